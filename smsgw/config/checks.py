@@ -1,0 +1,72 @@
+"""What must hold between the sections of a file: mistakes that stop a start, and warnings that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from smsgw.config.endpoint import Listening, take_apart
+from smsgw.config.errors import Finding
+from smsgw.config.listeners import AdminListenSettings, SmtpListenSettings
+from smsgw.config.settings import SectionSettings
+from smsgw.config.values import Globs
+from smsgw.config.whole import Settings
+
+
+def mistakes(settings: Settings) -> Iterator[Finding]:
+    """Yield what makes the sections unfit for each other. A key that is wrong by itself is not blamed again."""
+    if not settings.listeners:
+        yield _whole(settings, "nothing listens; at least one [listen NAME] section is needed")
+    yield from _same_endpoints(settings)
+    for route in settings.routes:
+        if "connectors" not in route.origin.faulty:
+            for way in route.connectors:
+                yield from _known(route, "connectors", way.connector, settings.connectors, "connector")
+        for pattern in route.account:
+            if not set(pattern) & set("*?") and not Globs(tuple(settings.accounts)).matches(pattern):
+                yield from _known(route, "account", pattern, settings.accounts, "account")
+    for sender in settings.senders.values():
+        for operator in sender.operators:
+            yield from _known(sender, "operators", operator, settings.operators, "operator")
+
+
+def warnings(settings: Settings) -> Iterator[Finding]:
+    """Yield what works but is hardly meant."""
+    for listener in settings.exposed:
+        if isinstance(listener, SmtpListenSettings) and listener.auth_without_tls and listener.tls in _CLEAR:
+            yield listener.finding("auth_without_tls", "passwords may cross the network in clear text")
+    for account in settings.accounts.values():
+        if account.enabled and not account.allow_from.networks and not account.allow_from.everyone:
+            yield account.finding("allow_from", "empty, so every login of this account is refused")
+    doors = [one for one in settings.listeners.values() if not isinstance(one, AdminListenSettings)]
+    if doors and not settings.accounts:
+        yield _whole(settings, "no [account NAME] section, so nobody can log in")
+    if settings.accounts and not settings.routes:
+        yield _whole(settings, "no [route NAME] section, so every message is refused")
+    used = {way.connector for route in settings.routes for way in route.connectors}
+    for connector in settings.connectors.values():
+        if connector.name not in used:
+            yield connector.finding("", "no route leads to this connector")
+
+
+_CLEAR = ("none", "optional")
+
+
+def _whole(settings: Settings, what: str) -> Finding:
+    return Finding(settings.gateway.origin.filename, 1, "", "", what)
+
+
+def _known(asking: SectionSettings, key: str, name: str, known: Mapping[str, object], kind: str) -> Iterator[Finding]:
+    if name not in known:
+        allowed = ", ".join(filter(None, known)) or "none, as there is no such section"
+        yield asking.finding(key, f'there is no {kind} "{name}"; allowed: {allowed}')
+
+
+def _same_endpoints(settings: Settings) -> Iterator[Finding]:
+    earlier: list[tuple[Listening, str]] = []
+    for listener in settings.listeners.values():
+        listening = take_apart(listener.endpoint)
+        for other, name in earlier:
+            if listening.clashes(other):
+                yield listener.finding("endpoint", f'"{listener.endpoint}" is taken by [listen {name}]')
+                break
+        earlier.append((listening, listener.name))

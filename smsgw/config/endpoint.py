@@ -1,0 +1,126 @@
+"""The endpoint strings of listeners: checked without Twisted, and asked who can reach them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+import attrs
+
+from smsgw.config.errors import Unfit
+from smsgw.config.kinds import Kind
+
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "tcp": ("port", "interface", "backlog"),
+    "tcp6": ("port", "interface", "backlog"),
+    "unix": ("address", "mode", "lockfile", "backlog"),
+    "systemd": ("domain", "index", "name"),
+}
+_HIGHEST_PORT = 65535
+_ALLOWED = "tcp:PORT:interface=ADDRESS, tcp6:PORT, unix:PATH or systemd:domain=INET:index=0"
+_DIGITS = re.compile(r"[0-9]{1,9}")
+
+
+@attrs.frozen
+class Listening:
+    """An endpoint string taken apart: its first word and its arguments by name, the first one as port or address."""
+
+    scheme: str
+    arguments: Mapping[str, str]
+
+    @property
+    def on_loopback(self) -> bool:
+        """Tell whether only this machine can connect; not so for a socket that systemd hands over."""
+        if self.scheme == "unix":
+            return True
+        interface = self.arguments.get("interface", "")
+        return interface == "localhost" or (bool(interface) and ipaddress.ip_address(interface).is_loopback)
+
+    def clashes(self, other: Listening) -> bool:
+        """Tell whether both cannot listen at the same time."""
+        if not self.scheme.startswith("tcp"):
+            return self == other
+        ports = (self.arguments["port"], other.arguments.get("port", ""))
+        if not other.scheme.startswith("tcp") or int(ports[0]) != int(ports[1]) or int(ports[0]) == 0:
+            return False
+        mine, others = self._interface(), other._interface()
+        return mine.version == others.version and (mine == others or mine.is_unspecified or others.is_unspecified)
+
+    def _interface(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        everywhere, here = ("::", "::1") if self.scheme == "tcp6" else ("0.0.0.0", "127.0.0.1")  # noqa: S104
+        interface = self.arguments.get("interface") or everywhere
+        return ipaddress.ip_address(here if interface == "localhost" else interface)
+
+
+def take_apart(text: str) -> Listening:
+    """Read an endpoint string as Twisted does: colons separate, a backslash takes the next character as it is.
+
+    Unfit for a scheme, an argument or a port that is not allowed. `ssl:` is refused because the key `tls` does that,
+    `haproxy:` because it would believe any peer's word about its address.
+    """
+    scheme, *rest = _cut(text)
+    names = _ARGUMENTS.get(scheme[1])
+    if names is None or scheme[0]:
+        raise Unfit(f'"{text}" is not an endpoint to listen on; allowed: {_ALLOWED}')
+    arguments: dict[str, str] = {}
+    for index, (name, value) in enumerate(rest):
+        known = name or (names[0] if index == 0 and scheme[1] != "systemd" else "")
+        if known not in names or known in arguments:
+            raise Unfit(f'"{text}": unknown or repeated argument "{name or value}"; allowed: {_ALLOWED}')
+        arguments[known] = value
+    listening = Listening(scheme[1], arguments)
+    _check(text, listening)
+    return listening
+
+
+def _cut(text: str) -> list[tuple[str, str]]:
+    """Cut at the colons, each piece as its name (empty without an equals sign) and its value."""
+    pieces = [("", "")]
+    escaped = False
+    for char in text:
+        name, value = pieces[-1]
+        if escaped or char not in "\\:=" or (char == "=" and name):
+            pieces[-1] = name, value + char
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char == ":":
+            pieces.append(("", ""))
+        else:
+            pieces[-1] = value, ""
+    return pieces
+
+
+def _check(text: str, listening: Listening) -> None:
+    arguments = listening.arguments
+    if listening.scheme == "systemd":
+        if not arguments.get("domain") or ("index" in arguments) == ("name" in arguments):
+            raise Unfit(f'"{text}" needs domain= and either index= or name=, as in systemd:domain=INET:index=0')
+        return
+    if listening.scheme == "unix":
+        if not arguments.get("address"):
+            raise Unfit(f'"{text}" names no path; allowed: {_ALLOWED}')
+        return
+    port = arguments.get("port", "")
+    if not _DIGITS.fullmatch(port) or int(port) > _HIGHEST_PORT:
+        raise Unfit(f'"{text}": "{port}" is not a port; allowed: 0 to {_HIGHEST_PORT}')
+    if not _DIGITS.fullmatch(arguments.get("backlog", "50")):
+        raise Unfit(f'"{text}": backlog is not a whole number')
+    interface = arguments.get("interface", "")
+    if interface not in ("", "localhost"):
+        try:
+            version = ipaddress.ip_address(interface).version
+        except ValueError:
+            raise Unfit(f'"{text}": interface "{interface}" is not an address (colons in it are written \\:)') from None
+        if version != (6 if listening.scheme == "tcp6" else 4) and listening.scheme == "tcp6":
+            raise Unfit(f'"{text}": interface "{interface}" is not an IPv6 address')
+
+
+def _read(text: str) -> str:
+    take_apart(text)
+    return text
+
+
+ENDPOINT = Kind(f"an endpoint to listen on: {_ALLOWED}", _read, str, "tcp:0:interface=127.0.0.1")
+"""An endpoint string for Twisted's serverFromString, of the schemes that are allowed here."""

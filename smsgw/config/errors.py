@@ -1,0 +1,70 @@
+"""What is wrong with a configuration file, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+
+@attrs.frozen
+class Finding:
+    """One mistake or warning: its place in the file and what is wrong and allowed, in words.
+
+    `section` is the text between the brackets, empty for a line outside any; `key` is empty when the whole
+    section is meant.
+    """
+
+    filename: str
+    line: int
+    section: str
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.filename}:{self.line}: "
+        if self.section:
+            place += f"[{self.section}] {self.key}: " if self.key else f"[{self.section}]: "
+        return place + self.what
+
+
+class ConfigErrors(Exception):
+    """Every mistake of a file, in the order of its lines; the text has one line for each."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(sorted(findings, key=lambda finding: finding.line))
+        super().__init__("\n".join(map(str, self.findings)))
+
+
+class Unfit(ValueError):
+    """A value cannot be taken. The text is shown to whoever wrote the file, so it never repeats a secret."""
+
+
+@attrs.frozen
+class Fault:
+    """A combination of keys of one section that cannot work.
+
+    `key` is where it is reported. Nothing is said when that key, or one named in `also`, is wrong by itself.
+    """
+
+    key: str
+    what: str
+    also: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Origin:
+    """Where a section was written, so that a fault found later (a certificate, a port) can still name its line.
+
+    Settings made by a program and not read from a file have the empty origin.
+    """
+
+    filename: str = ""
+    section: str = ""
+    line: int = 0
+    lines: Mapping[str, int] = attrs.field(factory=dict)
+    faulty: frozenset[str] = frozenset()
+
+    def finding(self, key: str, what: str) -> Finding:
+        """Blame `key` at its line, or the section's first line when the key is not written or is empty."""
+        return Finding(self.filename, self.lines.get(key, self.line), self.section, key, what)

@@ -1,0 +1,202 @@
+"""Documented settings: attrs fields that know how their value is read, what it means and what it defaults to.
+
+A settings class is a frozen attrs class whose attributes are made by the functions below; each takes its documentation
+first and its default second. From this one declaration a file is parsed, a mistake is explained and the sample file
+is written::
+
+    @attrs.frozen(kw_only=True)
+    class PigeonSettings(ConnectorSettings):
+        loft: str = fields.text("Where the pigeons live.")
+        pause: float = fields.duration("Rest between two flights.", "10m")
+
+Without a default the key must be written. A default of None is for "not given": say in the documentation what
+happens then. A default may be a Python value or, as a text, what would stand in the file.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar, cast, overload
+
+import attrs
+
+from smsgw.config import kinds
+from smsgw.config.kinds import Kind
+from smsgw.config.values import AllowList, Globs, Secret, Way
+
+T = TypeVar("T")
+
+_DECLARED: Final = "smsgw.config"
+
+
+class _Needed:
+    """The default of a key that must be written."""
+
+    def __repr__(self) -> str:
+        return "needed"
+
+
+NEEDED: Final = _Needed()
+
+
+@attrs.frozen
+class Declared:
+    """What is known of one key of a settings class."""
+
+    attribute: str
+    key: str
+    doc: str
+    kind: Kind[Any]
+    default: object
+
+    @property
+    def needed(self) -> bool:
+        """Tell whether the file must give the key."""
+        return self.default is NEEDED
+
+    def show(self, value: object) -> str:
+        """Write a value as the file would, before quoting; nothing where the file has no word for it."""
+        nothing = value is NEEDED or (value is None and self.kind.blank is not None)
+        return "" if nothing else self.kind.show(value)
+
+
+def declare(kind: Kind[T], doc: str, default: object = NEEDED, key: str = "") -> T:
+    """Declare a key of any kind, also one of your own making.
+
+    `key` is the name in the file where it differs from the attribute's. Unfit when the default, given as text,
+    does not fit the kind.
+    """
+    if isinstance(default, str) and not isinstance(kind.blank, str):
+        default = kind.take(default)
+    metadata = {_DECLARED: (key, doc, kind, default)}
+    if default is NEEDED:
+        return cast(T, attrs.field(metadata=metadata))
+    if isinstance(default, dict):
+        return cast(T, attrs.field(metadata=metadata, factory=lambda: dict(default)))
+    return cast(T, attrs.field(metadata=metadata, default=default))
+
+
+def declared(settings: type) -> list[Declared]:
+    """List the keys of a settings class: those of its first ancestor first, each where it was declared first."""
+    places: dict[str, None] = {}
+    for ancestor in reversed(settings.__mro__):
+        if attrs.has(ancestor):
+            places.update(dict.fromkeys(attrs.fields_dict(ancestor)))
+    found = attrs.fields_dict(settings)
+    return [
+        Declared(name, key or name, doc, kind, default)
+        for name in places if _DECLARED in found[name].metadata
+        for key, doc, kind, default in [found[name].metadata[_DECLARED]]
+    ]
+
+
+def text(doc: str, default: object = NEEDED, *, at_most: int = 1024, pattern: str = ".*", allowed: str = "",
+         key: str = "") -> str:
+    """Any text; with a pattern, `allowed` says in words what fits it."""
+    return declare(kinds.text(at_most, pattern, allowed), doc, default, key)
+
+
+def flag(doc: str, default: object = NEEDED, *, key: str = "") -> bool:
+    """`yes` or `no`."""
+    return declare(kinds.flag(), doc, default, key)
+
+
+@overload
+def integer(doc: str, default: None, *, at_least: int = 0, at_most: int | None = None, key: str = "") -> int | None: ...
+@overload
+def integer(doc: str, default: object = NEEDED, *, at_least: int = 0, at_most: int | None = None,
+            key: str = "") -> int: ...
+def integer(doc: str, default: object = NEEDED, *, at_least: int = 0, at_most: int | None = None,
+            key: str = "") -> int | None:
+    """A whole number."""
+    return declare(kinds.integer(at_least, at_most), doc, default, key)
+
+
+@overload
+def number(doc: str, default: None, *, at_least: float = 0, at_most: float | None = None,
+           key: str = "") -> float | None: ...
+@overload
+def number(doc: str, default: object = NEEDED, *, at_least: float = 0, at_most: float | None = None,
+           key: str = "") -> float: ...
+def number(doc: str, default: object = NEEDED, *, at_least: float = 0, at_most: float | None = None,
+           key: str = "") -> float | None:
+    """A decimal number."""
+    return declare(kinds.number(at_least, at_most), doc, default, key)
+
+
+def duration(doc: str, default: object = NEEDED, *, at_least: float = 0, at_most: float | None = None,
+             key: str = "") -> float:
+    """Seconds, in the file `10`, `30s`, `10m`, `24h` or `7d`."""
+    return declare(kinds.duration(at_least, at_most), doc, default, key)
+
+
+def duration_or_never(doc: str, default: object = NEEDED, *, at_least: float = 0, key: str = "") -> float | None:
+    """Seconds, or None for the word `never`."""
+    return declare(kinds.never_or(kinds.duration(at_least)), doc, default, key)
+
+
+def octets(doc: str, default: object = NEEDED, *, at_least: int = 0, at_most: int | None = None,
+           key: str = "") -> int:
+    """Octets, in the file `500`, `64K` or `1M`."""
+    return declare(kinds.octets(at_least, at_most), doc, default, key)
+
+
+def choice(doc: str, options: Sequence[str], default: object = NEEDED, *, key: str = "") -> str:
+    """One of a few words."""
+    return declare(kinds.choice(options), doc, default, key)
+
+
+def texts(doc: str, default: object = NEEDED, *, entry: Kind[str] | None = None, at_least: int = 0,
+          key: str = "") -> tuple[str, ...]:
+    """A comma-separated list; `entry` is the kind of each text in it."""
+    return declare(kinds.texts(entry, at_least), doc, default, key)
+
+
+def choices(doc: str, options: Sequence[str], default: object = NEEDED, *, key: str = "") -> tuple[str, ...]:
+    """A comma-separated list, not empty, of some of a few words."""
+    return declare(kinds.texts(kinds.choice(options), 1), doc, default, key)
+
+
+def globs(doc: str, default: object = "", *, key: str = "") -> Globs:
+    """A comma-separated list of patterns with `*` and `?`."""
+    return declare(kinds.globs(), doc, default, key)
+
+
+def networks(doc: str, default: object = "", *, key: str = "") -> AllowList:
+    """`any`, or up to 15 addresses and networks."""
+    return declare(kinds.networks(), doc, default, key)
+
+
+def pairs(doc: str, default: object = "", *, left: Kind[str], right: Kind[str], key: str = "") -> Mapping[str, str]:
+    """A comma-separated list of `left:right`."""
+    return declare(kinds.pairs(left, right), doc, default, key)
+
+
+def ways(doc: str, default: object = NEEDED, *, name: Kind[str], key: str = "") -> tuple[Way, ...]:
+    """Connector names, each alone or with `:weight`."""
+    return declare(kinds.ways(name), doc, default, key)
+
+
+@overload
+def secret(doc: str, default: None, *, kind: Kind[Secret] | None = None, key: str = "") -> Secret | None: ...
+@overload
+def secret(doc: str, default: object = NEEDED, *, kind: Kind[Secret] | None = None, key: str = "") -> Secret: ...
+def secret(doc: str, default: object = NEEDED, *, kind: Kind[Secret] | None = None, key: str = "") -> Secret | None:
+    """Text that is never shown: `.reveal()` gives it."""
+    return declare(kind or kinds.secret(), doc, default, key)
+
+
+def timezone(doc: str, default: object = NEEDED, *, key: str = "") -> zoneinfo.ZoneInfo:
+    """A time zone by name."""
+    return declare(kinds.timezone(), doc, default, key)
+
+
+@overload
+def path(doc: str, default: None, *, key: str = "") -> pathlib.Path | None: ...
+@overload
+def path(doc: str, default: object = NEEDED, *, key: str = "") -> pathlib.Path: ...
+def path(doc: str, default: object = NEEDED, *, key: str = "") -> pathlib.Path | None:
+    """A file or directory."""
+    return declare(kinds.path(), doc, default, key)

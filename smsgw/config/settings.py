@@ -1,0 +1,179 @@
+"""The sections of gw.ini, listeners apart, as frozen settings; each key is documented where it is declared."""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+
+from smsgw.config import fields, kinds
+from smsgw.config.errors import Fault, Finding, Origin, Unfit
+from smsgw.config.kinds import Kind
+from smsgw.config.values import AllowList, Globs, Secret, Way
+
+DOORS = ("smpp", "smtp", "http")
+"""The protocols through which an account may hand messages in."""
+
+NAME = kinds.text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of Latin letters, digits, points, dashes and underscores")
+"""What a listener, a connector, a route, an operator or a node may be called."""
+
+LOGIN = kinds.text(64, r"[!-9;-~]+", "a login of visible ASCII characters without a colon")
+"""What an account may be called. It is the login at every door: HTTP Basic cuts at a colon, providers demand ASCII."""
+
+_SENDER = r"\+?[0-9]{1,15}|(?! )[ -+.-~-]{1,11}(?<! )"
+_SENDER_WORDS = "a number of at most 15 digits or a name of at most 11 ASCII characters without a comma"
+
+SENDER = kinds.text(16, _SENDER, f"a sender: {_SENDER_WORDS}")
+"""A sender's number or name."""
+
+_AGREED = kinds.text(16, rf"\*|{_SENDER}", f"* or a sender: {_SENDER_WORDS}")
+_MAIL_ADDRESS = kinds.text(254, r"[!-+.-~-]+@[A-Za-z0-9.-]+", "an e-mail address")
+_PASSWORD_HASH = kinds.secret_like(
+    r"scrypt\$[0-9]+\$[0-9]+\$[0-9]+\$[A-Za-z0-9+/=_-]+\$[A-Za-z0-9+/=_-]+",
+    "a hash as printed by python -m smsgw hash-password",
+)
+_KEY_HASH = kinds.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by python -m smsgw make-key")
+
+
+def _store(value: str) -> str:
+    if value != "sqlite:":
+        scheme = value.partition(":")[0]
+        raise Unfit(f"{scheme}: is not a store that is available; allowed: sqlite:")
+    return value
+
+
+_STORE = Kind("sqlite:", _store, str, "")
+
+
+@attrs.frozen(kw_only=True)
+class SectionSettings:
+    """What the settings of every section share: the free name in the brackets and the place in the file."""
+
+    NAMED: ClassVar[Kind[str]] = NAME
+
+    name: str = ""
+    origin: Origin = attrs.field(factory=Origin, eq=False, repr=False)
+
+    @classmethod
+    def presets(cls, given: Mapping[str, object]) -> Mapping[str, object]:
+        """Give defaults, by attribute, that depend on what the file gives and go before the declared ones."""
+        return {}
+
+    def check(self) -> Iterator[Fault]:
+        """Yield the combinations of keys in this section that cannot work. A class of settings adds its own."""
+        return iter(())
+
+    def finding(self, key: str, what: str) -> Finding:
+        """Say what is wrong with a key of this section, at its line in the file."""
+        return self.origin.finding(key, what)
+
+
+@attrs.frozen(kw_only=True)
+class GatewaySettings(SectionSettings):
+    """The gateway as a whole."""
+
+    state: Path = fields.path("directory of the store, keys and lock; made at start", "var")
+    store: str = fields.declare(_STORE, "where messages are kept; sqlite: is a database in the state directory",
+                                "sqlite:")
+    node: str = fields.declare(NAME, "the name of this node", "gw1")
+    log: str = fields.choice("how log lines are written: text or json", ("text", "json"), "text")
+    country: str = fields.choice("how national numbers are read: 8XXXXXXXXXX -> 7XXXXXXXXXX", ("ru",), "ru")
+    timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
+    keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
+    event_keep: float = fields.duration("undelivered events: then dropped, counted and listed", "7d", at_least=1)
+    report_timeout: float = fields.duration("enroute without a receipt for so long becomes unknown", "24h", at_least=1)
+    drain: float = fields.duration("how long a stop waits for answers that are under way", "15s", at_most=20)
+
+
+@attrs.frozen(kw_only=True)
+class AccountSettings(SectionSettings):
+    """Somebody who may send. The free name is the login."""
+
+    NAMED: ClassVar[Kind[str]] = LOGIN
+
+    password: Secret | None = fields.secret("in clear; better password_hash", None)
+    password_hash: Secret | None = fields.secret(
+        "in place of password: scrypt, printed by python -m smsgw hash-password", None, kind=_PASSWORD_HASH)
+    smpp_password: Secret | None = fields.secret("if SMPP has one of its own", None)
+    api_key_hash: Secret | None = fields.secret(
+        "SHA-256 of a key made by python -m smsgw make-key; login empty, key as password", None, kind=_KEY_HASH)
+    enabled: bool = fields.flag("no: every login is refused", True)
+    protocols: tuple[str, ...] = fields.choices("doors it may use", DOORS, "smpp, smtp, http")
+    senders: tuple[str, ...] = fields.texts("agreed sender names and numbers; * = any valid one", "", entry=_AGREED)
+    default_sender: str = fields.declare(SENDER, "for messages that name none", "")
+    aliases: Mapping[str, str] = fields.pairs("e-mail sender:sender name", left=_MAIL_ADDRESS, right=SENDER)
+    allow_from: AllowList = fields.networks("addresses and networks, at most 15, or any; empty refuses all")
+    rate: float = fields.number("parts per second over everything; 0 = unlimited", 0)
+    connections: int | None = fields.integer("SMPP binds at once; empty: the listener's", None, at_least=1)
+    validity: float = fields.duration("life time of a message that brings none of its own", "24h", at_least=1)
+
+    def check(self) -> Iterator[Fault]:
+        """Yield what keeps the account from logging in or from sending under its senders."""
+        common = self.password or self.password_hash or self.api_key_hash
+        if self.password and self.password_hash:
+            yield Fault("password_hash", "password is given too; only one of them is allowed", ("password",))
+        if not common and (not self.smpp_password or self.protocols != ("smpp",)):
+            yield Fault("password", "nothing to log in with; one of password, password_hash and api_key_hash is needed",
+                        ("password_hash", "smpp_password", "api_key_hash", "protocols"))
+        agreed = f"; allowed: {', '.join(self.senders) or 'none, as senders is empty'}"
+        if "*" not in self.senders:
+            if self.default_sender and self.default_sender not in self.senders:
+                yield Fault("default_sender", f'"{self.default_sender}" is not among senders{agreed}', ("senders",))
+            for sender in self.aliases.values():
+                if sender not in self.senders:
+                    yield Fault("aliases", f'"{sender}" is not among senders{agreed}', ("senders",))
+
+
+@attrs.frozen(kw_only=True)
+class ConnectorSettings(SectionSettings):
+    """A way out. These keys belong to every connector; the class for its `type` adds others."""
+
+    type: str = fields.declare(NAME, "what the way out speaks, or a plugin's type", "")
+    window: int = fields.integer("parts sent and not yet answered, at most", 100, at_least=1, at_most=100_000)
+    rate: float = fields.number("parts per second; 0 = unlimited", 0)
+    on_unknown: str = fields.choice("what becomes of parts whose answer never came: resend, hold or fail",
+                                    ("resend", "hold", "fail"), "resend")
+    refuse_after: float | None = fields.duration_or_never(
+        "down for so long: new messages are refused; or never", "never")
+    retry_first: float = fields.duration("pause before a busy or lost part is tried again, doubled each time", "5s",
+                                         at_least=0.1)
+    retry_limit: float = fields.duration("the longest such pause", "10m", at_least=0.1)
+
+    def check(self) -> Iterator[Fault]:
+        """Yield what is wrong between the retry pauses."""
+        if self.retry_limit < self.retry_first:
+            yield Fault("retry_limit", "the longest pause is shorter than retry_first", ("retry_first",))
+
+
+@attrs.frozen(kw_only=True)
+class RouteSettings(SectionSettings):
+    """Which connectors take a message. Routes are tried in file order, the first match wins.
+
+    A message matches when each key that is given has a pattern that fits; an empty `Globs` stands for "not given".
+    """
+
+    to: Globs = fields.globs("the recipient, digits in international form")
+    sender: Globs = fields.globs("the sender", key="from")
+    account: Globs = fields.globs("the login of the sending account")
+    text: Globs = fields.globs("the text; a pattern with a comma is not possible")
+    connectors: tuple[Way, ...] = fields.ways(
+        'failover in order; "mts:3, other:1" spreads by weight and fails over to the rest', name=NAME)
+
+
+@attrs.frozen(kw_only=True)
+class SenderSettings(SectionSettings):
+    """For whose subscribers a sender name is agreed. The free name is the sender."""
+
+    NAMED: ClassVar[Kind[str]] = SENDER
+
+    operators: tuple[str, ...] = fields.texts("operators for which this sender is agreed; empty: all", "", entry=NAME)
+
+
+@attrs.frozen(kw_only=True)
+class OperatorSettings(SectionSettings):
+    """The numbers of one operator."""
+
+    numbers: Globs = fields.globs("patterns of its numbers in international form")

@@ -1,0 +1,40 @@
+"""A whole configuration file as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from smsgw.config.errors import Finding
+from smsgw.config.listeners import ListenSettings
+from smsgw.config.settings import (
+    AccountSettings,
+    ConnectorSettings,
+    GatewaySettings,
+    OperatorSettings,
+    RouteSettings,
+    SenderSettings,
+)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Everything that gw.ini says, by free name and in file order.
+
+    Two are equal when they mean the same: neither places in the file nor warnings count.
+    """
+
+    gateway: GatewaySettings = attrs.field(factory=GatewaySettings)
+    listeners: Mapping[str, ListenSettings] = attrs.field(factory=dict)
+    accounts: Mapping[str, AccountSettings] = attrs.field(factory=dict)
+    connectors: Mapping[str, ConnectorSettings] = attrs.field(factory=dict)
+    routes: tuple[RouteSettings, ...] = ()
+    senders: Mapping[str, SenderSettings] = attrs.field(factory=dict)
+    operators: Mapping[str, OperatorSettings] = attrs.field(factory=dict)
+    warnings: tuple[Finding, ...] = attrs.field(default=(), eq=False)
+
+    @property
+    def exposed(self) -> tuple[ListenSettings, ...]:
+        """The listeners that other machines can reach."""
+        return tuple(listener for listener in self.listeners.values() if not listener.on_loopback)

@@ -1,0 +1,1 @@
+"""Ways out: implementations of IConnector."""

@@ -1,0 +1,1 @@
+"""Ways in, and the way back to the sender."""

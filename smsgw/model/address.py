@@ -1,0 +1,57 @@
+"""Numbers and names: how a recipient is normalised and what a sender may look like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+_FILLING: Final = str.maketrans("", "", " ()-\u00a0")
+_E164: Final = re.compile(r"[1-9][0-9]{4,14}")
+_ALPHANUMERIC: Final = re.compile(r"[A-Za-z0-9 _.!&'*+/:-]{1,11}")
+_DIGITS: Final = re.compile(r"[0-9]{1,15}")
+
+
+def _russian(digits: str) -> str:
+    """8XXXXXXXXXX is how Russians write 7XXXXXXXXXX at home (000-17)."""
+    return "7" + digits[1:] if len(digits) == 11 and digits[0] == "8" else digits
+
+
+def _international(digits: str) -> str:
+    return digits
+
+
+NATIONAL: Final[dict[str, Callable[[str], str]]] = {"ru": _russian, "": _international}
+"""How national numbers of a country are read; the key is the setting ``country``."""
+
+
+def normalise(number: str, national: Callable[[str], str] = _international) -> str | None:
+    """The number in international form, digits only, or None if it is none.
+
+    Blanks, ``(``, ``)`` and ``-`` are dropped (000-16), as is a leading ``+``.
+    """
+    if number.isdecimal() and number.isascii():
+        digits = national(number)
+    else:
+        digits = number.translate(_FILLING)
+        digits = digits[1:] if digits.startswith("+") else national(digits)
+    return digits if _E164.fullmatch(digits) else None
+
+
+def masked(number: str) -> str:
+    """A number fit for a log: first four and last two digits."""
+    return f"{number[:4]}...{number[-2:]}" if len(number) > 6 else "..."
+
+
+def sender_kind(sender: str) -> tuple[int, int] | None:
+    """TON and NPI of a well-formed sender name, or None if it is malformed.
+
+    Up to 15 digits are a number (international if longer than 6, else a short code), up to 11 printable
+    characters a name.
+    """
+    digits = sender[1:] if sender.startswith("+") else sender
+    if _DIGITS.fullmatch(digits):
+        return (1, 1) if len(digits) > 6 else (0, 1)
+    if _ALPHANUMERIC.fullmatch(sender) and sender.strip():
+        return (5, 0)
+    return None

@@ -1,0 +1,117 @@
+"""The states of a message, the legal moves between them, and how parts add up to a message.
+
+The table :data:`MOVES` is the one place that says what may follow what; stores enforce it with guarded
+updates, so a final state is never replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum, IntFlag
+from typing import Final
+
+
+class State(IntEnum):
+    """What has become of a message (or of one part); the numbers are what stores keep."""
+
+    SCHEDULED = 0
+    QUEUED = 1
+    ENROUTE = 2
+    DELIVERED = 3
+    EXPIRED = 4
+    CANCELLED = 5
+    UNDELIVERABLE = 6
+    REJECTED = 7
+    REFUSED = 8
+    NO_MONEY = 9
+    FAILED = 10
+    UNKNOWN = 11
+
+    @property
+    def word(self) -> str:
+        """The state as a lower-case word for people and logs, e.g. ``enroute``."""
+        return self.name.lower().replace("_", " ")
+
+
+class Notify(IntFlag):
+    """Which changes the sender asked to hear of."""
+
+    NOTHING = 0
+    DELIVERED = 1
+    FAILED = 2
+    ENROUTE = 4
+    FINAL = 3
+
+
+FINAL: Final = frozenset(
+    {
+        State.DELIVERED,
+        State.EXPIRED,
+        State.CANCELLED,
+        State.UNDELIVERABLE,
+        State.REJECTED,
+        State.REFUSED,
+        State.NO_MONEY,
+        State.FAILED,
+        State.UNKNOWN,
+    }
+)
+
+OPEN: Final = frozenset(State) - FINAL
+
+MOVES: Final[dict[State, frozenset[State]]] = {
+    State.SCHEDULED: frozenset({State.QUEUED, State.EXPIRED, State.CANCELLED, State.REFUSED, State.FAILED}),
+    State.QUEUED: frozenset(
+        {
+            State.ENROUTE,
+            State.DELIVERED,
+            State.EXPIRED,
+            State.CANCELLED,
+            State.UNDELIVERABLE,
+            State.REJECTED,
+            State.REFUSED,
+            State.FAILED,
+            State.UNKNOWN,
+        }
+    ),
+    State.ENROUTE: frozenset(
+        {
+            State.DELIVERED,
+            State.EXPIRED,
+            State.CANCELLED,
+            State.UNDELIVERABLE,
+            State.REJECTED,
+            State.FAILED,
+            State.UNKNOWN,
+        }
+    ),
+    **{state: frozenset[State]() for state in FINAL},
+}
+
+
+def may_move(before: State, after: State) -> bool:
+    """Whether a message in state `before` may become `after`."""
+    return after in MOVES[before]
+
+
+def wants(notify: int, state: State) -> bool:
+    """Whether a sender who asked for `notify` is to be told of `state`."""
+    if state is State.DELIVERED:
+        return bool(notify & Notify.DELIVERED)
+    if state in FINAL:
+        return bool(notify & Notify.FAILED)
+    return state is State.ENROUTE and bool(notify & Notify.ENROUTE)
+
+
+def whole(parts: Iterable[tuple[State, int]]) -> tuple[State, int] | None:
+    """The final (state, error) of a message whose parts, in order, have these states and errors.
+
+    None while a part is open. Delivered if all are; else the state of the lowest-numbered undelivered part.
+    """
+    verdict: tuple[State, int] | None = None
+    for state, error in parts:
+        if state not in FINAL:
+            return None
+        if verdict is None and state is not State.DELIVERED:
+            verdict = (state, error)
+    return verdict or (State.DELIVERED, 0)

@@ -1,0 +1,171 @@
+"""Submissions, messages, parts, delivery reports and events: the values that flow through the gateway.
+
+These travel by the ten thousand each second, so they are plain slotted classes made positionally; they are
+not changed after they were handed on, except where an attribute says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+import attrs
+
+from smsgw.model.content import Content
+from smsgw.model.errors import Refusal
+from smsgw.model.lifecycle import State
+
+UNIX_NEVER: Final = 0.0
+"""Stands for "no such time" in absolute times, which are seconds since 1970 UTC."""
+
+
+@attrs.define(eq=False)
+class Submission:
+    """What a front end hands to intake: one sender, one text, one or more recipients.
+
+    Either `text` (characters; intake chooses the alphabet and splits) or `octets` with `data_coding` and
+    `esm_class` (user data as an ESME submitted it, passed through as it came) is given.
+
+    :ivar account: name of the account that submits.
+    :ivar path: the return path that tells the sender what became of it: ``smpp``, ``http``, or empty.
+    :ivar source: the sender as the client wrote it; empty means the account's default.
+    :ivar recipients: the numbers as the client wrote them.
+    :ivar notify: :class:`~smsgw.model.lifecycle.Notify` bits.
+    :ivar schedule: absolute time of the first attempt, 0 for now.
+    :ivar expires: absolute end of validity, 0 for the account's default.
+    :ivar tlvs: encoded TLVs to pass on unchanged.
+    :ivar text_limit: the longest text in characters the front end's dialect takes, 0 for none.
+    :ivar as_states: refusals that this front end does not tell at once: the message is accepted and its final
+        state says so (HTTP v2).
+    """
+
+    account: str
+    path: str
+    source: str
+    recipients: Sequence[str]
+    text: str | None = None
+    octets: bytes = b""
+    data_coding: int = 0
+    esm_class: int = 0
+    source_ton: int = 0
+    source_npi: int = 0
+    notify: int = 0
+    priority: int = 0
+    schedule: float = UNIX_NEVER
+    expires: float = UNIX_NEVER
+    service_type: str = ""
+    protocol_id: int = 0
+    tlvs: bytes = b""
+    text_limit: int = 0
+    as_states: frozenset[Refusal] = frozenset()
+
+
+@attrs.define(eq=False)
+class Accepted:
+    """The gateway's yes to one submission, given after the synced commit.
+
+    :ivar id: the id the client is told: the message's, or the batch's where several recipients share one answer.
+    :ivar message_ids: ids of the messages, one per recipient.
+    :ivar parts: parts of all messages together.
+    :ivar state: state of the first message; may already be final (refused by rules).
+    """
+
+    id: int
+    message_ids: Sequence[int]
+    parts: int
+    state: State
+
+
+@attrs.define(eq=False)
+class Message:
+    """One text to one recipient, as stored.
+
+    :ivar claimed: whether it may have been written to the upstream already and its outcome is not known.
+        Set by dispatch before the accepting commit or by a claim; a claimed message is in no queue.
+    :ivar attempts: how often it was handed to a connector and came back.
+    :ivar expires: absolute end of validity. :ivar due: absolute time before which it is not sent (0: at once).
+    :ivar created, changed, sent: absolute times of acceptance, of the last change of state, of the upstream's
+        first acceptance (0: not yet).
+    :ivar error: code of the failure that decided the state (0: none).
+    :ivar batch: id under which the client asks for several messages at once, 0 for none.
+    :ivar remote_id: the upstream's id of the (first) part, empty before it is known.
+    """
+
+    id: int
+    account: str
+    path: str
+    connector: str
+    state: State
+    priority: int
+    claimed: bool
+    attempts: int
+    notify: int
+    parts: int
+    expires: float
+    created: float
+    changed: float
+    due: float
+    error: int
+    dst: str
+    batch: int
+    content: Content
+    sent: float = UNIX_NEVER
+    remote_id: str = ""
+
+
+@attrs.define(eq=False)
+class Part:
+    """One short message on the air: part `seq` (from 1) of `message`."""
+
+    message: Message
+    seq: int
+
+    @property
+    def octets(self) -> bytes:
+        """User data of this part, without a concatenation header of ours."""
+        return self.message.content.parts[self.seq - 1]
+
+
+@attrs.define(eq=False)
+class DeliveryReport:
+    """An upstream's statement about one part (a receipt).
+
+    :ivar remote_id: the upstream's id, as it came (a connector may have normalised it).
+    :ivar state: the final state it means, or None if it changes nothing (ENROUTE, ACCEPTD, unknown words).
+    :ivar error: code for the sender, 0 for none. :ivar at: absolute time of that state.
+    :ivar raw: the upstream's own words, kept for people when the report is parked.
+    """
+
+    remote_id: str
+    state: State | None
+    error: int
+    at: float
+    raw: bytes = b""
+
+
+class EventKind(IntEnum):
+    """What an event tells; also its place (`seq`) among the events of one message."""
+
+    ENROUTE = 1
+    FINAL = 2
+
+
+@attrs.define(eq=False)
+class Event:
+    """Something the sender of `message` is to be told over its return path.
+
+    Unique by (account, path, message.id, kind); kept until the sender acknowledged it, so it may be told twice.
+
+    :ivar state, error, at: the state told, its error code, when it was reached (absolute).
+    :ivar attempts: how often it was tried in vain.
+    :ivar due: absolute time before which it is not tried again, 0 for at once.
+    """
+
+    message: Message
+    kind: EventKind
+    state: State
+    error: int
+    at: float
+    attempts: int = 0
+    due: float = UNIX_NEVER

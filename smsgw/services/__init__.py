@@ -1,0 +1,1 @@
+"""What the gateway does: intake, routing, dispatch, receipts, outbox, accounts."""

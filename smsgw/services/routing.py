@@ -1,0 +1,111 @@
+"""Which upstream a message takes: an ordered table of routes, first match wins.
+
+The keys of one route are ANDed, the values of one key ORed; values are globs, case ignored. A route names
+connectors in failover order, or with weights that spread the load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+
+from smsgw.config import Globs, RouteSettings, Way
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.message import Message
+
+_ANY: Final = Globs()
+
+
+def _condition(globs: Globs) -> Globs:
+    """The patterns, or none where they would fit everything anyway."""
+    return _ANY if "*" in globs.patterns else globs
+
+
+@attrs.define(eq=False)
+class Route:
+    """One row of the table; a condition without patterns holds for every message."""
+
+    name: str
+    ways: tuple[Way, ...]
+    recipient: Globs
+    sender: Globs
+    account: Globs
+    text: Globs
+    _credit: dict[str, int] = attrs.field(factory=dict, init=False)
+
+    @classmethod
+    def from_settings(cls, settings: RouteSettings) -> Route:
+        """A route as its section in gw.ini describes it."""
+        return cls(
+            settings.name,
+            settings.connectors,
+            _condition(settings.to),
+            _condition(settings.sender),
+            _condition(settings.account),
+            _condition(settings.text),
+        )
+
+    def matches(self, account: str, sender: str, recipient: str, text: Callable[[], str]) -> bool:
+        """Whether the route is for this message; `text` is only called when the route looks at the text."""
+        return not (
+            (self.recipient and not self.recipient.matches(recipient))
+            or (self.account and not self.account.matches(account))
+            or (self.sender and not self.sender.matches(sender))
+            or (self.text and not self.text.matches(text()))
+        )
+
+    def choose(self, up: Callable[[str], bool]) -> str:
+        """The connector for the next message: one that is up, or the first if none is.
+
+        Weighted ones take smooth turns: over any run of messages each gets its share, evenly mixed. Those
+        without a weight are tried in order when no weighted one is up.
+        """
+        usable = [way for way in self.ways if up(way.connector)]
+        weighted = [way for way in usable if way.weight]
+        if len(weighted) < 2:
+            return (weighted or usable or self.ways)[0].connector
+        credit = self._credit
+        for way in weighted:
+            credit[way.connector] = credit.get(way.connector, 0) + way.weight
+        best = max(weighted, key=lambda way: credit[way.connector]).connector
+        credit[best] -= sum(way.weight for way in weighted)
+        return best
+
+
+class Router:
+    """The table of routes, with what is known of the links.
+
+    :ivar down: names of connectors whose link is not usable now.
+    :ivar refusing: names of connectors that have been down for longer than their ``refuse_after``.
+    """
+
+    def __init__(self, routes: Sequence[RouteSettings]) -> None:
+        self.down: set[str] = set()
+        self.refusing: set[str] = set()
+        self.update(routes)
+
+    def update(self, routes: Sequence[RouteSettings]) -> None:
+        """Take a new table; messages already routed keep their connector."""
+        self._routes = [Route.from_settings(settings) for settings in routes]
+
+    def route(self, account: str, sender: str, recipient: str, text: Callable[[], str]) -> str | Refused:
+        """Name of the connector this message takes; or NO_ROUTE, or UPSTREAM_DOWN if all of the route refuse."""
+        for route in self._routes:
+            if route.matches(account, sender, recipient, text):
+                if self.refusing and all(way.connector in self.refusing for way in route.ways):
+                    return Refused(Refusal.UPSTREAM_DOWN)
+                return route.ways[0].connector if len(route.ways) == 1 else route.choose(self._is_up)
+        return Refused(Refusal.NO_ROUTE)
+
+    def reroute(self, message: Message) -> str:
+        """The connector for a message that comes back: its own while that is up, else another of its route."""
+        if message.connector not in self.down:
+            return message.connector
+        content = message.content
+        way = self.route(message.account, content.source, message.dst, content.text)
+        return message.connector if type(way) is Refused else str(way)
+
+    def _is_up(self, connector: str) -> bool:
+        return connector not in self.down

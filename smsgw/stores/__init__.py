@@ -1,0 +1,1 @@
+"""Memory that survives: implementations of IMessageStore."""

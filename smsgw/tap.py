@@ -1,0 +1,74 @@
+"""``twistd smsgw``: options, log format, exit codes. The only module that uses the global reactor."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from twisted.application.service import IService
+from twisted.logger import ILogObserver
+from twisted.python import usage
+
+from smsgw import logs, wiring
+from smsgw.config import ConfigErrors, Settings
+
+EX_UNAVAILABLE = 69
+EX_CONFIG = 78
+
+
+class Options(usage.Options):
+    """Options of ``twistd smsgw``; reads the configuration, so that its mistakes are told before anything starts."""
+
+    synopsis = "[-c FILE]"
+    longdesc = "An SMS gateway: SMPP, SMTP and HTTP in, pluggable upstream SMSC connectors out."
+    optParameters = [("config", "c", "etc/gw.ini", "The configuration file.")]
+    settings: Settings
+
+    def postOptions(self) -> None:
+        """Read the configuration; exit with status 78 and every mistake of the file if it has any."""
+        path = Path(self["config"])
+        try:
+            self.settings = wiring.read(path)
+        except ConfigErrors as errors:
+            print(errors, file=sys.stderr)
+            raise SystemExit(EX_CONFIG) from None
+        parent = self.parent
+        if parent is not None and not parent.get("logger") and not parent.get("syslog"):
+            parent["logger"] = _log_factory(self.settings.gateway.log, parent.get("logfile"))
+
+
+def _log_factory(kind: str, logfile: str | None) -> Any:
+    """What twistd calls once it begins to log: an observer on standard output or on ``--logfile``."""
+
+    def make() -> ILogObserver:
+        stream: TextIO = sys.stdout
+        if logfile and logfile != "-":
+            stream = open(logfile, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open as long as the process lives
+        return logs.observer(kind, stream)
+
+    return make
+
+
+def makeService(options: Options) -> IService:
+    """The whole gateway as one service."""
+    from twisted.internet import reactor
+
+    # Twisted's timers run on the wall clock: a step of it would fire every timer at once, or none for an hour.
+    reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+
+    def end(status: int) -> None:
+        """Leave with `status` once everything has stopped: twistd itself always ends with 0."""
+
+        def leave() -> None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+        if status:
+            reactor.addSystemEventTrigger("after", "shutdown", leave)  # type: ignore[attr-defined]
+        reactor.stop()  # type: ignore[attr-defined]
+
+    return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)

@@ -1,0 +1,231 @@
+"""Cutting a text into parts that fit a GSM short message of 140 octets, and putting parts together again.
+
+Works on octets as they go into the user data (GSM 03.38 unpacked). Source: 3GPP TS 23.040 sections 9.2.3.16 and
+9.2.3.24.1.
+"""
+
+import codecs
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import groupby, pairwise
+from typing import Generic, TypeVar
+
+import attrs
+
+from smsgw.text import coding, gsm0338
+from smsgw.text.coding import Alphabet
+from smsgw.text.udh import Concatenation
+
+USER_DATA = 140
+NARROW, WIDE = 6, 7  # octets of a header with nothing but an 8- or 16-bit concatenation
+MOST_PARTS = 255
+
+_SEPTETS = [(USER_DATA - header) * 8 // 7 for header in range(USER_DATA + 1)]
+_UNITS = [(USER_DATA - header) // 2 * 2 for header in range(USER_DATA + 1)]
+_OCTETS = [USER_DATA - header for header in range(USER_DATA + 1)]
+_CAPACITIES = dict.fromkeys(Alphabet, _OCTETS) | {Alphabet.GSM: _SEPTETS, Alphabet.UCS2: _UNITS}
+_CONVERTED = frozenset({Alphabet.LATIN1, Alphabet.ASCII})
+_LONGEST_CHARACTER = 4  # octets, in any alphabet whose characters must not be cut
+
+T = TypeVar("T")
+
+
+class TooManyParts(ValueError):
+    """The text needs more than the 255 parts that a concatenation can count."""
+
+
+def capacity(alphabet: Alphabet, header_octets: int = 0) -> int:
+    """How many octets of text fit beside a header of `header_octets` (UDHL included); in GSM 03.38 they are septets.
+
+    Raises ValueError if the header alone exceeds the message.
+    """
+    if not 0 <= header_octets <= USER_DATA:
+        raise ValueError(f"a header of {header_octets} octets does not fit")
+    return _CAPACITIES[alphabet][header_octets]
+
+
+def split(
+    octets: bytes, alphabet: Alphabet = Alphabet.GSM, header_octets: int = NARROW, single_octets: int = 0
+) -> list[bytes]:
+    """Cut a text into pieces, to be sent each behind its header; the pieces joined are the text.
+
+    `single_octets` is the size of the header if one part is enough (0: none), `header_octets` its size in each of
+    several. An escape pair, a surrogate pair or a character of several octets is never cut. Latin-1 and ASCII are
+    measured as GSM 03.38 if every character exists there (centres convert them), otherwise as octets.
+    Raises TooManyParts above 255, and ValueError if the header leaves no room for text.
+    """
+    cuts = _cuts(octets, alphabet, header_octets, single_octets)
+    if not cuts:
+        return [octets]
+    if len(cuts) >= MOST_PARTS:
+        raise TooManyParts(f"{len(cuts) + 1} parts, at most {MOST_PARTS} are possible")
+    return [octets[start:end] for start, end in pairwise((0, *cuts, len(octets)))]
+
+
+def count(
+    octets: bytes, alphabet: Alphabet = Alphabet.GSM, header_octets: int = NARROW, single_octets: int = 0
+) -> int:
+    """How many pieces `split` makes, also above 255."""
+    return len(_cuts(octets, alphabet, header_octets, single_octets)) + 1
+
+
+def concat_header(reference: int, total: int, part: int, wide: bool = False) -> bytes:
+    """The whole header of one part: 6 octets, or 7 with a 16-bit reference, which is taken modulo its range.
+
+    Raises ValueError unless 1 <= part <= total <= 255.
+    """
+    if not 1 <= part <= total <= MOST_PARTS:
+        raise ValueError(f"no part {part} of {total}")
+    if wide:
+        return bytes((6, 8, 4, reference >> 8 & 0xFF, reference & 0xFF, total, part))
+    return bytes((5, 0, 3, reference & 0xFF, total, part))
+
+
+def _cuts(octets: bytes, alphabet: Alphabet, header_octets: int, single_octets: int) -> Sequence[int]:
+    """The positions where pieces begin, but for the first; without slicing anything."""
+    if alphabet in _CONVERTED:
+        on_the_air = gsm0338.encode(octets.decode("iso8859-1"))
+        if on_the_air is not None:
+            cuts = _cuts(on_the_air, Alphabet.GSM, header_octets, single_octets)
+            if gsm0338.ESC in on_the_air:  # an escape pair there is one octet here
+                return [cut - on_the_air.count(gsm0338.ESC, 0, cut) for cut in cuts]
+            return cuts
+    length = len(octets)
+    if length <= capacity(alphabet, single_octets):
+        return ()
+    size = capacity(alphabet, header_octets)
+    if size < _LONGEST_CHARACTER:
+        raise ValueError(f"a header of {header_octets} octets leaves no room for text")
+    torn = _TORN.get(alphabet)
+    if torn is None or torn is _torn_escape and gsm0338.ESC not in octets:
+        return range(size, length, size)
+    found = []
+    start = 0
+    while length - start > size:
+        end = start + size
+        start = end - torn(octets, start, end)
+        found.append(start)
+    return found
+
+
+def _torn_escape(octets: bytes, start: int, end: int) -> int:
+    """1 if a cut at `end` would part ESC from its value: an odd number of ESC stands before it."""
+    return (end - start - len(octets[start:end].rstrip(b"\x1b"))) & 1
+
+
+def _torn_surrogates(octets: bytes, start: int, end: int) -> int:
+    """2 if a cut at `end` would part a surrogate pair."""
+    return 2 if octets[end - 2] & 0xFC == 0xD8 and octets[end] & 0xFC == 0xDC else 0
+
+
+def _torn_by(codec: str) -> Callable[[bytes, int, int], int]:
+    make = codecs.getincrementaldecoder(codec)
+
+    def torn(octets: bytes, start: int, end: int) -> int:
+        """How many octets before `end` are the beginning of an unfinished character."""
+        decoder = make("replace")
+        decoder.decode(octets[start:end])
+        return len(decoder.getstate()[0])
+
+    return torn
+
+
+_TORN = {Alphabet.GSM: _torn_escape, Alphabet.UCS2: _torn_surrogates} | {
+    alphabet: _torn_by(coding.CODECS[alphabet])
+    for alphabet in (Alphabet.SHIFT_JIS, Alphabet.EUC_JP, Alphabet.EUC_KR)
+}
+
+
+@attrs.frozen
+class Piece:
+    """The user data of one part without its header; `locking` and `single` are the header's national languages."""
+
+    octets: bytes
+    data_coding: int
+    locking: int = 0
+    single: int = 0
+
+
+def join(pieces: Iterable[Piece], default: str = "gsm") -> str:
+    """The text of all parts in order; any octets give a text (see `coding.decode`).
+
+    Neighbours written alike are joined before they are decoded, so that a character which the sender cut survives.
+    """
+
+    def written(piece: Piece) -> tuple[Alphabet, int, int]:
+        return coding.alphabet(piece.data_coding, default), piece.locking, piece.single
+
+    texts = []
+    for (alphabet, locking, single), run in groupby(pieces, written):
+        together = [piece.octets for piece in run]
+        if alphabet is Alphabet.UCS2:  # half a unit in one part must not shift those that follow
+            together = [octets[:-1] + b"\xff\xfd" if len(octets) & 1 else octets for octets in together]
+        texts.append(coding.read(b"".join(together), alphabet, locking, single))
+    return "".join(texts)
+
+
+@attrs.define
+class Incomplete(Generic[T]):
+    """A text of which some parts came: `items` by part number; `since` is the clock value of the first."""
+
+    key: Hashable
+    reference: int
+    total: int
+    since: float
+    items: dict[int, T]
+
+
+class Reassembly(Generic[T]):
+    """Collects parts until a text is complete, for at most `seconds` from its first part and `limit` parts in all.
+
+    Items are whatever the caller keeps of a part. Clock values are passed in and must not go backwards. Ending what
+    takes too long or too much is the caller's step, `evict`, after each batch: whatever it returns can be told.
+    """
+
+    def __init__(self, seconds: float, limit: int) -> None:
+        self._seconds = seconds
+        self._limit = limit
+        self._held = 0
+        self._texts: dict[Hashable, Incomplete[T]] = {}
+
+    def __len__(self) -> int:
+        """How many parts are held."""
+        return self._held
+
+    def add(self, key: Hashable, concatenation: Concatenation, item: T, now: float) -> list[T] | None:
+        """Take one part; returns the items of all parts in order if it was the missing one, else None.
+
+        `key` says between whom: source TON, NPI and address, and destination address. Parts belong together if key,
+        reference with its width, and total agree. Of a repeated part the later one counts, since a reference may be
+        in use again. Raises ValueError for an impossible part or total.
+        """
+        total, part = concatenation.total, concatenation.part
+        if not 1 <= part <= total:
+            raise ValueError(f"no part {part} of {total}")
+        if total == 1:
+            return [item]
+        whole_key = key, concatenation.wide, concatenation.reference, total
+        text = self._texts.get(whole_key)
+        if text is None:
+            text = self._texts[whole_key] = Incomplete(key, concatenation.reference, total, now, {})
+        if part not in text.items:
+            self._held += 1
+        text.items[part] = item
+        if len(text.items) < total:
+            return None
+        del self._texts[whole_key]
+        self._held -= total
+        return [text.items[part] for part in range(1, total + 1)]
+
+    def evict(self, now: float) -> list[Incomplete[T]]:
+        """Give up, oldest first, the texts past their time, and as many as it takes to hold `limit` parts again."""
+        held = self._held
+        given_up = {}
+        for whole_key, text in self._texts.items():
+            if held <= self._limit and now < text.since + self._seconds:
+                break
+            held -= len(text.items)
+            given_up[whole_key] = text
+        for whole_key in given_up:
+            del self._texts[whole_key]
+        self._held = held
+        return list(given_up.values())

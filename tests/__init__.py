@@ -1,0 +1,1 @@
+"""The tests of smsgw; the folders mirror the package."""

@@ -1,0 +1,1 @@
+"""Tests of alphabets, headers in user data and parts."""
