@@ -8,7 +8,7 @@ from smsgw.config.endpoint import Listening, take_apart
 from smsgw.config.errors import Finding
 from smsgw.config.listeners import AdminListenSettings, SmtpListenSettings
 from smsgw.config.settings import SectionSettings
-from smsgw.config.values import Globs
+from smsgw.config.values import Globs, Secret
 from smsgw.config.whole import Settings
 
 
@@ -17,6 +17,7 @@ def mistakes(settings: Settings) -> Iterator[Finding]:
     if not settings.listeners:
         yield _whole(settings, "nothing listens; at least one [listen NAME] section is needed")
     yield from _same_endpoints(settings)
+    yield from _same_keys(settings)
     for route in settings.routes:
         if "connectors" not in route.origin.faulty:
             for way in route.connectors:
@@ -70,3 +71,14 @@ def _same_endpoints(settings: Settings) -> Iterator[Finding]:
                 yield listener.finding("endpoint", f'"{listener.endpoint}" is taken by [listen {name}]')
                 break
         earlier.append((listening, listener.name))
+
+
+def _same_keys(settings: Settings) -> Iterator[Finding]:
+    owners: dict[Secret, str] = {}
+    for account in settings.accounts.values():
+        key = account.api_key_hash
+        if key is None or "api_key_hash" in account.origin.faulty:
+            continue
+        if key in owners:
+            yield account.finding("api_key_hash", f"[account {owners[key]}] has the same; a key tells one account")
+        owners.setdefault(key, account.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import pathlib
 import re
 import zoneinfo
@@ -21,10 +22,11 @@ MOST_NETWORKS = 15
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
 _SIZES = {"M": 1 << 20, "K": 1 << 10}
-_SIZE = re.compile(r"([0-9]+)([KM]?)")
+_SIZE = re.compile(r"([0-9]{1,15})([KM]?)")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-_INTEGER = re.compile(r"-?[0-9]+")
-_DIGITS = 15
+_INTEGER = re.compile(r"-?[0-9]{1,15}")
+_LONGEST = 24
+_CENTURY = 100 * 365 * 86400
 
 
 @attrs.frozen
@@ -113,7 +115,7 @@ def integer(at_least: int = 0, at_most: int | None = None) -> Kind[int]:
     """A whole number in decimal digits."""
 
     def read(value: str) -> int:
-        if not _INTEGER.fullmatch(value) or len(value) > _DIGITS:
+        if not _INTEGER.fullmatch(value):
             raise ValueError
         _bounded(int(value), at_least, at_most)
         return int(value)
@@ -125,7 +127,7 @@ def number(at_least: float = 0, at_most: float | None = None) -> Kind[float]:
     """A decimal number."""
 
     def read(value: str) -> float:
-        if not _NUMBER.fullmatch(value) or len(value) > _DIGITS:
+        if not _NUMBER.fullmatch(value) or len(value) > _LONGEST:
             raise ValueError
         _bounded(float(value), at_least, at_most)
         return float(value)
@@ -134,9 +136,7 @@ def number(at_least: float = 0, at_most: float | None = None) -> Kind[float]:
 
 
 def _show_number(value: float) -> str:
-    if value == int(value):
-        return str(int(value))
-    return format(value, f".{_DIGITS - 2}f").rstrip("0")[:_DIGITS]
+    return str(int(value)) if value == int(value) else format(decimal.Decimal(repr(value)), "f")
 
 
 def duration(at_least: float = 0, at_most: float | None = None) -> Kind[float]:
@@ -144,9 +144,11 @@ def duration(at_least: float = 0, at_most: float | None = None) -> Kind[float]:
 
     def read(value: str) -> float:
         written = _DURATION.fullmatch(value)
-        if written is None or len(value) > _DIGITS:
+        if written is None or len(value) > _LONGEST:
             raise ValueError
         seconds = float(written[1]) * _UNITS.get(written[2], 1)
+        if seconds > _CENTURY:
+            raise Unfit(f'"{value}" is more than a hundred years')
         _bounded(seconds, at_least, at_most)
         return seconds
 
@@ -177,7 +179,7 @@ def octets(at_least: int = 0, at_most: int | None = None) -> Kind[int]:
 
     def read(value: str) -> int:
         written = _SIZE.fullmatch(value)
-        if written is None or len(value) > _DIGITS:
+        if written is None:
             raise ValueError
         size = int(written[1]) * _SIZES.get(written[2], 1)
         _bounded(size, at_least, at_most)

@@ -53,9 +53,8 @@ class AllowList:
             address = ipaddress.ip_address(host.partition("%")[0])
         except ValueError:
             return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self.networks)
+        mapped = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network or mapped in network for network in self.networks)
 
 
 def folded_network(text: str) -> Network:

@@ -90,6 +90,8 @@ class Message:
     :ivar error: code of the failure that decided the state (0: none).
     :ivar batch: id under which the client asks for several messages at once, 0 for none.
     :ivar remote_id: the upstream's id of the (first) part, empty before it is known.
+    :ivar unsent: numbers of the parts that are still to be sent, of a message that came back after some of its
+        parts were taken or ended; empty for all of them.
     """
 
     id: int
@@ -112,6 +114,7 @@ class Message:
     content: Content
     sent: float = UNIX_NEVER
     remote_id: str = ""
+    unsent: tuple[int, ...] = ()
 
 
 @attrs.define(eq=False)

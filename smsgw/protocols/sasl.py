@@ -7,7 +7,7 @@ Who drives it encodes nothing for PLAIN, whose challenge the dialect decides; th
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from typing import Final
 
 import attrs
@@ -40,14 +40,18 @@ def plain(challenge: str) -> Exchange:
     return _credentials(*fields)
 
 
-def login(challenge: str) -> Exchange:
-    """Two responses, prompted in base64 with ``Username:`` and ``Password:``; `challenge` is not used."""
+def login() -> Exchange:
+    """Two responses, prompted in base64 with ``Username:`` and ``Password:``."""
     name = yield "VXNlcm5hbWU6"
     password = yield "UGFzc3dvcmQ6"
     return _credentials(b"", name, password)
 
 
-MECHANISMS: Final[Mapping[str, Callable[[str], Exchange]]] = {"PLAIN": plain, "LOGIN": login}
+def exchange(mechanism: str, plain_challenge: str) -> Exchange | None:
+    """Begin the exchange of a mechanism (in upper case); None: it is not known."""
+    if mechanism == "PLAIN":
+        return plain(plain_challenge)
+    return login() if mechanism == "LOGIN" else None
 
 
 def decode(response: bytes) -> bytes:

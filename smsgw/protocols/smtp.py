@@ -1,9 +1,9 @@
 """An ESMTP submission server that does one command at a time, for any program that brings a delegate.
 
-A client that has been told of SMTP pipelining sends MAIL, RCPT and DATA in one go, while each may need a look into a
-database. So nothing of what follows a command is looked at before its answer is known; answers leave in order, and those
-that are ready together leave in one write. Reading pauses while too much is waiting to be looked at, or while the client
-does not read what it is answered.
+A client may send MAIL, RCPT and DATA in one go (RFC 2920), while each may need a look into a database. So nothing of
+what follows a command is looked at before its answer is known; answers leave in order, and those that are ready
+together leave in one write. Reading pauses while too much waits to be looked at, or while the client does not read
+what it is answered.
 
 The session is the one of the provider's document, line by line (000-2 to 000-14, 000-28 to 000-40)::
 
@@ -20,34 +20,21 @@ The session is the one of the provider's document, line by line (000-2 to 000-14
     250 33 1 0 0 Message is accepted for delivery
 
 STARTTLS (RFC 3207) begins a new session which knows nothing of the old one; clear text sent along behind it ends the
-connection. A message with a CR or LF of its own is read to its true end and refused (see :mod:`~smsgw.protocols.smtplines`).
+connection. A message with a CR or LF of its own is read to its true end and refused (:mod:`smsgw.protocols.smtplines`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol as Shape, cast
+from typing import Final
 
-import attrs
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IHandshakeListener,
-    IPushProducer,
-    IReactorTime,
-    ISSLTransport,
-)
-from twisted.internet.protocol import Factory, Protocol
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory
 
 from smsgw.interfaces import IMailDelegate, Reply
-from smsgw.protocols import sasl, smtpaddress
-from smsgw.protocols.smtplines import BadLine, BadMessage, CommandLines, MessageReader
+from smsgw.protocols import smtpreplies as replies
+from smsgw.protocols.smtpdialogue import Connection
+from smsgw.protocols.smtpserver import SubmissionProtocol
 from smsgw.protocols.smtpsession import Envelope, Session
 from smsgw.protocols.smtpsettings import QUICKTEL_EHLO, STANDARD_EHLO, SubmissionSettings
 
@@ -61,232 +48,126 @@ __all__ = [
     "SubmissionSettings",
 ]
 
-log = Logger()
-
-_ARGUMENT: Final = re.compile(rb"[ -~]*")
-_HOST: Final = re.compile(r"[!-~]{1,255}")
-_STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-_CONTROLS: Final = bytes(range(32)) + b"\x7f"
-_HARMLESS: Final = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
-_FLUSH_AT: Final = 256
+_SWEEP: Final = 1.0
+"""Seconds between two looks at what has taken too long: the precision of all timers here."""
 
 
-class _Wire(Shape):
-    """What is asked of a transport."""
+class SubmissionFactory(Factory):
+    """Makes the protocols of one listener, watches their time and ends them.
 
-    def write(self, data: bytes) -> None: ...
-    def loseConnection(self) -> None: ...
-    def abortConnection(self) -> None: ...
-    def getPeer(self) -> IAddress: ...
-    def pauseProducing(self) -> None: ...
-    def resumeProducing(self) -> None: ...
-    def registerProducer(self, producer: object, streaming: bool) -> None: ...
-    def unregisterProducer(self) -> None: ...
-    def startTLS(self, contextFactory: object) -> None: ...
+    :param delegate: provides :class:`~smsgw.interfaces.IMailDelegate`.
+    :param clock: its seconds must be monotonic.
+    :param tls: whatever ``transport.startTLS`` takes on the server side, or None.
+    :raises ValueError: when `settings` want TLS and there is no `tls`.
+    :ivar sessions: the connections there are.
+    :ivar draining: :meth:`shut_down` has been called.
+    """
 
+    noisy = False
 
-@implementer(IHandshakeListener, IPushProducer)
-class SubmissionProtocol(Protocol):
-    """One connection. Made by a :class:`SubmissionFactory`."""
+    def __init__(
+        self,
+        delegate: IMailDelegate,
+        settings: SubmissionSettings,
+        clock: IReactorTime,
+        tls: object | None = None,
+    ) -> None:
+        if tls is None and settings.tls in ("demanded", "implicit"):
+            raise ValueError(f"tls = {settings.tls} needs a certificate")
+        self.delegate = delegate
+        self.settings = settings
+        self.clock = clock
+        self.tls = tls
+        self.offers_tls = tls is not None and settings.tls in ("optional", "demanded")
+        self.extensions = settings.extensions()
+        self.positive = replies.Positive.make("ENHANCEDSTATUSCODES" in self.extensions)
+        self.sessions: set[SubmissionProtocol] = set()
+        self.draining = False
+        self._strangers: set[Connection] = set()
+        self._clear_capabilities = self._answer_to_ehlo(tls=False)
+        self._tls_capabilities = self._answer_to_ehlo(tls=True)
+        self._next_sweep: IDelayedCall | None = None
+        self._deadline: IDelayedCall | None = None
+        self._waiting: list[Deferred[None]] = []
 
-    _wire: _Wire
-    session: Session
+    def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
+        """A protocol for one connection."""
+        return SubmissionProtocol(self)
 
-    def __init__(self, factory: SubmissionFactory) -> None:
-        self.factory = factory
-        self._settings = factory.settings
-        self._delegate = factory.delegate
-        self._lines = CommandLines()
-        self._replies: list[bytes] = []
-        self._exchange: sasl.Exchange | None = None
-        self._message: MessageReader | None = None
-        self._running = False
-        self._busy = False  # the delegate has not answered
-        self._blocked = False  # the client does not read
-        self._paused = False  # we do not read
-        self._handshaking = False
-        self._closing = False
-        self._refused_data = False
-        self._junk = 0
-        self._failed_logins = 0
-        self._transactions = 0
-        self._tried_recipients = 0
-        self._since = 0.0  # start of what `check_time` measures
+    def shut_down(self, within: float | None = None) -> Deferred[None]:
+        """Let transactions under way come to their end, answer everything else 421, and close.
 
-    # What Twisted calls
+        :param within: seconds after which whoever is left is cut off; None: only the timers of the settings end them.
+        :return: fires when no session is left.
+        """
+        self.draining = True
+        if not self.sessions:
+            return succeed(None)
+        gone: Deferred[None] = Deferred()
+        self._waiting.append(gone)
+        if within is not None and self._deadline is None:
+            self._deadline = self.clock.callLater(within, self._cut_off)
+        for session in list(self.sessions):
+            session.drain()
+        return gone
 
-    def connectionMade(self) -> None:
-        """Greet, or begin TLS and greet inside it."""
-        self._wire = cast(_Wire, self.transport)
-        self._since = self.factory.clock.seconds()
-        implicit = self._settings.tls == "implicit"
-        self._begin(implicit or ISSLTransport.providedBy(self.transport))
-        if implicit:
-            self._start_tls()
-        self._wire.registerProducer(self, True)
-        refusal = self.factory.connected(self)
-        self._say(refusal or Reply(220, self._settings.greeting))
-        if refusal:
-            self._hang_up()
-        self._flush()
+    def capabilities(self, tls: bool) -> bytes:
+        """The answer to EHLO, with or without TLS."""
+        return self._tls_capabilities if tls else self._clear_capabilities
 
-    def dataReceived(self, data: bytes) -> None:
-        """Look at as much as may be looked at now."""
-        if self._closing:
+    # What the protocols tell
+
+    def connected(self, session: SubmissionProtocol) -> Reply | None:
+        """It is here; why it must not stay, or None."""
+        crowded = len(self._strangers) >= self.settings.strangers
+        self.sessions.add(session)
+        self._strangers.add(session)
+        if self._next_sweep is None:
+            self._next_sweep = self.clock.callLater(_SWEEP, self._sweep)
+        if self.draining:
+            return replies.SHUTTING_DOWN
+        return replies.CROWDED if crowded else None
+
+    def admitted(self, connection: Connection) -> None:
+        """It has authenticated."""
+        self._strangers.discard(connection)
+
+    def estranged(self, session: SubmissionProtocol) -> None:
+        """It has begun anew with STARTTLS."""
+        self._strangers.add(session)
+
+    def disconnected(self, session: SubmissionProtocol) -> None:
+        """It is gone."""
+        self.sessions.discard(session)
+        self._strangers.discard(session)
+        if self.sessions:
             return
-        self._handshaking = False
-        self._lines.octets += data
-        if self._busy or self._blocked:
-            if not self._paused and len(self._lines.octets) > self._settings.backlog:
-                self._paused = True
-                self._wire.pauseProducing()
-        else:
-            self._run()
+        for timer in (self._next_sweep, self._deadline):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._next_sweep = self._deadline = None
+        waiting, self._waiting = self._waiting, []
+        for gone in waiting:
+            gone.callback(None)
 
-    def handshakeCompleted(self) -> None:
-        """TLS stands: from here on commands are waited for."""
-        self._handshaking = False
-        self._since = self.factory.clock.seconds()
+    def _sweep(self) -> None:
+        self._next_sweep = self.clock.callLater(_SWEEP, self._sweep)
+        now = self.clock.seconds()
+        for session in list(self.sessions):
+            session.check_time(now)
 
-    def pauseProducing(self) -> None:
-        """The client does not read its replies: do nothing that would make more of them."""
-        self._blocked = True
+    def _cut_off(self) -> None:
+        for session in list(self.sessions):
+            session.abort()
 
-    def resumeProducing(self) -> None:
-        """The client has caught up."""
-        self._blocked = False
-        self._run()
-
-    def stopProducing(self) -> None:
-        """Nobody will read again; :meth:`connectionLost` follows."""
-        self._blocked = True
-
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:
-        """Forget everything; what the delegate still works on is not answered."""
-        self._closing = True
-        self._lines.octets.clear()
-        self._message = self._exchange = None
-        self.factory.disconnected(self)
-        self._farewell(self.session)
-
-    # What the factory calls
-
-    def check_time(self, now: float) -> None:
-        """End what has taken too long. While the delegate works, nothing has."""
-        taken = now - self._since
-        settings = self._settings
-        if self._closing:
-            if taken >= settings.close_time:
-                self._wire.abortConnection()
-        elif self._handshaking:
-            if taken >= settings.handshake_time:
-                self._wire.abortConnection()
-        elif self._busy:
-            return
-        elif self._message is None:
-            if taken >= settings.command_time:
-                self._hang_up(replies.TIMED_OUT)
-        elif taken >= settings.data_time:
-            self._hang_up(replies.TIMED_OUT)
-        elif taken >= settings.data_grace and self._message.size < taken * settings.data_rate:
-            self._hang_up(replies.TOO_SLOW)
-
-    def drain(self) -> None:
-        """Close as soon as no transaction is under way."""
-        self._run()
-
-    def abort(self) -> None:
-        """Close whatever is under way."""
-        self._closing = True
-        self._wire.abortConnection()
-
-    # The loop
-
-    def _run(self) -> None:
-        """One command after the other, until one has to wait or is not complete."""
-        if self._running or self._closing:
-            return
-        self._running = True
-        worked = False
-        try:
-            while not (self._busy or self._blocked or self._closing) and self._step():
-                worked = True
-                if len(self._replies) >= _FLUSH_AT:
-                    self._flush()
-        finally:
-            self._running = False
-        self._flush()
-        if worked:
-            self._since = self.factory.clock.seconds()
-        if self._paused and not self._closing and len(self._lines.octets) <= self._settings.backlog:
-            self._paused = False
-            self._wire.resumeProducing()
-
-    def _step(self) -> bool:
-        """Do the next thing; False: there is nothing complete to do."""
-        lines = self._lines
-        if self._message is not None:
-            if not self._message.take(lines.octets):
-                return False
-            self._data_ended(self._message)
-            return True
-        if self.factory.draining and self.session.envelope is None and self._exchange is None:
-            self._hang_up(replies.SHUTTING_DOWN)
-            return True
-        if not lines.octets or not lines.at_start():
-            return False
-        long = self._exchange is not None or lines.octets[:5].upper() == b"AUTH "
-        line = lines.next(self._settings.auth_line if long else self._settings.command_line)
-        if line is None:
-            return False
-        if isinstance(line, BadLine):
-            self._exchange = None
-            self._not_a_command(replies.BAD_LINES[line])
-        elif self._exchange is not None:
-            self._responded(self._exchange, line)
-        else:
-            self._command(line)
-        return True
-
-    def _command(self, line: bytes) -> None:
-        word, _, rest = line.partition(b" ")
-        verb = VERBS.get(word.upper())
-        if verb is None:
-            self._not_a_command(replies.UNKNOWN)
-            return
-        self._refused_data = False
-        session = self.session
-        if not verb.before_hello and not session.ehlo:
-            self._refuse(replies.HELLO_FIRST)
-        elif not verb.before_tls and not session.tls and self._settings.tls == "demanded":
-            self._refuse(replies.TLS_FIRST)
-        elif not verb.before_login and not session.authenticated:
-            self._refuse(replies.LOGIN_FIRST)
-        elif not _ARGUMENT.fullmatch(rest):
-            self._refuse(replies.BAD_ARGUMENT)
-        else:
-            verb.run(self, rest.decode("ascii").strip(" "))
-
-    def _ask(self, answer: Callable[[], Deferred[Reply]], then: Callable[[Reply], None]) -> None:
-        """Put a question to the delegate; nothing else is looked at until `then` has had the answer."""
-        self._busy = True
-        try:
-            waiting = answer()
-        except Exception:
-            waiting = fail()
-        waiting.addBoth(self._answered, then).addErrback(self._broken)
-
-    def _answered(self, result: Reply | Failure, then: Callable[[Reply], None]) -> None:
-        self._busy = False
-        if isinstance(result, Failure):
-            log.failure("the delegate failed at a command of {peer}", result, peer=self.session.peer)
-            result = replies.LOCAL_ERROR
-        if self._closing:
-            return
-        then(result)
-        self._run()
-
-    def _broken(self, failure: Failure) -> None:
-        """A fault of our own, or a delegate that answered something else than a Reply."""
-        log.failure("session of {peer} cannot go on", failure, peer=self.session.peer)
-        self.abort()
+    def _answer_to_ehlo(self, tls: bool) -> bytes:
+        shown = [self.settings.ehlo[0]]
+        for line in self.settings.ehlo[1:]:
+            keyword = line.split(" ")[0].upper()
+            if keyword == "STARTTLS" and (tls or not self.offers_tls):
+                continue
+            if keyword == "AUTH" and not (tls or (self.settings.auth_without_tls and self.settings.tls != "demanded")):
+                continue
+            shown.append(f"SIZE {self.settings.message}" if line == "SIZE" else line)
+        lines = [f"250-{line}\r\n" for line in shown[:-1]] + [f"250 {shown[-1]}\r\n"]
+        return "".join(lines).encode("ascii")

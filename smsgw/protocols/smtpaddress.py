@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from smsgw.interfaces import Reply
+from smsgw.protocols import smtpreplies as replies
 
 LONGEST: Final = 254
 """Octets of an address: a path of 256 less its angle brackets (RFC 5321, 4.5.3.1.3)."""

@@ -1,8 +1,8 @@
 """Cuts what an SMTP client sends into command lines and messages, in bounded memory and without a look at every octet.
 
 Only CR LF ends a line and only CR LF . CR LF ends a message. A CR or LF of its own never does: servers that disagree
-about that are how one message is smuggled inside another. Nothing here knows a verb, a reply or a transport; however the
-stream is cut into pieces, the result is the same.
+about that are how one message is smuggled inside another. Nothing here knows a verb, a reply or a transport; however
+the stream is cut into pieces, the result is the same.
 """
 
 from __future__ import annotations

@@ -61,3 +61,29 @@ BAD_MESSAGES: Final[Mapping[BadMessage, Reply]] = {
     BadMessage.BIG_HEADER: Reply(552, "5.3.4 Header too big"),
     BadMessage.LOOP: Reply(554, "5.4.6 Mail loop: too many Received fields"),
 }
+
+
+@attrs.frozen
+class Positive:
+    """What is said when all is well: the provider's words, unless enhanced codes are announced."""
+
+    ok: Reply
+    bye: Reply
+    tls: Reply
+    unverified: Reply
+    help: Reply
+
+    @classmethod
+    def make(cls, enhanced: bool) -> Positive:
+        """With or without the codes of RFC 3463 (RFC 2034 wants all or none of them)."""
+
+        def reply(code: int, status: str, text: str) -> Reply:
+            return Reply(code, f"{status} {text}" if enhanced else text)
+
+        return cls(
+            ok=reply(250, "2.0.0", "Ok"),
+            bye=reply(221, "2.0.0", "Bye"),
+            tls=reply(220, "2.0.0", "Ready to start TLS"),
+            unverified=reply(252, "2.1.5", "Cannot verify, send to it and see"),
+            help=reply(214, "2.0.0", "EHLO AUTH STARTTLS MAIL RCPT DATA STATUS RSET NOOP QUIT"),
+        )

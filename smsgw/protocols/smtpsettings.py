@@ -20,13 +20,14 @@ class SubmissionSettings:
     """Manners, limits and timers of one listener. Sizes are octets, times are seconds.
 
     :ivar greeting: text behind the first 220 (000-2).
-    :ivar ehlo: lines of the answer to EHLO, which also decide what is on offer. STARTTLS and AUTH are left out where they
-        would be refused; a line ``SIZE`` is sent with the size of `message` and makes the parameter known, ``8BITMIME``
-        likewise BODY; ``ENHANCEDSTATUSCODES`` puts RFC 3463 codes into positive replies (refusals always carry them).
+    :ivar ehlo: lines of the answer to EHLO, which also decide what is on offer. STARTTLS and AUTH are left out where
+        they would be refused; a line ``SIZE`` is sent with the size of `message` and makes the parameter known,
+        ``8BITMIME`` likewise BODY; ``ENHANCEDSTATUSCODES`` puts RFC 3463 codes into positive replies (refusals always
+        carry them).
     :ivar plain_challenge: text behind the 334 of AUTH PLAIN without an initial response (000-5); empty in RFC 4954.
     :ivar auth_without_tls: whether AUTH is taken before TLS (000-14).
-    :ivar tls: ``none``; ``optional``: STARTTLS is offered if there is a TLS context; ``demanded``: nothing of worth before
-        STARTTLS; ``implicit``: TLS from the first octet.
+    :ivar tls: ``none``; ``optional``: STARTTLS is offered if there is a TLS context; ``demanded``: no AUTH
+        and no mail before STARTTLS; ``implicit``: TLS from the first octet.
     :ivar command_line: longest command with its CRLF. RFC 5321, 4.5.3.1.4 asks for 512, to which the parameters of
         RFC 1870, RFC 6152 and RFC 4954 add 543.
     :ivar auth_line: longest AUTH command or response to a challenge (RFC 4954, section 4).

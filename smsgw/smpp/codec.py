@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from smsgw.smpp.consts import VERSION_3_4, Status
 from smsgw.smpp.errors import Answerable, PduError, Unframed
 from smsgw.smpp.fields import Unreadable
 from smsgw.smpp.generate import UNUSUAL, UNWRITABLE, Decoder, Encoder, decoder, encoder
-from smsgw.smpp.pdus import BY_ID, HEADER, PDUS, GenericNack, Pdu, Response, body
+from smsgw.smpp.maxima import Maxima, raise_maxima, unfit
+from smsgw.smpp.pdus import BY_ID, HEADER, GenericNack, Pdu, Response, SubmitMulti, body
 from smsgw.smpp.tlvs import Tlv, read_tlvs
 
 LIMIT: Final = 128 * 1024
@@ -23,6 +24,7 @@ LIMIT: Final = 128 * 1024
 
 _HEADER: Final = struct.Struct(">IIII")
 _LENGTH: Final = struct.Struct(">I")
+_header_of: Final = _HEADER.unpack_from
 _INTRUDERS: Final = (
     (b"\x16\x03", "a TLS handshake"),
     (b"SSH-", "an SSH client"),
@@ -115,48 +117,94 @@ class Framer:
         self.broken = Unframed(f"command_length {length} is {bound}", Status.ESME_RINVCMDLEN, sequence_number)
 
 
-def _key(cls: type[Pdu]) -> bytes:
-    return cls.command_id.to_bytes(4, "big")
+class _Decoders(dict[int, Decoder]):
+    """The generated decoders by command_id, each written when it is first wanted."""
+
+    def __init__(self, tlvs: bool, maxima: Maxima | None = None) -> None:
+        self._tlvs = tlvs
+        self._maxima = maxima
+
+    def __missing__(self, command_id: int) -> Decoder:
+        cls = BY_ID[command_id]
+        limits = None if self._maxima is None or issubclass(cls, Response) else self._maxima[cls.name]
+        made = _decline if limits is not None and cls in _LISTS else decoder(cls, tlvs=self._tlvs, limits=limits)
+        self[command_id] = made
+        return made
 
 
-_DECODERS: Final[dict[bytes, Decoder]] = {_key(cls): decoder(cls) for cls in PDUS}
-_ENCODERS: Final[dict[type[Pdu], Encoder]] = {cls: encoder(cls) for cls in PDUS}
+class _Encoders(dict[type[Pdu], Encoder]):
+    """The generated encoders by class, each written when it is first wanted."""
+
+    def __init__(self, version_3_3: bool) -> None:
+        self._version_3_3 = version_3_3
+
+    def __missing__(self, cls: type[Pdu]) -> Encoder:
+        made = self[cls] = encoder(cls, version_3_3=self._version_3_3)
+        return made
 
 
-@functools.cache
-def _decoders_3_3() -> dict[bytes, Decoder]:
-    return {_key(cls): decoder(cls, tlvs=False) for cls in PDUS}
+_LISTS: Final = frozenset({SubmitMulti})
+_DECODERS: Final = _Decoders(tlvs=True)
+_DECODERS_3_3: Final = _Decoders(tlvs=False)
+_ENCODERS: Final = _Encoders(version_3_3=False)
+_ENCODERS_3_3: Final = _Encoders(version_3_3=True)
 
 
-@functools.cache
-def _encoders_3_3() -> dict[type[Pdu], Encoder]:
-    return {cls: encoder(cls, version_3_3=True) for cls in PDUS}
+def _decline(*_frame: object) -> Pdu:
+    """Leave every frame of a command to the careful reader, which also looks into lists."""
+    raise ValueError("entries of a list")
 
 
 def decode(frame: bytes, version: int = VERSION_3_4) -> Pdu:
     """Read one frame as a Framer cuts it; for a peer of version 3.3 whatever follows the body is ignored.
 
     Raises Answerable, and nothing else: unknown command_id, a body that ends too soon, a C-Octet String of more than
-    256 octets or without NUL, sm_length or a TLV past the end. Values are not judged: see ``maxima``.
+    256 octets or without NUL, sm_length or a TLV past the end. Values are not judged.
     """
-    decoders = _DECODERS if version >= VERSION_3_4 else _decoders_3_3()
+    decoders = _DECODERS if version >= VERSION_3_4 else _DECODERS_3_3
     try:
-        return decoders[frame[4:8]](frame)
+        _, command_id, status, sequence_number = _header_of(frame)
+        return decoders[command_id](frame, status, sequence_number)
     except _UNKNOWN_OR_UNUSUAL:
         pass
     return _read_with_care(frame, version >= VERSION_3_4)
 
 
+Reader: TypeAlias = Callable[[Iterable[bytes]], list[Pdu | Answerable]]
+"""Reads frames in order; a frame that cannot be read gives the Answerable in its place."""
+
+
+def reader(version: int = VERSION_3_4, raised: Mapping[str, int] | None = None) -> Reader:
+    """Return a function that decodes frames for a peer of a version and applies the maxima to requests as it goes.
+
+    A request with a field that is too long becomes an Answerable with the status of that field; looking for that does
+    not make decoding slower. ``raised`` replaces some maxima, as in ``maxima.raise_maxima``.
+    """
+    return _reader(version >= VERSION_3_4, tuple(sorted((raised or {}).items())))
+
+
+@functools.cache
+def _reader(tlvs: bool, raised: tuple[tuple[str, int], ...]) -> Reader:
+    maxima = raise_maxima(dict(raised))
+    return functools.partial(_read, _Decoders(tlvs, maxima), tlvs, maxima)
+
+
 def decode_many(frames: Iterable[bytes], version: int = VERSION_3_4) -> list[Pdu | Answerable]:
     """Read frames in order; what ``decode`` would raise stands as a value in its place."""
-    decoders = _DECODERS if version >= VERSION_3_4 else _decoders_3_3()
+    tlvs = version >= VERSION_3_4
+    return _read(_DECODERS if tlvs else _DECODERS_3_3, tlvs, None, frames)
+
+
+def _read(decoders: _Decoders, tlvs: bool, maxima: Maxima | None, frames: Iterable[bytes]) -> list[Pdu | Answerable]:
+    header_of = _header_of
     found: list[Pdu | Answerable] = []
     for frame in frames:
         try:
-            found.append(decoders[frame[4:8]](frame))
+            _, command_id, status, sequence_number = header_of(frame)
+            found.append(decoders[command_id](frame, status, sequence_number))
         except _UNKNOWN_OR_UNUSUAL:
             try:
-                found.append(_read_with_care(frame, version >= VERSION_3_4))
+                found.append(_read_with_care(frame, tlvs, maxima))
             except Answerable as wrong:
                 found.append(wrong)
     return found
@@ -169,7 +217,7 @@ def encode(pdu: Pdu, version: int = VERSION_3_4) -> bytes:
     (submit_sm_resp, submit_multi_resp, data_sm_resp, broadcast_sm_resp) and one was filled in. Raises PduError, with
     the field, for a value that does not fit: a NUL in a C-Octet String, an integer out of range, too long a text.
     """
-    encoders = _ENCODERS if version >= VERSION_3_4 else _encoders_3_3()
+    encoders = _ENCODERS if version >= VERSION_3_4 else _ENCODERS_3_3
     try:
         return encoders[pdu.__class__](pdu)
     except UNWRITABLE as unfit:
@@ -178,7 +226,7 @@ def encode(pdu: Pdu, version: int = VERSION_3_4) -> bytes:
 
 def encode_many(pdus: Iterable[Pdu], version: int = VERSION_3_4) -> bytes:
     """Write PDUs in order as one piece for one write; raises as ``encode`` does."""
-    encoders = _ENCODERS if version >= VERSION_3_4 else _encoders_3_3()
+    encoders = _ENCODERS if version >= VERSION_3_4 else _ENCODERS_3_3
     pdu: Pdu = GenericNack()
     pieces = []
     try:
@@ -189,17 +237,18 @@ def encode_many(pdus: Iterable[Pdu], version: int = VERSION_3_4) -> bytes:
     return b"".join(pieces)
 
 
-def refusal(wrong: Answerable | Unframed) -> Pdu | None:
+def refusal(wrong: Answerable | Unframed) -> Response | None:
     """Return the PDU that tells the peer of its fault, or None where a fault is never answered."""
     if isinstance(wrong, Unframed):
         return GenericNack(wrong.sequence_number, wrong.status)
-    answer_id = wrong.answer_id
-    if answer_id is None:
+    if wrong.answer_id is None:
         return None
-    return BY_ID[answer_id](wrong.sequence_number, wrong.status)
+    cls = BY_ID[wrong.answer_id]
+    assert issubclass(cls, Response)
+    return cls(wrong.sequence_number, wrong.status)
 
 
-def _read_with_care(frame: bytes, tlvs: bool) -> Pdu:
+def _read_with_care(frame: bytes, tlvs: bool, maxima: Maxima | None = None) -> Pdu:
     """Read a frame that a generated decoder declined: tell what is wrong with it, or read a shape they leave out."""
     if len(frame) < HEADER:
         raise Answerable(0, 0, Status.ESME_RINVCMDLEN, f"a frame of {len(frame)} octets is shorter than a header")
@@ -217,6 +266,10 @@ def _read_with_care(frame: bytes, tlvs: bool) -> Pdu:
         pdu.tlvs = _read_tail(frame, end, tlvs)
     except Unreadable as wrong:
         raise Answerable(sequence_number, command_id, wrong.status, wrong.why) from None
+    if maxima is not None and not pdu.is_response:
+        unfit_status, name = unfit(pdu, maxima)
+        if unfit_status:
+            raise Answerable(sequence_number, command_id, unfit_status, f"{name} has not the length it may have")
     return pdu
 
 

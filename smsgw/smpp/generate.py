@@ -1,35 +1,38 @@
 """Writes the fast reading and writing functions of the codec from the declarations of the PDUs.
 
-The generated functions know every offset that can be known and pay for nothing else: one struct call for the header
-and the fields next to it, one search per C-Octet String that is not usually empty, one format for a whole body.
-A decoder only has to be right about frames that it accepts; anything unusual (a string without end, a failed
-response without its fields) it declines with one of ``UNUSUAL``, and the careful reader of the codec takes over.
+The generated functions pay for nothing that can be known beforehand: one struct call for each run of integers (the
+first one together with the header), one ``bytes.partition`` for each C-Octet String that is usually filled, nothing
+for those that are usually empty. A decoder only has to be right about the frames that it accepts: anything unusual
+(a string without end, a failed response with a body) it declines with one of ``UNUSUAL``, and the careful reader of
+the codec takes over. An encoder refuses with one of ``UNWRITABLE``, and the careful writer says which field it was.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from smsgw.smpp.errors import PduError
-from smsgw.smpp.fields import CSTRING_LIMIT, CString, Integer, Text, Unreadable, Wire
+from smsgw.smpp.fields import CSTRING_LIMIT, CString, Failures, Integer, Text, Unreadable, Wire
 from smsgw.smpp.pdus import HEADER, BodyOnError, Pdu, Response, body
 from smsgw.smpp.tlvs import read_tlvs, write_tlvs
 
-Decoder: TypeAlias = Callable[[bytes], Pdu]
+Decoder: TypeAlias = Callable[[bytes, int, int], Pdu]
 Encoder: TypeAlias = Callable[[Any], bytes]
-Fields: TypeAlias = list[tuple[str, Wire]]
 
 UNUSUAL: Final = (ValueError, IndexError, struct.error, Unreadable)
 """What a generated decoder raises for a frame that it leaves to the careful reader."""
 
 UNWRITABLE: Final = (PduError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
-"""What a generated encoder raises for a value that does not fit; the careful writer then says which."""
+"""What a generated encoder raises for a value that does not fit."""
+
+_EMPTY: Final[dict[type, object]] = {Integer: 0, CString: b"", Text: b"", Failures: ()}
+_FORMAT: Final = {1: "B", 2: "H", 4: "I"}
 
 
-class _Source:
-    """Lines of one function, and the objects it refers to."""
+class Source:
+    """The lines of one function, and the objects that it refers to."""
 
     def __init__(self, head: str) -> None:
         self.lines = [head]
@@ -39,50 +42,158 @@ class _Source:
     def add(self, *lines: str) -> None:
         self.lines += ["    " * self.depth + line for line in lines]
 
+    def inside(self, head: str, *lines: str) -> None:
+        self.add(head, *("    " + line for line in lines))
+
     def refer(self, value: Any) -> str:
-        """Make an object available to the function under a name of its own."""
+        """Make an object available to the function, and return its name there."""
         name = f"_{len(self.names)}"
         self.names[name] = value
         return name
 
     def compiled(self) -> Any:
-        source = "\n".join(self.lines)
-        exec(compile(source, f"<smsgw.smpp {self.lines[0]}>", "exec"), self.names)  # noqa: S102
+        exec(compile("\n".join(self.lines), "<smsgw.smpp.generate>", "exec"), self.names)  # noqa: S102
         return self.names["run"]
 
 
-def decoder(cls: type[Pdu], *, tlvs: bool = True) -> Decoder:
-    """Return a function from a whole frame of this command to the PDU; without ``tlvs`` what follows is skipped."""
-    out = _Source("def run(frame):")
-    new = out.refer(object.__new__)
-    is_response = issubclass(cls, Response)
-    runs = _runs(list(body(cls)))
-    out.add(f"pdu = {new}({out.refer(cls)})")
-    header = ["pdu.command_status", "pdu.sequence_number"] if is_response else ["pdu.sequence_number"]
-    layout = ">8xII" if is_response else ">12xI"
-    if is_response:
-        out.add("pdu.raw = b''")
-        if runs:
-            out.add(f"if len(frame) == {HEADER}:")
-            out.depth += 1
-            _unpack(out, layout, header, "")
-            out.add("pdu.tlvs = ()")
-            out.add(*(f"pdu.{name} = {_default(wire)!r}" for name, wire in body(cls)), "return pdu")
-            out.depth -= 1
-            out.add("if frame[8:12] != b'\\0\\0\\0\\0':", "    raise ValueError('a failed response with a body')")
-    base, offset = "", HEADER
-    first = True
-    for run in runs:
-        if first:
-            base, offset = _read_run(out, run, base, offset, layout, header)
+def _usually_empty(wire: Wire) -> bool:
+    return isinstance(wire, CString) and wire.usually_empty
+
+
+def _joins(wire: Wire) -> bool:
+    """Tell whether a field can be read together with its neighbours."""
+    return isinstance(wire, Integer | Text) or _usually_empty(wire)
+
+
+class _Reading:
+    """Writes a decoder; ``rest`` names the octets still to be read, base + offset say where in them."""
+
+    def __init__(self, limits: Mapping[str, int] | None) -> None:
+        self.out = Source("def run(frame, status, sequence_number):")
+        self.limits = limits
+        self.rest, self.base, self.offset = "frame", "", HEADER
+
+    def at(self, further: int = 0) -> str:
+        """Return an offset as Python source."""
+        offset = self.offset + further
+        if not self.base:
+            return str(offset)
+        return f"{self.base} + {offset}" if offset else self.base
+
+    def integers(self, targets: Sequence[str], layout: str) -> None:
+        """Read integers into the targets: few of one octet each by subscript, others by one struct call."""
+        if layout in ("B", "BB", "BBB"):
+            self.out.add(*(f"{target} = {self.rest}[{self.at(further)}]" for further, target in enumerate(targets)))
         else:
-            base, offset = _read_run(out, run, base, offset, ">", [])
-        first = False
-    if first:
-        _unpack(out, layout, header, "")
-    end = _at(base, offset)
+            reader = self.out.refer(struct.Struct(">" + layout).unpack_from)
+            self.out.add(f"{', '.join(targets)}, = {reader}({self.rest}, {self.at()})")
+        self.offset += struct.calcsize(">" + layout)
+
+    def too_long(self, name: str, wire: CString) -> str:
+        """Return the condition on which a C-Octet String is declined."""
+        if self.limits is None:
+            return f"len(octets) >= {CSTRING_LIMIT}"
+        return f"len(octets) not in {wire.lengths!r}" if wire.lengths else f"len(octets) >= {self.limits[name]}"
+
+    def string(self, name: str, wire: CString) -> None:
+        """Read a C-Octet String; what follows has to find out whether its NUL was there."""
+        place = f"{self.rest}[{self.at()}:]" if self.base or self.offset else self.rest
+        self.out.add(f"octets, nul, rest = {place}.partition(b'\\0')")
+        self.out.inside(f"if {self.too_long(name, wire)}:", f"raise ValueError({name!r})")
+        self.out.add(f"pdu.{name} = octets")
+        self.rest, self.base, self.offset = "rest", "", 0
+
+    def run(self, run: Sequence[tuple[str, Wire]]) -> None:
+        """Read integers, strings that are probably empty and sm_length, all of which stand side by side."""
+        empty = [name for name, wire in run if _usually_empty(wire)]
+        targets = [_target(name, wire) for name, wire in run]
+        layout = "".join(_FORMAT[wire.octets] if isinstance(wire, Integer) else "B" for _, wire in run)
+        rest, base, offset = self.rest, self.base, self.offset
+        self.integers(targets, layout)
+        if not empty:
+            return
+        out, after = self.out, self.at()
+        out.add(f"if {' or '.join(f'has_{name}' for name in empty)}:")
+        out.depth += 1
+        self.rest, self.base, self.offset = rest, base, offset
+        found = False
+        for (name, wire), target, code in zip(run, targets, layout, strict=True):
+            if isinstance(wire, CString):
+                self.string(name, wire)
+                found = True
+            elif found:
+                self.integers([target], code)
+            else:
+                self.offset += struct.calcsize(">" + code)
+        if isinstance(run[-1][1], CString):
+            out.inside("if not nul:", "raise ValueError('NUL')")
+        out.add(f"at = {self.at()}")
+        out.depth -= 1
+        out.inside("else:", " = ".join(f"pdu.{name}" for name in empty) + " = b''", f"at = {after}")
+        if rest == "frame":
+            out.add("    rest = frame")
+        self.rest, self.base, self.offset = "rest", "at", 0
+
+    def text(self, name: str) -> None:
+        """Read short_message, whose length is known by now."""
+        self.out.add(f"start = {self.at()}", "at = start + length")
+        self.out.inside(f"if at > len({self.rest}):", "raise ValueError('sm_length')")
+        self.out.add(f"pdu.{name} = {self.rest}[start:at]")
+        self.base, self.offset = "at", 0
+
+    def only_string(self, name: str, wire: CString) -> None:
+        """Read the one field of a response: the octets up to a NUL at the very end, or else by the general way."""
+        self.out.add(f"octets = frame[{HEADER}:-1]")
+        self.out.inside(
+            f"if not (frame[-1] or 0 in octets or {self.too_long(name, wire)}):",
+            f"pdu.{name} = octets",
+            "pdu.tlvs = ()",
+            "return pdu",
+        )
+
+
+def _target(name: str, wire: Wire) -> str:
+    if isinstance(wire, Integer):
+        return f"pdu.{name}"
+    return "length" if isinstance(wire, Text) else f"has_{name}"
+
+
+def decoder(cls: type[Pdu], *, tlvs: bool = True, limits: Mapping[str, int] | None = None) -> Decoder:
+    """Return a function (frame, command_status, sequence_number) -> PDU for whole frames of one command.
+
+    Without ``tlvs`` whatever follows the body is skipped unread. ``limits`` are the most octets of each C-Octet String,
+    for a PDU that has no lists; without them all may have 256.
+    """
+    reading = _Reading(limits)
+    out = reading.out
+    fields = body(cls)
+    runs = _runs(fields)
+    out.add(f"pdu = {out.refer(object.__new__)}({out.refer(cls)})", "pdu.sequence_number = sequence_number")
+    if issubclass(cls, Response):
+        out.add("pdu.command_status = status", "pdu.raw = b''")
+        if fields:
+            empty = (f"pdu.{name} = {_EMPTY[type(wire)]!r}" for name, wire in fields)
+            out.inside(f"if len(frame) == {HEADER}:", *empty, "pdu.tlvs = ()", "return pdu")
+            out.inside("if status:", "raise ValueError('a failed response with a body')")
+        if len(fields) == 1 and isinstance(fields[0][1], CString):
+            reading.only_string(fields[0][0], fields[0][1])
+    for run in runs:
+        name, wire = run[0]
+        if _joins(wire):
+            reading.run(run)
+            if isinstance(run[-1][1], Text):
+                reading.text(run[-1][0])
+        elif isinstance(wire, CString):
+            reading.string(name, wire)
+        else:
+            out.add(f"pdu.{name}, at = {out.refer(wire.read)}({reading.rest}, {reading.at()}, {name!r})")
+            reading.base, reading.offset = "at", 0
+    if fields and isinstance(fields[-1][1], CString) and not _usually_empty(fields[-1][1]):
+        out.inside("if not nul:", "raise ValueError('NUL')")
     if tlvs:
-        out.add("size = len(frame)", f"pdu.tlvs = {out.refer(read_tlvs)}(frame, {end}, size) if size != {end} else ()")
+        end, rest = reading.at(), reading.rest
+        out.add(f"size = len({rest})")
+        out.add(f"pdu.tlvs = {out.refer(read_tlvs)}({rest}, {end}, size) if size != {end} else ()")
     else:
         out.add("pdu.tlvs = ()")
     out.add("return pdu")
@@ -90,167 +201,89 @@ def decoder(cls: type[Pdu], *, tlvs: bool = True) -> Decoder:
     return result
 
 
-def _runs(fields: Fields) -> list[Fields]:
-    """Cut the fields before and after each one whose length is seldom known beforehand."""
-    runs: list[Fields] = []
-    open_run = False
+def _runs(fields: Sequence[tuple[str, Wire]]) -> list[list[tuple[str, Wire]]]:
+    """Group fields: those whose widths are known, or probably 1, together; each other one alone."""
+    runs: list[list[tuple[str, Wire]]] = []
+    growing = False
     for name, wire in fields:
-        fits = isinstance(wire, Integer | Text) or (isinstance(wire, CString) and wire.usually_empty)
-        if fits and open_run:
+        fits = _joins(wire)
+        if fits and growing:
             runs[-1].append((name, wire))
         else:
             runs.append([(name, wire)])
-        open_run = fits and not isinstance(wire, Text)
+        growing = fits and not isinstance(wire, Text)
     return runs
-
-
-def _at(base: str, offset: int) -> str:
-    if not base:
-        return str(offset)
-    return f"{base} + {offset}" if offset else base
-
-
-def _default(wire: Wire) -> object:
-    if isinstance(wire, Integer):
-        return 0
-    return b"" if isinstance(wire, CString | Text) else ()
-
-
-def _unpack(out: _Source, layout: str, targets: list[str], at: str) -> None:
-    reader = out.refer(struct.Struct(layout).unpack_from)
-    comma = "," if len(targets) == 1 else ""
-    place = f", {at}" if at else ""
-    out.add(f"{', '.join(targets)}{comma} = {reader}(frame{place})")
-
-
-def _read_run(
-    out: _Source, run: Fields, base: str, offset: int, layout: str, header: list[str]
-) -> tuple[str, int]:
-    """Write the code for one run that begins at base + offset; return where it ends."""
-    name, wire = run[0]
-    at_header = len(layout) > 1
-    if not isinstance(wire, Integer | Text | CString) or (isinstance(wire, CString) and not wire.usually_empty):
-        if at_header:
-            _unpack(out, layout, header, "")
-        return _read_one(out, name, wire, base, offset)
-    targets, empty = list(header), []
-    for name, wire in run:
-        if isinstance(wire, Integer):
-            layout += {1: "B", 2: "H", 4: "I"}[wire.octets]
-            targets.append(f"pdu.{name}")
-        else:
-            layout += "B"
-            targets.append("length" if isinstance(wire, Text) else f"has_{name}")
-            if isinstance(wire, CString):
-                empty.append(name)
-    width = struct.calcsize(layout) - (HEADER if at_header else 0)
-    if len(targets) == 1 and not isinstance(run[0][1], Integer):
-        out.add(f"{targets[0]} = frame[{_at(base, offset)}]")
-    elif len(targets) == 1:
-        out.add(f"{targets[0]} = frame[{_at(base, offset)}]")
-    else:
-        _unpack(out, layout, targets, "" if at_header else _at(base, offset))
-    end = f"end_{name}"
-    if empty:
-        out.add(f"if {' or '.join(f'has_{name}' for name in empty)}:")
-        out.depth += 1
-        there, far = base, offset
-        for name, wire in run:
-            if isinstance(wire, Text):
-                out.add(f"length = frame[{_at(there, far)}]")
-                far += 1
-            elif isinstance(wire, Integer) and not there:
-                far += wire.octets
-            else:
-                there, far = _read_one(out, name, wire, there, far)
-        out.add(f"{end} = {_at(there, far)}")
-        out.depth -= 1
-        out.add("else:")
-        out.depth += 1
-        out.add(" = ".join(f"pdu.{name}" for name in empty) + " = b''", f"{end} = {_at(base, offset + width)}")
-        out.depth -= 1
-        base, offset = end, 0
-    else:
-        offset += width
-    if isinstance(run[-1][1], Text):
-        return _read_text(out, run[-1][0], base, offset)
-    return base, offset
-
-
-def _read_text(out: _Source, name: str, base: str, offset: int) -> tuple[str, int]:
-    out.add(f"text = {_at(base, offset)}", "end = text + length")
-    out.add("if end > len(frame):", "    raise ValueError('sm_length')", f"pdu.{name} = frame[text:end]")
-    return "end", 0
-
-
-def _read_one(out: _Source, name: str, wire: Wire, base: str, offset: int) -> tuple[str, int]:
-    at = _at(base, offset)
-    if isinstance(wire, CString):
-        end = f"end_{name}"
-        out.add(f"{end} = frame.index(0, {at}, {_at(base, offset + CSTRING_LIMIT)})", f"pdu.{name} = frame[{at}:{end}]")
-        return end, 1
-    if isinstance(wire, Integer) and wire.octets == 1:
-        out.add(f"pdu.{name} = frame[{at}]")
-        return base, offset + 1
-    out.add(f"pdu.{name}, end_{name} = {out.refer(wire.read)}(frame, {at}, {name!r})")
-    return f"end_{name}", 0
 
 
 def encoder(cls: type[Pdu], *, version_3_3: bool = False) -> Encoder:
     """Return a function from a PDU to its octets; in the 3.3 form without TLVs and with a body in every response."""
-    out = _Source("def run(pdu):")
+    out = Source("def run(pdu):")
     fields = body(cls)
+    names = [name for name, _ in fields]
+    out.add("tail = b''")
+    if not version_3_3:
+        out.inside("if pdu.tlvs:", f"tail = {out.refer(write_tlvs)}(pdu.tlvs)")
+    strings = []
+    for name, wire in fields:
+        if isinstance(wire, Integer):
+            continue
+        if isinstance(wire, CString | Text):
+            out.add(f"{name} = pdu.{name}")
+        else:
+            out.add(f"{name} = {out.refer(wire.write)}(pdu.{name}, {name!r})")
+        if isinstance(wire, CString):
+            strings.append(name)
     status = "0"
     if issubclass(cls, Response):
-        status = "status"
-        out.add("status = pdu.command_status")
-        _refuse_body(out, cls, fields, version_3_3)
-    layout, values, strings = b"", [], []
-    for name, wire in fields:
-        if isinstance(wire, CString):
-            layout += b"%b\0"
-            strings.append(name)
-            values.append(name)
-        elif isinstance(wire, Text):
-            layout += b"%c%b"
-            values += [f"len({name})", name]
-            strings.append("")
-            out.add(f"{name} = pdu.{name}")
-        elif isinstance(wire, Integer) and wire.octets == 1:
-            layout += b"%c"
-            values.append(f"pdu.{name}")
-        else:
-            layout += b"%b"
-            values.append(f"{out.refer(wire.write)}(pdu.{name}, {name!r})")
-    strings = [name for name in strings if name]
-    out.add(*(f"{name} = pdu.{name}" for name in strings))
-    if strings:
-        holds_nul = " or ".join(f"0 in {name}" for name in strings)
-        out.add(f"if {holds_nul}:", "    raise ValueError('NUL')")
-    pack = out.refer(struct.Struct(">IIII").pack)
-    tail = "" if version_3_3 else f"{out.refer(write_tlvs)}(pdu.tlvs)"
-    if values:
-        out.add(f"body = {layout!r} % ({', '.join(values)},)")
-        if tail:
-            out.add("if pdu.tlvs:", f"    body += {tail}")
-        out.add(f"return {pack}({HEADER} + len(body), {cls.command_id}, {status}, pdu.sequence_number) + body")
-    else:
-        if tail:
-            out.add("if pdu.tlvs:", f"    body = {tail}")
-            head = f"{pack}({HEADER} + len(body), {cls.command_id}, {status}, pdu.sequence_number)"
-            out.add(f"    return {head} + body")
-        out.add(f"return {pack}({HEADER}, {cls.command_id}, {status}, pdu.sequence_number)")
+        status = "pdu.command_status"
+        if names and not version_3_3 and cls.body_on_error is not BodyOnError.ALWAYS:
+            given = " or ".join([*(f"pdu.{name}" for name in names), "tail"])
+            pack = out.refer(struct.Struct(">IIII").pack)
+            refused = status if cls.body_on_error is BodyOnError.NEVER else f"{status} and not ({given})"
+            out.inside(f"if {refused}:", f"return {pack}({HEADER}, {cls.command_id}, {status}, pdu.sequence_number)")
+    empty = [name for name, wire in fields if _usually_empty(wire)]
+    if empty:
+        out.add(f"if {' or '.join(empty)}:")
+        out.depth += 1
+        _write(out, cls, fields, status, strings)
+        out.depth -= 1
+    filled = [name for name in strings if name not in empty]
+    _write(out, cls, [(name, None if name in empty else wire) for name, wire in fields], status, filled)
     result: Encoder = out.compiled()
     return result
 
 
-def _refuse_body(out: _Source, cls: type[Response], fields: Iterable[tuple[str, Wire]], version_3_3: bool) -> None:
-    """Write the line that ends a failed response after its header, where its body has to stay away."""
-    names = [f"pdu.{name}" for name, _ in fields]
-    if not names or version_3_3 or cls.body_on_error is BodyOnError.ALWAYS:
-        return
-    condition = "status"
-    if cls.body_on_error is BodyOnError.GIVEN:
-        condition += f" and not ({' or '.join([*names, 'pdu.tlvs'])})"
-    pack = out.refer(struct.Struct(">IIII").pack)
-    out.add(f"if {condition}:", f"    return {pack}({HEADER}, {cls.command_id}, status, pdu.sequence_number)")
+def _write(
+    out: Source, cls: type[Pdu], fields: Sequence[tuple[str, Wire | None]], status: str, strings: Sequence[str]
+) -> None:
+    """Write the lines that check the strings, join the pieces and return; a field without wire type is empty."""
+    if strings:
+        out.inside(f"if {' or '.join(f'0 in {name}' for name in strings)}:", "raise ValueError('NUL')")
+    layout, values = ">IIII", ["", str(cls.command_id), status, "pdu.sequence_number"]
+    pieces: list[tuple[str, list[str], str]] = []
+    fixed, widths = 0, []
+    for name, wire in fields:
+        if wire is None:
+            layout += "x"
+        elif isinstance(wire, Integer):
+            layout += _FORMAT[wire.octets]
+            values.append(f"pdu.{name}")
+        else:
+            if isinstance(wire, Text):
+                layout += "B"
+                values.append(f"len({name})")
+            pieces.append((layout, values, name))
+            widths.append(f"len({name})")
+            fixed += struct.calcsize(layout)
+            layout, values = ">x" if isinstance(wire, CString) else ">", []
+    fixed += struct.calcsize(layout)
+    pieces.append((layout, values, "tail"))
+    pieces[0][1][0] = " + ".join([str(fixed), *widths, "len(tail)"])
+    joined = []
+    for layout, values, name in pieces:
+        if values:
+            joined.append(f"{out.refer(struct.Struct(layout).pack)}({', '.join(values)})")
+        elif len(layout) > 1:
+            joined.append(repr(b"\0" * struct.calcsize(layout)))
+        joined.append(name)
+    out.add(f"return b''.join(({', '.join(joined)}))")

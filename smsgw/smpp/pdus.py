@@ -9,6 +9,7 @@ arguments go sequence_number, for responses command_status, then the body; ``tlv
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
@@ -33,6 +34,7 @@ from smsgw.smpp.tlvs import Tlv, tlv_value
 HEADER: Final = 16
 """Octets of the header that every PDU begins with."""
 
+_PAYLOAD: Final = int(Tag.MESSAGE_PAYLOAD)
 _SECRET: Final = frozenset({"password"})
 _ADDRESSES: Final = frozenset({"source_addr", "destination_addr", "esme_addr"})
 _TEXT: Final = frozenset({"short_message", "tlvs", "raw"})
@@ -81,7 +83,7 @@ class Pdu:
     def user_data(self) -> bytes:
         """Return the octets of the text: message_payload if there is one, else short_message, else nothing."""
         for tag, octets in self.tlvs:
-            if tag == Tag.MESSAGE_PAYLOAD:
+            if tag == _PAYLOAD:
                 return octets
         text: bytes = getattr(self, "short_message", b"")
         return text
@@ -500,6 +502,7 @@ BY_ID: Final[dict[int, type[Pdu]]] = {cls.command_id: cls for cls in PDUS}
 """The class of each known command_id."""
 
 
+@functools.cache
 def body(cls: type[Pdu]) -> tuple[tuple[str, Wire], ...]:
     """Return the mandatory fields of a PDU class in wire order, each with its wire type."""
     wires = ((attribute.name, wire_of(attribute)) for attribute in attrs.fields(cls))

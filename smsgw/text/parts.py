@@ -61,9 +61,7 @@ def split(
     return [octets[start:end] for start, end in pairwise((0, *cuts, len(octets)))]
 
 
-def count(
-    octets: bytes, alphabet: Alphabet = Alphabet.GSM, header_octets: int = NARROW, single_octets: int = 0
-) -> int:
+def count(octets: bytes, alphabet: Alphabet = Alphabet.GSM, header_octets: int = NARROW, single_octets: int = 0) -> int:
     """How many pieces `split` makes, also above 255."""
     return len(_cuts(octets, alphabet, header_octets, single_octets)) + 1
 
@@ -96,7 +94,7 @@ def _cuts(octets: bytes, alphabet: Alphabet, header_octets: int, single_octets: 
     if size < _LONGEST_CHARACTER:
         raise ValueError(f"a header of {header_octets} octets leaves no room for text")
     torn = _TORN.get(alphabet)
-    if torn is None or torn is _torn_escape and gsm0338.ESC not in octets:
+    if torn is None or (torn is _torn_escape and gsm0338.ESC not in octets):
         return range(size, length, size)
     found = []
     start = 0
@@ -112,7 +110,7 @@ def _torn_escape(octets: bytes, start: int, end: int) -> int:
     return (end - start - len(octets[start:end].rstrip(b"\x1b"))) & 1
 
 
-def _torn_surrogates(octets: bytes, start: int, end: int) -> int:
+def _torn_surrogates(octets: bytes, _: int, end: int) -> int:
     """2 if a cut at `end` would part a surrogate pair."""
     return 2 if octets[end - 2] & 0xFC == 0xD8 and octets[end] & 0xFC == 0xDC else 0
 
@@ -130,8 +128,7 @@ def _torn_by(codec: str) -> Callable[[bytes, int, int], int]:
 
 
 _TORN = {Alphabet.GSM: _torn_escape, Alphabet.UCS2: _torn_surrogates} | {
-    alphabet: _torn_by(coding.CODECS[alphabet])
-    for alphabet in (Alphabet.SHIFT_JIS, Alphabet.EUC_JP, Alphabet.EUC_KR)
+    alphabet: _torn_by(coding.CODECS[alphabet]) for alphabet in (Alphabet.SHIFT_JIS, Alphabet.EUC_JP, Alphabet.EUC_KR)
 }
 
 

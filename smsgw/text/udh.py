@@ -13,6 +13,8 @@ from smsgw.text import gsm0338
 CONCATENATION_8, CONCATENATION_16 = 0x00, 0x08
 PORTS_8, PORTS_16 = 0x04, 0x05
 SINGLE_SHIFT, LOCKING_SHIFT = 0x24, 0x25
+_CONCATENATIONS = frozenset({CONCATENATION_8, CONCATENATION_16})
+_PORTS = frozenset({PORTS_8, PORTS_16})
 _LENGTHS = {CONCATENATION_8: 3, CONCATENATION_16: 4, PORTS_8: 2, PORTS_16: 4, SINGLE_SHIFT: 1, LOCKING_SHIFT: 1}
 
 
@@ -91,17 +93,15 @@ def parse(octets: bytes) -> Header:
         elements.append((iei, data))
         if iei in _LENGTHS and len(data) != _LENGTHS[iei]:
             faults.append(Fault.BAD_LENGTH)
-        elif iei == CONCATENATION_8 or iei == CONCATENATION_16:
+        elif iei in _CONCATENATIONS:
             total, part = data[-2:]
             if 1 <= part <= total:
                 parts = Concatenation(int.from_bytes(data[:-2], "big"), total, part, iei == CONCATENATION_16)
             else:
                 faults.append(Fault.BAD_CONCATENATION)
-        elif iei == PORTS_8 or iei == PORTS_16:
+        elif iei in _PORTS:
             half = len(data) // 2
-            addressed = Ports(
-                int.from_bytes(data[:half], "big"), int.from_bytes(data[half:], "big"), iei == PORTS_16
-            )
+            addressed = Ports(int.from_bytes(data[:half], "big"), int.from_bytes(data[half:], "big"), iei == PORTS_16)
         elif iei == SINGLE_SHIFT and data[0] in gsm0338.SINGLE_LANGUAGES:
             single = data[0]
         elif iei == LOCKING_SHIFT and data[0] in gsm0338.LOCKING_LANGUAGES:

@@ -7,26 +7,32 @@ from typing import Any
 PUBLISHED: dict[str, Any] = json.loads(Path(__file__).with_name("gsm0338.json").read_text("utf-8"))
 
 
+def character(point: str) -> str:
+    """The character that 'U+0041' names."""
+    return chr(int(point.removeprefix("U+"), base=16))
+
+
 def cells(table: dict[str, str]) -> dict[int, str]:
     """A table of the file as {value: character}."""
-    return {int(value, 16): chr(int(point[2:], 16)) for value, point in table.items()}
+    return {int(value, 16): character(point) for value, point in table.items()}
 
 
 DEFAULT = cells(PUBLISHED["default"])
 EXTENSION = cells(PUBLISHED["extension"])
 LOCKING = {0: DEFAULT} | {int(language): cells(table) for language, table in PUBLISHED["locking_shift"].items()}
 SINGLE = {0: EXTENSION} | {int(language): cells(table) for language, table in PUBLISHED["single_shift"].items()}
-FALLBACKS = {
-    chr(int(point[2:], 16)): DEFAULT[int(value, 16)] for point, value in PUBLISHED["encode_alternates"].items()
+# The file follows the consortium's mapping, which gives capital upsilon as U; the Latin letter of its shape is Y.
+FALLBACKS = {character(point): DEFAULT[int(value, 16)] for point, value in PUBLISHED["encode_alternates"].items()} | {
+    "\N{GREEK CAPITAL LETTER UPSILON}": "Y"
 }
 
 
 def encode(text: str, locking: int = 0, single: int = 0) -> bytes | None:
     """Character by character: the main table first, then after ESC, the lowest value that has it."""
     octets = b""
-    for character in text:
+    for wanted in text:
         for table, prefix in ((LOCKING[locking], b""), (SINGLE[single], b"\x1b")):
-            values = [value for value, cell in table.items() if cell == character]
+            values = [value for value, cell in table.items() if cell == wanted]
             if values:
                 octets += prefix + bytes((min(values),))
                 break

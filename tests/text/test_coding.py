@@ -1,6 +1,6 @@
 """Tests of alphabets and data_coding."""
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -76,7 +76,8 @@ class AlphabetTests(SynchronousTestCase):
         self.assertEqual(coding.data_coding(Alphabet.LATIN1, "latin1", 2), 0x12)
         self.assertEqual(coding.data_coding(Alphabet.OCTETS, message_class=1), 0x15)
         self.assertEqual(coding.data_coding(Alphabet.UCS2, message_class=3), 0x1B)
-        for alphabet, message_class in ((Alphabet.CYRILLIC, 0), (Alphabet.LATIN1, 0), (Alphabet.GSM, 4), (Alphabet.GSM, -1)):
+        wrong = ((Alphabet.CYRILLIC, 0), (Alphabet.LATIN1, 0), (Alphabet.GSM, 4), (Alphabet.GSM, -1))
+        for alphabet, message_class in wrong:
             with self.assertRaisesRegex(ValueError, "no data_coding"):
                 coding.data_coding(alphabet, "gsm", message_class)
 
@@ -128,8 +129,7 @@ class EncodeTests(SynchronousTestCase):
     def test_round_trip(self, text: str, default: str) -> None:
         """Any proper text comes back as it was, but for a byte order mark in front."""
         data_coding, octets = coding.encode(text, default=default)
-        if data_coding == 8 and text[:1] in ("\ufeff", "\ufffe"):
-            return
+        assume(data_coding != 8 or text[:1] not in ("\ufeff", "\ufffe"))
         self.assertEqual(coding.decode(octets, data_coding, default), text)
 
 
@@ -217,9 +217,9 @@ class NationalTests(SynchronousTestCase):
     def test_cheapest(self) -> None:
         """No table if none is needed, else what makes the message shortest, headers included."""
         self.assertEqual(coding.encode_national("plain", [1]), coding.National(b"plain", 0, 0))
-        self.assertEqual(coding.encode_national("Şiş", [1]), coding.National(bytes.fromhex("1b53691b73"), 0, 1))
+        self.assertEqual(coding.encode_national("Şè", [1]), coding.National(bytes.fromhex("1b5304"), 0, 1))
         self.assertEqual(coding.encode_national("İŞşç" * 9, [1]), coding.National(bytes.fromhex("401c1d60") * 9, 1, 0))
-        self.assertEqual(coding.encode_national("áú", [1, 2, 3]), coding.National(b"\x1b\x61\x1b\x75", 0, 2))
+        self.assertEqual(coding.encode_national("áú", [1, 2]), coding.National(b"\x1b\x61\x1b\x75", 0, 2))
 
     def test_none(self) -> None:
         """None where the languages do not have the text; unknown languages are passed over."""

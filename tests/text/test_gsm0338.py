@@ -24,12 +24,14 @@ class EncodeTests(SynchronousTestCase):
     def test_examples(self) -> None:
         """Characters of the first rows, extension characters and the shared digits come out as published."""
         self.assertEqual(gsm0338.encode("@£$ Ab1"), b"\x00\x01\x02 Ab1")
-        self.assertEqual(gsm0338.encode("Cost: 5€ [net] @home"), bytes.fromhex("436f73743a20351b65201b3c6e65741b3e2000686f6d65"))
+        self.assertEqual(
+            gsm0338.encode("Cost: 5€ [net] @home"), bytes.fromhex("436f73743a20351b65201b3c6e65741b3e2000686f6d65")
+        )
         self.assertEqual(gsm0338.encode(""), b"")
 
     def test_not_in_the_alphabet(self) -> None:
         """One foreign character anywhere makes the text not encodable, whatever it is."""
-        for foreign in ("ы", "`", "ç", "\t", "\0", "\x1b", "\x7f", "\u20ac\ud800", "\U0001f600", "\ufffd", "\ufffe", "\uffff"):
+        for foreign in "ы`ç\t\0\x1b\x7f\ud800\U0001f600\ufffd\ufffe\uffff":
             for text in (foreign, f"abc{foreign}", f"{foreign}abc", f"[{foreign}@"):
                 self.assertIsNone(gsm0338.encode(text), ascii(text))
                 self.assertFalse(gsm0338.encodable(text))
@@ -84,6 +86,11 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(gsm0338.encode("ΑΘΗΝΑ [ç]", fallbacks=True), b"A\x19HNA \x1b\x3c\x09\x1b\x3e")
         self.assertEqual(gsm0338.encode("ç", 0, 2, fallbacks=True), b"\x1b\x09")
         self.assertIsNone(gsm0338.encode("ы", fallbacks=True))
+
+    def test_fallbacks_in_national_tables(self) -> None:
+        """A look-alike is written as the tables in force have it, and not at all if they lack it."""
+        self.assertEqual(gsm0338.encode("Α", 6, 6, fallbacks=True), b"\x1bA")
+        self.assertIsNone(gsm0338.encode("Α", 6, 0, fallbacks=True))
 
     @given(texts)
     def test_septets(self, text: str) -> None:

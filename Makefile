@@ -1,0 +1,60 @@
+# make run     the gateway in the foreground, with etc/gw.ini
+# make test    everything under tests/ (make test TESTS=tests.smpp for a part)
+# make lint    style, types, import contract
+# make bench   the benchmarks, one after the other
+# make sample  etc/gw.ini written anew from the settings' documentation
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+CONFIG := etc/gw.ini
+TESTS := tests
+JOBS := 2
+
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$name"; break; }; done)
+
+.PHONY: run test lint bench sample
+
+run: $(VENV)/.run-installed
+	exec $(BIN)/twistd -n --pidfile= smsgw -c $(CONFIG)
+
+test: $(VENV)/.test-installed
+	PYTHONWARNINGS=error::DeprecationWarning $(BIN)/python -m twisted.trial -j$(JOBS) $(TESTS)
+
+lint: $(VENV)/.dev-installed
+	$(BIN)/ruff check smsgw tests benchmarks twisted
+	$(BIN)/mypy --strict smsgw
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev-installed
+	timeout 20m bash -c 'set -e; for script in benchmarks/[0-9a-z]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done'
+
+sample: $(VENV)/.run-installed
+	$(BIN)/python -c 'from smsgw.config import sample; from smsgw.connectors.loopback import LoopbackSettings; \
+	print(sample({"loopback": LoopbackSettings}), end="")' > $(CONFIG).new
+	mv $(CONFIG).new $(CONFIG)
+
+# An installation is up to date while what it was made from is not newer.
+$(VENV)/.run-installed: $(BIN)/python setup.cfg pyproject.toml
+	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.test-installed: $(BIN)/python setup.cfg pyproject.toml
+	$(PIP) install -e '.[test]'
+	@touch $@ $(VENV)/.run-installed
+
+$(VENV)/.dev-installed: $(BIN)/python setup.cfg pyproject.toml
+	$(PIP) install -e '.[dev]'
+	@touch $@ $(VENV)/.test-installed $(VENV)/.run-installed
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "smsgw needs Python 3.11 or newer, and none was found;" \
+		"name yours with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "smsgw needs Python 3.11 or newer; $(PYTHON) is" \
+		"$$($(PYTHON) --version 2>&1 | head -1)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments;" \
+		"on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,296 @@
+"""Who may submit: the configured accounts, and whether somebody is who he says."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.config import AccountSettings, ConfigErrors, Finding
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.pacing import Bucket
+from smsgw.services.passwords import THREADS, ScryptHash, key_hash
+from smsgw.telemetry import Counter
+
+REFUSED: Final = Counter("smsgw_logins_refused_total", "Logins refused.", ("door", "refusal"))
+
+VERIFIED_FOR: Final = 600.0
+"""Seconds for which a verified password is not hashed again."""
+
+MOST_VERIFIED: Final = 10_000
+MOST_CHECKS: Final = THREADS + 32
+"""Slow checks under way and waiting together; beyond that a temporary refusal is given."""
+
+_WRONG: Final = Refused(Refusal.WRONG_CREDENTIALS)
+_BUSY: Final = Refused(Refusal.TOO_MANY_CHECKS)
+_THROTTLED: Final = Refused(Refusal.TOO_MANY_CHECKS, "too many wrong passwords from this address, try again later")
+_ADDRESS: Final = Refused(Refusal.ADDRESS_NOT_ALLOWED)
+_NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
+_log = Logger()
+
+
+@attrs.define(eq=False)
+class Account:
+    """One who may submit, as configured now. Keep the name, not the object: a reload replaces it.
+
+    :ivar bucket: parts per second over everything; ask it with the seconds of the accounts' clock.
+    :ivar senders: agreed sender names; with `any_sender` every well-formed one will do.
+    """
+
+    name: str
+    settings: AccountSettings
+    bucket: Bucket
+    senders: frozenset[str]
+    any_sender: bool
+    _hash: ScryptHash | None
+
+    def secret(self, door: str) -> ScryptHash | bytes | None:
+        """What the password is compared with at `door`: a hash, the octets themselves, or nothing that fits."""
+        settings = self.settings
+        if door == "smpp" and settings.smpp_password is not None:
+            return settings.smpp_password.reveal().encode("utf-8")
+        if settings.password is not None:
+            return settings.password.reveal().encode("utf-8")
+        return self._hash
+
+
+@attrs.define(eq=False)
+class _Failures:
+    """Counts wrong passwords per key: `most` of them within `period` seconds refuse it for `pause` seconds."""
+
+    most: float
+    period: float
+    pause: float
+    size: int = 20_000
+    _counts: OrderedDict[object, tuple[Bucket, float]] = attrs.field(factory=OrderedDict, init=False)
+
+    def refuses(self, key: object, now: float) -> bool:
+        count = self._counts.get(key)
+        return count is not None and now < count[1]
+
+    def add(self, key: object, now: float) -> None:
+        bucket, until = self._counts.get(key, (None, 0.0))
+        if bucket is None:
+            bucket = Bucket(self.most / self.period, self.most)
+        bucket.level(now)
+        bucket.charge(1.0)
+        if bucket.level(now) < 1.0:
+            until = now + self.pause
+        self._counts[key] = bucket, until
+        self._counts.move_to_end(key)
+        if len(self._counts) > self.size:
+            self._counts.popitem(last=False)
+
+    def forget(self, key: object) -> None:
+        self._counts.pop(key, None)
+
+
+@lru_cache(maxsize=4096)
+def _source(peer: str) -> str:
+    """The network that failures of `peer` are counted for: an IPv4 address, or 64 bits of an IPv6 address."""
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or int(address) >> 64)
+    return str(address)
+
+
+class Accounts:
+    """The accounts by name, and the one place where passwords are checked.
+
+    Who fails learns nothing: an unknown login costs the same work and gets the same refusal as a wrong password.
+    After ten failures in five minutes a login is refused for a quarter of an hour to the network they came from,
+    and after fifty in an hour that network altogether, except for accounts that list it in ``allow_from``.
+
+    :param clock: provides IReactorTime, with the seconds of a monotonic clock.
+    :param run: calls a function in a thread, see :meth:`smsgw.services.passwords.HashPool.run`.
+    :raises smsgw.config.ConfigErrors: a hash cannot be used, or two accounts have the same key.
+    """
+
+    def __init__(
+        self, settings: Iterable[AccountSettings], clock: IReactorTime, run: Callable[..., Deferred[bool]]
+    ) -> None:
+        self._clock = clock
+        self._run = run
+        self._key = secrets.token_bytes(32)
+        self._checks = 0
+        self._verified: OrderedDict[bytes, float] = OrderedDict()
+        self._per_login = _Failures(10, 300.0, 900.0)
+        self._per_source = _Failures(50, 3600.0, 900.0)
+        self._by_login: dict[bytes, Account] = {}
+        self._by_key: dict[str, Account] = {}
+        self._dummy: ScryptHash | None = None
+        self.update(settings)
+
+    def get(self, name: str) -> Account | None:
+        """The account of this name as configured now."""
+        return self._by_login.get(name.encode("utf-8"))
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._by_login.values())
+
+    def update(self, settings: Iterable[AccountSettings]) -> list[str]:
+        """Replace the accounts, all or none; rates go on where they were.
+
+        :returns: names of accounts that are gone or disabled and were not before: their sessions are to be closed.
+        :raises smsgw.config.ConfigErrors: a hash cannot be used, or two accounts have the same key.
+        """
+        by_login: dict[bytes, Account] = {}
+        by_key: dict[str, Account] = {}
+        findings: list[Finding] = []
+        dummy: ScryptHash | None = None
+        for each in settings:
+            hashed: ScryptHash | None = None
+            if each.password_hash is not None:
+                try:
+                    hashed = ScryptHash.parse(each.password_hash.reveal())
+                except ValueError as why:
+                    findings.append(each.finding("password_hash", str(why)))
+                else:
+                    dummy = hashed if dummy is None or hashed.work > dummy.work else dummy
+            before = self.get(each.name)
+            bucket = before.bucket if before is not None else None
+            if bucket is None or bucket.rate != each.rate:
+                bucket = Bucket(each.rate, max(each.rate, 1.0))
+            senders = frozenset(each.senders)
+            account = Account(each.name, each, bucket, senders, "*" in senders, hashed)
+            by_login[each.name.encode("utf-8")] = account
+            if each.api_key_hash is not None:
+                key = each.api_key_hash.reveal().lower()
+                if key in by_key:
+                    findings.append(each.finding("api_key_hash", f"is also the key of account {by_key[key].name}"))
+                by_key[key] = account
+        if findings:
+            raise ConfigErrors(findings)
+        closed = [
+            account.name
+            for login, account in self._by_login.items()
+            if account.settings.enabled and not (login in by_login and by_login[login].settings.enabled)
+        ]
+        self._by_login, self._by_key, self._dummy = by_login, by_key, dummy
+        return closed
+
+    def check(self, login: bytes, password: bytes, peer: str, door: str) -> Deferred[Account | Refused]:
+        """Whether `password` is right for `login`, coming from the address `peer` through `door`.
+
+        Refusals: WRONG_CREDENTIALS, TOO_MANY_CHECKS, and with the right password ADDRESS_NOT_ALLOWED or
+        NOT_ALLOWED. An empty login means that the password is an API key. The Deferred never fails.
+        """
+        now = self._clock.seconds()
+        account = self._by_login.get(login) if login else self._by_key.get(key_hash(password))
+        attempt = _Attempt(login[:64], _source(peer), peer, door)
+        if self._throttled(account, attempt, now):
+            return succeed(self._no(_THROTTLED, attempt))
+        if account is not None and not login:
+            return succeed(self._enter(account, attempt))
+        secret = None if account is None else account.secret(door)
+        if account is None or secret is None:
+            return self._in_vain(password, attempt)
+        if isinstance(secret, bytes):
+            if hmac.compare_digest(self._mac(secret), self._mac(password)):
+                return succeed(self._enter(account, attempt))
+            return self._in_vain(password, attempt)
+        mark = self._mark(account, password)
+        if self._verified.get(mark, 0.0) > now:
+            self._verified.move_to_end(mark)
+            return succeed(self._enter(account, attempt))
+        if self._checks >= MOST_CHECKS:
+            return succeed(self._no(_BUSY, attempt))
+        return self._slowly(secret, password, attempt).addCallbacks(
+            self._checked, self._broken, callbackArgs=(login, secret, mark, attempt), errbackArgs=(attempt,)
+        )
+
+    def _throttled(self, account: Account | None, attempt: _Attempt, now: float) -> bool:
+        if self._per_login.refuses((attempt.source, attempt.login), now):
+            return True
+        if not self._per_source.refuses(attempt.source, now):
+            return False
+        allowed = None if account is None else account.settings.allow_from
+        return allowed is None or allowed.everyone or not allowed.allows(attempt.peer)
+
+    def _slowly(self, secret: ScryptHash, password: bytes, attempt: _Attempt) -> Deferred[Any]:
+        self._checks += 1
+        return self._run(secret.matches, password).addBoth(self._done)
+
+    def _done(self, answer: Any) -> Any:
+        self._checks -= 1
+        return answer
+
+    def _checked(
+        self, right: bool, login: bytes, secret: ScryptHash, mark: bytes, attempt: _Attempt
+    ) -> Account | Refused:
+        """The thread has compared; meanwhile the account may have been changed."""
+        account = self._by_login.get(login)
+        if not right or account is None or account.secret(attempt.door) != secret:
+            return self._wrong(attempt)
+        self._verified[mark] = self._clock.seconds() + VERIFIED_FOR
+        if len(self._verified) > MOST_VERIFIED:
+            self._verified.popitem(last=False)
+        return self._enter(account, attempt)
+
+    def _in_vain(self, password: bytes, attempt: _Attempt) -> Deferred[Account | Refused]:
+        """Refuse after the work that the costliest stored hash would take."""
+        if self._dummy is None:
+            return succeed(self._wrong(attempt))
+        if self._checks >= MOST_CHECKS:
+            return succeed(self._no(_BUSY, attempt))
+        return self._slowly(self._dummy, password, attempt).addCallbacks(
+            lambda _: self._wrong(attempt), self._broken, errbackArgs=(attempt,)
+        )
+
+    def _enter(self, account: Account, attempt: _Attempt) -> Account | Refused:
+        """The password is right: look at the address, then at the door."""
+        self._per_login.forget((attempt.source, attempt.login))
+        settings = account.settings
+        if not settings.allow_from.allows(attempt.peer):
+            return self._no(_ADDRESS, attempt)
+        if not settings.enabled or attempt.door not in settings.protocols:
+            return self._no(_NOT_ALLOWED, attempt)
+        return account
+
+    def _wrong(self, attempt: _Attempt) -> Refused:
+        now = self._clock.seconds()
+        self._per_login.add((attempt.source, attempt.login), now)
+        self._per_source.add(attempt.source, now)
+        return self._no(_WRONG, attempt)
+
+    def _broken(self, failure: Failure, attempt: _Attempt) -> Refused:
+        _log.failure("a password check failed; the login is refused for now", failure)
+        return self._no(_BUSY, attempt)
+
+    @staticmethod
+    def _no(refused: Refused, attempt: _Attempt) -> Refused:
+        REFUSED.add(1.0, attempt.door, refused.refusal.name.lower())
+        return refused
+
+    def _mac(self, octets: bytes) -> bytes:
+        return hmac.digest(self._key, octets, hashlib.sha256)
+
+    def _mark(self, account: Account, password: bytes) -> bytes:
+        """The name of a verified credential in the cache: tells nothing without the key of this process."""
+        stored = account.settings.password_hash
+        known = f"{account.name}\0{stored.reveal() if stored is not None else ''}\0"
+        return self._mac(known.encode("utf-8") + password)
+
+
+@attrs.define(eq=False)
+class _Attempt:
+    """Who tries to enter, from where."""
+
+    login: bytes
+    source: str
+    peer: str
+    door: str

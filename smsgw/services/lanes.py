@@ -1,0 +1,238 @@
+"""Who is served next: waiting messages of one connector in lanes that take turns. Pure, no I/O.
+
+A lane is what looks like one stream of traffic: the same account, priority, sender and beginning of the text. Accounts
+take turns, one message at a time; within an account its lanes do. So a one-off code never waits behind a campaign,
+neither somebody else's nor the account's own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import Final
+
+import attrs
+
+from smsgw.model.message import Message
+
+Key = tuple[str, int, str, bytes]
+"""What messages of one lane have in common: account, priority, sender, beginning of the text."""
+
+MOST_TURNS: Final = 16
+"""Messages that the most urgent lane sends in one turn; each priority doubles them, from 1 at priority 0."""
+
+_BEGINNING: Final = 12
+_UDHI: Final = 0x40
+_WIDE: Final = 0x08
+_REBUILD: Final = 8
+_id: Final = attrgetter("id")
+
+
+def lane_of(message: Message) -> Key:
+    """The lane of a message; the beginning of the text is its first 12 characters, behind the client's own header."""
+    content = message.content
+    octets = content.parts[0]
+    start = octets[0] + 1 if content.esm_class & _UDHI and octets else 0
+    size = _BEGINNING * 2 if content.data_coding & 0x0C == _WIDE else _BEGINNING
+    return message.account, message.priority, content.source, octets[start : start + size]
+
+
+def parts_of(message: Message) -> int:
+    """How many parts of a message are still to be sent."""
+    return len(message.unsent) or message.parts
+
+
+@attrs.define(eq=False)
+class _Lane:
+    key: Key
+    turns: int
+    credit: int
+    messages: deque[Message] = attrs.field(factory=deque)
+
+
+@attrs.define(eq=False)
+class _Account:
+    name: str
+    size: int = 0
+    lanes: dict[Key, _Lane] = attrs.field(factory=dict)
+    turns: deque[_Lane] = attrs.field(factory=deque)
+    by_length: dict[int, dict[_Lane, None]] = attrs.field(factory=dict)
+    longest: int = 0
+
+    def grew(self, lane: _Lane) -> None:
+        """Note that `lane` has one more message."""
+        length = len(lane.messages)
+        self.size += 1
+        if length > 1:
+            self._leave(lane, length - 1)
+        self.by_length.setdefault(length, {})[lane] = None
+        if length > self.longest:
+            self.longest = length
+
+    def shrank(self, lane: _Lane, before: int) -> None:
+        """Note that `lane`, which had `before` messages, has fewer; an empty one goes."""
+        length = len(lane.messages)
+        self.size -= before - length
+        self._leave(lane, before)
+        if length:
+            self.by_length.setdefault(length, {})[lane] = None
+        else:
+            del self.lanes[lane.key]
+        while self.longest and self.longest not in self.by_length:
+            self.longest -= 1
+
+    def _leave(self, lane: _Lane, length: int) -> None:
+        same = self.by_length[length]
+        del same[lane]
+        if not same:
+            del self.by_length[length]
+
+
+class Lanes:
+    """At most `capacity` messages, each once, in order of their ids within a lane."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._held: dict[int, Message] = {}
+        self._accounts: dict[str, _Account] = {}
+        self._turns: deque[_Account] = deque()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, id: int) -> bool:
+        return id in self._held
+
+    def accounts(self) -> Iterator[str]:
+        """Whoever has messages here."""
+        return iter(self._accounts)
+
+    def count(self, account: str) -> int:
+        """How many messages of `account` are here."""
+        known = self._accounts.get(account)
+        return known.size if known else 0
+
+    def push(self, message: Message) -> list[Message]:
+        """Take a message in, behind those of its lane with smaller ids; returns who has to leave for it.
+
+        When all is full the newest message of the longest lane leaves, of the account that has most here; or the
+        arrival itself, where its own lane is about as long. A message that is here already changes nothing.
+        """
+        if message.id in self._held:
+            return []
+        key = lane_of(message)
+        leaving: list[Message] = []
+        if len(self._held) >= self.capacity:
+            victim = self._victim(message.account, key)
+            if victim is None:
+                return [message]
+            leaving.append(self._shorten(*victim))
+        self._insert(key, message)
+        return leaving
+
+    def _insert(self, key: Key, message: Message) -> None:
+        account = self._accounts.get(message.account)
+        if account is None:
+            account = self._accounts[message.account] = _Account(message.account)
+            self._turns.append(account)
+        lane = account.lanes.get(key)
+        if lane is None:
+            turns = min(1 << max(message.priority, 0), MOST_TURNS)
+            lane = account.lanes[key] = _Lane(key, turns, turns)
+            account.turns.append(lane)
+        messages = lane.messages
+        if not messages or messages[-1].id < message.id:
+            messages.append(message)
+        elif message.id < messages[0].id:
+            messages.appendleft(message)
+        else:
+            messages.insert(bisect_left(messages, message.id, key=_id), message)
+        account.grew(lane)
+        self._held[message.id] = message
+
+    def _victim(self, name: str, key: Key) -> tuple[_Account, _Lane] | None:
+        """The lane that gives way to one more message of lane `key` of account `name`."""
+        largest = max(self._accounts.values(), key=attrgetter("size"), default=None)
+        if largest is None:
+            return None
+        own = self._accounts.get(name)
+        if own is None or largest.size > own.size + 1:
+            shortest = 0
+        else:
+            largest = own
+            lane = own.lanes.get(key)
+            shortest = len(lane.messages) + 1 if lane else 1
+        if largest.longest <= shortest:
+            return None
+        return largest, next(iter(largest.by_length[largest.longest]))
+
+    def _shorten(self, account: _Account, lane: _Lane) -> Message:
+        message = lane.messages.pop()
+        self._left(account, lane, len(lane.messages) + 1)
+        del self._held[message.id]
+        return message
+
+    def _left(self, account: _Account, lane: _Lane, before: int) -> None:
+        """Messages went out of the middle or from the end: keep the turns in step."""
+        account.shrank(lane, before)
+        if not lane.messages:
+            account.turns.remove(lane)
+            if not account.size:
+                del self._accounts[account.name]
+                self._turns.remove(account)
+
+    def take(self, room: int, whole: bool = False) -> list[Message]:
+        """The next messages in turn, as many as have room for all their parts.
+
+        One that does not fit waits and keeps its turn: nothing overtakes it. With `whole` the first is taken
+        however many parts it has, if there is any room.
+        """
+        taken: list[Message] = []
+        turns = self._turns
+        held = self._held
+        while turns and room > 0:
+            account = turns[0]
+            lane = account.turns[0]
+            messages = lane.messages
+            message = messages[0]
+            need = len(message.unsent) or message.parts
+            if need > room and (taken or not whole):
+                break
+            room -= need
+            messages.popleft()
+            del held[message.id]
+            taken.append(message)
+            account.shrank(lane, len(messages) + 1)
+            lane.credit -= 1
+            if not messages:
+                account.turns.popleft()
+            elif lane.credit <= 0:
+                lane.credit = lane.turns
+                account.turns.rotate(-1)
+            if account.size:
+                turns.rotate(-1)
+            else:
+                turns.popleft()
+                del self._accounts[account.name]
+        return taken
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Forget these, wherever they stand; unknown ones are none of ours."""
+        leaving: dict[Key, list[Message]] = {}
+        for id in ids:
+            message = self._held.pop(id, None)
+            if message is not None:
+                leaving.setdefault(lane_of(message), []).append(message)
+        for key, gone in leaving.items():
+            account = self._accounts[key[0]]
+            lane = account.lanes[key]
+            before = len(lane.messages)
+            if len(gone) < _REBUILD:
+                for message in gone:
+                    lane.messages.remove(message)
+            else:
+                dead = set(gone)
+                lane.messages = deque(message for message in lane.messages if message not in dead)
+            self._left(account, lane, before)

@@ -1,0 +1,70 @@
+"""What the last run left: parts that may have been sent, receipts still owed to us, messages that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import Final
+
+from twisted.logger import Logger
+
+from smsgw.interfaces import IMessageStore
+from smsgw.model.changes import Changes, Ended, Requeued
+from smsgw.model.message import Message
+from smsgw.services.receipts import Outbox
+from smsgw.services.upstream import Upstream
+from smsgw.services.verdicts import AMBIGUOUS, RESENDS
+
+PAGE: Final = 1_000
+"""Rows asked from the store at once."""
+
+_log = Logger()
+
+
+async def reclaim(
+    store: IMessageStore,
+    outbox: Outbox,
+    upstreams: Mapping[str, Upstream],
+    reroute: Callable[[Message], str],
+    wall: Callable[[], float],
+) -> None:
+    """Decide about every message that was claimed when the last run ended.
+
+    What is to be sent again is held by its connector and goes out before anything else.
+    """
+    after = 0
+    found = 0
+    while parts := await store.reclaim(after, PAGE):
+        after = parts[-1].message.id
+        found += len(parts)
+        changes: list[Ended | Requeued] = []
+        for _, same in groupby(parts, key=lambda part: part.message.id):
+            own = list(same)
+            message = own[0].message
+            seqs = [part.seq for part in own]
+            message.unsent = tuple(seqs) if len(seqs) < message.parts else ()
+            upstream = upstreams.get(message.connector)
+            if upstream is None:
+                AMBIGUOUS.add(len(seqs), message.connector)
+                RESENDS.add(len(seqs), message.connector)
+                changes.append(Requeued(message, reroute(message), 0.0, False))
+                continue
+            decided = upstream.verdicts.found(message, seqs, wall())
+            changes += decided
+            if not decided:
+                upstream.hold(upstream.parts(message))
+        if changes:
+            committed = await store.commit(Changes(outcomes=[*changes]))
+            if committed.events:
+                outbox.occurred(committed.events)
+    if found:
+        _log.warn("{count} parts may or may not have been sent when the last run ended", count=found)
+
+
+async def resume(store: IMessageStore, upstream: Upstream) -> None:
+    """Tell the connector of the receipts still owed, then fill its queue."""
+    after = (0, 0)
+    while page := await store.awaited(upstream.name, after, PAGE):
+        upstream.connector.resume(page)
+        after = (page[-1].message.id, page[-1].seq)
+    await upstream.backlog.load()

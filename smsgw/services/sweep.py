@@ -1,0 +1,147 @@
+"""Once a second: what has come due, what waited too long, what has been kept long enough."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from smsgw.interfaces import IMessageStore
+from smsgw.model.changes import Changes, Ended
+from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Message
+from smsgw.services.dispatch import Dispatch
+from smsgw.services.receipts import Outbox
+from smsgw.services.verdicts import NO_REPORT
+from smsgw.telemetry import Counter
+
+OVERDUE: Final = Counter(
+    "smsgw_overdue_total", "Messages or parts that waited too long, by the state they ended in.", ("state",)
+)
+PURGED: Final = Counter("smsgw_purged_total", "Rows deleted after their time, by what they were.", ("what",))
+FAILURES: Final = Counter("smsgw_sweep_failures_total", "Steps of the sweep that failed, by step.", ("step",))
+
+INTERVAL: Final = 1.0
+"""Seconds between two sweeps."""
+
+PAGE: Final = 1_000
+"""Rows looked at or deleted at once."""
+
+MOST_PAGES: Final = 20
+"""Pages of one step in one sweep; the rest has to wait for the next."""
+
+_log = Logger()
+
+
+class Sweep:
+    """Looks at deadlines, so that nothing needs a timer of its own.
+
+    :param wall: absolute seconds since 1970.
+    :param keep: seconds that final messages are kept. :param event_keep: seconds that events nobody took are kept.
+    """
+
+    def __init__(
+        self,
+        store: IMessageStore,
+        dispatch: Dispatch,
+        outbox: Outbox,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        *,
+        keep: float,
+        event_keep: float,
+    ) -> None:
+        self._store = store
+        self._dispatch = dispatch
+        self._outbox = outbox
+        self._wall = wall
+        self._keep = keep
+        self._event_keep = event_keep
+        self._failing: set[str] = set()
+        self._sweeping: Deferred[None] = succeed(None)
+        self._loop = LoopingCall(self.once)
+        self._loop.clock = clock
+
+    def start(self) -> None:
+        """Sweep now and then every second."""
+        self._loop.start(INTERVAL).addErrback(lambda failure: _log.failure("the sweep ended", failure))
+
+    def stop(self) -> Deferred[None]:
+        """Sweep no more; fires when the sweep under way is done."""
+        if self._loop.running:
+            self._loop.stop()
+        done: Deferred[None] = Deferred()
+        self._sweeping.addCallback(lambda _: done.callback(None))
+        return done
+
+    def once(self) -> Deferred[None]:
+        """One sweep. A step that fails is counted and tried again with the next sweep; this never fails."""
+        self._sweeping = ensureDeferred(self._sweep())
+        return self._sweeping
+
+    async def _sweep(self) -> None:
+        steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]] = (
+            ("dispatch", self._tick),
+            ("due", self._promote),
+            ("overdue", self._end),
+            ("purge", self._purge),
+        )
+        for name, step in steps:
+            try:
+                await step()
+            except (StoreDown, UnknownOutcome) as error:
+                self._failed(name, str(error))
+            except Exception as error:  # noqa: BLE001 - one step's fault must not stop the others, nor the next sweep
+                _log.failure("sweep: {step}", step=name)
+                self._failed(name, type(error).__name__)
+            else:
+                self._failing.discard(name)
+
+    def _failed(self, step: str, why: str) -> None:
+        FAILURES.add(1, step)
+        if step not in self._failing:
+            self._failing.add(step)
+            _log.warn("sweep: {step} failed and is tried again every second: {why}", step=step, why=why)
+
+    async def _tick(self) -> None:
+        self._dispatch.tick()
+
+    async def _promote(self) -> None:
+        for _ in range(MOST_PAGES):
+            found = await self._store.due(self._wall(), PAGE)
+            if found:
+                await self._dispatch.promoted(found)
+            if len(found) < PAGE:
+                return
+
+    async def _end(self) -> None:
+        overdue = await self._store.overdue(self._wall(), PAGE)
+        queued: list[Message] = [message for message, seq in overdue if not seq]
+        ends = [
+            Ended(message, part, State.EXPIRED, 0)
+            for message in self._dispatch.release(queued)
+            for part in message.unsent or (0,)
+        ]
+        expired = len(ends)
+        ends += [Ended(message, seq, State.UNKNOWN, NO_REPORT) for message, seq in overdue if seq]
+        if not ends:
+            return
+        committed = await self._store.commit(Changes(outcomes=[*ends]))
+        OVERDUE.add(expired, State.EXPIRED.word)
+        OVERDUE.add(len(ends) - expired, State.UNKNOWN.word)
+        if committed.events:
+            self._outbox.occurred(committed.events)
+
+    async def _purge(self) -> None:
+        for _ in range(MOST_PAGES):
+            now = self._wall()
+            messages, events = await self._store.purge(now - self._keep, now - self._event_keep, PAGE)
+            PURGED.add(messages, "message")
+            PURGED.add(events, "event")
+            if messages < PAGE and events < PAGE:
+                return

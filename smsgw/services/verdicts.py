@@ -1,0 +1,123 @@
+"""What becomes of a message whose parts came back without being taken. Pure but for two counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+
+from smsgw.config import ConnectorSettings
+from smsgw.model.changes import Ended, Requeued
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Message
+from smsgw.model.outcome import Busy, Lost
+from smsgw.model.pacing import back_off
+from smsgw.telemetry import Counter
+
+NO_REPORT: Final = 245
+"""Error code of the state unknown: the operator never said what became of it (001.11)."""
+
+MOST_ATTEMPTS: Final = 20
+"""A message is not sent again when nobody knows what became of this many attempts; a busy upstream does not count
+towards it, that ends with the message's validity."""
+
+AMBIGUOUS: Final = Counter(
+    "smsgw_ambiguous_total", "Parts written to an upstream, or about to be, whose answer never came.", ("connector",)
+)
+RESENDS: Final = Counter(
+    "smsgw_ambiguous_resends_total", "Parts sent again although they may have been taken before.", ("connector",)
+)
+
+_NEVER: Final = 253402300799.0
+"""Stands in for the end of a validity that does not end: the last second of the year 9999."""
+
+
+@attrs.define(eq=False)
+class Verdicts:
+    """The rules of one connector for what comes back.
+
+    :param reroute: the connector that a message shall take now; its own while that is up.
+    """
+
+    settings: ConnectorSettings
+    reroute: Callable[[Message], str]
+
+    def back(
+        self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
+    ) -> list[Ended | Requeued]:
+        """What to do with the parts of `message` that came back at `now`, as (number, outcome)."""
+        changes: list[Ended | Requeued] = []
+        lost = [seq for seq, outcome in returned if type(outcome) is Lost]
+        if lost:
+            AMBIGUOUS.add(len(lost), self.settings.name)
+            if self.settings.on_unknown == "fail":
+                changes += self.end(message, lost, State.UNKNOWN, NO_REPORT)
+                returned = [entry for entry in returned if type(entry[1]) is not Lost]
+                lost = []
+                if not returned:
+                    return changes
+        unsent = tuple(sorted(seq for seq, _ in returned))
+        charged = any(isinstance(outcome, Lost) or outcome.charged for _, outcome in returned)
+        attempts = message.attempts + charged
+        if lost and self.settings.on_unknown == "hold":
+            changes.append(self.hold(message, unsent))
+        elif lost and attempts >= MOST_ATTEMPTS:
+            changes += self.end(message, unsent, State.FAILED, 0)
+        else:
+            connector = self.reroute(message)
+            due = self._due(message, [outcome for _, outcome in returned], attempts, connector, now)
+            if due is None:
+                changes += self.end(message, unsent, State.EXPIRED, 0)
+            else:
+                RESENDS.add(len(lost), self.settings.name)
+                changes.append(Requeued(message, connector, due, charged))
+                message.unsent = unsent if len(unsent) < message.parts else ()
+        return changes
+
+    def _due(
+        self, message: Message, outcomes: Sequence[Busy | Lost], attempts: int, connector: str, now: float
+    ) -> float | None:
+        """When to try again, 0 for at once; None when the validity ends before.
+
+        The last try comes the first pause before the end of the validity, however long the pause has grown.
+        """
+        expires = message.expires or _NEVER
+        if connector != self.settings.name:
+            return 0.0 if now < expires else None
+        asked = [outcome.seconds for outcome in outcomes if type(outcome) is Busy and outcome.seconds is not None]
+        if len(asked) == len(outcomes):
+            pause = max(asked)
+            due = now + pause if pause > 0 else 0.0
+            return due if now + pause < expires else None
+        first = self.settings.retry_first
+        if now + first >= expires:
+            return None
+        pause = max([back_off(attempts, first, self.settings.retry_limit), *asked])
+        return min(now + pause, expires - first)
+
+    def hold(self, message: Message, unsent: tuple[int, ...]) -> Requeued:
+        """Keep it, unsent, until its validity ends or somebody cancels it."""
+        message.unsent = unsent if len(unsent) < message.parts else ()
+        return Requeued(message, message.connector, message.expires or _NEVER, False)
+
+    def found(self, message: Message, seqs: Sequence[int], now: float) -> list[Ended | Requeued]:
+        """What to do with parts that a crash left in doubt; an empty list: send them again.
+
+        The attempt was charged when the store handed them out.
+        """
+        AMBIGUOUS.add(len(seqs), self.settings.name)
+        if self.settings.on_unknown == "fail":
+            return [*self.end(message, seqs, State.UNKNOWN, NO_REPORT)]
+        if self.settings.on_unknown == "hold":
+            return [self.hold(message, tuple(seqs))]
+        if message.attempts >= MOST_ATTEMPTS:
+            return [*self.end(message, seqs, State.FAILED, 0)]
+        if message.expires and now >= message.expires:
+            return [*self.end(message, seqs, State.EXPIRED, 0)]
+        RESENDS.add(len(seqs), self.settings.name)
+        return []
+
+    def end(self, message: Message, seqs: Sequence[int], state: State, error: int) -> list[Ended]:
+        """End these parts."""
+        return [Ended(message, seq, state, error) for seq in seqs]

@@ -1,0 +1,47 @@
+"""A lock file: one process at a time works on a state directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import attrs
+
+from smsgw.model.errors import StoreDown
+
+
+@attrs.define(eq=False)
+class LockFile:
+    """Held by an open file (``flock``), so the kernel lets go of it however the process ends.
+
+    The file stays; its content, the holder's process id, is for people.
+    """
+
+    path: Path
+    _descriptor: int = attrs.field(default=-1, init=False)
+
+    def take(self) -> None:
+        """Take the lock, now or not at all.
+
+        :raises StoreDown: naming the file and the process that has it.
+        """
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as why:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StoreDown(
+                f"{self.path} is locked by process {holder}: another gateway works in this directory; "
+                "stop it, or give this one a state directory of its own"
+            ) from why
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go; without effect when it is not held."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

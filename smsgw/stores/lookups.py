@@ -1,0 +1,174 @@
+"""Questions to the tables: each a function of the connection, none changes anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from smsgw.interfaces import Awaited, Parked, Traced
+from smsgw.model.lifecycle import State
+from smsgw.model.message import DeliveryReport, Event, Message
+from smsgw.stores.rows import EVENT, MESSAGE, MESSAGE_WIDTH, STATES, Lists, to_event, to_message
+
+LISTED_SPAN = 20_000
+"""Ids looked at in one go by :func:`listed`: some milliseconds during which no commit runs."""
+
+_BY_ID = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}})")
+_BY_BATCH = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.batch IN ({{marks}}) AND m.batch > 0 ORDER BY m.id")
+
+
+def find(connection: sqlite3.Connection, account: str | None, ids: Sequence[int]) -> list[list[Message]]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.find`."""
+    known: dict[int, list[Message]] = {}
+    for row in _BY_ID.fetch(connection.execute, (), list(ids)):
+        if account is None or row[1] == account:
+            known[row[0]] = [to_message(row)]
+    batches = [id for id in ids if id not in known and id > 0]
+    for row in _BY_BATCH.fetch(connection.execute, (), batches):
+        if account is None or row[1] == account:
+            m = to_message(row)
+            known.setdefault(m.batch, []).append(m)
+    return [known.get(id, []) for id in ids]
+
+
+def trace(connection: sqlite3.Connection, id: int) -> Traced | None:
+    """See :meth:`~smsgw.interfaces.IMessageStore.trace`."""
+    row = connection.execute(f"SELECT {MESSAGE} FROM message m WHERE m.id = ?", (id,)).fetchone()
+    if row is None:
+        return None
+    m = to_message(row)
+    if m.parts == 1:
+        parts = [(1, m.state + 0, m.error, m.remote_id)]
+    else:
+        known = {
+            seq: (seq, state, error, remote_id)
+            for seq, state, error, remote_id in connection.execute(
+                "SELECT seq, state, error, remote_id FROM part WHERE message = ?", (id,)
+            )
+        }
+        unsent = min(m.state, State.QUEUED) + 0
+        parts = [known.get(seq, (seq, unsent, 0, "")) for seq in range(1, m.parts + 1)]
+    awaited = [
+        Awaited(remote_id, m, seq, due)
+        for remote_id, seq, due in connection.execute(
+            "SELECT remote_id, seq, due FROM remote WHERE message = ? ORDER BY seq, remote_id", (id,)
+        )
+    ]
+    events = connection.execute(
+        f"SELECT {MESSAGE}, {EVENT} FROM message m JOIN event e"
+        " ON e.account = m.account AND e.path = m.path AND e.message = m.id WHERE m.id = ? ORDER BY e.kind",
+        (id,),
+    )
+    return Traced(m, parts, awaited, [to_event(row) for row in events])
+
+
+def listed(
+    connection: sqlite3.Connection, account: str | None, states: Sequence[int], before: int, limit: int
+) -> tuple[list[Message], int]:
+    """Newest first among the :data:`LISTED_SPAN` ids below `before` (0: the newest); and below which id to go
+    on, 0 when nothing is left."""
+    if before <= 0:
+        (newest,) = connection.execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
+        before = newest + 1
+    lowest = max(before - LISTED_SPAN, 1)
+    wanted = "" if account is None else " AND m.account = ?"
+    marks = f" AND m.state IN ({','.join('?' * len(states))})" if states else ""
+    rows = connection.execute(
+        f"SELECT {MESSAGE} FROM message m WHERE m.id < ? AND m.id >= ?{wanted}{marks} ORDER BY m.id DESC LIMIT ?",
+        (before, lowest, *([] if account is None else [account]), *[state + 0 for state in states], limit),
+    ).fetchall()
+    return [to_message(row) for row in rows], lowest if lowest > 1 else 0
+
+
+def waiting(connection: sqlite3.Connection, connector: str, now: float) -> dict[str, int]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.waiting`."""
+    return dict(
+        connection.execute(
+            "SELECT account, count(*) FROM queue WHERE connector = ? AND due <= ? GROUP BY account", (connector, now)
+        ).fetchall()
+    )
+
+
+def queued(
+    connection: sqlite3.Connection, connector: str, account: str, after: tuple[int, int], limit: int, now: float
+) -> list[Message]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.queued`."""
+    rows = connection.execute(
+        f"SELECT {MESSAGE} FROM queue q CROSS JOIN message m ON m.id = q.message"
+        " WHERE q.connector = ? AND q.account = ? AND (q.rank, q.message) > (?, ?) AND q.due <= ?"
+        " ORDER BY q.rank, q.message LIMIT ?",
+        (connector, account, *after, now, limit),
+    ).fetchall()
+    return [to_message(row) for row in rows]
+
+
+def events(
+    connection: sqlite3.Connection, account: str, path: str, after: tuple[int, int], limit: int
+) -> list[Event]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.events`."""
+    rows = connection.execute(
+        f"SELECT {MESSAGE}, {EVENT} FROM event e CROSS JOIN message m ON m.id = e.message"
+        " WHERE e.account = ? AND e.path = ? AND (e.message, e.kind) > (?, ?) ORDER BY e.message, e.kind LIMIT ?",
+        (account, path, *after, limit),
+    ).fetchall()
+    return [to_event(row) for row in rows]
+
+
+def debtors(connection: sqlite3.Connection, path: str) -> list[str]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.debtors`. Skips from account to account through the key."""
+    rows = connection.execute(
+        "WITH RECURSIVE owed (account) AS (SELECT min(account) FROM event UNION ALL"
+        " SELECT (SELECT min(account) FROM event WHERE account > owed.account) FROM owed WHERE account IS NOT NULL)"
+        " SELECT account FROM owed WHERE account IS NOT NULL"
+        " AND EXISTS (SELECT 1 FROM event e WHERE e.account = owed.account AND e.path = ?)",
+        (path,),
+    ).fetchall()
+    return [account for (account,) in rows]
+
+
+def parked(connection: sqlite3.Connection, limit: int) -> list[Parked]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.parked`."""
+    rows = connection.execute(
+        "SELECT remote_id, connector, since, state, error, at, raw FROM parked ORDER BY since, remote_id LIMIT ?",
+        (limit,),
+    ).fetchall()
+    return [
+        Parked(connector, DeliveryReport(remote_id, STATES[state], error, at, raw), since)
+        for remote_id, connector, since, state, error, at, raw in rows
+    ]
+
+
+def awaited(
+    connection: sqlite3.Connection, connector: str, after: tuple[int, int], limit: int
+) -> list[Awaited]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.awaited`.
+
+    The table is in order of remote ids; so the first page sorts what there is into a temporary table, which
+    the last page drops. Rows settled meanwhile are left out.
+    """
+    execute = connection.execute
+    if after <= (0, 0):
+        execute("DROP TABLE IF EXISTS temp.owed")
+        execute(
+            "CREATE TEMP TABLE owed (message INTEGER, seq INTEGER, remote_id TEXT,"
+            " PRIMARY KEY (message, seq, remote_id)) WITHOUT ROWID"
+        )
+        execute("INSERT INTO temp.owed SELECT message, seq, remote_id FROM remote WHERE connector = ?", (connector,))
+    rows = execute(
+        f"SELECT {MESSAGE}, r.remote_id, r.seq, r.due FROM temp.owed o CROSS JOIN remote r"
+        " ON r.remote_id = o.remote_id AND r.connector = ? AND r.message = o.message AND r.seq = o.seq"
+        " CROSS JOIN message m ON m.id = o.message AND m.state = 2"
+        " WHERE (o.message, o.seq) > (?, ?) ORDER BY o.message, o.seq, o.remote_id LIMIT ?",
+        (connector, *after, limit),
+    ).fetchall()
+    if not rows:
+        execute("DROP TABLE IF EXISTS temp.owed")
+    made: dict[int, Message] = {}
+    found = []
+    for row in rows:
+        m = made.get(row[0])
+        if m is None:
+            m = made[row[0]] = to_message(row)
+        remote_id, seq, due = row[MESSAGE_WIDTH:]
+        found.append(Awaited(remote_id, m, seq, due))
+    return found

@@ -1,0 +1,148 @@
+"""Rows and the messages they stand for; statements over many rows at once.
+
+A statement for many rows is run in a few executions of fixed sizes, so that its prepared forms are reused:
+``executemany`` would let go of the interpreter lock, and fight for it again, at every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from sqlite3 import Cursor
+from typing import Any, Final, Protocol
+
+from smsgw.model.content import Content
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Event, EventKind, Message
+
+STATES: Final = tuple(State)
+"""The state for a stored number: quicker than calling :class:`State`."""
+
+_SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+
+PREPARED: Final = 400
+"""Prepared statements to keep: every form of every statement here."""
+
+
+class Execute(Protocol):
+    """``connection.execute``."""
+
+    def __call__(self, sql: str, parameters: Any = ..., /) -> Cursor:
+        """Run one statement."""
+
+
+class Rows:
+    """A statement over many rows of parameters: `before`, one `row` of marks each, `after`."""
+
+    def __init__(self, before: str, row: str, after: str = "") -> None:
+        self._width = row.count("?")
+        self._forms = {size: before + ",".join([row] * size) + after for size in _SIZES}
+
+    def run(self, execute: Execute, parameters: list[Any]) -> int:
+        """Execute over all rows of the flat list `parameters`; returns how many rows were changed."""
+        width = self._width
+        left = len(parameters) // width
+        changed = at = 0
+        for size in _SIZES:
+            while left >= size:
+                step = size * width
+                changed += execute(
+                    self._forms[size], parameters if left == size and not at else parameters[at : at + step]
+                ).rowcount
+                at += step
+                left -= size
+        return changed
+
+    def fetch(self, execute: Execute, parameters: list[Any]) -> list[tuple[Any, ...]]:
+        """The same for a question: all rows found."""
+        width = self._width
+        left = len(parameters) // width
+        at = 0
+        found: list[tuple[Any, ...]] = []
+        for size in _SIZES:
+            while left >= size:
+                step = size * width
+                found += execute(self._forms[size], parameters[at : at + step]).fetchall()
+                at += step
+                left -= size
+        return found
+
+
+class Lists:
+    """A statement with parameters of its own and then `{marks}`, once or several times, for equally long lists."""
+
+    def __init__(self, text: str) -> None:
+        self._forms = {size: text.format(marks=",".join("?" * size)) for size in _SIZES}
+
+    def run(self, execute: Execute, head: tuple[Any, ...], *lists: list[Any]) -> int:
+        """Execute with the parameters `head` and all elements of `lists`; returns how many rows were changed."""
+        left = len(lists[0])
+        changed = at = 0
+        for size in _SIZES:
+            while left >= size:
+                parameters = [*head]
+                for values in lists:
+                    parameters += values[at : at + size]
+                changed += execute(self._forms[size], parameters).rowcount
+                at += size
+                left -= size
+        return changed
+
+    def fetch(self, execute: Execute, head: tuple[Any, ...], *lists: list[Any]) -> list[tuple[Any, ...]]:
+        """The same for a question: all rows found."""
+        left = len(lists[0])
+        at = 0
+        found: list[tuple[Any, ...]] = []
+        for size in _SIZES:
+            while left >= size:
+                parameters = [*head]
+                for values in lists:
+                    parameters += values[at : at + size]
+                found += execute(self._forms[size], parameters).fetchall()
+                at += size
+                left -= size
+        return found
+
+
+MESSAGE: Final = (
+    "m.id, m.account, m.path, m.connector, m.state, m.priority, m.owner, m.attempts, m.notify, m.parts, m.expires, "
+    "m.created, m.changed, m.due, m.error, m.dst, m.batch, m.sent, m.remote_id, m.data"
+)
+"""The columns :func:`to_message` reads, of a table called m."""
+
+MESSAGE_WIDTH: Final = MESSAGE.count(",") + 1
+
+
+def to_message(row: Sequence[Any]) -> Message:
+    """The message a row with the columns :data:`MESSAGE` (and perhaps more behind them) stands for."""
+    return Message(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        STATES[row[4]],
+        row[5],
+        row[6] != "",
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+        row[12],
+        row[13],
+        row[14],
+        row[15],
+        row[16],
+        Content.unpack(row[19]),
+        row[17],
+        row[18],
+    )
+
+
+EVENT: Final = "e.kind, e.state, e.error, e.at, e.attempts, e.due"
+"""The columns :func:`to_event` reads behind those of the message, of a table called e."""
+
+
+def to_event(row: Sequence[Any]) -> Event:
+    """The event a row with the columns :data:`MESSAGE` and :data:`EVENT` stands for."""
+    kind, state, error, at, attempts, due = row[MESSAGE_WIDTH:]
+    return Event(to_message(row), EventKind(kind), STATES[state], error, at, attempts, due)

@@ -1,0 +1,204 @@
+"""What the store does beside commits: hand out what a former process left, find what is due, delete what is old.
+
+Each step looks at a bounded number of rows and remembers how far it came, so that no commit waits long.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_right
+from typing import Any, Final
+
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Message, Part
+from smsgw.stores.memory import Memory
+from smsgw.stores.rows import MESSAGE, MESSAGE_WIDTH, Lists, Rows, to_message
+
+_START_OF_QUEUE: Final = ("", "", 0, 0)
+_START_OF_REMOTE: Final = ("", "", 0, 0)
+_START_OF_EVENTS: Final = ("", "", 0, 0)
+
+_PURGE_SPAN: Final = 20
+"""Rows a purge looks at for each it may delete."""
+
+_MESSAGES = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}}) ORDER BY m.id")
+_SETTLED = Lists("SELECT message, seq FROM part WHERE message IN ({marks})")
+_ATTEMPT = Lists("UPDATE message SET attempts = attempts + 1 WHERE id IN ({marks})")
+_QUEUED_NOW = Lists("UPDATE message SET state = 1 WHERE id IN ({marks}) AND state = 0")
+_DELETE_REMOTE = Rows("DELETE FROM remote WHERE (remote_id, connector, message, seq) IN (VALUES ", "(?,?,?,?)", ")")
+_DELETE_EVENT = Rows("DELETE FROM event WHERE (account, path, message, kind) IN (VALUES ", "(?,?,?,?)", ")")
+_DELETE_MESSAGE = Lists("DELETE FROM message WHERE id IN ({marks})")
+_DELETE_PARTS = Lists("DELETE FROM part WHERE message IN ({marks})")
+_DELETE_PARKED = Rows("DELETE FROM parked WHERE (remote_id, connector) IN (VALUES ", "(?,?)", ")")
+
+
+class Upkeep:
+    """The cursors of one store. Each method runs inside a transaction of its own.
+
+    :ivar late: what was queued for a time that :meth:`due` had already passed.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
+        self._execute = connection.execute
+        self._memory = memory
+        self._inherited = sorted(memory.claimed)
+        self._due: tuple[float, int] = (0.0, 0)
+        self._passed = 0.0
+        self._queue: tuple[Any, ...] = _START_OF_QUEUE
+        self._remote: tuple[Any, ...] = _START_OF_REMOTE
+        self._events: tuple[Any, ...] = _START_OF_EVENTS
+        self._oldest = 0
+        self.late: list[tuple[str, str, int]] = []
+
+    def reclaim(self, after: int, limit: int) -> list[Part]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.reclaim`."""
+        memory = self._memory
+        start = bisect_right(self._inherited, after)
+        ids = [id for id in self._inherited[start:] if id in memory.claimed][:limit]
+        handed: list[Part] = []
+        counted: list[int] = []
+        rows = _MESSAGES.fetch(self._execute, (), ids)
+        settled = set(_SETTLED.fetch(self._execute, (), [row[0] for row in rows if row[9] > 1]))
+        for row in sorted(rows):
+            if len(handed) >= limit:
+                break
+            m = to_message(row)
+            m.attempts += 1
+            counted.append(m.id)
+            memory.lives.drop(m.id)
+            handed += [Part(m, seq) for seq in range(1, m.parts + 1) if (m.id, seq) not in settled]
+        _ATTEMPT.run(self._execute, (), counted)
+        return handed
+
+    def queued_for(self, late: list[tuple[float, str, str, int]]) -> None:
+        """These were queued in a commit: (due, connector, account, id)."""
+        for due, connector, account, id in late:
+            if due <= self._passed:
+                self.late.append((connector, account, id))
+
+    def due(self, now: float, limit: int) -> list[tuple[str, str, int]]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.due`."""
+        found, self.late = self.late[:limit], self.late[limit:]
+        if len(found) < limit:
+            rows = self._execute(
+                "SELECT due, message, connector, account FROM queue INDEXED BY queue_due"
+                " WHERE due > 0 AND (due, message) > (?, ?) AND due <= ? ORDER BY due, message LIMIT ?",
+                (*self._due, now, limit - len(found)),
+            ).fetchall()
+            if rows:
+                self._due = rows[-1][:2]
+            self._passed = self._due[0] if len(rows) + len(found) >= limit else now
+            found += [(connector, account, id) for _, id, connector, account in rows]
+        ids = [id for _, _, id in found]
+        moved = _QUEUED_NOW.run(self._execute, (), ids)
+        if moved:
+            for id in ids:
+                self._memory.lives.drop(id)
+            self._execute("UPDATE tally SET messages = messages - ? WHERE state = 0", (moved,))
+            self._execute(
+                "INSERT INTO tally VALUES (1, ?) ON CONFLICT (state) DO UPDATE"
+                " SET messages = messages + excluded.messages",
+                (moved,),
+            )
+            self._memory.tally[State.SCHEDULED] -= moved
+            self._memory.tally[State.QUEUED] += moved
+        return found
+
+    def overdue(self, now: float, limit: int) -> list[tuple[Message, int]]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.overdue`. Drops remote ids whose part has ended otherwise."""
+        return self._expired(now, limit) + self._unreported(now, limit)
+
+    def _expired(self, now: float, limit: int) -> list[tuple[Message, int]]:
+        key = "q.connector, q.account, q.rank, q.message"
+        start, last = self._queue, self._step("queue q", key, self._queue, limit)
+        self._queue = last or _START_OF_QUEUE
+        rows = self._execute(
+            f"SELECT {MESSAGE} FROM queue q CROSS JOIN message m ON m.id = q.message"
+            f" WHERE ({key}) > (?, ?, ?, ?)"
+            + (f" AND ({key}) <= (?, ?, ?, ?)" if last else "")
+            + " AND q.expires > 0 AND q.expires <= ?",
+            (*start, *last, now),
+        ).fetchall()
+        return [(to_message(row), 0) for row in rows]
+
+    def _unreported(self, now: float, limit: int) -> list[tuple[Message, int]]:
+        key = "r.remote_id, r.connector, r.message, r.seq"
+        start, last = self._remote, self._step("remote r", key, self._remote, limit)
+        self._remote = last or _START_OF_REMOTE
+        rows = self._execute(
+            f"SELECT {MESSAGE}, ifnull(p.state, m.state), {key} FROM remote r"
+            " LEFT JOIN message m ON m.id = r.message LEFT JOIN part p ON p.message = r.message AND p.seq = r.seq"
+            f" WHERE ({key}) > (?, ?, ?, ?)"
+            + (f" AND ({key}) <= (?, ?, ?, ?)" if last else "")
+            + " AND r.due > 0 AND r.due <= ?",
+            (*start, *last, now),
+        ).fetchall()
+        found = []
+        stale: list[Any] = []
+        for row in rows:
+            state, *key_of_row = row[MESSAGE_WIDTH:]
+            if row[0] is None or row[4] > State.ENROUTE or state > State.ENROUTE:
+                stale += key_of_row
+                self._memory.awaiting.drop((key_of_row[0], key_of_row[1]))
+            else:
+                found.append((to_message(row), key_of_row[3]))
+        _DELETE_REMOTE.run(self._execute, stale)
+        return found
+
+    def _step(self, table: str, key: str, start: tuple[Any, ...], limit: int) -> tuple[Any, ...]:
+        """The key `limit` rows behind `start`; empty when there are fewer."""
+        row = self._execute(
+            f"SELECT {key} FROM {table} WHERE ({key}) > (?, ?, ?, ?) ORDER BY {key} LIMIT 1 OFFSET ?",
+            (*start, limit - 1),
+        ).fetchone()
+        return row or ()
+
+    def purge(self, before: float, events_before: float, limit: int) -> tuple[int, int]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.purge`."""
+        events = self._purge_events(events_before, limit)
+        messages = self._purge_messages(before, limit)
+        gone = self._execute(
+            "SELECT remote_id, connector FROM parked WHERE since < ? ORDER BY since LIMIT ?", (before, limit)
+        ).fetchall()
+        _DELETE_PARKED.run(self._execute, [value for row in gone for value in row])
+        if self._memory.parked is not None:
+            self._memory.parked.difference_update(gone)
+        return messages, events
+
+    def _purge_events(self, before: float, limit: int) -> int:
+        key = "e.account, e.path, e.message, e.kind"
+        start, last = self._events, self._step("event e", key, self._events, limit * _PURGE_SPAN)
+        rows = self._execute(
+            f"SELECT {key} FROM event e WHERE ({key}) > (?, ?, ?, ?)"
+            + (f" AND ({key}) <= (?, ?, ?, ?)" if last else "")
+            + f" AND e.at < ? ORDER BY {key} LIMIT ?",
+            (*start, *last, before, limit),
+        ).fetchall()
+        self._events = rows[-1] if len(rows) == limit else last or _START_OF_EVENTS
+        return _DELETE_EVENT.run(self._execute, [value for row in rows for value in row])
+
+    def _purge_messages(self, before: float, limit: int) -> int:
+        execute = self._execute
+        start = self._oldest
+        last = execute(
+            "SELECT id FROM message WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", (start, limit * _PURGE_SPAN - 1)
+        ).fetchone()
+        rows = execute(
+            "SELECT m.id, m.state, m.batch, m.parts FROM message m WHERE m.id > ? AND m.id <= ?"
+            " AND m.state > 2 AND m.changed < ? AND NOT EXISTS (SELECT 1 FROM event e WHERE e.account = m.account"
+            " AND e.path = m.path AND e.message = m.id) ORDER BY m.id LIMIT ?",
+            (start, last[0] if last else 2**62, before, limit),
+        ).fetchall()
+        self._oldest = rows[-1][0] if len(rows) == limit else last[0] if last else 0
+        if not rows:
+            return 0
+        ids = [row[0] for row in rows]
+        highest = max(max(row[0], row[2]) for row in rows)
+        execute("UPDATE node SET counter = ? WHERE name = ? AND counter < ?", (highest, self._memory.node, highest))
+        _DELETE_PARTS.run(execute, (), [row[0] for row in rows if row[3] > 1])
+        _DELETE_MESSAGE.run(execute, (), ids)
+        for state in {row[1] for row in rows}:
+            gone = sum(row[1] == state for row in rows)
+            execute("UPDATE tally SET messages = messages - ? WHERE state = ?", (gone, state))
+            self._memory.tally[state] -= gone
+        return len(rows)

@@ -1,0 +1,356 @@
+"""The only module that knows every concrete class: from settings to one service that is the whole program."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.ssl import CertificateOptions
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from smsgw import certificates
+from smsgw.config import (
+    AdminListenSettings,
+    ConfigErrors,
+    DoorSettings,
+    Finding,
+    HttpListenSettings,
+    ListenSettings,
+    Origin,
+    Settings,
+    SmppListenSettings,
+    SmtpListenSettings,
+    parse,
+    sample,
+)
+from smsgw.frontends.admin import AdminFrontend
+from smsgw.frontends.http import HttpFrontend
+from smsgw.frontends.smpp import SmppFrontend
+from smsgw.frontends.smtp import MailFrontend
+from smsgw.gateway import Gateway, Listener, Step
+from smsgw.interfaces import IConnector
+from smsgw.model.changes import Cancel
+from smsgw.model.errors import Refused
+from smsgw.model.message import Message
+from smsgw.plugins import connector_factories
+from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
+from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
+from smsgw.services.accounts import Accounts
+from smsgw.services.cancelling import Cancelling
+from smsgw.services.dispatch import Dispatch
+from smsgw.services.intake import Intake
+from smsgw.services.outbox import Outbox
+from smsgw.services.passwords import HashPool
+from smsgw.services.routing import Router
+from smsgw.services.senders import Senders
+from smsgw.services.sweep import Sweep
+from smsgw.stores.sqlite import SqliteStore
+from smsgw.telemetry import Counter, Gauge
+
+log = Logger()
+
+RELOADS = Counter("smsgw_config_reloads_total", "Times the configuration was taken anew.", ("result",))
+
+LIVE = ("accounts", "routes", "senders", "operators")
+"""The parts of the settings that a reload changes in the running program."""
+
+
+def connector_types() -> dict[str, type]:
+    """The settings class of every type of connector that is installed."""
+    return {kind: factory.settings() for kind, factory in connector_factories().items()}
+
+
+def sample_config() -> str:
+    """The text of etc/gw.ini."""
+    return sample(connector_types())
+
+
+def read(path: Path) -> Settings:
+    """The configuration in a file.
+
+    :raises ConfigErrors: with every mistake of the file, or that it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigErrors([_of_file(path, f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigErrors([_of_file(path, f"is not UTF-8 (octet {error.start})")]) from error
+    return parse(text, str(path), connector_types())
+
+
+def _of_file(path: Path, what: str) -> Finding:
+    return Finding(Origin(str(path)), "", what)
+
+
+def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> Gateway:
+    """The whole gateway as one service.
+
+    :param reactor: with monotonic ``seconds``. :param source: the file that a reload reads again.
+    :param end: called with the exit status when the program has to end.
+    """
+    return _Program(settings, reactor, source, end).gateway
+
+
+class _Program:
+    """Everything that runs, made from the settings and joined together."""
+
+    def __init__(self, settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> None:
+        self.settings = settings
+        self._reactor = reactor
+        self._source = source
+        gateway, clock, wall = settings.gateway, reactor, time.time
+        self.store = SqliteStore(gateway.state, gateway.node, wall, reactor)
+        self._hashes = HashPool(reactor)
+        self.accounts = Accounts(settings.accounts.values(), clock, self._hashes.run)
+        self.senders = Senders(list(settings.senders.values()), list(settings.operators.values()))
+        self.router = Router(settings.routes)
+        self.outbox = Outbox(self.store, clock, wall, keep=gateway.event_keep)
+        factories = connector_factories()
+        self.connectors: dict[str, IConnector] = {
+            name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
+        }
+        self.dispatch = Dispatch(
+            self.store,
+            self.outbox,
+            clock,
+            wall,
+            [(self.connectors[name], own) for name, own in settings.connectors.items()],
+            self.router.reroute,
+            report_timeout=gateway.report_timeout,
+            down=self.router.down,
+            refusing=self.router.refusing,
+        )
+        self.intake = Intake(
+            self.store,
+            self.accounts,
+            self.senders,
+            self.router,
+            self.dispatch,
+            self.outbox,
+            wall,
+            clock.seconds,
+            gateway.country,
+        )
+        self.cancelling = Cancelling(self.store, self.dispatch, self.outbox)
+        self.sweep = Sweep(
+            self.store, self.dispatch, self.outbox, clock, wall, keep=gateway.keep, event_keep=gateway.event_keep
+        )
+        self.smpp = SmppFrontend(
+            self.intake, self.store, self.accounts, self.cancelling, clock, wall, zone=gateway.timezone
+        )
+        self.outbox.attach(self.smpp)
+        self._doors: list[Any] = []
+        listeners = [self._listener(own) for own in settings.listeners.values()]
+        self.gateway = Gateway(
+            reactor, list(self._steps()), listeners, end, gateway.drain, self.reload, self._banner
+        )
+        self._watch()
+
+    def _steps(self) -> Iterator[Step]:
+        """What is started in this order, and stopped in the reverse order."""
+        store, outbox, dispatch, sweep = self.store, self.outbox, self.dispatch, self.sweep
+        yield Step("warnings", lambda: self._warn(self.settings))
+        yield Step("store", store.open, store.close)
+        yield Step("password checks", None, self._hashes.stop)
+        yield Step("watch over the store", lambda: _on_failure(store.failed, self.gateway.fail_program))
+        yield Step("outbox", outbox.start, outbox.stop)
+        yield Step("dispatch", dispatch.start, dispatch.drain)
+        yield Step("sweep", sweep.start, sweep.stop)
+        yield Step("doors", None, self._close_doors)
+
+    def _close_doors(self) -> Deferred[Any]:
+        """Let sessions finish what they have begun, all doors at once."""
+        return gatherResults([door.shut_down() for door in self._doors])
+
+    def _watch(self) -> None:
+        """Gauges of what the parts know anyway."""
+        up = Gauge("smsgw_connector_up", "Whether the link of a connector is usable.", ("connector",))
+        room = Gauge("smsgw_connector_room", "Parts a connector takes now.", ("connector",))
+        for name, connector in self.connectors.items():
+            up.watch(lambda one=connector: float(one.up), name)
+            room.watch(lambda one=connector: float(one.room()), name)
+
+    def _health(self) -> Mapping[str, Any]:
+        """What /health tells besides the counts of the store."""
+        return {
+            "state": self.gateway.state,
+            "connectors": {
+                name: {"up": bool(connector.up), "room": connector.room()}
+                for name, connector in self.connectors.items()
+            },
+        }
+
+    def _cancel(self, number: int) -> Deferred[list[Message] | Refused]:
+        """The operator takes a message back."""
+        return self.cancelling.cancel([Cancel(None, number)]).addCallback(lambda answers: answers[0])
+
+    def _listener(self, own: ListenSettings) -> Listener:
+        """A listener with the protocol its section names."""
+        tls = self._tls(own) if isinstance(own, DoorSettings) and own.tls != "none" else None
+        match own:
+            case SmppListenSettings():
+                factory, says = self._smpp_door(own), "SMPP"
+            case SmtpListenSettings():
+                factory, says = self._smtp_door(own, tls), "SMTP"
+            case HttpListenSettings():
+                door = HttpFrontend(
+                    self.intake, self.store, self.accounts, own, self._reactor, self.settings.gateway.country
+                )
+                factory, says = door.factory, "HTTP"
+            case AdminListenSettings():
+                factory, says = AdminFrontend(self.store, self._cancel, self._health, self._reactor).factory, "admin"
+            case _:
+                raise TypeError(own)
+        self._doors.append(factory)
+        outer = factory
+        if isinstance(own, DoorSettings) and own.tls == "implicit":
+            says += " over TLS"
+            if not isinstance(own, SmtpListenSettings):
+                outer = TLSMemoryBIOFactory(tls, False, factory)
+        return Listener(own.name, serverFromString(self._reactor, own.endpoint), own.endpoint, outer, says)
+
+    def _smpp_door(self, own: SmppListenSettings) -> Any:
+        delegate = self.smpp.listener(own)
+        settings = SmppServerSettings(
+            system_id=own.system_id.encode("ascii"),
+            session_init=own.session_init,
+            enquire_link=own.enquire_link,
+            inactivity=own.inactivity,
+            response=own.response,
+            window=own.window,
+            pdu_limit=own.pdu_limit,
+        )
+        return SmppServerFactory(delegate, settings, self._reactor)
+
+    def _smtp_door(self, own: SmtpListenSettings, tls: CertificateOptions | None) -> Any:
+        delegate = MailFrontend(
+            self.intake, self.store, self.accounts, lambda: self.senders, own, self.settings.gateway.country
+        )
+        settings = SubmissionSettings(
+            tls=own.tls,
+            auth_without_tls=own.auth_without_tls,
+            auth_tries=own.auth_tries,
+            recipients=own.recipients,
+            transactions=own.messages,
+            message=own.mail_limit,
+            command_time=own.inactivity,
+            data_time=own.data_time,
+        )
+        return SubmissionFactory(delegate, settings, self._reactor, tls)
+
+    def _tls(self, own: DoorSettings) -> CertificateOptions:
+        """The TLS context of a listener; a self-signed pair where none is configured."""
+        certificate, key = own.certificate, own.key
+        if certificate is None or key is None:
+            certificate, key, _ = certificates.self_signed(self.settings.gateway.state)
+            log.warn(
+                "[listen {name}] shows a self-signed certificate ({path}): clients cannot tell who we are. "
+                "Set certificate and key.",
+                name=own.name,
+                path=str(certificate),
+            )
+        try:
+            return certificates.options(certificate, key)
+        except certificates.CertificateError as error:
+            raise ConfigErrors([own.finding("certificate", str(error))]) from error
+
+    def _warn(self, settings: Settings) -> None:
+        """Say what is doubtful before anything starts."""
+        for warning in settings.warnings:
+            log.warn("{warning}", warning=str(warning))
+        if os.name == "posix" and self._source.exists():
+            if stat.S_IMODE(self._source.stat().st_mode) & 0o077:
+                log.warn("{path} holds passwords and can be read by others: chmod 600", path=str(self._source))
+            if os.geteuid() == 0:
+                log.warn("running as root, which is not needed: use an account of its own")
+
+    def reload(self) -> None:
+        """Take the configuration anew: all of it, or nothing and the reasons in the log (SIGHUP)."""
+        try:
+            new = read(self._source)
+            self._reloadable(new)
+            gone = self.accounts.update(new.accounts.values())
+        except ConfigErrors as errors:
+            RELOADS.add(1, "refused")
+            for line in str(errors).splitlines():
+                log.error("{line}", line=line)
+            log.error("the configuration is refused, the one from before stays in force")
+            return
+        self.senders = self.intake.senders = Senders(list(new.senders.values()), list(new.operators.values()))
+        self.router.update(new.routes)
+        self.smpp.expel(gone)
+        self.settings = new
+        RELOADS.add(1, "taken")
+        for warning in new.warnings:
+            log.warn("{warning}", warning=str(warning))
+        log.info("the configuration is taken from {path}", path=str(self._source))
+
+    def _reloadable(self, new: Settings) -> None:
+        """Refuse what only a start can change, naming each section.
+
+        :raises ConfigErrors: with one finding per such section.
+        """
+        findings = []
+        if new.gateway != self.settings.gateway:
+            findings.append(new.gateway.finding("", "is changed: that needs a restart"))
+        for kind in ("listeners", "connectors"):
+            before, after = getattr(self.settings, kind), getattr(new, kind)
+            findings += [
+                own.finding("", "is new or changed: that needs a restart")
+                for name, own in after.items()
+                if before.get(name) != own
+            ]
+            findings += [
+                own.finding("", "is gone: that needs a restart") for name, own in before.items() if name not in after
+            ]
+        if findings:
+            raise ConfigErrors(findings)
+
+    def _banner(self, listeners: Sequence[Listener]) -> Sequence[str]:
+        """What is said once everything listens: where, and three commands to try."""
+        lines = [f"{listener.says:<14} {_address(listener)}  [listen {listener.name}]" for listener in listeners]
+        return [*lines, *_commands(self.settings, listeners)]
+
+
+def _on_failure(failed: Deferred[Any], act: Callable[[Any], None]) -> None:
+    failed.addErrback(act)
+
+
+def _address(listener: Listener) -> str:
+    host = listener.port.getHost() if listener.port is not None else None
+    port = getattr(host, "port", None)
+    return listener.where if port is None else f"{host.host}:{port}"  # type: ignore[union-attr]
+
+
+def _commands(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
+    """A command per front end that sends one message, for the first account."""
+    if not settings.accounts:
+        return
+    account = next(iter(settings.accounts.values()))
+    known = account.password is not None and account.password.reveal() == account.name == "demo"
+    password = "demo" if known else "PASSWORD"
+    sender = account.default_sender or next((one for one in account.senders if one != "*"), "DEMO")
+    kinds = {type(settings.listeners[listener.name]): listener for listener in listeners}
+    yield "Try:"
+    for kind, listener in kinds.items():
+        address = _address(listener)
+        if kind is SmppListenSettings:
+            yield '  python -m smsgw send 79161234567 "Hello over SMPP"'
+        elif kind is SmtpListenSettings:
+            domain = settings.listeners[listener.name].domains[0]  # type: ignore[attr-defined]
+            yield (
+                f"  swaks --server {address} --auth PLAIN --auth-user {account.name} --auth-password {password}"
+                f" --from {sender}@example.org --to 79161234567@{domain} --body 'Hello over SMTP'"
+            )
+        elif kind is HttpListenSettings:
+            body = f'{{"msisdn":79161234567,"shortcode":"{sender}","text":"Hello over HTTP"}}'
+            yield f"  curl -u {account.name}:{password} -d '{body}' http://{address}/api/v2/send_message"

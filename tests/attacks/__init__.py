@@ -1,0 +1,1 @@
+"""Attacks by name: what a hostile peer sends, and what it does not achieve."""

@@ -1,0 +1,34 @@
+"""A connector's settings as a third party would write them, and the sections of a small file that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from smsgw.config import ConnectorSettings, Fault, Globs, Secret, fields
+
+
+@attrs.frozen(kw_only=True)
+class PigeonSettings(ConnectorSettings):
+    """Pigeon post."""
+
+    window: int = fields.integer("pigeons in the air", 3, at_least=1, at_most=9)
+    loft: str = fields.text("where they live")
+    rest: float = fields.duration("between two flights", "10m")
+    hawks: Globs = fields.globs("numbers that none ever reaches")
+    whistle: Secret | None = fields.secret("calls them back", None)
+
+    def check(self) -> Iterator[Fault]:
+        """Yield also a rest longer than the longest retry pause."""
+        yield from super().check()
+        if self.rest > self.retry_limit:
+            yield Fault("rest", "longer than retry_limit", ("retry_limit",))
+
+
+TYPES: dict[str, type[ConnectorSettings]] = {"pigeon": PigeonSettings}
+
+SMPP = "[listen smpp]\nprotocol = smpp\nendpoint = tcp:2775:interface=127.0.0.1\n"
+ACCOUNT = "[account demo]\npassword = demo\nallow_from = any\n"
+CONNECTOR = "[connector sim]\ntype = pigeon\nloft = roof\n"
+ROUTE = "[route default]\nconnectors = sim\n"

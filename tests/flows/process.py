@@ -1,0 +1,159 @@
+"""The gateway as a process: a configuration on free ports in a directory of its own, started, watched, killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TEMPLATE = """\
+[gateway]
+state = {state}
+{gateway}
+
+[listen smpp]
+protocol = smpp
+endpoint = tcp:{smpp}:interface=127.0.0.1
+dialect = standard
+{smpp_listener}
+
+[listen mail]
+protocol = smtp
+endpoint = tcp:{smtp}:interface=127.0.0.1
+dialect = quicktel
+tls = optional
+domains = sms.qtelecom.ru
+
+[listen api]
+protocol = http
+endpoint = tcp:{http}:interface=127.0.0.1
+dialect = rostelecom
+
+[listen admin]
+protocol = admin
+endpoint = tcp:{admin}:interface=127.0.0.1
+
+[account demo]
+password = demo
+senders = *
+default_sender = DEMO
+allow_from = 127.0.0.0/8
+{account}
+
+[connector sim]
+type = loopback
+{connector}
+
+[route default]
+to = *
+connectors = sim
+"""
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+class GatewayProcess:
+    """``twistd smsgw`` on free ports. The keyword arguments are further lines of the sections."""
+
+    def __init__(
+        self, directory: Path, *, gateway: str = "", smpp_listener: str = "", account: str = "", connector: str = "delay = 0.1"
+    ) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.smpp, self.smtp, self.http, self.admin = free_ports(4)
+        self.config = directory / "gw.ini"
+        self.log = directory / "gateway.log"
+        self.config.write_text(
+            TEMPLATE.format(
+                state=directory / "state",
+                smpp=self.smpp,
+                smtp=self.smtp,
+                http=self.http,
+                admin=self.admin,
+                gateway=gateway,
+                smpp_listener=smpp_listener,
+                account=account,
+                connector=connector,
+            )
+        )
+        self.config.chmod(0o600)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, seconds: float = 20.0) -> None:
+        """Start and wait until everything listens."""
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _TWISTD, "-n", "--pidfile=",
+                 "smsgw", "-c", str(self.config)],
+                cwd=self.directory,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            with contextlib.suppress(OSError, urllib.error.URLError):
+                if self.get("/health")[0] == 200:
+                    return
+            select.select([], [], [], 0.05)
+        raise AssertionError(f"the gateway did not start:\n{self.log.read_text()[-4000:]}")
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Ask the admin listener: status and JSON (or text)."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
+                body = answer.read()
+                kind, status = answer.headers.get_content_type(), answer.status
+        except urllib.error.HTTPError as error:
+            body, kind, status = error.read(), error.headers.get_content_type(), error.code
+        return status, json.loads(body) if kind.endswith("json") else body.decode()
+
+    def kill(self) -> None:
+        """As a power cut would, but for the page cache: no chance to say anything."""
+        self._end(signal.SIGKILL, 10)
+
+    def stop(self, seconds: float = 25.0) -> int:
+        """Ask it to stop in order; its exit status."""
+        return self._end(signal.SIGTERM, seconds)
+
+    def signal(self, number: int) -> None:
+        """Send a signal and go on."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _end(self, number: int, seconds: float) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the gateway did not stop:\n{self.log.read_text()[-4000:]}") from None
+
+
+_TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"

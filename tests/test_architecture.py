@@ -1,0 +1,90 @@
+"""The rules of the house: imports point downward, one module knows the reactor, no setting is without effect."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from smsgw.config import (
+    LISTEN_TYPES,
+    AccountSettings,
+    ConnectorSettings,
+    GatewaySettings,
+    OperatorSettings,
+    RouteSettings,
+    SenderSettings,
+)
+from smsgw.config.fields import declared
+from smsgw.connectors.loopback import LoopbackSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS: tuple[type, ...] = (
+    GatewaySettings, AccountSettings, ConnectorSettings, LoopbackSettings, RouteSettings, SenderSettings,
+    OperatorSettings, *LISTEN_TYPES.values(),
+)
+
+
+def modules() -> list[str]:
+    """List the dotted names of all modules of the package."""
+    files = (ROOT / "smsgw").rglob("*.py")
+    names = (".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files)
+    return sorted(name.removesuffix(".__init__") for name in names)
+
+
+class ContractTests(SynchronousTestCase):
+    def test_imports_point_downward(self) -> None:
+        """The import contract of setup.cfg holds: layers, pure core, adapters, drivers."""
+        try:
+            from importlinter.cli import lint_imports
+        except ImportError:
+            raise SkipTest("import-linter is not installed") from None
+        report = io.StringIO()
+        with contextlib.redirect_stdout(report):
+            status = lint_imports(config_filename=str(ROOT / "setup.cfg"), no_cache=True)
+        self.assertEqual(status, 0, report.getvalue())
+        self.assertIn("4 kept, 0 broken", report.getvalue())
+
+    def test_no_module_installs_the_reactor(self) -> None:
+        """An embedder imports any module but tap, and still chooses the reactor."""
+        names = [name for name in modules() if name != "smsgw.tap" and not name.endswith("__main__")]
+        self.assertIn("smsgw.wiring", names)
+        script = (
+            "import importlib, sys\n"
+            f"for name in {names!r}:\n"
+            "    importlib.import_module(name)\n"
+            "    if 'twisted.internet.reactor' in sys.modules:\n"
+            "        sys.exit(name + ' installs the reactor')\n"
+        )
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_plugin_loads_nothing(self) -> None:
+        """What twistd imports to list its commands brings nothing else of the gateway with it."""
+        script = "import sys, twisted.plugins.smsgw_plugin; print([n for n in sys.modules if n.startswith('smsgw')])"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True,
+                              check=True)
+        self.assertEqual(done.stdout.strip(), "[]")
+
+
+class SettingsTests(SynchronousTestCase):
+    def test_every_key_has_an_effect(self) -> None:
+        """Each key that a file may have is read somewhere outside the configuration itself."""
+        files = [file for file in (ROOT / "smsgw").rglob("*.py") if (ROOT / "smsgw" / "config") not in file.parents]
+        read = set(re.findall(r"\.([a-z_]+)\b", "\n".join(file.read_text("utf-8") for file in files)))
+        unread = {(settings.__name__, one.key) for settings in SETTINGS for one in declared(settings)
+                  if one.attribute not in read}
+        self.assertEqual(unread, set())
+
+    def test_every_key_is_explained(self) -> None:
+        """Each key has a documentation of one line that fits behind a value."""
+        for settings in SETTINGS:
+            for one in declared(settings):
+                self.assertRegex(one.doc, r"\A[^\n]{3,120}[^.\s]\Z", f"{settings.__name__}.{one.key}")

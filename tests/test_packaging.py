@@ -1,0 +1,87 @@
+"""What a wheel and a checkout must have for `twistd smsgw` to be found."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.trial.unittest import SynchronousTestCase
+
+import smsgw
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def setup() -> configparser.ConfigParser:
+    """Read setup.cfg."""
+    parser = configparser.ConfigParser()
+    parser.read_string((ROOT / "setup.cfg").read_text("utf-8"))
+    return parser
+
+
+def lines(value: str) -> list[str]:
+    """Cut a value of setup.cfg into its lines, without comments."""
+    return [line for line in value.split("\n") if line and not line.startswith("#")]
+
+
+class PackageTests(SynchronousTestCase):
+    def test_every_package_is_listed(self) -> None:
+        """setup.cfg names each package that exists and none that does not."""
+        found = {".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "smsgw").rglob("__init__.py")}
+        self.assertEqual(sorted(lines(setup()["options"]["packages"])), sorted(found | {"twisted.plugins"}))
+
+    def test_every_module_is_in_a_package(self) -> None:
+        """No module stands in a folder without an __init__.py, where a wheel would lose it."""
+        bare = {file.parent for file in (ROOT / "smsgw").rglob("*.py") if not (file.parent / "__init__.py").exists()}
+        self.assertEqual(bare, set())
+
+    def test_twisted_stays_whole(self) -> None:
+        """twisted/plugins has no __init__.py, nor has twisted: either would hide Twisted itself."""
+        self.assertEqual(sorted(file.name for file in (ROOT / "twisted").rglob("*.py")), ["smsgw_plugin.py"])
+
+    def test_root_is_mapped(self) -> None:
+        """The root is mapped by name; without that twistd finds no plugin in an editable install."""
+        self.assertEqual(lines(setup()["options"]["package_dir"]), ["= ."])
+
+    def test_data_files_are_listed(self) -> None:
+        """Every file inside the package that is no module is named as package data."""
+        data = {file.relative_to(ROOT / "smsgw").as_posix() for file in (ROOT / "smsgw").rglob("*")
+                if file.is_file() and file.suffix not in (".py", ".pyc") and file.name != "dropin.cache"}
+        self.assertEqual(data, set(lines(setup()["options.package_data"]["smsgw"].replace(",", "\n"))))
+
+    def test_version(self) -> None:
+        """The version is said once, in the package, where setup.cfg fetches it."""
+        self.assertRegex(smsgw.__version__, r"\A[0-9]+\.[0-9]+\.[0-9]+\Z")
+        self.assertEqual(setup()["metadata"]["version"], "attr: smsgw.__version__")
+        self.assertIn(f"smsgw {smsgw.__version__}", (ROOT / "CHANGES").read_text("utf-8"))
+
+    def test_safe_floors(self) -> None:
+        """Releases with known holes in what faces the network are not accepted."""
+        required = lines(setup()["options"]["install_requires"])
+        for floor in ("twisted[tls]>=26.10.0", "pyopenssl>=26.0.0", "service_identity>=24.1.0", "treq>=22.1.0"):
+            self.assertIn(floor, required)
+
+    def test_extras(self) -> None:
+        """The extras are those that README and Makefile speak of."""
+        self.assertEqual(set(setup()["options.extras_require"]), {"postgres", "test", "dev"})
+
+    def test_plugin_is_found(self) -> None:
+        """twistd lists `smsgw`, and would load smsgw.tap for it."""
+        found = {maker.tapname: maker for maker in getPlugins(IServiceMaker)}
+        self.assertEqual(getattr(found["smsgw"], "module", None), "smsgw.tap")
+
+
+class ScriptTests(SynchronousTestCase):
+    def test_make_targets(self) -> None:
+        """The commands that the documentation names exist."""
+        targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+        self.assertLessEqual({"run", "test", "lint", "bench", "sample"}, targets)
+
+    def test_continuous_integration_can_run(self) -> None:
+        """.ci/run is executable and stops at the first failure."""
+        script = ROOT / ".ci" / "run"
+        self.assertTrue(script.stat().st_mode & 0o100)
+        self.assertIn("set -euo pipefail", script.read_text("utf-8"))

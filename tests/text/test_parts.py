@@ -1,0 +1,323 @@
+"""Tests of splitting and joining."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.text import coding, gsm0338, parts, udh
+from smsgw.text.coding import Alphabet
+from smsgw.text.parts import NARROW, WIDE, Piece
+from smsgw.text.udh import Concatenation
+
+alphabets = st.sampled_from(list(Alphabet))
+headers = st.integers(0, 100)
+escaped = st.text("a[€]{}", max_size=700)
+emoji = st.text("aЯ😀", max_size=400)
+
+
+class CapacityTests(SynchronousTestCase):
+    """How much fits."""
+
+    def test_table(self) -> None:
+        """The sizes of the specification: septets, octets and UCS-2 units, without and with headers."""
+        for header, septets, octets, units in ((0, 160, 140, 70), (NARROW, 153, 134, 67), (WIDE, 152, 133, 66)):
+            self.assertEqual(parts.capacity(Alphabet.GSM, header), septets)
+            self.assertEqual(parts.capacity(Alphabet.OCTETS, header), octets)
+            self.assertEqual(parts.capacity(Alphabet.UCS2, header), 2 * units)
+
+    def test_septets_beside_other_elements(self) -> None:
+        """National tables and ports cost septets as the specification says."""
+        for elements, septets in (
+            (udh.national(1), 155),
+            (udh.national(1, 1), 152),
+            ([udh.concatenation(1, 2, 1), *udh.national(1)], 149),
+            ([udh.concatenation(1, 2, 1), *udh.national(1, 1)], 146),
+            ([udh.concatenation(1, 2, 1), udh.ports(1, 2)], 146),
+        ):
+            self.assertEqual(parts.capacity(Alphabet.GSM, len(udh.build(elements))), septets)
+
+    def test_headers_that_do_not_fit(self) -> None:
+        """A header longer than the message is refused, and one that leaves no room for text when splitting."""
+        self.assertRaises(ValueError, parts.capacity, Alphabet.GSM, 141)
+        self.assertRaises(ValueError, parts.capacity, Alphabet.GSM, -1)
+        for alphabet in Alphabet:
+            self.assertRaisesRegex(ValueError, "no room", parts.split, b"a" * 300, alphabet, 138)
+
+
+class SplitTests(SynchronousTestCase):
+    """Cutting a text."""
+
+    def test_limits(self) -> None:
+        """One part up to the single limit, several of the smaller size above it."""
+        for alphabet, single, narrow, wide in (
+            (Alphabet.GSM, 160, 153, 152),
+            (Alphabet.UCS2, 140, 134, 132),
+            (Alphabet.OCTETS, 140, 134, 133),
+            (Alphabet.CYRILLIC, 140, 134, 133),
+            (Alphabet.LATIN1, 160, 153, 152),
+            (Alphabet.ASCII, 160, 153, 152),
+        ):
+            self.assertEqual(parts.split(b"a" * single, alphabet), [b"a" * single])
+            for header, size in ((NARROW, narrow), (WIDE, wide)):
+                for octets, sizes in (
+                    (single + 2, [size, single + 2 - size]),
+                    (2 * size, [size, size]),
+                    (2 * size + 2, [size, size, 2]),
+                ):
+                    pieces = parts.split(b"a" * octets, alphabet, header)
+                    self.assertEqual([len(piece) for piece in pieces], sizes)
+                    self.assertEqual(parts.count(b"a" * octets, alphabet, header), len(sizes))
+
+    def test_empty(self) -> None:
+        """An empty text is one empty part."""
+        for alphabet in Alphabet:
+            self.assertEqual(parts.split(b"", alphabet), [b""])
+            self.assertEqual(parts.count(b"", alphabet), 1)
+
+    def test_header_of_a_lone_part(self) -> None:
+        """A header that even one part needs lowers the single limit."""
+        self.assertEqual(parts.count(b"a" * 155, header_octets=9, single_octets=4), 1)
+        self.assertEqual([len(piece) for piece in parts.split(b"a" * 156, Alphabet.GSM, 9, 4)], [149, 7])
+
+    def test_escape_pair_at_the_border(self) -> None:
+        """An escape pair over the border moves to the next part as a whole."""
+        octets = b"a" * 152 + b"\x1be" + b"b" * 20
+        self.assertEqual(parts.split(octets), [b"a" * 152, b"\x1be" + b"b" * 20])
+        self.assertEqual(parts.split(b"a" + octets), [b"a" * 153, b"\x1be" + b"b" * 20])
+
+    def test_runs_of_escapes(self) -> None:
+        """In a run of ESC the pairs are counted from the run's beginning, also if it fills the part."""
+        self.assertEqual(parts.split(b"a" * 151 + b"\x1b\x1b" + b"e" * 20)[0], b"a" * 151 + b"\x1b\x1b")
+        self.assertEqual(parts.split(b"a" * 150 + b"\x1b\x1b\x1be" + b"b" * 20)[0], b"a" * 150 + b"\x1b\x1b")
+        self.assertEqual([len(piece) for piece in parts.split(b"\x1b" * 400)], [152, 152, 96])
+
+    def test_surrogate_pair_at_the_border(self) -> None:
+        """A surrogate pair over the border moves to the next part as a whole."""
+        octets = ("a" * 66 + "😀" + "b" * 10).encode("utf-16-be")
+        self.assertEqual([len(piece) for piece in parts.split(octets, Alphabet.UCS2)], [132, 24])
+        octets = ("a" * 65 + "😀" + "b" * 10).encode("utf-16-be")
+        self.assertEqual([len(piece) for piece in parts.split(octets, Alphabet.UCS2)], [134, 20])
+
+    def test_latin1_is_measured_on_the_air(self) -> None:
+        """Latin-1 text counts as the GSM text it becomes, where a bracket takes two; otherwise as octets."""
+        self.assertEqual(parts.split(b"[" * 80, Alphabet.LATIN1), [b"[" * 80])
+        self.assertEqual([len(piece) for piece in parts.split(b"[" * 81, Alphabet.LATIN1)], [76, 5])
+        self.assertEqual([len(piece) for piece in parts.split(b"a[" * 80, Alphabet.ASCII)], [102, 58])
+        self.assertEqual([len(piece) for piece in parts.split(b"\xe7" * 141, Alphabet.LATIN1)], [134, 7])
+        self.assertEqual(parts.split(b"\xe7" * 140, Alphabet.LATIN1), [b"\xe7" * 140])
+
+    def test_characters_of_two_octets(self) -> None:
+        """A Korean or Japanese character is not cut."""
+        for codec, alphabet, character in (
+            ("euc_kr", Alphabet.EUC_KR, "가"),
+            ("shift_jis", Alphabet.SHIFT_JIS, "テ"),
+            ("euc_jp", Alphabet.EUC_JP, "テ"),
+        ):
+            text = "a" + character * 200
+            pieces = parts.split(text.encode(codec), alphabet)
+            self.assertEqual("".join(piece.decode(codec) for piece in pieces), text)
+            self.assertEqual(len(pieces[0]), 133)
+
+    def test_too_many(self) -> None:
+        """255 parts are possible, one more is refused, and the count tells how many there would be."""
+        self.assertEqual(len(parts.split(b"a" * 153 * 255)), 255)
+        octets = b"a" * (153 * 255 + 1)
+        self.assertRaisesRegex(parts.TooManyParts, "256 parts", parts.split, octets)
+        self.assertEqual(parts.count(octets), 256)
+
+    @given(st.binary(max_size=900), alphabets, headers, headers)
+    def test_any_octets(self, octets: bytes, alphabet: Alphabet, header: int, single: int) -> None:
+        """Whatever the octets, the pieces joined are the text, none is empty or too long, and the count is right."""
+        pieces = parts.split(octets, alphabet, header, single)
+        self.assertEqual(b"".join(pieces), octets)
+        self.assertEqual(parts.count(octets, alphabet, header, single), len(pieces))
+        converted = alphabet in (Alphabet.LATIN1, Alphabet.ASCII) and gsm0338.encodable(octets.decode("latin-1"))
+        for piece in pieces:
+            measured = gsm0338.septets(piece.decode("latin-1")) if converted else len(piece)
+            limit = parts.capacity(Alphabet.GSM if converted else alphabet, header if len(pieces) > 1 else single)
+            assert measured is not None
+            self.assertLessEqual(measured, limit)
+        if len(pieces) > 1:
+            self.assertTrue(all(pieces))
+
+    @given(escaped, headers)
+    def test_no_escape_pair_is_cut(self, text: str, header: int) -> None:
+        """Each part of a GSM text can be read alone."""
+        octets = gsm0338.encode(text)
+        assert octets is not None
+        pieces = parts.split(octets, Alphabet.GSM, header)
+        self.assertEqual("".join(map(gsm0338.decode, pieces)), text)
+        size = parts.capacity(Alphabet.GSM, header)
+        for piece in pieces[:-1]:
+            self.assertGreaterEqual(len(piece), size - 1)
+
+    @given(emoji, headers)
+    def test_no_surrogate_pair_is_cut(self, text: str, header: int) -> None:
+        """Each part of a UCS-2 text can be read alone, and only the last may be more than a unit short."""
+        pieces = parts.split(text.encode("utf-16-be"), Alphabet.UCS2, header)
+        self.assertEqual("".join(piece.decode("utf-16-be") for piece in pieces), text)
+        size = parts.capacity(Alphabet.UCS2, header)
+        for piece in pieces[:-1]:
+            self.assertGreaterEqual(len(piece), size - 2)
+
+
+class HeaderTests(SynchronousTestCase):
+    """The header of one part."""
+
+    @given(st.integers(0, 1 << 40), st.integers(1, 255), st.data(), st.booleans())
+    def test_read_again(self, reference: int, total: int, data: st.DataObject, wide: bool) -> None:
+        """What is written is read, the reference modulo its range."""
+        part = data.draw(st.integers(1, total))
+        octets = parts.concat_header(reference, total, part, wide)
+        self.assertEqual(len(octets), WIDE if wide else NARROW)
+        expected = Concatenation(reference % (65536 if wide else 256), total, part, wide)
+        header = udh.parse(octets)
+        self.assertEqual((header.concatenation, header.length, header.faults), (expected, len(octets), ()))
+
+    def test_impossible(self) -> None:
+        """A part outside its total, or a total above 255, is refused."""
+        for total, part in ((0, 0), (1, 0), (1, 2), (256, 1)):
+            self.assertRaisesRegex(ValueError, "no part", parts.concat_header, 1, total, part)
+
+
+class JoinTests(SynchronousTestCase):
+    """Text from parts."""
+
+    def test_cut_characters_survive(self) -> None:
+        """A surrogate pair, an escape pair or a Korean character cut by the sender is whole again."""
+        octets = "ab😀".encode("utf-16-be")
+        self.assertEqual(parts.join([Piece(octets[:6], 8), Piece(octets[6:], 8)]), "ab😀")
+        self.assertEqual(parts.join([Piece(b"a\x1b", 0), Piece(b"eb", 0)]), "a€b")
+        self.assertEqual(parts.join([Piece(b"\xb0", 0x0E), Piece(b"\xa1", 0x0E)]), "가")
+
+    def test_mixed(self) -> None:
+        """Parts in different alphabets or national tables are each read in their own."""
+        pieces = [Piece(b"@", 0), Piece(b"@", 0, 1), Piece(b"\x04\x2f", 8), Piece(b"\x1bS", 0, 0, 1), Piece(b"\xe9", 3)]
+        self.assertEqual(parts.join(pieces), "¡İЯŞé")
+        self.assertEqual(parts.join([Piece(b"@", 0)], "ascii"), "@")
+
+    def test_half_a_unit(self) -> None:
+        """Half a UCS-2 unit in one part does not shift the parts behind it."""
+        self.assertEqual(parts.join([Piece(b"\x00a\x00", 8), Piece(b"\x00b", 8)]), "a\ufffdb")
+
+    def test_nothing(self) -> None:
+        """No parts are an empty text."""
+        self.assertEqual(parts.join([]), "")
+
+    @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufeff\ufffe"), max_size=500))
+    def test_split_and_join(self, text: str) -> None:
+        """Splitting and joining is the identity on any text."""
+        data_coding, octets = coding.encode(text)
+        pieces = parts.split(octets, coding.alphabet(data_coding))
+        self.assertEqual(parts.join(Piece(piece, data_coding) for piece in pieces), text)
+
+    @given(
+        st.lists(st.builds(Piece, st.binary(max_size=20), *[st.integers(0, 255)] * 3), max_size=8),
+        st.sampled_from(sorted(coding.DEFAULTS)),
+    )
+    def test_total(self, pieces: list[Piece], default: str) -> None:
+        """Any parts give a text without lone surrogates."""
+        parts.join(pieces, default).encode("utf-8")
+
+
+def part(number: int, total: int = 3, reference: int = 7, wide: bool = False) -> Concatenation:
+    """A concatenation element as it comes with a part."""
+    return Concatenation(reference, total, number, wide)
+
+
+class ReassemblyTests(SynchronousTestCase):
+    """Collecting parts."""
+
+    def setUp(self) -> None:
+        """A collection with room for 10 parts, each text given 60 seconds."""
+        self.reassembly = parts.Reassembly[str](60, 10)
+
+    @given(st.permutations(range(1, 6)))
+    def test_any_order(self, order: list[int]) -> None:
+        """In whatever order parts come, the last to come completes the text, in the order of the text."""
+        reassembly = parts.Reassembly[int](60, 10)
+        results = [reassembly.add("from to", part(number, 5), number, 0.0) for number in order]
+        self.assertEqual(results, [None] * 4 + [[1, 2, 3, 4, 5]])
+        self.assertEqual(len(reassembly), 0)
+        self.assertEqual(reassembly.evict(1e9), [])
+
+    def test_single(self) -> None:
+        """A text of one part is complete at once."""
+        self.assertEqual(self.reassembly.add("k", part(1, 1), "a", 0.0), ["a"])
+        self.assertEqual(len(self.reassembly), 0)
+
+    def test_repeated(self) -> None:
+        """A repeated part counts once, and the later one is kept."""
+        self.reassembly.add("k", part(1, 2), "old", 0.0)
+        self.assertIsNone(self.reassembly.add("k", part(1, 2), "new", 1.0))
+        self.assertEqual(len(self.reassembly), 1)
+        self.assertEqual(self.reassembly.add("k", part(2, 2), "b", 2.0), ["new", "b"])
+
+    def test_kept_apart(self) -> None:
+        """Other parties, another reference, width or total make another text."""
+        self.reassembly.add("k", part(1, 2), "a", 0.0)
+        for key, concatenation in (
+            ("other", part(2, 2)),
+            ("k", part(2, 2, reference=8)),
+            ("k", part(2, 2, wide=True)),
+            ("k", part(2, 3)),
+        ):
+            self.assertIsNone(self.reassembly.add(key, concatenation, "b", 0.0))
+        self.assertEqual(len(self.reassembly), 5)
+        self.assertEqual(self.reassembly.add("k", part(2, 2), "b", 0.0), ["a", "b"])
+        self.assertEqual(len(self.reassembly), 4)
+
+    def test_time_limit(self) -> None:
+        """A text is given up when its time since the first part is over, with what came of it."""
+        self.reassembly.add("k", part(1), "a", 0.0)
+        self.reassembly.add("k", part(3), "c", 50.0)
+        self.reassembly.add("later", part(1), "x", 30.0)
+        self.assertEqual(self.reassembly.evict(59.9), [])
+        self.assertEqual(self.reassembly.evict(60.0), [parts.Incomplete("k", 7, 3, 0.0, {1: "a", 3: "c"})])
+        self.assertEqual(len(self.reassembly), 1)
+        self.assertIsNone(self.reassembly.add("k", part(2), "b", 61.0))
+
+    def test_room(self) -> None:
+        """Above the limit the oldest texts are given up, and no more than necessary."""
+        for number in range(1, 7):
+            self.reassembly.add("first", part(number, 9), "a", 0.0)
+        for number in range(1, 5):
+            self.reassembly.add("second", part(number, 9), "b", 1.0)
+        self.assertEqual(self.reassembly.evict(2.0), [])
+        self.reassembly.add("third", part(1, 9), "c", 2.0)
+        self.assertEqual([text.key for text in self.reassembly.evict(2.0)], ["first"])
+        self.assertEqual(len(self.reassembly), 5)
+
+    def test_impossible(self) -> None:
+        """A part outside its total is refused and leaves no trace."""
+        for number, total in ((0, 2), (3, 2), (0, 0), (1, 0)):
+            self.assertRaisesRegex(ValueError, "no part", self.reassembly.add, "k", part(number, total), "a", 0.0)
+        self.assertEqual(len(self.reassembly), 0)
+
+    @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.integers(1, 4), st.booleans()), max_size=80))
+    def test_bounded(self, arrivals: list[tuple[int, int, int, bool]]) -> None:
+        """However parts come, no more than the limit are held after each eviction, and each part ends once."""
+        reassembly = parts.Reassembly[int](20, 6)
+        ended: list[int] = []
+        last: dict[tuple[int, int, int], int] = {}
+        for now, (key, total, number, evicting) in enumerate(arrivals):
+            if number > total:
+                continue
+            replaced = last.pop((key, total, number), None)
+            complete = reassembly.add(key, part(number, total), now, now)
+            if complete is None:
+                last[key, total, number] = now
+                if replaced is not None:
+                    ended.append(replaced)
+            else:
+                ended += complete
+                last = {place: item for place, item in last.items() if place[:2] != (key, total)}
+            if evicting:
+                for text in reassembly.evict(now):
+                    ended += text.items.values()
+                    last = {place: item for place, item in last.items() if place[:2] != (text.key, text.total)}
+                self.assertLessEqual(len(reassembly), 6)
+            self.assertEqual(len(reassembly), len(last))
+        self.assertEqual(len(ended), len(set(ended)))
+        taken = [now for now, (_, total, number, _) in enumerate(arrivals) if number <= total]
+        self.assertEqual(sorted([*ended, *last.values()]), taken)
