@@ -90,7 +90,7 @@ class Window:
         if token.__class__ is Errand:
             self._errands -= 1
         if pdu.__class__ is response:
-            return token, pdu.command_status, pdu  # type: ignore[attr-defined]
+            return token, pdu.command_status, pdu
         if isinstance(pdu, GenericNack):
             return token, pdu.command_status or int(Status.ESME_RUNKNOWNERR), pdu
         return token, LOST, None

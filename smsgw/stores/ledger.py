@@ -120,13 +120,17 @@ def runs(calls: Sequence[Changes]) -> list[tuple[int, int]]:
 
 
 class Ledger:
-    """Writes what one transaction changes. `memory` runs ahead of the commit; if that fails, it must forget
-    :attr:`keys` and what it holds exactly."""
+    """Writes what one transaction changes. `memory` runs ahead of the commit: if that fails, it must recall.
 
-    def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
+    :ivar keys: the remote ids of which `memory` was told something new.
+    :ivar delta: by how much the number of messages per state changed; for the commit to add to the memory's tally.
+    :ivar late: (due, connector, account, id) of messages queued for a later time.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, memory: Memory, keys: list[Key]) -> None:
         self._execute = connection.execute
         self._memory = memory
-        self.keys: list[Key] = []
+        self.keys = keys
         self.delta = [0] * len(State)
         self.late: list[tuple[float, str, str, int]] = []
         self._top = 0

@@ -50,6 +50,14 @@ class Upkeep:
         self._oldest = 0
         self.late: list[tuple[str, str, int]] = []
 
+    def cursors(self) -> dict[str, Any]:
+        """How far everything came, for :meth:`set_cursors` if the transaction fails."""
+        return dict(vars(self))
+
+    def set_cursors(self, cursors: dict[str, Any]) -> None:
+        """Go back to there."""
+        vars(self).update(cursors)
+
     def reclaim(self, after: int, limit: int) -> list[Part]:
         """See :meth:`~smsgw.interfaces.IMessageStore.reclaim`."""
         memory = self._memory

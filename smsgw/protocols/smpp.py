@@ -1,0 +1,107 @@
+"""An SMPP message centre's port (3.3, 3.4 and 5.0) for any program that brings a delegate: no config, no store.
+
+::
+
+    class Delegate:                                       # provides ISmppDelegate
+        def bind(self, session, pdu):
+            return succeed(Bound("demo", b"") if pdu.password == b"demo" else 0x0E)
+
+        def requests(self, session, pdus):                # all of one read, in wire order
+            return succeed([SubmitSmResp(0, 0, b"1") if isinstance(pdu, SubmitSm) else 0x03 for pdu in pdus])
+        ...
+
+    endpoint.listen(SmppServerFactory(Delegate(), SmppServerSettings(), reactor))
+
+The framing, the states, the window, the timers and what to do with a peer that breaks the rules are in
+:mod:`smsgw.protocols.smppsession`, which the client shares; here is what only a message centre does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.interfaces import Bound, ISmppDelegate
+from smsgw.protocols import smpprules as rules
+from smsgw.protocols.smppsession import BINDING, SmppSession
+from smsgw.protocols.smppsessions import Sessions, Swept
+from smsgw.protocols.smppsettings import SmppServerSettings
+from smsgw.protocols.smppwindow import LOST, UNSENT
+from smsgw.smpp.codec import encode
+from smsgw.smpp.consts import VERSION_3_3, CommandId, Status, Tag
+from smsgw.smpp.pdus import Bind, BindResp, Pdu
+from smsgw.smpp.session import BOUND_BY, Role, State, negotiate
+from smsgw.smpp.tlvs import tlv
+
+__all__ = ["LOST", "UNSENT", "SmppServer", "SmppServerFactory", "SmppServerSettings"]
+
+_BINDS: Final = frozenset(
+    int(command).to_bytes(4, "big")
+    for command in (CommandId.BIND_RECEIVER, CommandId.BIND_TRANSMITTER, CommandId.BIND_TRANSCEIVER)
+)
+
+log: Final = Logger()
+
+
+class SmppServer(SmppSession):
+    """One connection of an ESME. Nothing behind its bind is looked at before the delegate has decided about it."""
+
+    sender = Role.ESME
+    turning_points = _BINDS
+
+    def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, sessions: Sessions) -> None:
+        super().__init__(delegate, settings, sessions, 0)
+        self._binds = delegate
+        self._manners = settings
+
+    def _bind_requested(self, pdu: Bind) -> Pdu | None:
+        status = self._check(pdu)
+        self.version = negotiate(pdu.interface_version, self._manners.interface_version)
+        if status:
+            self._count_fault("bind", f"{pdu.name} with too long a field")
+            return rules.refuse(pdu, status)
+        self._hold(BINDING)
+        verdict = maybeDeferred(self._binds.bind, self, pdu)
+        verdict.addErrback(self._undecided)
+        verdict.addCallback(self._decided, pdu)
+        verdict.addErrback(self._give_up)
+        return None
+
+    def _undecided(self, failure: Failure) -> int:
+        log.failure("the bind of SMPP peer {peer}", failure, peer=self.peer)
+        return int(Status.ESME_RSYSERR)
+
+    def _decided(self, verdict: Bound | int, pdu: Bind) -> None:
+        """Answer the bind and go on reading; a refused peer may try again on the same connection."""
+        if self._leaving_since is not None or self.state is State.CLOSED:
+            if not isinstance(verdict, int):
+                self._bound_too_late(verdict)
+            return
+        response = BOUND_RESPONSES[pdu.command_id](pdu.sequence_number)
+        if isinstance(verdict, int):
+            response.command_status = verdict
+            self._write(encode(response, self.version))
+            self._count_fault("bind", "a bind was refused")
+            if self._deaf:
+                self._settle()
+                return
+        else:
+            response.system_id = verdict.system_id or self._manners.system_id
+            if self.version > VERSION_3_3:
+                response.tlvs = (tlv(Tag.SC_INTERFACE_VERSION, self._manners.interface_version),)
+            self._write(encode(response, self.version))
+            self._become_bound(BOUND_BY[pdu.command_id], verdict)
+            if self._sends:
+                self._tell([])
+        self._release(BINDING)
+
+    def _bound_too_late(self, verdict: Bound) -> None:
+        """The peer went, or we sent it away, while the delegate decided for it: it learns that the bind is over."""
+        self.bound = verdict
+        if self.state is State.CLOSED:
+            self._tell_closed()

@@ -1,0 +1,229 @@
+"""The mail front end as an ESMTP session sees it: real protocol, real accounts, a store that only remembers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import attrs
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from smsgw.config import AccountSettings, AllowList, Secret, SmtpListenSettings
+from smsgw.frontends.smtp import CODES, MEANINGS, REPLIES, MailFrontend, standing
+from smsgw.interfaces import IMailDelegate
+from smsgw.model.content import Content
+from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import FINAL, State
+from smsgw.model.message import Accepted, Message, Submission
+from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
+from smsgw.services.accounts import Accounts
+from smsgw.services.senders import Senders
+from tests.protocols.smtpsupport import Wire
+
+
+def message(number: int, state: State, parts: int = 1, account: str = "demo") -> Message:
+    """A stored message of which only the fate matters."""
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"x",) * parts)
+    return Message(number, account, "", "sim", state, 0, False, 0, 0, parts, 0.0, 0.0, 0.0, 0.0, 0, "7916", 0, content)
+
+
+@attrs.define
+class Behind:
+    """Intake and store behind the front end."""
+
+    submitted: list[Submission] = attrs.field(factory=list)
+    messages: dict[int, list[Message]] = attrs.field(factory=dict)
+    refuse: Refused | None = None
+    failure: Exception | None = None
+
+    def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
+        """Accept everything under ids that count up, unless told otherwise."""
+        if self.failure is not None:
+            return fail(self.failure)
+        self.submitted += submissions
+        number = len(self.submitted)
+        return succeed([self.refuse or Accepted(number, [number], 1, State.QUEUED)])
+
+    def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
+        """What is stored, of this account only."""
+        if self.failure is not None:
+            return fail(self.failure)
+        found = [self.messages.get(number, []) for number in ids]
+        return succeed([[one for one in each if one.account == account] for each in found])
+
+
+class MailTests(SynchronousTestCase):
+    """What a mail program may rely on."""
+
+    def setUp(self) -> None:
+        """One account with an alias, one listener, one logged-in session."""
+        clock = Clock()
+        settings = AccountSettings(
+            name="demo",
+            password=Secret("demo"),
+            senders=("DEMO", "AVARIA"),
+            default_sender="DEMO",
+            aliases={"boss@corp.example": "AVARIA"},
+            allow_from=AllowList(everyone=True),
+        )
+        self.behind = Behind()
+        self.accounts = Accounts([settings], clock, maybeDeferred)
+        listener = SmtpListenSettings(
+            name="mail", endpoint="tcp:2525", dialect="quicktel", domains=("sms.qtelecom.ru",), auth_without_tls=True
+        )
+        self.delegate = MailFrontend(self.behind, self.behind, self.accounts, lambda: Senders([], []), listener)  # type: ignore[arg-type]
+        self.factory = SubmissionFactory(self.delegate, SubmissionSettings(tls="none"), clock)
+        self.wire = Wire()
+        self.protocol = self.factory.buildProtocol(self.wire.getPeer())
+        self.protocol.makeConnection(self.wire)
+        self.say("EHLO me")
+
+    def say(self, *lines: str | bytes) -> str:
+        """Send lines; the last line of the reply."""
+        before = len(self.wire.value())
+        for line in lines:
+            self.protocol.dataReceived((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        answer = self.wire.value()[before:].decode().splitlines()
+        return answer[-1] if answer else ""
+
+    def login(self, password: str = "demo") -> str:
+        """Log in as demo."""
+        return self.say("AUTH PLAIN " + base64.b64encode(f"\0demo\0{password}".encode()).decode())
+
+    def mail(self, body: str | bytes = b"hello", sender: str = "default@corp.example", to: str = "89061234567") -> str:
+        """Send one mail with a body; the reply to the data, or to the command that was refused."""
+        for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}@sms.qtelecom.ru>", "DATA"):
+            answer = self.say(command)
+            if answer[0] not in "23":
+                return answer
+        if isinstance(body, str):
+            body = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + body.encode()
+        else:
+            body = b"Subject: none\r\n\r\n" + body
+        return self.say(body, b".")
+
+    def test_provides_the_interface(self) -> None:
+        """The front end is what the protocol asks for."""
+        self.assertTrue(verifyObject(IMailDelegate, self.delegate))
+
+    def test_login(self) -> None:
+        """(000-8), (000-9), (000-10), (000-14) The account's own credentials open the session; wrong ones leave it usable."""
+        self.assertTrue(self.login("wrong").startswith("535 5.7.8 "))
+        self.assertEqual(self.login(), "235 Authentication successful.")
+
+    def test_login_first(self) -> None:
+        """(000-11) Nothing is taken or told before the login."""
+        for line in ("MAIL FROM:<a@b.example>", "STATUS 1"):
+            self.assertTrue(self.say(line).startswith("530 "), line)
+
+    def test_accepted(self) -> None:
+        """(000-30), (000-22) A mail becomes a submission of its text; the reply has the id."""
+        self.login()
+        self.assertEqual(self.mail("Привет", sender="demo@any.example"), "250 1 message accepted")
+        (submission,) = self.behind.submitted
+        self.assertEqual((submission.account, submission.source, submission.text), ("demo", "demo", "Привет"))
+        self.assertEqual(list(submission.recipients), ["89061234567"])
+
+    def test_senders(self) -> None:
+        """(000-20), (000-21), (000-22) Alias first, then default@, then the part before the @."""
+        self.login()
+        for written in ("boss@corp.example", "Default@x.example", "AVARIA@y.example"):
+            self.mail(sender=written)
+        self.assertEqual([one.source for one in self.behind.submitted], ["AVARIA", "", "AVARIA"])
+
+    def test_sender_not_agreed(self) -> None:
+        """A sender that is not agreed is refused at the first number, a malformed one too."""
+        self.login()
+        self.assertTrue(self.mail(sender="OTHER@x.example").startswith("553 5.7.1 "))
+        self.say("RSET")
+        self.assertTrue(self.mail(sender="far.too.long.a.name@x.example").startswith("553 5.1.7 "))
+
+    def test_recipients(self) -> None:
+        """(000-15), (000-16), (000-17), (000-19) Numbers at our domain are taken however they are written; nothing else is."""
+        self.login()
+        self.say("MAIL FROM:<default@x.example>")
+        for good in ("8(906)123-45-67@sms.qtelecom.ru", "+79061234567@SMS.QTELECOM.RU", "79061234567@sms.qtelecom.ru"):
+            self.assertEqual(self.say(f"RCPT TO:<{good}>"), "250 Ok", good)
+        for bad in ("boss@sms.qtelecom.ru", "79061234567@example.org", "list_nobody@sms.qtelecom.ru", "12@sms.qtelecom.ru"):
+            self.assertTrue(self.say(f"RCPT TO:<{bad}>").startswith("550 5.1.1 "), bad)
+
+    def test_unreadable_text(self) -> None:
+        """A text that cannot be read is refused with what is wrong, and no message is made of it."""
+        self.login()
+        answer = self.mail(b"\xff\xfe\xff")
+        self.assertTrue(answer.startswith("554 5.6.1 the body is not in charset"), answer)
+        self.assertEqual(self.behind.submitted, [])
+
+    def test_limit_is_handed_on(self) -> None:
+        """(000-26), (000-27) Intake is told the dialect's limit of 480 characters; its refusal makes no id."""
+        self.login()
+        self.behind.refuse = Refused(Refusal.TEXT_TOO_LONG, "481 characters; at most 480 are allowed")
+        self.assertEqual(self.mail("x" * 481), "552 5.3.4 481 characters; at most 480 are allowed")
+        self.assertEqual(self.behind.submitted[0].text_limit, 480)
+
+    def test_store_fails(self) -> None:
+        """Whatever the store's trouble, the answer is temporary and the session goes on."""
+        self.login()
+        for trouble in (StoreDown("full"), UnknownOutcome("disk")):
+            self.behind.failure = trouble
+            self.assertTrue(self.mail().startswith("451 4.3.0 "))
+            self.assertTrue(self.say("STATUS 1").startswith("451 4.3.0 "))
+        self.behind.failure = None
+        self.assertEqual(self.mail(), "250 1 message accepted")
+
+    def test_status(self) -> None:
+        """(000-31), (000-32), (000-33), (000-34), (000-36), (000-38) STATUS tells parts, closed and code, between
+        transactions and after RSET."""
+        self.login()
+        self.behind.messages = {
+            4418: [message(4418, State.QUEUED)],
+            33: [message(33, State.DELIVERED, parts=3)],
+            50: [message(51, State.DELIVERED), message(52, State.ENROUTE, parts=2)],
+        }
+        self.assertEqual(self.say("STATUS 4418"), "250 4418 1 0 0 Message is accepted for delivery")
+        self.say("RSET")
+        self.assertEqual(self.say("STATUS 33"), "250 33 3 1 2 Message is delivered")
+        self.assertEqual(self.say("STATUS 50"), "250 50 3 0 1 Message is handed over to the operator")
+
+    def test_status_of_nothing(self) -> None:
+        """(000-37) An unknown id, a foreign one and one that is no id get the same answer."""
+        self.login()
+        self.behind.messages = {7: [message(7, State.QUEUED, account="other")]}
+        for name in ("7", "8", "0", "007", "9" * 19, "abc"):
+            self.assertEqual(self.say(f"STATUS {name}"), f"550 5.1.1 {name} message not found")
+
+    def test_disabled_meanwhile(self) -> None:
+        """An account that was switched off by a reload sends nothing more in an open session."""
+        self.login()
+        settings = self.accounts.get("demo")
+        assert settings is not None
+        self.accounts.update([attrs.evolve(settings.settings, enabled=False)])
+        self.assertTrue(self.mail().startswith("535 5.7.8 "))
+
+
+class TableTests(SynchronousTestCase):
+    """The tables to the wire."""
+
+    def test_every_refusal_has_a_reply(self) -> None:
+        """No refusal of the domain is without an SMTP reply, and its codes agree with each other."""
+        self.assertEqual(set(REPLIES), set(Refusal))
+        for code, enhanced in REPLIES.values():
+            self.assertEqual(str(code)[0], enhanced[0])
+
+    def test_every_state_has_a_code(self) -> None:
+        """(000-35) Exactly the codes 0, 1, 2, 3, 5, 8, 20, 21, 22 are used, each with a meaning."""
+        self.assertEqual(set(CODES), set(State))
+        self.assertEqual(set(CODES.values()), {0, 1, 2, 3, 5, 8, 20, 21, 22})
+        self.assertEqual(set(MEANINGS), set(CODES.values()))
+
+    def test_batch(self) -> None:
+        """A batch is closed when all its messages are; its first bad recipient gives the code."""
+        bad = [message(1, State.DELIVERED), message(2, State.EXPIRED), message(3, State.REJECTED)]
+        self.assertEqual((standing(bad).closed, standing(bad).code), (True, 3))
+        waiting = [message(1, State.EXPIRED), message(2, State.QUEUED)]
+        self.assertEqual((standing(waiting).closed, standing(waiting).code), (False, 0))
+        for state in State:
+            self.assertEqual(standing([message(1, state)]).closed, state in FINAL)
