@@ -30,11 +30,10 @@ def normalise(number: str, national: Callable[[str], str] = _international) -> s
 
     Blanks, ``(``, ``)`` and ``-`` are dropped (000-16), as is a leading ``+``.
     """
-    if number.isdecimal() and number.isascii():
-        digits = national(number)
-    else:
-        digits = number.translate(_FILLING)
-        digits = digits[1:] if digits.startswith("+") else national(digits)
+    if _E164.fullmatch(number):
+        return national(number)
+    digits = number.translate(_FILLING)
+    digits = digits[1:] if digits.startswith("+") else national(digits)
     return digits if _E164.fullmatch(digits) else None
 
 

@@ -27,23 +27,34 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import Bound, ISmppDelegate
-from smsgw.protocols import smpprules as rules
-from smsgw.protocols.smppsession import BINDING, SmppSession
+from smsgw.protocols.smpplink import BINDING, FAULTS
+from smsgw.protocols.smppsession import SmppSession
 from smsgw.protocols.smppsessions import Sessions, Swept
 from smsgw.protocols.smppsettings import SmppServerSettings
 from smsgw.protocols.smppwindow import LOST, UNSENT
 from smsgw.smpp.codec import encode
-from smsgw.smpp.consts import VERSION_3_3, CommandId, Status, Tag
-from smsgw.smpp.pdus import Bind, BindResp, Pdu
-from smsgw.smpp.session import BOUND_BY, Role, State, negotiate
+from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, Status, Tag
+from smsgw.smpp.pdus import (
+    Bind,
+    BindReceiver,
+    BindReceiverResp,
+    BindResp,
+    BindTransceiver,
+    BindTransceiverResp,
+    BindTransmitter,
+    BindTransmitterResp,
+    Pdu,
+)
+from smsgw.smpp.session import BOUND_BY, Role, negotiate
 from smsgw.smpp.tlvs import tlv
 
 __all__ = ["LOST", "UNSENT", "SmppServer", "SmppServerFactory", "SmppServerSettings"]
 
-_BINDS: Final = frozenset(
-    int(command).to_bytes(4, "big")
-    for command in (CommandId.BIND_RECEIVER, CommandId.BIND_TRANSMITTER, CommandId.BIND_TRANSCEIVER)
-)
+_ANSWERS: Final[dict[type[Bind], type[BindResp]]] = {
+    BindReceiver: BindReceiverResp,
+    BindTransmitter: BindTransmitterResp,
+    BindTransceiver: BindTransceiverResp,
+}
 
 log: Final = Logger()
 
@@ -52,7 +63,7 @@ class SmppServer(SmppSession):
     """One connection of an ESME. Nothing behind its bind is looked at before the delegate has decided about it."""
 
     sender = Role.ESME
-    turning_points = _BINDS
+    turning_points = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
 
     def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, sessions: Sessions) -> None:
         super().__init__(delegate, settings, sessions, 0)
@@ -60,11 +71,7 @@ class SmppServer(SmppSession):
         self._manners = settings
 
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
-        status = self._check(pdu)
         self.version = negotiate(pdu.interface_version, self._manners.interface_version)
-        if status:
-            self._count_fault("bind", f"{pdu.name} with too long a field")
-            return rules.refuse(pdu, status)
         self._hold(BINDING)
         verdict = maybeDeferred(self._binds.bind, self, pdu)
         verdict.addErrback(self._undecided)
@@ -78,14 +85,15 @@ class SmppServer(SmppSession):
 
     def _decided(self, verdict: Bound | int, pdu: Bind) -> None:
         """Answer the bind and go on reading; a refused peer may try again on the same connection."""
-        if self._leaving_since is not None or self.state is State.CLOSED:
+        if self._leaving_since is not None or not self.connected:
             if not isinstance(verdict, int):
                 self._bound_too_late(verdict)
             return
-        response = BOUND_RESPONSES[pdu.command_id](pdu.sequence_number)
+        response = _ANSWERS[type(pdu)](pdu.sequence_number)
         if isinstance(verdict, int):
             response.command_status = verdict
             self._write(encode(response, self.version))
+            self.version = VERSION_3_4
             self._count_fault("bind", "a bind was refused")
             if self._deaf:
                 self._settle()
@@ -96,12 +104,49 @@ class SmppServer(SmppSession):
                 response.tlvs = (tlv(Tag.SC_INTERFACE_VERSION, self._manners.interface_version),)
             self._write(encode(response, self.version))
             self._become_bound(BOUND_BY[pdu.command_id], verdict)
-            if self._sends:
-                self._tell([])
+            self._room_grew()
         self._release(BINDING)
 
     def _bound_too_late(self, verdict: Bound) -> None:
         """The peer went, or we sent it away, while the delegate decided for it: it learns that the bind is over."""
         self.bound = verdict
-        if self.state is State.CLOSED:
+        if not self.connected:
             self._tell_closed()
+
+
+class SmppServerFactory(Factory):
+    """Makes the sessions of one listener. TLS from the first octet is the endpoint's business.
+
+    :param delegate: provides :class:`~smsgw.interfaces.ISmppDelegate`.
+    :param clock: its seconds must be monotonic.
+    """
+
+    noisy = False
+
+    def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, clock: IReactorTime) -> None:
+        self.delegate = delegate
+        self.settings = settings
+        self._sessions = Sessions(clock)
+
+    @property
+    def sessions(self) -> set[Swept]:
+        """The connections there are, bound or not."""
+        return self._sessions.all
+
+    def buildProtocol(self, addr: IAddress | None) -> SmppServer | None:
+        """A session for one connection; None, which closes it, while shutting down or for too many strangers."""
+        if self._sessions.draining:
+            return None
+        source = str(getattr(addr, "host", ""))
+        if self._sessions.unbound_from(source) >= self.settings.unbound_per_source:
+            FAULTS.add(1.0, "crowd")
+            return None
+        return SmppServer(self.delegate, self.settings, self._sessions)
+
+    def shut_down(self, within: float | None = None) -> Deferred[None]:
+        """Take leave of everybody: what was read is answered, what comes now is refused with 0x08, then unbind.
+
+        :param within: seconds after which whoever is left is cut off; None: only the sessions' own timers end them.
+        :return: fires when no session is left.
+        """
+        return self._sessions.shut_down(within)

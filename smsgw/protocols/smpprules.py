@@ -6,10 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any, Final
 
-from smsgw.smpp.codec import refusal
-from smsgw.smpp.errors import Answerable
-from smsgw.smpp.pdus import BY_ID, PDUS, Bind, EnquireLink, Pdu, Response, Unbind
-from smsgw.smpp.session import SINCE, Role, State, allowed
+from smsgw.smpp.codec import encode, encode_many, refusal
+from smsgw.smpp.consts import Status
+from smsgw.smpp.errors import Answerable, PduError
+from smsgw.smpp.pdus import BY_ID, PDUS, Bind, EnquireLink, Pdu, Request, Response, Unbind
+from smsgw.smpp.session import Role, State, allowed
 
 NOTHING: Final[frozenset[type[Pdu]]] = frozenset()
 
@@ -22,26 +23,28 @@ def for_delegate(sender: Role, state: State, version: int) -> frozenset[type[Pdu
 
     Housekeeping (bind, unbind, enquire_link) is the session's own.
     """
-    return frozenset(
-        BY_ID[command_id]
-        for command_id in allowed(sender, state)
-        if SINCE[command_id] <= version and not issubclass(BY_ID[command_id], Response | Bind | Unbind | EnquireLink)
-    )
+    legal = (BY_ID[command_id] for command_id in allowed(sender, state, version))
+    return frozenset(cls for cls in legal if not issubclass(cls, Response | Bind | Unbind | EnquireLink))
 
 
-def refuse(pdu: Pdu, status: int) -> Pdu:
+def refuse(pdu: Pdu, status: int) -> Response:
     """The answer that refuses a request: its own response, or generic_nack where it has none."""
     answer = refusal(Answerable(pdu.sequence_number, pdu.command_id, int(status), ""))
     assert answer is not None, "a response is never answered"
     return answer
 
 
-def interleave(responses: Sequence[Any], ours: Sequence[tuple[int, Pdu]]) -> list[Any]:
+def is_notice(pdu: Pdu) -> bool:
+    """Whether nothing answers it: alert_notification, outbind."""
+    return isinstance(pdu, Request) and pdu.response is None
+
+
+def interleave(responses: Sequence[Pdu | None], ours: Sequence[tuple[int, Pdu]]) -> list[Pdu]:
     """Put our answers between those of the delegate, each behind as many of them as its number says.
 
     None stands for a request that nothing answers, and goes.
     """
-    merged: list[Any] = []
+    merged: list[Pdu | None] = []
     at = 0
     for before, pdu in ours:
         merged += responses[at:before]
@@ -49,3 +52,30 @@ def interleave(responses: Sequence[Any], ours: Sequence[tuple[int, Pdu]]) -> lis
         at = before
     merged += responses[at:]
     return [pdu for pdu in merged if pdu is not None]
+
+
+def encode_each(pdus: Sequence[Pdu], version: int) -> list[bytes | PduError]:
+    """Encode one by one: where one cannot be, why not."""
+    pieces: list[bytes | PduError] = []
+    for pdu in pdus:
+        try:
+            pieces.append(encode(pdu, version))
+        except PduError as unfit:
+            pieces.append(unfit)
+    return pieces
+
+
+def encode_answers(responses: Sequence[Any], version: int) -> tuple[bytes, list[str]]:
+    """The octets of all answers, and what was wrong with those in whose place a system error had to be written."""
+    try:
+        return encode_many(responses, version), []
+    except PduError:
+        wrong = []
+        octets = b""
+        for pdu, piece in zip(responses, encode_each(responses, version), strict=True):
+            if isinstance(piece, bytes):
+                octets += piece
+            else:
+                wrong.append(piece.why)
+                octets += encode(type(pdu)(pdu.sequence_number, int(Status.ESME_RSYSERR)), version)
+        return octets, wrong

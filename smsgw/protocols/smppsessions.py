@@ -91,7 +91,7 @@ class Sessions:
         for session in list(self.all):
             try:
                 session.sweep(now)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one session's fault must not stop the timers of the others
                 log.failure("timers of the SMPP session with {peer}", peer=session.peer)
                 session.abort("an internal error")
 

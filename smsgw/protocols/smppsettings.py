@@ -8,7 +8,7 @@ import attrs
 
 from smsgw.smpp.codec import LIMIT
 from smsgw.smpp.consts import VERSION_5_0
-from smsgw.smpp.maxima import checker
+from smsgw.smpp.maxima import raise_maxima
 
 
 @attrs.frozen(kw_only=True)
@@ -27,7 +27,7 @@ class SessionSettings:
     :ivar close_wait: for each step of taking leave: answers under way, unbind_resp, the end of the connection.
     :ivar window: requests of the peer that we have not answered; then reading stops.
     :ivar pdu_limit: longest PDU; its command_length alone decides.
-    :ivar maxima: C-Octet Strings that may be longer than in the specification, as for ``maxima.checker``: a field
+    :ivar maxima: C-Octet Strings that may be longer than in the specification, as for ``maxima.raise_maxima``: a field
         (``"system_type"``) or a field of one operation (``"bind_transmitter.system_type"``) to octets with the NUL.
     :ivar faults_before_bind: wrong PDUs, refused binds among them, that a stranger may send; one more closes.
     :ivar undecodable: PDUs in a row that cannot be decoded; one more closes the session.
@@ -54,7 +54,7 @@ class SessionSettings:
 
     @maxima.validator
     def _maxima_exist(self, attribute: object, value: Mapping[str, int]) -> None:
-        checker(value)
+        raise_maxima(value)
 
 
 @attrs.frozen(kw_only=True)

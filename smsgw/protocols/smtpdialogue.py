@@ -24,7 +24,6 @@ from smsgw.protocols.smtpsettings import SubmissionSettings
 
 log = Logger()
 
-_ARGUMENT: Final = re.compile(rb"[ -~]*")
 _HOST: Final = re.compile(r"[!-~]{1,255}")
 _STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _STUBBORN: Final = 10
@@ -125,21 +124,25 @@ class Dialogue:
         if verb is None:
             self._not_a_command(replies.UNKNOWN)
             return
-        session = self.session
         argument = rest.rstrip(b" ")
-        if verb.needs >= Need.HELLO and not session.ehlo:
-            self._useless(replies.HELLO_FIRST)
-        elif verb.needs >= Need.TLS and not session.tls and self._settings.tls == "demanded":
-            self._useless(replies.TLS_FIRST)
-        elif verb.needs >= Need.LOGIN and not session.authenticated:
-            self._useless(replies.LOGIN_FIRST)
+        early = None if self.session.authenticated else self._too_early(verb.needs)
+        if early is not None:
+            self._useless(early)
         elif verb.bare and argument:
             self._useless(replies.NO_ARGUMENT)
-        elif not _ARGUMENT.fullmatch(argument):
-            self._useless(replies.BAD_ARGUMENT)
+        elif argument.isascii() and (text := argument.decode("ascii")).isprintable():
+            verb.run(self, text)
         else:
-            verb.run(self, argument.decode("ascii"))
+            self._useless(replies.BAD_ARGUMENT)
         self._refused_data = verb.run is Dialogue._data and self.message is None
+
+    def _too_early(self, needs: Need) -> Reply | None:
+        """What has to be done first by a client that has not logged in; once it has, all of it is done."""
+        if needs >= Need.HELLO and not self.session.ehlo:
+            return replies.HELLO_FIRST
+        if needs >= Need.TLS and not self.session.tls and self._settings.tls == "demanded":
+            return replies.TLS_FIRST
+        return replies.LOGIN_FIRST if needs >= Need.LOGIN else None
 
     def _not_a_command(self, reply: Reply) -> None:
         """After a refused DATA this is the text of a client that did not wait for leave, not a slip: whoever wrote

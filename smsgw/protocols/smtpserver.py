@@ -186,15 +186,18 @@ class SubmissionProtocol(Protocol):
 
     def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
         """Put a question to the delegate; nothing else is looked at until `then` has had the answer."""
-        self._busy = True
         waiting = maybeDeferred(question, self.dialogue.session, *arguments)
-        waiting.addBoth(self._answered, then).addErrback(self._broken)
+        if waiting.called and isinstance(waiting.result, Reply):
+            then(waiting.result)  # answers from memory need no turn through callbacks
+        else:
+            self._busy = True
+            waiting.addBoth(self._answered, then).addErrback(self._broken)
 
     def start_tls(self) -> None:
         """Encrypt and begin a new session, unless clear text has come along that would be taken for encrypted."""
         former = self.dialogue.session
         if self._lines.octets:
-            log.warn("{peer} sent clear text behind STARTTLS", peer=former.peer)  # noqa: G010 (Twisted's)
+            log.warn("{peer} sent clear text behind STARTTLS", peer=former.peer)
             self.hang_up(replies.INJECTED)
             return
         self.say(self._factory.positive.tls)

@@ -19,27 +19,20 @@ from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings
 from smsgw.interfaces import IConnector, IConnectorSink, IMessageStore
-from smsgw.model.changes import Changes, Committed, Ended, Requeued
-from smsgw.model.errors import StoreDown, UnknownOutcome
-from smsgw.model.lifecycle import State
+from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import DeliveryReport, Message, Part
 from smsgw.model.outcome import Outcome
-from smsgw.model.pacing import back_off
 from smsgw.services import recovery
 from smsgw.services.backlog import Backlog
+from smsgw.services.links import Links
 from smsgw.services.receipts import Outbox, Receipts
-from smsgw.services.upstream import Upstream, Verdict
+from smsgw.services.settlement import Settlement
+from smsgw.services.upstream import Upstream
 from smsgw.services.verdicts import Verdicts
 from smsgw.telemetry import Gauge
 
 WAITING: Final = Gauge("smsgw_waiting_in_memory", "Messages that wait in memory for room.", ("connector",))
 OUTSTANDING: Final = Gauge("smsgw_outstanding", "Parts a connector has and did not answer yet.", ("connector",))
-
-FIRST_PAUSE: Final = 0.1
-"""Seconds before outcomes that the store did not take are offered to it again; doubled each time."""
-
-LONGEST_PAUSE: Final = 5.0
-"""Seconds that this pause never exceeds."""
 
 _QUEUED: Final = State.QUEUED
 _log = Logger()
@@ -75,15 +68,12 @@ class Dispatch:
     ) -> None:
         self._store = store
         self._outbox = outbox
-        self._clock = clock
         self._wall = wall
         self._reroute = reroute
-        self._down = set() if down is None else down
-        self._refusing = set() if refusing is None else refusing
         self._receipts = Receipts(store, outbox)
         self._upstreams: dict[str, Upstream] = {}
-        self._committing = 0
-        self._quiet: Deferred[None] | None = None
+        self._links = Links(clock, set() if down is None else down, set() if refusing is None else refusing)
+        self._settlement = Settlement(store, outbox, clock, wall, self._upstreams, self._links)
         for connector, settings in links:
             self._upstreams[settings.name] = self._upstream(connector, settings, report_timeout, memory)
 
@@ -146,10 +136,10 @@ class Dispatch:
                 parts += upstream.parts(message)
         for upstream, claimed in offers.items():
             if claimed:
-                self._send(upstream, claimed)
+                self._settlement.send(upstream, claimed)
         for upstream, queued in waiting.items():
             upstream.backlog.add(queued)
-            self._pump(upstream)
+            self._settlement.pump(upstream)
 
     def unstored(self, messages: Sequence[Message]) -> None:
         """The commit failed: give back what was reserved."""
@@ -188,11 +178,12 @@ class Dispatch:
             arrived: dict[str, list[Message]] = {}
             for message in (message for messages in found for message in messages):
                 upstream = self._upstreams.get(message.connector)
-                if upstream and not message.claimed and message.id not in upstream.busy:
+                waits = not message.claimed and message.state not in FINAL
+                if upstream and waits and message.id not in upstream.busy:
                     arrived.setdefault(message.connector, []).append(message)
             for name, messages in arrived.items():
                 self._upstreams[name].backlog.add(messages)
-                self._pump(self._upstreams[name])
+                self._settlement.pump(self._upstreams[name])
 
         return self._store.find(None, [id for _, _, id in found]).addCallback(known)
 
@@ -208,49 +199,40 @@ class Dispatch:
         await recovery.reclaim(self._store, self._outbox, upstreams, self._reroute, self._wall)
         for upstream in upstreams.values():
             upstream.connector.start(self)
-            self._watch(upstream)
+            self._links.watch(upstream)
         for upstream in upstreams.values():
             await recovery.resume(self._store, upstream)
             upstream.opened = True
-            self._pump(upstream)
+            self._settlement.pump(upstream)
 
     def drain(self) -> Deferred[None]:
         """Offer nothing more; fires when every outcome is committed and every connector has stopped.
 
         What was not offered goes back to the queue. Cancelling this cancels the stop of each connector.
         """
-        stopping = []
+        self._links.closing = True
         for upstream in self._upstreams.values():
             upstream.opened = False
-            self._recall(upstream)
-            stopping.append(maybeDeferred(upstream.connector.stop))
+            self._settlement.recall(upstream)
+        stopping = [maybeDeferred(upstream.connector.stop) for upstream in self._upstreams.values()]
         stopped = DeferredList(stopping, consumeErrors=True)
-        return stopped.addCallback(self._when_quiet)
+        return stopped.addCallback(self._stopped)
 
-    def _when_quiet(self, results: Sequence[tuple[bool, object]]) -> Deferred[None]:
-        for (succeeded, result), upstream in zip(results, self._upstreams.values(), strict=True):
+    def _stopped(self, results: Sequence[tuple[bool, object]]) -> Deferred[None]:
+        for (succeeded, result), name in zip(results, self._upstreams, strict=True):
             if not succeeded and isinstance(result, Failure):
-                _log.failure("connector {connector} did not stop in order", result, connector=upstream.name)
-        quiet: Deferred[None] = Deferred()
-        self._quiet = quiet
-        self._look_for_quiet()
-        return quiet
-
-    def _look_for_quiet(self) -> None:
-        quiet = self._quiet
-        if quiet and not self._committing and all(upstream.quiet for upstream in self._upstreams.values()):
-            self._quiet = None
-            quiet.callback(None)
+                _log.failure("connector {connector} did not stop in order", result, connector=name)
+        return self._settlement.when_quiet()
 
     def tick(self) -> None:
         """Once a second: notice links that went, move what waits for them, fetch what has room."""
         for upstream in self._upstreams.values():
-            self._watch(upstream)
+            self._links.watch(upstream)
             if upstream.down_since is not None:
-                self._recall(upstream)
-                self._move(upstream)
+                self._settlement.recall(upstream)
+                self._settlement.move(upstream)
             upstream.backlog.refill()
-            self._pump(upstream)
+            self._settlement.pump(upstream)
 
     # What connectors call.
 
@@ -259,10 +241,10 @@ class Dispatch:
         upstream = self._upstreams[connector]
         upstream.answers += outcomes
         if upstream.connector.up == (upstream.down_since is not None):
-            self._watch(upstream)
-        self._settle(upstream)
+            self._links.watch(upstream)
+        self._settlement.settle(upstream)
         if upstream.down_since is not None:
-            self._recall(upstream)
+            self._settlement.recall(upstream)
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """See :meth:`smsgw.interfaces.IConnectorSink.receipts`."""
@@ -271,228 +253,8 @@ class Dispatch:
     def ready(self, connector: str) -> None:
         """See :meth:`smsgw.interfaces.IConnectorSink.ready`."""
         upstream = self._upstreams[connector]
-        self._watch(upstream)
-        self._pump(upstream)
-
-    # How a message goes out.
+        self._links.watch(upstream)
+        self._settlement.pump(upstream)
 
     def _roused(self, connector: str) -> None:
-        self._pump(self._upstreams[connector])
-
-    def _pump(self, upstream: Upstream) -> None:
-        """Offer what is held, then claim what there is room for."""
-        if not upstream.opened or upstream.retry is not None:
-            return
-        if upstream.held:
-            upstream.flush()
-            self._settle(upstream)
-        claims, ended = self._claims(upstream)
-        if claims or ended:
-            self._commit(upstream, Verdict([], 0), claims, ended)
-
-    def _send(self, upstream: Upstream, parts: list[Part]) -> None:
-        upstream.send(parts)
-        if upstream.answers:
-            self._settle(upstream)
-        if upstream.held and not upstream.connector.up:
-            self._watch(upstream)
-            self._recall(upstream)
-
-    def _claims(self, upstream: Upstream) -> tuple[list[Message], list[Ended]]:
-        """The next messages in turn as far as there is room, and those among them whose validity is over."""
-        if upstream.backlog.empty or not upstream.opened:
-            return [], []
-        room = upstream.free()
-        if room <= 0:
-            return [], []
-        now = self._wall()
-        claims: list[Message] = []
-        ended: list[Ended] = []
-        for message in upstream.backlog.take(room, upstream.idle):
-            if message.expires and message.expires <= now:
-                ended += upstream.verdicts.end(message, message.unsent or (0,), State.EXPIRED, 0)
-            else:
-                claims.append(message)
-                upstream.reserve(message)
-        return claims, ended
-
-    def _recall(self, upstream: Upstream) -> None:
-        """What is claimed but not offered goes back to the queue."""
-        if upstream.held and upstream.retry is None:
-            self._commit(upstream, Verdict([*upstream.recall(self._wall())], 0), [], [])
-
-    # What became of it.
-
-    def _settle(self, upstream: Upstream) -> None:
-        """Commit the outcomes that came, together with the claims of who gets the free slots."""
-        if upstream.settling or upstream.retry is not None:
-            return
-        upstream.settling = True
-        try:
-            while upstream.answers and upstream.retry is None:
-                answers, upstream.answers = upstream.answers, []
-                verdict = upstream.judge(answers, self._wall())
-                upstream.freeing += verdict.freed
-                claims, ended = self._claims(upstream)
-                if verdict.changes or claims or ended:
-                    self._commit(upstream, verdict, claims, ended)
-        finally:
-            upstream.settling = False
-
-    def _commit(self, upstream: Upstream, verdict: Verdict, claims: list[Message], ended: list[Ended]) -> None:
-        changes = Changes(claims=claims, outcomes=[*verdict.changes, *ended])
-        self._committing += 1
-        self._store.commit(changes).addCallbacks(
-            self._committed,
-            self._uncommitted,
-            callbackArgs=(upstream, verdict, claims),
-            errbackArgs=(upstream, verdict, [*claims, *(end.message for end in ended)]),
-        ).addErrback(self._fault).addBoth(self._done)
-
-    def _done(self, _: None) -> None:
-        self._committing -= 1
-        if self._quiet is not None:
-            self._look_for_quiet()
-
-    def _fault(self, failure: Failure) -> None:
-        _log.failure("dispatch", failure)
-
-    def _committed(
-        self, committed: Committed, upstream: Upstream, verdict: Verdict, claims: list[Message]
-    ) -> None:
-        upstream.failures = 0
-        upstream.freeing -= verdict.freed
-        if committed.events:
-            self._outbox.occurred(committed.events)
-        parts: list[Part] = []
-        for message, claimed in zip(claims, committed.claims, strict=True):
-            if claimed:
-                upstream.busy.discard(message.id)
-                message.claimed = True
-                parts += upstream.parts(message)
-            else:
-                upstream.unreserve(message)
-        upstream.settled(verdict.freed)
-        if parts:
-            self._send(upstream, parts)
-        at_once = not verdict.plain and self._requeued(verdict, upstream)
-        if not at_once and not upstream.backlog.empty:
-            self._pump(upstream)
-
-    def _requeued(self, verdict: Verdict, upstream: Upstream) -> bool:
-        """Messages that came back are queued again: those that are due wait in memory.
-
-        Returns whether some wait for the same connector again. It has said that it has no use for them now, so
-        they are not offered before it is ready, or something else happens.
-        """
-        due: dict[Upstream, list[Message]] = {}
-        for change in verdict.changes:
-            if type(change) is Requeued:
-                message = change.message
-                message.claimed = False
-                message.connector = change.connector
-                message.attempts += change.charged
-                message.due = change.due
-                if not change.due and change.connector in self._upstreams:
-                    due.setdefault(self._upstreams[change.connector], []).append(message)
-        for target, messages in due.items():
-            target.backlog.add(messages)
-            if target is not upstream:
-                self._pump(target)
-        return upstream in due
-
-    def _uncommitted(
-        self, failure: Failure, upstream: Upstream, verdict: Verdict, queued: list[Message]
-    ) -> None:
-        """Nothing changed, or nobody knows: who was to be claimed waits again, outcomes are kept."""
-        upstream.freeing -= verdict.freed
-        for message in queued:
-            if message.id in upstream.busy:
-                upstream.unreserve(message)
-        upstream.backlog.add(queued)
-        if failure.check(StoreDown, UnknownOutcome):
-            upstream.unsaved.append(verdict)
-            self._retry_later(upstream)
-            return
-        upstream.settled(verdict.freed)
-        if len(verdict.changes) > 1:
-            _log.failure("the store refused outcomes; each is tried alone", failure)
-            for change in verdict.changes:
-                self._commit(upstream, Verdict([change], 0), [], [])
-        else:
-            _log.failure("the store refused an outcome; it is in doubt until the next start", failure)
-
-    def _retry_later(self, upstream: Upstream) -> None:
-        if upstream.retry is None:
-            upstream.failures += 1
-            pause = back_off(upstream.failures, FIRST_PAUSE, LONGEST_PAUSE)
-            upstream.retry = self._clock.callLater(pause, self._retry, upstream)
-
-    def _retry(self, upstream: Upstream) -> None:
-        """Offer the store once more, in order, what it did not take."""
-        upstream.retry = None
-        unsaved, upstream.unsaved = upstream.unsaved, []
-        whole = Verdict([change for verdict in unsaved for change in verdict.changes], 0)
-        whole.freed = sum(verdict.freed for verdict in unsaved)
-        upstream.freeing += whole.freed
-        self._commit(upstream, whole, [], [])
-        self._settle(upstream)
-        self._pump(upstream)
-
-    # Links that go.
-
-    def _watch(self, upstream: Upstream) -> None:
-        """Note whether the link is up."""
-        name = upstream.name
-        if upstream.connector.up:
-            if upstream.down_since is not None:
-                upstream.down_since = None
-                self._down.discard(name)
-                self._refusing.discard(name)
-            return
-        now = self._clock.seconds()
-        if upstream.down_since is None:
-            upstream.down_since = now
-            self._down.add(name)
-        patience = upstream.settings.refuse_after
-        if patience is not None and now - upstream.down_since >= patience:
-            self._refusing.add(name)
-
-    def _move(self, upstream: Upstream) -> None:
-        """Give what waits for a link that is down to other connectors of the routes.
-
-        They are claimed first, a window at a time: only who owns a message may queue it elsewhere.
-        """
-        if not upstream.opened or upstream.retry is not None or upstream.moving or upstream.down_since is None:
-            return
-        moves: list[Requeued] = []
-        stays: list[Message] = []
-        for message in upstream.backlog.take(upstream.settings.window):
-            connector = self._reroute(message)
-            if connector == upstream.name:
-                stays.append(message)
-            else:
-                moves.append(Requeued(message, connector, 0.0, False))
-        upstream.backlog.add(stays)
-        if not moves:
-            return
-        messages = [move.message for move in moves]
-        for message in messages:
-            upstream.reserve(message)
-
-        def done(result: Committed | Failure) -> None:
-            upstream.moving = False
-            for message in messages:
-                upstream.unreserve(message)
-            if isinstance(result, Failure):
-                result.trap(StoreDown, UnknownOutcome)
-                upstream.backlog.add(messages)
-                return
-            owned = [move for move, claimed in zip(moves, result.claims, strict=True) if claimed]
-            self._commit(upstream, Verdict([*owned], 0), [], [])
-            self._clock.callLater(0, self._move, upstream)
-
-        upstream.moving = True
-        self._committing += 1
-        moving = self._store.commit(Changes(claims=messages))
-        moving.addBoth(done).addErrback(self._fault).addBoth(self._done)
+        self._settlement.pump(self._upstreams[connector])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -17,10 +17,10 @@ from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Accepted, Message, Submission
+from smsgw.services.contents import made, referenced
 from smsgw.services.routing import Router
 from smsgw.services.senders import Sender, Senders
 from smsgw.telemetry import Counter
-from smsgw.text import coding, parts
 
 if TYPE_CHECKING:
     from smsgw.services.accounts import Account, Accounts
@@ -32,14 +32,10 @@ log = Logger()
 ACCEPTED: Final = Counter("smsgw_accepted_total", "Messages accepted, by account.", ("account",))
 REFUSED: Final = Counter("smsgw_refused_total", "Submissions refused, by account and reason.", ("account", "reason"))
 
-ALWAYS_ONE_PART: Final = 140
-"""Octets that fit one part in every alphabet."""
-
-_UDHI: Final = 0x40
-_CONCATENATION_OCTETS: Final = parts.NARROW
-
-FORBIDDEN_PROTOCOLS: Final = frozenset({0x7F})
-"""protocol_id values that reach into the handset rather than its owner (SIM data download)."""
+_NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
+_BAD_RECIPIENT: Final = Refused(Refusal.BAD_RECIPIENT)
+_OTHER_OPERATOR: Final = Refused(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
+_OVER_RATE: Final = Refused(Refusal.OVER_RATE)
 
 
 @implementer(IIntake)
@@ -76,21 +72,18 @@ class Intake:
 
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
         """See :meth:`smsgw.interfaces.IIntake.submit`."""
-        now = self._now()
         messages: list[Message] = []
         try:
-            answers = [self._register(submission, now, messages) for submission in submissions]
+            answers = self._registered(submissions, messages)
         except StoreDown as down:
-            return _failed(down)
+            return fail(down)
         if not messages:
             return succeed(answers)
         dispatch = self._dispatch
         dispatch.reserve(messages)
-        committing = self._store.commit(Changes(accepts=messages))
 
         def stored(committed: Committed) -> list[Accepted | Refused]:
-            for message in messages:
-                ACCEPTED.add(1, message.account)
+            _count(messages)
             dispatch.stored(messages)
             if committed.events:
                 self._outbox.occurred(committed.events)
@@ -100,184 +93,159 @@ class Intake:
             dispatch.unstored(messages)
             return failure
 
-        return committing.addCallbacks(stored, failed)
+        return self._store.commit(Changes(accepts=messages)).addCallbacks(stored, failed)
 
-    def _register(self, submission: Submission, now: float, messages: list[Message]) -> Accepted | Refused:
-        """Append the messages of one submission; or say why there are none."""
-        account = self._accounts.get(submission.account)
-        if account is None:
-            return Refused(Refusal.NOT_ALLOWED)
-        answer = self._made(account, submission, now, messages)
-        if type(answer) is Refused:
-            REFUSED.add(1, account.name, answer.refusal.name.lower())
-        return answer
+    def _registered(self, submissions: Sequence[Submission], messages: list[Message]) -> list[Accepted | Refused]:
+        """Per submission what the client will be told; its messages are appended."""
+        now, seconds = self._now(), self._seconds()
+        answers: list[Accepted | Refused] = []
+        account: Account | None = None
+        for submission in submissions:
+            if account is None or account.name != submission.account:
+                account = self._accounts.get(submission.account)
+            if account is None:
+                answer: Accepted | Refused = _NOT_ALLOWED
+            else:
+                answer = self._register(account, submission, now, seconds, messages)
+            if isinstance(answer, Refused):
+                REFUSED.add(1, submission.account, answer.refusal.name.lower())
+            answers.append(answer)
+        return answers
 
-    def _made(
-        self, account: Account, submission: Submission, now: float, messages: list[Message]
+    def _register(
+        self, account: Account, submission: Submission, now: float, seconds: float, messages: list[Message]
     ) -> Accepted | Refused:
-        refused = self._by_policy(account, submission)
-        if refused is not None:
+        """Append the messages of one submission; or say why there are none."""
+        if self._policies and (refused := self._by_policy(account, submission)) is not None:
             return refused
-        recipients = self._recipients(submission)
-        if type(recipients) is Refused:
-            return recipients
-        sender = self.senders.resolve(account.settings, submission.source)
-        if type(sender) is Refused:
+        national = self._national
+        numbers = [normalise(written, national) for written in submission.recipients]
+        if None in numbers and not any(numbers):
+            return _BAD_RECIPIENT
+        settings = account.settings
+        sender = self.senders.resolve(settings, submission.source)
+        if isinstance(sender, Refused):
             return sender
-        content = self._content(submission, sender)
-        if type(content) is Refused:
+        content = made(submission, sender)
+        if isinstance(content, Refused):
             return content
-        times = _times(submission, now, account.settings.validity)
-        if type(times) is Refused:
-            return times
-        if account.bucket.level(self._seconds()) <= 0:
-            return Refused(Refusal.OVER_RATE)
-        return self._addressed(account, submission, recipients, sender, content, times, now, messages)
-
-    def _by_policy(self, account: Account, submission: Submission) -> Refused | None:
-        for policy in self._policies:
-            try:
-                (refused,) = policy.check(account, [submission])
-            except Exception:  # a third party's rule: its fault refuses this one submission and is told in the log
-                log.failure("policy {policy} failed", policy=policy)
-                return Refused(Refusal.STORE_DOWN, "a rule of the gateway failed")
-            if refused is not None:
-                return refused
-        return None
-
-    def _recipients(self, submission: Submission) -> list[str | None] | Refused:
-        """The recipients in international form, None for each that is no number."""
-        numbers = [normalise(written, self._national) for written in submission.recipients]
-        if not any(numbers):
-            return Refused(Refusal.BAD_RECIPIENT)
-        return numbers
-
-    def _content(self, submission: Submission, sender: Sender) -> Content | Refused:
-        """The user data, cut into parts; the concatenation reference is given with the id."""
-        text = submission.text
-        if submission.protocol_id in FORBIDDEN_PROTOCOLS:
-            return Refused(Refusal.CANNOT_REGISTER, f"protocol_id 0x{submission.protocol_id:02X} is not allowed")
-        if text is None:
-            octets, data_coding = submission.octets, submission.data_coding
-            if not coding.known(data_coding):
-                return Refused(Refusal.BAD_ENCODING, f"data_coding 0x{data_coding:02X} is not known")
+        if submission.schedule or submission.expires:
+            times = _times(submission, now, settings.validity)
+            if isinstance(times, Refused):
+                return times
         else:
-            if submission.text_limit and len(text) > submission.text_limit:
-                return Refused(
-                    Refusal.TEXT_TOO_LONG, f"{len(text)} characters; at most {submission.text_limit} are allowed"
-                )
-            try:
-                data_coding, octets = coding.encode(text)
-            except coding.NotEncodable as error:
-                return Refused(Refusal.BAD_ENCODING, str(error))
-        if not octets:
-            return Refused(Refusal.EMPTY_TEXT)
-        pieces: Sequence[bytes]
-        if len(octets) <= ALWAYS_ONE_PART or submission.esm_class & _UDHI:
-            pieces = (octets,)
-        else:
-            try:
-                pieces = tuple(parts.split(octets, coding.alphabet(data_coding), _CONCATENATION_OCTETS))
-            except parts.TooManyParts as error:
-                return Refused(Refusal.TEXT_TOO_LONG, str(error))
-        return Content(
-            sender.value,
-            sender.ton,
-            sender.npi,
-            1,
-            1,
-            data_coding,
-            submission.esm_class,
-            tuple(pieces),
-            0,
-            submission.protocol_id,
-            submission.service_type,
-            submission.tlvs,
-        )
+            times = (State.QUEUED, now + settings.validity, 0.0)
+        bucket = account.bucket
+        if bucket.rate and bucket.level(seconds) <= 0:
+            return _OVER_RATE
+        if len(numbers) > 1:
+            return self._to_several(account, submission, numbers, sender, content, times, now, messages)
+        number = numbers[0]
+        way = self._way(submission, sender, number, content)
+        if isinstance(way, Refused) and way.refusal not in submission.as_states:
+            return way
+        message = self._message(submission, number, way, content, times, now, 0)
+        messages.append(message)
+        if bucket.rate:
+            bucket.charge(message.parts)
+        return Accepted(message.id, (message.id,), message.parts, message.state)
 
-    def _addressed(
+    def _to_several(
         self,
         account: Account,
         submission: Submission,
-        recipients: Sequence[str | None],
+        numbers: Sequence[str | None],
         sender: Sender,
         content: Content,
         times: tuple[State, float, float],
         now: float,
         messages: list[Message],
     ) -> Accepted | Refused:
-        """One message per recipient; a refused one is kept as such if another is accepted or the front end says so."""
-        ways = [self._way(account, submission, sender, number, content) for number in recipients]
-        taken = [way for way in ways if type(way) is str]
+        """One message per recipient under one batch id. If none can be sent the first refusal is the answer;
+        else each that cannot is kept as refused by rules."""
+        ways = [self._way(submission, sender, number, content) for number in numbers]
+        taken = sum(isinstance(way, str) for way in ways)
         if not taken:
-            first = ways[0]
-            assert isinstance(first, Refused)
+            first = next(way for way in ways if isinstance(way, Refused) and way is not _BAD_RECIPIENT)
             if first.refusal not in submission.as_states:
                 return first
-        next_id = self._store.next_id
-        batch = next_id() if len(recipients) > 1 else 0
-        state, expires, due = times
-        count = len(content.parts)
-        made = []
-        for written, number, way in zip(submission.recipients, recipients, ways, strict=True):
-            number_ = next_id()
-            own = content
-            if count > 1:
-                own = _with_reference(content, number_)
-            accepted = type(way) is str
-            made.append(
-                Message(
-                    number_,
-                    account.name,
-                    submission.path,
-                    way if accepted else "",  # type: ignore[arg-type]
-                    state if accepted else State.REFUSED,
-                    submission.priority,
-                    False,
-                    0,
-                    submission.notify,
-                    count,
-                    expires,
-                    now,
-                    now,
-                    due,
-                    0,
-                    number or written[:20],
-                    batch,
-                    own,
-                )
-            )
-        messages += made
-        account.bucket.charge(count * len(taken))
-        return Accepted(batch or made[0].id, [message.id for message in made], count * len(made), made[0].state)
+        batch = self._store.next_id()
+        own = [
+            self._message(submission, number or written[:20], way, content, times, now, batch)
+            for written, number, way in zip(submission.recipients, numbers, ways, strict=True)
+        ]
+        messages += own
+        account.bucket.charge(taken * len(content.parts))
+        return Accepted(batch, [message.id for message in own], len(own) * len(content.parts), own[0].state)
 
-    def _way(
-        self, account: Account, submission: Submission, sender: Sender, number: str | None, content: Content
-    ) -> str | Refused:
+    def _way(self, submission: Submission, sender: Sender, number: str | None, content: Content) -> str | Refused:
         """The connector for one recipient."""
         if number is None:
-            return Refused(Refusal.BAD_RECIPIENT)
+            return _BAD_RECIPIENT
         if sender.operators is not None and not sender.agreed_for(number):
-            return Refused(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
-        return self._router.route(account.name, sender.value, number, content.text)
+            return _OTHER_OPERATOR
+        return self._router.route(submission.account, sender.value, number, content.text)
+
+    def _message(
+        self,
+        submission: Submission,
+        number: str | None,
+        way: str | Refused,
+        content: Content,
+        times: tuple[State, float, float],
+        now: float,
+        batch: int,
+    ) -> Message:
+        """A message with an id of its own; refused by rules where no connector takes it."""
+        number_ = self._store.next_id()
+        state, expires, due = times
+        if isinstance(way, Refused):
+            connector, state = "", State.REFUSED
+        else:
+            connector = way
+        return Message(
+            number_,
+            submission.account,
+            submission.path,
+            connector,
+            state,
+            submission.priority,
+            False,
+            0,
+            submission.notify,
+            len(content.parts),
+            expires,
+            now,
+            now,
+            due,
+            0,
+            number or "",
+            batch,
+            referenced(content, number_),
+        )
+
+    def _by_policy(self, account: Account, submission: Submission) -> Refused | None:
+        """The first policy's no, if any says so."""
+        for policy in self._policies:
+            try:
+                (refused,) = policy.check(account, [submission])
+            except Exception:  # noqa: BLE001 - a third party's rule: its fault costs this submission, and is logged
+                log.failure("policy {policy} failed", policy=policy)
+                return Refused(Refusal.STORE_DOWN, "a rule of the gateway failed, try again later")
+            if refused is not None:
+                return refused
+        return None
 
 
-def _with_reference(content: Content, number: int) -> Content:
-    """The content with a concatenation reference taken from the message's id."""
-    return Content(
-        content.source,
-        content.source_ton,
-        content.source_npi,
-        content.dest_ton,
-        content.dest_npi,
-        content.data_coding,
-        content.esm_class,
-        content.parts,
-        number & 0xFFFF,
-        content.protocol_id,
-        content.service_type,
-        content.tlvs,
-    )
+def _count(messages: Sequence[Message]) -> None:
+    """Count what was accepted; a batch is nearly always one account's."""
+    name, number = messages[0].account, 0
+    for message in messages:
+        if message.account != name:
+            ACCEPTED.add(number, name)
+            name, number = message.account, 0
+        number += 1
+    ACCEPTED.add(number, name)
 
 
 def _times(submission: Submission, now: float, validity: float) -> tuple[State, float, float] | Refused:
@@ -290,9 +258,3 @@ def _times(submission: Submission, now: float, validity: float) -> tuple[State, 
     if scheduled and expires <= due:
         return Refused(Refusal.BAD_VALIDITY, "the validity period ends before the scheduled delivery")
     return (State.SCHEDULED, expires, due) if scheduled else (State.QUEUED, expires, 0.0)
-
-
-def _failed(error: Exception) -> Deferred[list[Accepted | Refused]]:
-    failing: Deferred[list[Accepted | Refused]] = Deferred()
-    failing.errback(Failure(error))
-    return failing

@@ -53,8 +53,9 @@ class Outbox:
     :param wall: absolute seconds since 1970.
     :param keep: events of states reached longer ago than this many seconds are not told any more (the purge
         deletes them); 0 keeps them for ever.
-    :param per_account: events held in memory per account and path. What a path has room for is held beyond that.
+    :param per_account: events held in memory per account and path.
     :param total: events held in memory altogether; at this bound the longest lanes go back to the store.
+    :param share: events that an account may hold even then, so that the others cannot stop it.
     :param page: events read from the store at once.
     """
 
@@ -67,6 +68,7 @@ class Outbox:
         keep: float = 0.0,
         per_account: int = 5_000,
         total: int = 50_000,
+        share: int = 64,
         page: int = 1_000,
     ) -> None:
         self._store = store
@@ -75,6 +77,7 @@ class Outbox:
         self._keep = keep
         self._per_account = per_account
         self._total = total
+        self._share = share
         self._page = page
         self._paths: dict[str, IReturnPath] = {}
         self._lanes: dict[str, dict[str, EventLane]] = {}
@@ -228,8 +231,8 @@ class Outbox:
                 room = path.room(account)
         finally:
             lane.pumping = False
-        if room > 0 and lane.cursor is not None and not lane.reading and len(waiting) < self._page // 2:
-            self._read(lane, room)
+        if room > 0 and lane.cursor is not None and not lane.reading and len(waiting) <= self._page // 2:
+            self._read(lane)
 
     def _deliver(self, path: IReturnPath, batch: list[Event]) -> None:
         try:
@@ -238,8 +241,12 @@ class Outbox:
             _log.failure("return path {path} failed; its events are tried again", path=path.path)
             self.later(batch, None)
 
-    def _read(self, lane: EventLane, room: int) -> None:
-        limit = min(self._page, max(self._per_account - len(lane.held), room))
+    def _read(self, lane: EventLane) -> None:
+        held = len(lane.held)
+        limit = min(self._page, self._per_account - held, max(self._total - self._held, self._share - held))
+        if limit <= 0:
+            self._unread.append(lane)
+            return
         page = self._store.events(lane.account, lane.path.path, lane.begin(limit), limit)
         page.addCallbacks(self._turned, self._stuck, callbackArgs=(lane,), errbackArgs=(lane,))
         page.addErrback(lambda failure: _log.failure("handing out events failed", failure))
@@ -313,9 +320,9 @@ class Outbox:
         self._committing = self._faltering = False
         self._flush()
         for lane, run in self._by_lane(told):
-            blocked = len(lane.behind)
+            behind = len(lane.behind)
             self._held -= lane.settle(run)
-            if len(lane.behind) < blocked:
+            if len(lane.behind) < behind or lane.cursor is not None:
                 self._pump(lane)
         self._tell_stopped()
 
@@ -346,7 +353,7 @@ class Outbox:
             Deferred.fromCoroutine(self._ask()).addErrback(self._unanswered)
         if self._keep:
             self._drop_old(self._wall() - self._keep)
-        lanes, self._unread = self._unread, []
+        lanes, self._unread = list(dict.fromkeys(self._unread)), []
         now = self._clock.seconds()
         due: dict[EventLane, list[Event]] = {}
         while self._put_off and self._put_off[0][0] <= now:

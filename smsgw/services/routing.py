@@ -7,7 +7,6 @@ connectors in failover order, or with weights that spread the load.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import attrs
 
@@ -15,24 +14,23 @@ from smsgw.config import Globs, RouteSettings, Way
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Message
 
-_ANY: Final = Globs()
 
 
-def _condition(globs: Globs) -> Globs:
-    """The patterns, or none where they would fit everything anyway."""
-    return _ANY if "*" in globs.patterns else globs
+def _condition(globs: Globs) -> Globs | None:
+    """The patterns, or None where nothing is asked or everything would fit anyway."""
+    return globs if globs and "*" not in globs.patterns else None
 
 
 @attrs.define(eq=False)
 class Route:
-    """One row of the table; a condition without patterns holds for every message."""
+    """One row of the table; a condition of None holds for every message."""
 
     name: str
     ways: tuple[Way, ...]
-    recipient: Globs
-    sender: Globs
-    account: Globs
-    text: Globs
+    recipient: Globs | None
+    sender: Globs | None
+    account: Globs | None
+    text: Globs | None
     _credit: dict[str, int] = attrs.field(factory=dict, init=False)
 
     @classmethod
@@ -50,10 +48,10 @@ class Route:
     def matches(self, account: str, sender: str, recipient: str, text: Callable[[], str]) -> bool:
         """Whether the route is for this message; `text` is only called when the route looks at the text."""
         return not (
-            (self.recipient and not self.recipient.matches(recipient))
-            or (self.account and not self.account.matches(account))
-            or (self.sender and not self.sender.matches(sender))
-            or (self.text and not self.text.matches(text()))
+            (self.recipient is not None and not self.recipient.matches(recipient))
+            or (self.account is not None and not self.account.matches(account))
+            or (self.sender is not None and not self.sender.matches(sender))
+            or (self.text is not None and not self.text.matches(text()))
         )
 
     def choose(self, up: Callable[[str], bool]) -> str:
@@ -105,7 +103,7 @@ class Router:
             return message.connector
         content = message.content
         way = self.route(message.account, content.source, message.dst, content.text)
-        return message.connector if type(way) is Refused else str(way)
+        return message.connector if isinstance(way, Refused) else str(way)
 
     def _is_up(self, connector: str) -> bool:
         return connector not in self.down

@@ -55,11 +55,16 @@ class Verdict:
     """What a commit is to say about outcomes, and how many slots are free after it.
 
     :ivar plain: whether there is nothing but acceptances.
+    :ivar tries: how often the store did not take it. :ivar strikes: how often that was while it took others.
+    :ivar saved_before: the upstream's :attr:`Upstream.saved` at the last try.
     """
 
     changes: list[Sent | Ended | Requeued]
     freed: int
     plain: bool = False
+    tries: int = 0
+    strikes: int = 0
+    saved_before: int = 0
 
 
 @attrs.define(eq=False)
@@ -72,6 +77,7 @@ class Upstream:
     :ivar answers: outcomes that no commit has been asked for yet.
     :ivar unsaved: verdicts whose commit failed and is to be tried again.
     :ivar retry: when that is, while something is unsaved. :ivar failures: how often it failed in a row.
+    :ivar saved: how many commits succeeded.
     :ivar settling: whether answers are being worked off further up the stack.
     :ivar moving: whether waiting messages are just being given to other connectors.
     :ivar down_since: reading of the monotonic clock when the link was first seen down, or None while it is up.
@@ -91,6 +97,7 @@ class Upstream:
     unsaved: list[Verdict] = attrs.field(factory=list)
     retry: IDelayedCall | None = None
     failures: int = 0
+    saved: int = 0
     settling: bool = False
     moving: bool = False
     down_since: float | None = None
@@ -229,7 +236,7 @@ class Upstream:
                 self._clear(message, changes)
         if taken:
             OUTCOMES.add(taken, self.name, "accepted")
-        return Verdict(changes, freed + taken, len(changes) == taken)
+        return Verdict(changes, freed + taken, len(changes) == taken, saved_before=self.saved)
 
     def _judge(
         self, part: Part, outcome: Outcome, changes: list[Sent | Ended | Requeued], now: float, due: float

@@ -17,7 +17,7 @@ from smsgw.smpp.fields import Unreadable
 from smsgw.smpp.generate import UNUSUAL, UNWRITABLE, Decoder, Encoder, decoder, encoder
 from smsgw.smpp.maxima import Maxima, raise_maxima, unfit
 from smsgw.smpp.pdus import BY_ID, HEADER, GenericNack, Pdu, Response, SubmitMulti, body
-from smsgw.smpp.tlvs import Tlv, read_tlvs
+from smsgw.smpp.tlvs import TLV_TYPES, Tlv, read_tlvs
 
 LIMIT: Final = 128 * 1024
 """Octets of the largest PDU that a Framer takes unless told otherwise."""
@@ -293,7 +293,7 @@ def _read_failed(cls: type[Response], frame: bytes, status: int, sequence_number
         except Unreadable:
             pass
         else:
-            if pdu.tlvs and len(frame) == HEADER + _width(pdu.tlvs):
+            if len(frame) == HEADER + _width(pdu.tlvs) and all(tag in TLV_TYPES for tag, _ in pdu.tlvs):
                 return pdu
     return cls(sequence_number, status, raw=frame[HEADER:])
 

@@ -113,7 +113,7 @@ def _masked(name: str, value: Any) -> str:
         return "[" + ", ".join(f"0x{tag:04X}:{len(octets)}" for tag, octets in value) + "]"
     if name in _TEXT:
         return f"<{len(value)} octets>"
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return f"<{len(value)} entries>"
     return repr(value)
 

@@ -39,6 +39,7 @@ STATES: Final[dict[str, int]] = {
     **{word.decode("ascii"): int(state) for state, word in STAT.items() if word not in (b"ENROUTE", b"UNDELIV")},
     **{state.name: int(state) for state in MessageState},
     "UNDELIV": int(MessageState.UNDELIVERABLE),
+    "INVALID": int(MessageState.UNKNOWN),
     "FAILED": int(MessageState.UNDELIVERABLE),
     "ACKED": int(MessageState.ENROUTE),
     "BUFFRED": int(MessageState.ENROUTE),
@@ -181,7 +182,7 @@ def _network_error(octets: bytes) -> tuple[int, int] | None:
 
 def _decoded(pdu: DeliverSm | DataSm, payload: bytes, words: str) -> str:
     """Return the text of an unusual receipt: without a header before it, and from UCS-2 if that is what it is in."""
-    if pdu.esm_class & EsmClass.UDHI:
+    if pdu.esm_class & EsmClass.UDHI and payload[0] < len(payload):
         payload = payload[1 + payload[0] :]
         words = payload.decode("latin-1")
     if pdu.data_coding == DataCoding.UCS_2 and not _MARK.search(words):

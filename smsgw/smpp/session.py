@@ -56,7 +56,8 @@ _UNBOUND_YET: Final = frozenset({State.OPEN, State.OUTBOUND})
 _SUBMITS: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
 _RECEIVES: Final = frozenset({State.BOUND_RX, State.BOUND_TRX})
 _BOUND: Final = _SUBMITS | _RECEIVES
-_CONNECTED: Final = _UNBOUND_YET | _BOUND | {State.UNBOUND}
+_LEAVING: Final = _BOUND | {State.UNBOUND}
+_CONNECTED: Final = _UNBOUND_YET | _LEAVING
 _ONLY_OPEN: Final = frozenset({State.OPEN})
 _NEVER: Final[frozenset[State]] = frozenset()
 
@@ -72,7 +73,7 @@ MATRIX: Final[dict[CommandId, tuple[frozenset[State], frozenset[State]]]] = {
     CommandId.BIND_TRANSCEIVER_RESP:         (_NEVER,                _UNBOUND_YET),
     CommandId.OUTBIND:                       (_NEVER,                _ONLY_OPEN),
     CommandId.UNBIND:                        (_BOUND,                _BOUND),
-    CommandId.UNBIND_RESP:                   (_BOUND | {State.UNBOUND}, _BOUND | {State.UNBOUND}),
+    CommandId.UNBIND_RESP:                   (_LEAVING,              _LEAVING),
     CommandId.SUBMIT_SM:                     (_SUBMITS,              _NEVER),
     CommandId.SUBMIT_SM_RESP:                (_NEVER,                _SUBMITS),
     CommandId.SUBMIT_MULTI:                  (_SUBMITS,              _NEVER),

@@ -56,7 +56,7 @@ _LIFE = Rows(
 )
 _SET_PART = Rows("INSERT OR REPLACE INTO part VALUES ", "(?,?,?,?,?)")
 _INSERT_REMOTE = Rows("INSERT OR REPLACE INTO remote VALUES ", "(?,?,?,?,?)")
-_DELETE_PLAIN_REMOTE = Lists("DELETE FROM remote WHERE connector = ? AND remote_id IN ({marks}) AND message IN ({marks})")
+_DELETE_PLAIN_REMOTE = Lists("DELETE FROM remote WHERE connector = ? AND remote_id IN ({marks}) AND +message IN ({marks})")
 _DELETE_REMOTE = Rows("DELETE FROM remote WHERE (remote_id, connector, message, seq) IN (VALUES ", "(?,?,?,?)", ")")
 _FIND_REMOTE = Rows(
     f"SELECT {MESSAGE}, r.remote_id, r.connector, r.seq FROM remote r CROSS JOIN message m ON m.id = r.message"

@@ -127,7 +127,8 @@ class Client:
         for piece in pieces:
             if not self.wire.disconnecting:
                 self.protocol.dataReceived(piece)
-        return self.wire.value()[before:]
+        answer: bytes = self.wire.value()[before:]
+        return answer
 
     def say(self, line: bytes) -> bytes:
         """Send one line; the replies to it."""

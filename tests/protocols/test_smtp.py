@@ -343,7 +343,7 @@ class DelegateTests(SynchronousTestCase):
         def closed(session: object) -> None:
             raise KeyError("x")
 
-        client.delegate.closed = closed  # type: ignore[assignment,method-assign]
+        client.delegate.closed = closed  # type: ignore[method-assign]
         client.leave()
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertEqual(client.factory.sessions, set())

@@ -62,7 +62,8 @@ class RecipientTests(SynchronousTestCase):
         """The code that this argument is refused with."""
         with self.assertRaises(BadArgument) as caught:
             rcpt_to(argument)
-        return caught.exception.reply.code
+        code: int = caught.exception.reply.code
+        return code
 
     def test_good(self) -> None:
         """Numbers as people write them, names of lists and plain addresses pass as they are (000-16)."""
@@ -103,7 +104,8 @@ class SenderTests(SynchronousTestCase):
         """The code that this argument is refused with."""
         with self.assertRaises(BadArgument) as caught:
             mail_from(argument, EXTENSIONS, 1000)
-        return caught.exception.reply.code
+        code: int = caught.exception.reply.code
+        return code
 
     def test_good(self) -> None:
         """A sender passes with the parameters behind it, whose keywords are folded to capitals."""

@@ -124,6 +124,14 @@ class MessageReaderTests(SynchronousTestCase):
             self.assertEqual(whole[0] is BadMessage.BARE, roomy[0] is BadMessage.BARE)
             self.assertEqual(whole[1], roomy[1])
 
+    def test_line_ends_at_the_edge(self) -> None:
+        """Line ends are whole wherever the reader stops keeping what is too big."""
+        for length in range(60):
+            text = b"x" * length + b"\r\n" * 20 + b"y" * 30
+            for step in (1, 2, 7, 100):
+                found = message_of(cut(text + b"\r\n.\r\n", step), SMALL)
+                self.assertEqual(found, (BadMessage.TOO_BIG, b""), (length, step))
+
     def verdict(self, text: bytes, **limits: int) -> bytes | BadMessage:
         """What becomes of this text, which is a message without its final dot."""
         found = message_of([text + b".\r\n"], SubmissionSettings(**limits))  # type: ignore[arg-type]

@@ -1,0 +1,9 @@
+"""The connectors that come with the gateway."""
+
+from __future__ import annotations
+
+from smsgw.plugins import LazyConnector
+
+loopback = LazyConnector(
+    "loopback", "smsgw.connectors.loopback.Loopback", "smsgw.connectors.loopback.LoopbackSettings"
+)

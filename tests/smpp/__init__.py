@@ -1,0 +1,1 @@
+"""Tests of SMPP as values: octets, PDUs, session rules, times and receipts."""
