@@ -62,19 +62,15 @@ class Run:
         return messages
 
     def changes(self, count: int) -> Iterator[Changes]:
-        """For each commit what it carries, until every message is at its end."""
+        """For each commit what it carries."""
         accepted: Sequence[Message] = ()
-        claimed: Sequence[Message] = ()
         sent: Sequence[Message] = ()
         while True:
-            coming = self.accept(count) if count else []
+            coming = self.accept(count)
             changes = Changes(accepts=coming, told=self.events)
+            going, accepted = accepted, coming
             if self.queued:
-                changes.claims = list(accepted)
-                accepted, claimed = coming, accepted
-                going = claimed
-            else:
-                going, accepted = accepted, coming
+                changes.claims = list(going)
             now = time.time()
             changes.outcomes = [
                 Sent(m, seq, f"{m.id * 7919 % 1000000007:010x}-{seq}", now + 86400)
@@ -102,8 +98,8 @@ def measure(size: int, options: argparse.Namespace) -> str:
         for number in range(commits + 8):
             changes = next(steps)
             if options.cold:
-                run.store._memory.awaiting.clear()  # noqa: SLF001
-                run.store._memory.lives.clear()  # noqa: SLF001
+                run.store._memory.awaiting.clear()
+                run.store._memory.lives.clear()
             started, busy = time.perf_counter(), time.thread_time()
             committed = done(run.store.commit(changes))
             if number >= 8:

@@ -83,7 +83,8 @@ class Gateway(Service):
         """Start everything; a failure ends the program with a status that says of what kind it was."""
         super().startService()
         self.state = "starting"
-        self._install_signals()
+        # After startup: the reactor installs its own handlers when it begins to run.
+        self._reactor.callWhenRunning(self._install_signals)
         starting = ensureDeferred(self._start())
         starting.addErrback(self._start_failed)
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from twisted.application.service import IService
 from twisted.logger import ILogObserver
@@ -37,19 +37,20 @@ class Options(usage.Options):
             raise SystemExit(EX_CONFIG) from None
         parent = self.parent
         if parent is not None and not parent.get("logger") and not parent.get("syslog"):
-            parent["logger"] = _log_factory(self.settings.gateway.log, parent.get("logfile"))
+            _LOGGING.update(kind=self.settings.gateway.log, logfile=parent.get("logfile") or "-")
+            parent["logger"] = f"{__name__}.{log_observer.__name__}"
 
 
-def _log_factory(kind: str, logfile: str | None) -> Any:
+_LOGGING: dict[str, str] = {"kind": "text", "logfile": "-"}
+"""What the options said of the log: twistd takes an observer only by its dotted name, without arguments."""
+
+
+def log_observer() -> ILogObserver:
     """What twistd calls once it begins to log: an observer on standard output or on ``--logfile``."""
-
-    def make() -> ILogObserver:
-        stream: TextIO = sys.stdout
-        if logfile and logfile != "-":
-            stream = open(logfile, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open as long as the process lives
-        return logs.observer(kind, stream)
-
-    return make
+    stream: TextIO = sys.stdout
+    if _LOGGING["logfile"] != "-":
+        stream = open(_LOGGING["logfile"], "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - as long as the process
+    return logs.observer(_LOGGING["kind"], stream)
 
 
 def makeService(options: Options) -> IService:

@@ -24,7 +24,6 @@ from smsgw.config import (
     Finding,
     HttpListenSettings,
     ListenSettings,
-    Origin,
     Settings,
     SmppListenSettings,
     SmtpListenSettings,
@@ -34,6 +33,7 @@ from smsgw.config import (
 from smsgw.frontends.admin import AdminFrontend
 from smsgw.frontends.http import HttpFrontend
 from smsgw.frontends.smpp import SmppFrontend
+from smsgw.frontends.smppreceipts import SmppReceipts
 from smsgw.frontends.smtp import MailFrontend
 from smsgw.gateway import Gateway, Listener, Step
 from smsgw.interfaces import IConnector
@@ -52,6 +52,7 @@ from smsgw.services.passwords import HashPool
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
+from smsgw.stores.groupcommit import StoreThread
 from smsgw.stores.sqlite import SqliteStore
 from smsgw.telemetry import Counter, Gauge
 
@@ -88,7 +89,7 @@ def read(path: Path) -> Settings:
 
 
 def _of_file(path: Path, what: str) -> Finding:
-    return Finding(Origin(str(path)), "", what)
+    return Finding(str(path), 0, "", "", what)
 
 
 def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> Gateway:
@@ -108,7 +109,7 @@ class _Program:
         self._reactor = reactor
         self._source = source
         gateway, clock, wall = settings.gateway, reactor, time.time
-        self.store = SqliteStore(gateway.state, gateway.node, wall, reactor)
+        self.store = SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor))
         self._hashes = HashPool(reactor)
         self.accounts = Accounts(settings.accounts.values(), clock, self._hashes.run)
         self.senders = Senders(list(settings.senders.values()), list(settings.operators.values()))
@@ -144,10 +145,8 @@ class _Program:
         self.sweep = Sweep(
             self.store, self.dispatch, self.outbox, clock, wall, keep=gateway.keep, event_keep=gateway.event_keep
         )
-        self.smpp = SmppFrontend(
-            self.intake, self.store, self.accounts, self.cancelling, clock, wall, zone=gateway.timezone
-        )
-        self.outbox.attach(self.smpp)
+        self.smpp_receipts = SmppReceipts(gateway.timezone)
+        self.outbox.attach(self.smpp_receipts)
         self._doors: list[Any] = []
         listeners = [self._listener(own) for own in settings.listeners.values()]
         self.gateway = Gateway(
@@ -203,7 +202,13 @@ class _Program:
                 factory, says = self._smtp_door(own, tls), "SMTP"
             case HttpListenSettings():
                 door = HttpFrontend(
-                    self.intake, self.store, self.accounts, own, self._reactor, self.settings.gateway.country
+                    self.intake,
+                    self.store,
+                    self.accounts,
+                    lambda: self.senders,
+                    own,
+                    self._reactor,
+                    self.settings.gateway.country,
                 )
                 factory, says = door.factory, "HTTP"
             case AdminListenSettings():
@@ -219,7 +224,18 @@ class _Program:
         return Listener(own.name, serverFromString(self._reactor, own.endpoint), own.endpoint, outer, says)
 
     def _smpp_door(self, own: SmppListenSettings) -> Any:
-        delegate = self.smpp.listener(own)
+        gateway = self.settings.gateway
+        delegate = SmppFrontend(
+            own,
+            self.smpp_receipts,
+            self.accounts,
+            self.intake,
+            self.store,
+            self.cancelling,
+            time.time,
+            gateway.timezone,
+            gateway.country,
+        )
         settings = SmppServerSettings(
             system_id=own.system_id.encode("ascii"),
             session_init=own.session_init,
@@ -287,7 +303,7 @@ class _Program:
             return
         self.senders = self.intake.senders = Senders(list(new.senders.values()), list(new.operators.values()))
         self.router.update(new.routes)
-        self.smpp.expel(gone)
+        self.smpp_receipts.expel(gone)
         self.settings = new
         RELOADS.add(1, "taken")
         for warning in new.warnings:

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+_BASE64: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -24,13 +25,14 @@ def read_basic(header: bytes) -> Credentials | None:
 
     Every form that cannot be read is the same None, so that whoever probes learns nothing from the answer.
     """
-    scheme, _, token = header.strip().partition(b" ")
-    if scheme.lower() != b"basic":
+    scheme, _, token = header.partition(b" ")
+    token = token.strip(b" ")
+    if scheme.lower() != b"basic" or not _BASE64.fullmatch(token):
         return None
+    octets = binascii.a2b_base64(token)
     try:
-        octets = binascii.a2b_base64(token.strip(b" "), strict_mode=True)
         octets.decode()
-    except ValueError:
+    except UnicodeDecodeError:
         return None
     login, colon, password = octets.partition(b":")
     if not colon or _CONTROL.search(octets):

@@ -21,8 +21,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from smsgw.protocols.basicauth import Credentials, read_basic
-from smsgw.protocols.boundedweb import JSON, BoundedSite, WebLimits, error_body, request_id
+from smsgw.protocols.boundedweb import BoundedSite
 from smsgw.protocols.strictjson import BadJson, compact, is_integer, strict_json
+from smsgw.protocols.webchannel import JSON, WebLimits, error_body, request_id
 
 __all__ = [
     "JSON",

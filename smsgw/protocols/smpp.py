@@ -70,6 +70,15 @@ class SmppServer(SmppSession):
         self._binds = delegate
         self._manners = settings
 
+    def connectionMade(self) -> None:
+        """Begin, unless there are too many strangers from there, or we are shutting down."""
+        super().connectionMade()
+        if self._sessions.draining:
+            self.abort("we are shutting down")
+        elif self._sessions.unbound_from(self.peer) > self._manners.unbound_per_source:
+            FAULTS.add(1.0, "crowd")
+            self.abort("too many connections from there that have not bound")
+
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
         self.version = negotiate(pdu.interface_version, self._manners.interface_version)
         self._hold(BINDING)
@@ -133,14 +142,8 @@ class SmppServerFactory(Factory):
         """The connections there are, bound or not."""
         return self._sessions.all
 
-    def buildProtocol(self, addr: IAddress | None) -> SmppServer | None:
-        """A session for one connection; None, which closes it, while shutting down or for too many strangers."""
-        if self._sessions.draining:
-            return None
-        source = str(getattr(addr, "host", ""))
-        if self._sessions.unbound_from(source) >= self.settings.unbound_per_source:
-            FAULTS.add(1.0, "crowd")
-            return None
+    def buildProtocol(self, addr: IAddress | None) -> SmppServer:
+        """A session for one connection, whatever becomes of it: a TLS wrapper cannot do without one."""
         return SmppServer(self.delegate, self.settings, self._sessions)
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:

@@ -94,6 +94,8 @@ class SmppLife(SmppLink):
 
         :raises ValueError: for more than the window takes; nothing was sent.
         """
+        if not requests:
+            return
         if not self._sends:
             self._tell([(token, LOST, None) for token, _ in requests])
             return

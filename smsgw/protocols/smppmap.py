@@ -81,7 +81,10 @@ _REFERENCE: Final = int(Tag.USER_MESSAGE_REFERENCE)
 _RECEIPT: Final = int(EsmClass.RECEIPT)
 _INTERMEDIATE: Final = int(EsmClass.INTERMEDIATE)
 _ENROUTE: Final = EventKind.ENROUTE
+_ID: Final = int(Tag.RECEIPTED_MESSAGE_ID)
 _MOST_TLV_OCTETS: Final = 0xFFFF
+_MOST_MINUTES: Final = 10_000
+_MOST_FORMS: Final = 1_000
 _EXCERPT: Final = 20
 
 
@@ -138,7 +141,7 @@ def submission(pdu: SubmitSm, account: str, version: int, now: float) -> Submiss
         pdu.priority_flag & 3,
         schedule,
         expires,
-        pdu.service_type.decode("latin-1"),
+        pdu.service_type.decode("latin-1") if pdu.service_type else "",
         pdu.protocol_id,
         tlvs,
     )
@@ -233,48 +236,75 @@ def shown(state: State, version: int) -> tuple[int, bytes]:
     return number, STAT[number]
 
 
-def receipt(event: Event, version: int, zone: tzinfo) -> DeliverSm:
-    """The deliver_sm that tells the sender of a message what became of it (smpp.md 6; 3.4 appendix B).
+class _Minutes(dict[float, bytes]):
+    """Dates of receipts by minute since 1970; a gateway tells many events of few minutes."""
 
-    Addresses are those of the submission, swapped. `zone` is that of its dates.
-    """
-    message = event.message
-    content = message.content
-    id = b"%d" % message.id if version >= VERSION_3_4 else b"%08X" % message.id
-    state = MESSAGE_STATES[event.state]
-    error = event.error
-    tlvs = receipt_tlvs(id, state, min(error, 0xFFFF), version=version)
-    if content.tlvs and version >= VERSION_3_4:
-        tlvs += tuple(tlv for tlv in passed(content) if tlv[0] == _REFERENCE)[:1]
-    text = receipt_text(
-        id,
-        state,
-        write_date(message.created, zone),
-        write_date(event.at, zone),
-        b"%03d" % error if error < 1000 else b"999",
-        _excerpt(content),
-    )
-    return DeliverSm(
-        0,
-        b"",
-        content.dest_ton,
-        content.dest_npi,
-        message.dst.encode("latin-1", "replace"),
-        content.source_ton,
-        content.source_npi,
-        content.source.encode("latin-1", "replace"),
-        _INTERMEDIATE if event.kind == _ENROUTE else _RECEIPT,
-        0,
-        0,
-        b"",
-        b"",
-        0,
-        0,
-        0,
-        0,
-        text,
-        tlvs=tlvs,
-    )
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+
+    def __missing__(self, minute: float) -> bytes:
+        if len(self) > _MOST_MINUTES:
+            self.clear()
+        date = self[minute] = write_date(minute * 60.0, self._zone)
+        return date
+
+
+class ReceiptWriter:
+    """Writes receipts, with dates in `zone`; what is the same in many of them is worked out once."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._minutes = _Minutes(zone)
+        self._forms: dict[tuple[int, int, int], tuple[bytes, tuple[Tlv, ...]]] = {}
+
+    def _form(self, state: State, error: int, version: int) -> tuple[bytes, tuple[Tlv, ...]]:
+        """The text with gaps for id, dates and excerpt, and the TLVs that stand behind the id."""
+        number = MESSAGE_STATES[state]
+        text = receipt_text(b"%b", number, b"%b", b"%b", b"%03d" % min(error, 999)) + b"%b"
+        return text, receipt_tlvs(b"", number, min(error, 0xFFFF), version=version)[1:]
+
+    def write(self, event: Event, version: int) -> DeliverSm:
+        """The deliver_sm that tells the sender of a message what became of it (3.4 section 5.2.12, appendix B).
+
+        The addresses are those of the submission, swapped. 3.3 has no TLVs.
+        """
+        message = event.message
+        content = message.content
+        kind = (event.state, event.error, version)
+        form = self._forms.get(kind)
+        if form is None:
+            if len(self._forms) > _MOST_FORMS:
+                self._forms.clear()
+            form = self._forms[kind] = self._form(*kind)
+        text, tlvs = form
+        minutes = self._minutes
+        if version >= VERSION_3_4:
+            id = b"%d" % message.id
+            tlvs = ((_ID, id + b"\0"), *tlvs)
+            if content.tlvs:
+                tlvs += tuple(tlv for tlv in passed(content) if tlv[0] == _REFERENCE)[:1]
+        else:
+            id = b"%08X" % message.id
+        return DeliverSm(
+            0,
+            b"",
+            content.dest_ton,
+            content.dest_npi,
+            message.dst.encode("latin-1", "replace"),
+            content.source_ton,
+            content.source_npi,
+            content.source.encode("latin-1", "replace"),
+            _INTERMEDIATE if event.kind == _ENROUTE else _RECEIPT,
+            0,
+            0,
+            b"",
+            b"",
+            0,
+            0,
+            0,
+            0,
+            text % (id, minutes[message.created // 60.0], minutes[event.at // 60.0], _excerpt(content)),
+            tlvs=tlvs,
+        )
 
 
 def passed(content: Content) -> list[Tlv]:

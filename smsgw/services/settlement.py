@@ -75,7 +75,7 @@ class Settlement:
 
     def pump(self, upstream: Upstream) -> None:
         """Offer what is held, then claim what there is room for."""
-        if not upstream.opened or upstream.retry is not None:
+        if not upstream.opened:
             return
         if upstream.held:
             upstream.flush()
@@ -126,7 +126,7 @@ class Settlement:
                 answers, upstream.answers = upstream.answers, []
                 verdict = upstream.judge(answers, self._wall())
                 upstream.freeing += verdict.freed
-                claims, ended = self._claims(upstream)
+                claims, ended = self._claims(upstream) if not verdict.again else ([], [])
                 if verdict.changes or claims or ended:
                     self._commit(upstream, verdict, claims, ended)
         finally:
@@ -169,15 +169,16 @@ class Settlement:
         upstream.settled(verdict.freed)
         if parts:
             self.send(upstream, parts)
-        at_once = not verdict.plain and self._requeued(verdict, upstream)
-        if not at_once and not upstream.backlog.empty:
+        if not verdict.plain:
+            self._requeued(verdict, upstream)
+        if not verdict.again and not upstream.backlog.empty:
             self.pump(upstream)
 
-    def _requeued(self, verdict: Verdict, upstream: Upstream) -> bool:
+    def _requeued(self, verdict: Verdict, upstream: Upstream) -> None:
         """Messages that came back are queued again: those that are due wait in memory.
 
-        Returns whether some wait for the same connector again. It has said that it has no use for them now, so
-        they are not offered before it is ready, or something else happens.
+        Their own connector has said that it has no use for them now: they are not offered before it is ready, or
+        something else happens.
         """
         due: dict[Upstream, list[Message]] = {}
         for change in verdict.changes:
@@ -193,7 +194,6 @@ class Settlement:
             target.backlog.add(messages)
             if target is not upstream:
                 self.pump(target)
-        return upstream in due
 
     def _uncommitted(
         self, failure: Failure, upstream: Upstream, verdict: Verdict, queued: list[Message]
@@ -218,14 +218,16 @@ class Settlement:
             upstream.retry = self._clock.callLater(pause, self._retry, upstream)
 
     def _retry(self, upstream: Upstream) -> None:
-        """Offer the store once more, in order, what it did not take."""
+        """Offer the store once more, in order, what it did not take, and what came since."""
         upstream.retry = None
         unsaved, upstream.unsaved = upstream.unsaved, []
+        answers, upstream.answers = upstream.answers, []
+        unsaved.append(upstream.judge(answers, self._wall()))
         for verdict in unsaved:
             for again in self._pieces(verdict, upstream):
                 upstream.freeing += again.freed
-                self._commit(upstream, again, [], [])
-        self.settle(upstream)
+                if again.changes:
+                    self._commit(upstream, again, [], [])
         self.pump(upstream)
 
     def _pieces(self, verdict: Verdict, upstream: Upstream) -> Iterator[Verdict]:

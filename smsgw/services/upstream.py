@@ -55,6 +55,7 @@ class Verdict:
     """What a commit is to say about outcomes, and how many slots are free after it.
 
     :ivar plain: whether there is nothing but acceptances.
+    :ivar again: whether some messages go back to the same connector, to be sent as soon as it is ready.
     :ivar tries: how often the store did not take it. :ivar strikes: how often that was while it took others.
     :ivar saved_before: the upstream's :attr:`Upstream.saved` at the last try.
     """
@@ -62,6 +63,7 @@ class Verdict:
     changes: list[Sent | Ended | Requeued]
     freed: int
     plain: bool = False
+    again: bool = False
     tries: int = 0
     strikes: int = 0
     saved_before: int = 0
@@ -74,6 +76,7 @@ class Upstream:
     :ivar busy: ids of messages whose claim is under way.
     :ivar coming: messages accepted without a claim whose commit is under way: they wait before later ones.
     :ivar opened: whether what was left from the last run is known, so that new messages may be claimed.
+    :ivar unsettled: parts whose outcome is not committed yet.
     :ivar answers: outcomes that no commit has been asked for yet.
     :ivar unsaved: verdicts whose commit failed and is to be tried again.
     :ivar retry: when that is, while something is unsaved. :ivar failures: how often it failed in a row.
@@ -92,6 +95,7 @@ class Upstream:
     coming: int = 0
     opened: bool = False
     reserved: int = 0
+    unsettled: int = 0
     freeing: int = 0
     answers: list[tuple[Part, Outcome]] = attrs.field(factory=list)
     unsaved: list[Verdict] = attrs.field(factory=list)
@@ -134,11 +138,15 @@ class Upstream:
     def free(self) -> int:
         """Parts of further messages that may be claimed now.
 
-        Slots whose outcome is being committed count: a claim made now is durable together with it or after it.
+        Slots whose outcome is being committed count: a claim made now is durable together with it or after it. They
+        do not where the window is not what limits the room: free slots bring no tokens, and end no pause.
         """
         if not self.connector.up or self._held:
             return 0
-        return self._room() + self.freeing - self.reserved
+        room = self._room()
+        if room >= self.settings.window - self.unsettled:
+            room += self.freeing
+        return room - self.reserved
 
     def _room(self) -> int:
         try:
@@ -150,6 +158,7 @@ class Upstream:
     def settled(self, count: int) -> None:
         """Tell the connector that so many of its slots are free."""
         if count:
+            self.unsettled -= count
             try:
                 self.connector.settled(count)
             except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
@@ -196,6 +205,7 @@ class Upstream:
 
     def _offer(self, parts: list[Part]) -> None:
         self.reserved -= len(parts)
+        self.unsettled += len(parts)
         self._out.update(parts)
         if self._suspects:
             for part in parts:
@@ -236,7 +246,11 @@ class Upstream:
                 self._clear(message, changes)
         if taken:
             OUTCOMES.add(taken, self.name, "accepted")
-        return Verdict(changes, freed + taken, len(changes) == taken, saved_before=self.saved)
+        plain = len(changes) == taken
+        return Verdict(changes, freed + taken, plain, not plain and self._at_once(changes), saved_before=self.saved)
+
+    def _at_once(self, changes: Sequence[Sent | Ended | Requeued]) -> bool:
+        return any(type(one) is Requeued and not one.due and one.connector == self.name for one in changes)
 
     def _judge(
         self, part: Part, outcome: Outcome, changes: list[Sent | Ended | Requeued], now: float, due: float

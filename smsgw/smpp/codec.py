@@ -166,8 +166,10 @@ def decode(frame: bytes, version: int = VERSION_3_4) -> Pdu:
         _, command_id, status, sequence_number = _header_of(frame)
         return decoders[command_id](frame, status, sequence_number)
     except _UNKNOWN_OR_UNUSUAL:
-        pass
-    return _read_with_care(frame, version >= VERSION_3_4)
+        found = _read_with_care(frame, version >= VERSION_3_4)
+    if isinstance(found, Answerable):
+        raise found
+    return found
 
 
 Reader: TypeAlias = Callable[[Iterable[bytes]], list[Pdu | Answerable]]
@@ -203,10 +205,7 @@ def _read(decoders: _Decoders, tlvs: bool, maxima: Maxima | None, frames: Iterab
             _, command_id, status, sequence_number = header_of(frame)
             found.append(decoders[command_id](frame, status, sequence_number))
         except _UNKNOWN_OR_UNUSUAL:
-            try:
-                found.append(_read_with_care(frame, tlvs, maxima))
-            except Answerable as wrong:
-                found.append(wrong)
+            found.append(_read_with_care(frame, tlvs, maxima))
     return found
 
 
@@ -248,14 +247,14 @@ def refusal(wrong: Answerable | Unframed) -> Response | None:
     return cls(wrong.sequence_number, wrong.status)
 
 
-def _read_with_care(frame: bytes, tlvs: bool, maxima: Maxima | None = None) -> Pdu:
-    """Read a frame that a generated decoder declined: tell what is wrong with it, or read a shape they leave out."""
+def _read_with_care(frame: bytes, tlvs: bool, maxima: Maxima | None = None) -> Pdu | Answerable:
+    """Read a frame that a generated decoder declined: say what is wrong with it, or read a shape they leave out."""
     if len(frame) < HEADER:
-        raise Answerable(0, 0, Status.ESME_RINVCMDLEN, f"a frame of {len(frame)} octets is shorter than a header")
+        return Answerable(0, 0, Status.ESME_RINVCMDLEN, f"a frame of {len(frame)} octets is shorter than a header")
     _, command_id, status, sequence_number = _HEADER.unpack_from(frame)
     cls = BY_ID.get(command_id)
     if cls is None:
-        raise Answerable(
+        return Answerable(
             sequence_number, command_id, Status.ESME_RINVCMDID, f"unknown command_id 0x{command_id:08X} at offset 4"
         )
     if issubclass(cls, Response) and status:
@@ -265,37 +264,39 @@ def _read_with_care(frame: bytes, tlvs: bool, maxima: Maxima | None = None) -> P
         end = _read_body(pdu, frame)
         pdu.tlvs = _read_tail(frame, end, tlvs)
     except Unreadable as wrong:
-        raise Answerable(sequence_number, command_id, wrong.status, wrong.why) from None
+        return Answerable(sequence_number, command_id, wrong.status, wrong.why)
     if maxima is not None and not pdu.is_response:
         unfit_status, name = unfit(pdu, maxima)
         if unfit_status:
-            raise Answerable(sequence_number, command_id, unfit_status, f"{name} has not the length it may have")
+            return Answerable(sequence_number, command_id, unfit_status, f"{name} has not the length it may have")
     return pdu
 
 
 def _read_failed(cls: type[Response], frame: bytes, status: int, sequence_number: int, tlvs: bool) -> Response:
-    """Read a response with a non-zero status, whose body may be there, or only its TLVs, or something else."""
+    """Read a response with a non-zero status: fields and TLVs, or TLVs where the fields belong, or what is left.
+
+    The body of a failed response is optional, so that a peer with TLVs to send may leave out the fields before them.
+    """
+    rest = cls(sequence_number, status)
     if len(frame) == HEADER:
-        return cls(sequence_number, status)
-    for whole in (True, False):
-        pdu = cls(sequence_number, status)
-        try:
-            end = _read_body(pdu, frame)
-            pdu.tlvs = _read_tail(frame, end, tlvs)
-        except Unreadable:
-            pass
-        else:
-            if not whole or not tlvs or len(frame) == end + _width(pdu.tlvs):
-                return pdu
-        pdu = cls(sequence_number, status)
-        try:
-            pdu.tlvs = _read_tail(frame, HEADER, tlvs)
-        except Unreadable:
-            pass
-        else:
-            if len(frame) == HEADER + _width(pdu.tlvs) and all(tag in TLV_TYPES for tag, _ in pdu.tlvs):
-                return pdu
-    return cls(sequence_number, status, raw=frame[HEADER:])
+        return rest
+    rest.raw = frame[HEADER:]
+    whole, alone = cls(sequence_number, status), cls(sequence_number, status)
+    try:
+        end = _read_body(whole, frame)
+        whole.tlvs = _read_tail(frame, end, tlvs)
+        if not tlvs or len(frame) == end + _width(whole.tlvs):
+            return whole
+        rest = whole
+    except Unreadable:
+        pass
+    try:
+        alone.tlvs = _read_tail(frame, HEADER, tlvs)
+        if len(frame) == HEADER + _width(alone.tlvs) and all(tag in TLV_TYPES for tag, _ in alone.tlvs):
+            return alone
+    except Unreadable:
+        pass
+    return rest
 
 
 def _read_body(pdu: Pdu, frame: bytes) -> int:

@@ -30,7 +30,7 @@ class Answerable(PduError):
         super().__init__(why)
         self.sequence_number = sequence_number
         self.command_id = command_id
-        self.status = status
+        self.status = int(status)
 
     @property
     def answer_id(self) -> int | None:
@@ -53,7 +53,7 @@ class Unframed(PduError):
 
     def __init__(self, why: str, status: int, sequence_number: int = 0) -> None:
         super().__init__(why)
-        self.status = status
+        self.status = int(status)
         self.sequence_number = sequence_number
 
     def __repr__(self) -> str:

@@ -9,7 +9,6 @@ arguments go sequence_number, for responses command_status, then the body; ``tlv
 from __future__ import annotations
 
 import enum
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
@@ -502,11 +501,17 @@ BY_ID: Final[dict[int, type[Pdu]]] = {cls.command_id: cls for cls in PDUS}
 """The class of each known command_id."""
 
 
-@functools.cache
-def body(cls: type[Pdu]) -> tuple[tuple[str, Wire], ...]:
-    """Return the mandatory fields of a PDU class in wire order, each with its wire type."""
+def _declared(cls: type[Pdu]) -> tuple[tuple[str, Wire], ...]:
     wires = ((attribute.name, wire_of(attribute)) for attribute in attrs.fields(cls))
     return tuple((name, wire) for name, wire in wires if wire is not None)
+
+
+_BODIES: Final = {cls: _declared(cls) for cls in PDUS}
+
+
+def body(cls: type[Pdu]) -> tuple[tuple[str, Wire], ...]:
+    """Return the mandatory fields of a PDU class in wire order, each with its wire type."""
+    return _BODIES[cls]
 
 
 def size(pdu: Pdu) -> int:

@@ -260,7 +260,7 @@ def receipt_tlvs(
 ) -> tuple[Tlv, ...]:
     """Return the three TLVs of a receipt for a peer of a version: none in 3.3, states of 5.0 only in 5.0.
 
-    ``error`` is a network error code of ``kind``; raises ValueError if it has more than 16 bits.
+    ``error`` is a network error code of ``kind``, of 16 bits; raises OverflowError if it has more.
     """
     if version < VERSION_3_4:
         return ()

@@ -94,7 +94,7 @@ class GroupCommit:
     A read therefore sees every change whose call came before it.
 
     :ivar runner: where the work is done.
-    :ivar carry_out: does one commit; its result or failure per call. Runs there, and never raises.
+    :ivar carry_out: does one commit there; gives its result or failure per call.
     :ivar limit: row changes waiting above which calls with new messages are refused; what finishes messages
         that were accepted before may take as much again.
     """
@@ -171,13 +171,16 @@ class GroupCommit:
         """One batch, in the store's thread. Results of a commit do not wait for the reads behind it."""
         report = self.runner.report
         if changes:
-            results = self.carry_out([call for call, _ in changes])
+            try:
+                results = self.carry_out([call for call, _ in changes])
+            except Exception:  # noqa: BLE001 - a fault of ours: nobody shall wait for ever, nor the thread end
+                results = [Failure() for _ in changes]
             answers = [(done, result) for (_, done), result in zip(changes, results, strict=True)]
             report(partial(self._answer, answers, not reads))
         for number, (look, done) in enumerate(reads, 1):
             try:
                 result = look()
-            except Exception:  # whatever it is, it belongs to whoever asked
+            except Exception:  # noqa: BLE001 - whatever it is, it belongs to whoever asked
                 result = Failure()
             report(partial(self._answer, [(done, result)], number == len(reads)))
 

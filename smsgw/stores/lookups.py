@@ -17,6 +17,22 @@ _BY_ID = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}})")
 _BY_BATCH = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.batch IN ({{marks}}) AND m.batch > 0 ORDER BY m.id")
 
 
+_SETTLED = Lists("SELECT message, seq FROM part WHERE message IN ({marks})")
+
+
+def with_unsent(connection: sqlite3.Connection, messages: Sequence[Message]) -> None:
+    """Say of each of `messages` which parts are still to be sent, if not all are."""
+    several = {m.id: m for m in messages if m.parts > 1 and m.state <= State.ENROUTE}
+    if not several:
+        return
+    settled: dict[int, set[int]] = {}
+    for id, seq in _SETTLED.fetch(connection.execute, (), list(several)):
+        settled.setdefault(id, set()).add(seq)
+    for id, seqs in settled.items():
+        m = several[id]
+        m.unsent = tuple(seq for seq in range(1, m.parts + 1) if seq not in seqs)
+
+
 def find(connection: sqlite3.Connection, account: str | None, ids: Sequence[int]) -> list[list[Message]]:
     """See :meth:`~smsgw.interfaces.IMessageStore.find`."""
     known: dict[int, list[Message]] = {}
@@ -28,6 +44,7 @@ def find(connection: sqlite3.Connection, account: str | None, ids: Sequence[int]
         if account is None or row[1] == account:
             m = to_message(row)
             known.setdefault(m.batch, []).append(m)
+    with_unsent(connection, [m for messages in known.values() for m in messages])
     return [known.get(id, []) for id in ids]
 
 
@@ -99,7 +116,9 @@ def queued(
         " ORDER BY q.rank, q.message LIMIT ?",
         (connector, account, *after, now, limit),
     ).fetchall()
-    return [to_message(row) for row in rows]
+    messages = [to_message(row) for row in rows]
+    with_unsent(connection, messages)
+    return messages
 
 
 def events(

@@ -1,7 +1,7 @@
 """What the store knows without asking the disk. One process owns the file, so it can be exact or plainly absent.
 
-Everything here can be forgotten at any time (:meth:`Memory.recall` reads back what must be exact): the tables
-are the truth, this saves reading them.
+Everything here can be forgotten at any time (:meth:`Memory.recall` reads back what must be exact): the tables are
+the truth, this saves reading them.
 """
 
 from __future__ import annotations
@@ -125,6 +125,16 @@ class Memory:
     floor: int = attrs.field(default=1, init=False)
     looked: int = attrs.field(default=0, init=False)
 
+    def awake(self) -> int:
+        """At start: read what must be exact; returns the first id that is free."""
+        execute = self.connection.execute
+        execute("INSERT OR IGNORE INTO node VALUES (?, 1, 0)", (self.node,))
+        (counter,) = execute("SELECT max(counter) FROM node").fetchone()
+        (message,) = execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
+        (batch,) = execute("SELECT ifnull(max(batch), 0) FROM message WHERE batch > 0").fetchone()
+        self.recall()
+        return int(max(counter, message, batch)) + 1
+
     def recall(self, keys: Iterable[Key] = ()) -> None:
         """Read what must be exact; forget what is known of `keys` and of lives."""
         execute = self.connection.execute
@@ -144,6 +154,11 @@ class Memory:
         self.tally = [0] * len(State)
         for state, messages in execute("SELECT state, messages FROM tally"):
             self.tally[state] = messages
+
+    def count(self, delta: list[int]) -> None:
+        """So many more messages, or fewer, are stored per state."""
+        for state, change in enumerate(delta):
+            self.tally[state] += change
 
     def remember_parked(self, key: Key) -> None:
         """A receipt was parked under `key`."""

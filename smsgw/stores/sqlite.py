@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, fail, inlineCallbacks, succeed
 from twisted.logger import Logger
@@ -17,16 +16,15 @@ from zope.interface import implementer
 from smsgw.interfaces import Awaited, IMessageStore, Parked, Traced
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import GatewayError, StoreDown, UnknownOutcome
-from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Message, Part
 from smsgw.stores import lookups
-from smsgw.stores.filesystem import free_octets, network_kind
 from smsgw.stores.groupcommit import GroupCommit, Runner
-from smsgw.stores.ledger import Ledger, Stale
+from smsgw.stores.ledger import Ledger
 from smsgw.stores.lock import LockFile
-from smsgw.stores.memory import Memory
-from smsgw.stores.rows import PREPARED
-from smsgw.stores.schema import migrate
+from smsgw.stores.memory import Key, Memory
+from smsgw.stores.opening import connect, free_octets, make_directory, open_database
+from smsgw.stores.sheet import Stale
+from smsgw.stores.transactions import Transactions
 from smsgw.stores.upkeep import Upkeep
 from smsgw.telemetry import Counter, Histogram
 
@@ -35,44 +33,8 @@ T = TypeVar("T")
 DATABASE: Final = "messages.sqlite"
 LOCK: Final = "lock"
 
-OLDEST: Final = (3, 35, 0)
-"""The first SQLite with everything used here."""
-
 LOW_WATER: Final = 256 * 1024 * 1024
 """Octets free on the disk below which new messages are refused, so that those accepted can be finished."""
-
-_PASSING: Final = frozenset(
-    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_FULL}
-)
-"""Primary result codes after which a rolled back store can be used again."""
-
-_BROKEN: Final = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_NOTFOUND,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
-"""Primary result codes after which nobody knows what is on the disk."""
-
-_PRAGMAS: Final = (
-    "PRAGMA busy_timeout = 5000",
-    "PRAGMA locking_mode = EXCLUSIVE",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA fullfsync = ON",
-    "PRAGMA wal_autocheckpoint = 4000",
-    "PRAGMA journal_size_limit = 67108864",
-    "PRAGMA cache_size = -32000",
-    "PRAGMA foreign_keys = OFF",
-    "PRAGMA trusted_schema = OFF",
-)
-"""Set at each opening. A second process is kept out of the database itself, too: two connections in write-ahead
-mode could corrupt it before SQLite 3.51.3."""
 
 _log = Logger()
 
@@ -80,26 +42,20 @@ _COMMITS = Counter("smsgw_store_commits_total", "Commits of the store, by how th
 _CALLS = Histogram("smsgw_store_commit_calls", "Calls that shared one commit.", (1, 2, 5, 10, 20, 50, 100, 200, 500))
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that leaves transactions to its user and prepares every statement once."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=PREPARED)
-
-
 @implementer(IMessageStore)
 class SqliteStore:
     """See :class:`~smsgw.interfaces.IMessageStore`.
 
-    What is worth knowing beyond the interface: ``changed`` of a message is when the store learned of its state
-    (an event's ``at`` is when the upstream says it was reached); the messages that come with events and parts
-    are those that were handed in, where the store still remembers them, so their own state may be older than
-    the event's.
+    What is worth knowing beyond the interface: ``changed`` of a message is when the store learned of its state, an
+    event's ``at`` is when the upstream says it was reached. The messages that events carry are those that were handed
+    in, where the store still remembers them, so their own state may be older than the event's.
 
-    :param path: the state directory; created for the owner alone if it is not there.
+    :param path: the state directory; made, for its owner alone, if it is not there.
     :param node: the name under which messages are claimed.
     :param wall: the time in seconds since 1970.
     :param runner: where the blocking work is done: a :class:`~smsgw.stores.groupcommit.StoreThread`.
     :param low_water: octets free on the disk below which new messages are refused.
-    :param connect: opens the database.
+    :param connect: makes the connection to the database.
     """
 
     def __init__(
@@ -121,68 +77,39 @@ class SqliteStore:
         self._lock = LockFile(self._path / LOCK)
         self._group = GroupCommit(runner, self._carry_out)
         self._open = False
-        self._broken = ""
+        self._next = 0
         self._short = False
         self._looked = 0.0
-        self._next = 0
+        self._keys: list[Key] = []
         self._connection: sqlite3.Connection
         self._memory: Memory
         self._upkeep: Upkeep
-
-    # Opening and closing
+        self._transactions: Transactions
 
     def open(self) -> None:
         """See :meth:`~smsgw.interfaces.IMessageStore.open`."""
-        if sqlite3.sqlite_version_info < OLDEST:
-            raise StoreDown(
-                f"SQLite {sqlite3.sqlite_version} is too old: {'.'.join(map(str, OLDEST))} or newer is needed"
-            )
+        make_directory(self._path)
+        self._lock.take()
         try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            network = network_kind(self._path)
-            if network:
-                raise StoreDown(f"{self._path} is on a network file system ({network}); the store needs a local disk")
-            self._lock.take()
-        except OSError as why:
-            raise StoreDown(f"the state directory {self._path} cannot be used: {why.strerror}") from why
-        database = self._path / DATABASE
-        try:
-            os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = self._connect(database)
-            self._prepare()
-        except BaseException as why:
-            if hasattr(self, "_connection"):
+            self._connection = open_database(self._path / DATABASE, self._connect)
+            try:
+                self._transactions = Transactions(self._connection, self._recall, self._broke)
+                self._memory = Memory(self._connection, self._node)
+                self._next = self._transactions.look(self._memory.awake)
+                self._upkeep = Upkeep(self._connection, self._memory)
+            except BaseException:
                 self._connection.close()
+                raise
+        except BaseException:
             self._lock.release()
-            if isinstance(why, (sqlite3.Error, OSError)):
-                raise StoreDown(f"{database} cannot be used: {why}") from why
             raise
-        self._open = True
-        self._runner.start()
-
-    def _prepare(self) -> None:
-        execute = self._connection.execute
-        for pragma in _PRAGMAS:
-            execute(pragma)
-        (mode,) = execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise StoreDown(f"{self._path} does not allow SQLite's write-ahead log (journal mode {mode})")
-        migrate(self._connection)
-        execute("INSERT OR IGNORE INTO node VALUES (?, 1, 0)", (self._node,))
-        (counter,) = execute("SELECT max(counter) FROM node").fetchone()
-        (top,) = execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
-        (batch,) = execute("SELECT ifnull(max(batch), 0) FROM message WHERE batch > 0").fetchone()
-        self._next = max(counter, top, batch) + 1
-        self._memory = Memory(self._connection, self._node)
-        self._memory.recall()
-        self._upkeep = Upkeep(self._connection, self._memory)
         self._look_at_disk()
+        self._runner.start()
+        self._open = True
 
     def close(self) -> Deferred[None]:
         """See :meth:`~smsgw.interfaces.IMessageStore.close`."""
-        done = self._group.close()
-        done.addCallback(lambda _: self._let_go())
-        return done
+        return self._group.close().addCallback(lambda _: self._let_go())
 
     def _let_go(self) -> Deferred[None]:
         if not self._open:
@@ -196,8 +123,8 @@ class SqliteStore:
     def _close_there(self, gone: Deferred[None]) -> None:
         try:
             self._connection.close()
-        except sqlite3.Error as why:  # what was committed is in the log; the next opening reads it
-            self._runner.report(partial(_log.warn, "closing the store: {why}", why=why))
+        except sqlite3.Error as why:  # what was committed is in the log, and the next opening reads that
+            self._runner.report(partial(_log.warn, "closing the store: {why}", why=str(why)))
         self._lock.release()
         self._runner.report(partial(gone.callback, None))
 
@@ -205,16 +132,16 @@ class SqliteStore:
 
     def next_id(self) -> int:
         """See :meth:`~smsgw.interfaces.IMessageStore.next_id`."""
-        if not self._open or self._broken:
-            raise StoreDown(self._broken or "the store is closed")
+        if not self._open or self._transactions.broken:
+            raise StoreDown(self._transactions.broken if self._open else "the store is not open")
         id = self._next
         self._next = id + 1
         return id
 
     def commit(self, changes: Changes) -> Deferred[Committed]:
         """See :meth:`~smsgw.interfaces.IMessageStore.commit`."""
-        if self._broken:
-            return fail(StoreDown(self._broken))
+        if not self._open:
+            return fail(StoreDown("the store is not open"))
         if self._short and changes.accepts:
             return fail(StoreDown("the disk is nearly full"))
         return self._group.commit(changes)
@@ -223,106 +150,56 @@ class SqliteStore:
         """One commit for all `calls`, in the store's thread; if their data will not go in, one for each."""
         results: list[Committed | Failure]
         try:
-            results = [*self._transact(partial(self._write, calls))]
+            results = [*self._write(calls)]
         except GatewayError as why:
-            results = [Failure(why)] * len(calls)
-        except Exception as why:  # the data of some call
-            if len(calls) > 1 or isinstance(why, Stale):
-                results = [self._carry_out_alone(call) for call in calls]
-            else:
+            results = [Failure(why) for _ in calls]
+        except Exception as why:  # noqa: BLE001 - whatever it is: some call's data brought it about
+            if len(calls) == 1 and not isinstance(why, Stale):
                 results = [self._culprit(why)]
-        self._runner.report(partial(self._count, len(calls), results))
+            else:
+                results = [self._carry_out_alone(call) for call in calls]
         self._look_at_disk()
+        self._runner.report(partial(self._count, results))
         return results
 
     def _carry_out_alone(self, call: Changes) -> Committed | Failure:
         try:
-            return self._transact(partial(self._write, [call]))[0]
+            return self._write([call])[0]
         except GatewayError as why:
             return Failure(why)
-        except Exception as why:
+        except Exception as why:  # noqa: BLE001 - see above
             return self._culprit(why)
 
     def _culprit(self, why: Exception) -> Failure:
-        self._runner.report(partial(_log.failure, "a call that cannot be stored", Failure(why)))
+        self._runner.report(partial(_log.failure, "changes that cannot be stored", Failure(why)))
         down = StoreDown(f"these changes cannot be stored: {type(why).__name__}: {why}")
         down.__cause__ = why
         return Failure(down)
 
-    def _write(self, calls: list[Changes], keys: list[tuple[str, str]]) -> list[Committed]:
-        ledger = Ledger(self._connection, self._memory, keys)
-        results = ledger.carry_out(calls, self._wall())
-        self._delta = ledger.delta
-        self._late = ledger.late
+    def _write(self, calls: list[Changes]) -> list[Committed]:
+        keys = self._keys = []
+        ledger: Ledger | None = None
+
+        def write() -> list[Committed]:
+            nonlocal ledger
+            ledger = Ledger(self._connection, self._memory, self._wall(), keys)
+            return ledger.carry_out(calls)
+
+        results = self._transactions.run(write)
+        assert ledger is not None
+        self._memory.count(ledger.sheet.delta)
+        self._upkeep.queued_for(ledger.sheet.late)
         return results
 
-    def _transact(self, write: Callable[[list[tuple[str, str]]], T]) -> T:
-        """Call `write` inside a transaction and commit it. Whatever it raises, nothing is kept.
+    def _recall(self) -> None:
+        """A transaction was rolled back."""
+        self._memory.recall(self._keys)
 
-        :raises StoreDown, UnknownOutcome: the store's fault; anything else is the fault of what was written.
-        """
-        if self._broken:
-            raise StoreDown(self._broken)
-        execute = self._connection.execute
-        keys: list[tuple[str, str]] = []
-        cursors = self._upkeep.cursors()
-        committing = False
-        self._delta = [0] * len(State)
-        self._late: list[tuple[float, str, str, int]] = []
-        try:
-            execute("BEGIN IMMEDIATE")
-            result = write(keys)
-            committing = True
-            execute("COMMIT")
-        except BaseException as why:
-            self._upkeep.set_cursors(cursors)
-            trouble = self._undo(why, keys, committing)
-            if trouble is not None:
-                raise trouble from why
-            raise
-        for state, change in enumerate(self._delta):
-            self._memory.tally[state] += change
-        if self._late:
-            self._upkeep.queued_for(self._late)
-        return result
+    def _broke(self, why: str) -> None:
+        self._runner.report(partial(self.failed.errback, UnknownOutcome(why)))
 
-    def _undo(self, why: BaseException, keys: list[tuple[str, str]], committing: bool) -> GatewayError | None:
-        """Roll back; the error to raise instead of `why`, if it was the store's fault."""
-        trouble = self._diagnose(why, committing)
-        if not self._broken:
-            try:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                self._memory.recall(keys)
-            except sqlite3.Error as worse:
-                self._break(f"rolling back failed: {worse}")
-                return UnknownOutcome(self._broken) if committing else StoreDown(self._broken)
-        return trouble
-
-    def _diagnose(self, why: BaseException, committing: bool) -> GatewayError | None:
-        """What the callers are told of an error, if it was the store's fault."""
-        if isinstance(why, sqlite3.Error):
-            code = getattr(why, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code in _PASSING:
-                return StoreDown(f"the store cannot write now: {why}")
-            if code in _BROKEN:
-                self._break(f"the store failed: {why} ({getattr(why, 'sqlite_errorname', code)})")
-                return UnknownOutcome(self._broken) if committing else StoreDown(self._broken)
-        elif isinstance(why, MemoryError):
-            return StoreDown("out of memory")
-        return None
-
-    def _break(self, why: str) -> None:
-        """From here on nothing is written or promised: what is on the disk is found out at the next start."""
-        self._broken = why
-        self._runner.report(self._tell_broken)
-
-    def _tell_broken(self) -> None:
-        if not self.failed.called:
-            self.failed.errback(UnknownOutcome(self._broken))
-
-    def _count(self, calls: int, results: list[Committed | Failure]) -> None:
-        _CALLS.observe(calls)
+    def _count(self, results: list[Committed | Failure]) -> None:
+        _CALLS.observe(len(results))
         _COMMITS.add(1, "failed" if any(isinstance(result, Failure) for result in results) else "done")
 
     def _look_at_disk(self) -> None:
@@ -330,34 +207,36 @@ class SqliteStore:
         now = self._wall()
         if not 0 <= now - self._looked < 1:
             self._looked = now
-            free = free_octets(self._path)
+            try:
+                free = free_octets(self._path)
+            except OSError:
+                free = 0
             self._short = free < self._low_water * (1.25 if self._short else 1.0)
 
-    # Looking up
+    # Looking up, and upkeep
 
-    def _read(self, look: Callable[..., T], *arguments: object) -> Deferred[T]:
+    def _read(self, look: Callable[..., T], *arguments: Any) -> Deferred[T]:
         """A question, asked in the store's thread."""
+        return self._ask(lambda: self._transactions.look(partial(look, self._connection, *arguments)))
 
-        def ask() -> T:
-            if self._broken:
-                raise StoreDown(self._broken)
-            try:
-                return look(self._connection, *arguments)
-            except sqlite3.Error as why:
-                raise self._diagnose(why, False) or StoreDown(f"the store cannot answer: {why}") from why
-
-        return self._group.read(ask)
+    def _ask(self, work: Callable[[], T]) -> Deferred[T]:
+        return self._group.read(work) if self._open else fail(StoreDown("the store is not open"))
 
     def _do(self, step: Callable[[Upkeep], T]) -> Deferred[T]:
-        """A step of upkeep, in a transaction of its own."""
+        """A step of upkeep, in a transaction of its own in the store's thread."""
 
         def work() -> T:
+            self._keys = []
+            cursors = self._upkeep.cursors()
             try:
-                return self._transact(lambda _: step(self._upkeep))
-            except sqlite3.Error as why:
-                raise StoreDown(f"the store cannot answer: {why}") from why
+                return self._transactions.run(partial(step, self._upkeep))
+            except BaseException as why:
+                self._upkeep.set_cursors(cursors)
+                if isinstance(why, sqlite3.Error):
+                    raise StoreDown(f"the store cannot do this: {why}") from why
+                raise
 
-        return self._group.read(work)
+        return self._ask(work)
 
     def reclaim(self, after: int, limit: int) -> Deferred[list[Part]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.reclaim`."""
@@ -392,18 +271,21 @@ class SqliteStore:
         return self._read(lookups.trace, id)
 
     @inlineCallbacks
-    def listed(self, account: str | None, states: Sequence[int], before: int, limit: int):  # type: ignore[no-untyped-def]
-        """See :meth:`~smsgw.interfaces.IMessageStore.listed`."""
+    def listed(
+        self, account: str | None, states: Sequence[int], before: int, limit: int
+    ) -> Generator[Deferred[tuple[list[Message], int]], tuple[list[Message], int], list[Message]]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.listed`. Other work is done between slices of the table."""
         found: list[Message] = []
-        while True:
+        while len(found) < limit:
             some, before = yield self._read(lookups.listed, account, states, before, limit - len(found))
             found += some
-            if not before or len(found) >= limit:
-                return found
+            if not before:
+                break
+        return found
 
     def counts(self) -> Deferred[dict[int, int]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.counts`."""
-        return self._read(lambda _: {state: n for state, n in enumerate(self._memory.tally) if n})
+        return self._read(lambda _: {state: count for state, count in enumerate(self._memory.tally) if count})
 
     def events(self, account: str, path: str, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.events`."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
+from smsgw.stores.lookups import with_unsent
 from smsgw.stores.memory import Memory
 from smsgw.stores.rows import MESSAGE, MESSAGE_WIDTH, Lists, Rows, to_message
 
@@ -39,6 +40,7 @@ class Upkeep:
     """
 
     def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
+        self._connection = connection
         self._execute = connection.execute
         self._memory = memory
         self._inherited = sorted(memory.claimed)
@@ -127,7 +129,9 @@ class Upkeep:
             + " AND q.expires > 0 AND q.expires <= ?",
             (*start, *last, now),
         ).fetchall()
-        return [(to_message(row), 0) for row in rows]
+        messages = [to_message(row) for row in rows]
+        with_unsent(self._connection, messages)
+        return [(m, 0) for m in messages]
 
     def _unreported(self, now: float, limit: int) -> list[tuple[Message, int]]:
         key = "r.remote_id, r.connector, r.message, r.seq"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -75,6 +79,17 @@ class DocumentedSessionTests(SynchronousTestCase):
     def test_delegate_is_complete(self) -> None:
         """The delegate of these tests offers what the protocol asks for."""
         self.assertTrue(verifyObject(IMailDelegate, Recorder()))
+
+
+class EmbeddingTests(SynchronousTestCase):
+    def test_no_reactor(self) -> None:
+        """Importing the protocol installs no reactor and leaves Twisted's own SMTP alone."""
+        code = (
+            "import sys, smsgw.protocols.smtp;"
+            "sys.exit('twisted.internet.reactor' in sys.modules or 'twisted.mail' in sys.modules)"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self.assertEqual(subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode, 0)
 
 
 class GreetingTests(SynchronousTestCase):

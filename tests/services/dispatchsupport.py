@@ -18,7 +18,7 @@ from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Event, Message, Part
-from smsgw.model.outcome import Accepted, Outcome
+from smsgw.model.outcome import Accepted, Lost, Outcome
 from smsgw.services.dispatch import Dispatch
 from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
@@ -123,6 +123,16 @@ class HandConnector:
         if self._starved and self.room():
             self._starved = False
             self.sink.ready(self.name)
+
+    def come_up(self) -> None:
+        """The link is there again."""
+        self.up = True
+        self.sink.ready(self.name)
+
+    def go_down(self) -> None:
+        """The link goes, and with it the answers that are still to come."""
+        self.up = False
+        self.answer(Lost("link down"))
 
     def resume(self, awaited: Sequence[Awaited]) -> None:
         """See IConnector."""
@@ -261,7 +271,7 @@ class DispatchTestCase(SynchronousTestCase):
             self.clock,
             self.wall,
             [(link, ConnectorSettings(name=link.name, window=link.window, **settings)) for link in links],
-            lambda one: self.reroute(one),
+            self.reroute,
             report_timeout=DAY,
             memory=self.memory,
             down=self.down,
@@ -296,10 +306,12 @@ class DispatchTestCase(SynchronousTestCase):
 
     def found(self, id: int) -> Message:
         """A message as the store has it."""
+        self.runner.by_hand = False
         ((one,),) = self.successResultOf(self.store.find(None, [id]))
         return one
 
     def waiting(self, connector: str = "sim") -> int:
         """How many messages the store has queued and due for a connector."""
+        self.runner.by_hand = False
         counted: dict[str, int] = self.successResultOf(self.store.waiting(connector))
         return sum(counted.values())

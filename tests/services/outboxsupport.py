@@ -98,10 +98,10 @@ class ByHandStore:
         for do, result in todo:
             self.done.append((Failure(self.broken) if self.broken else do(), result))
 
-    def answer(self) -> None:
-        """Hand out the results so far."""
+    def answer(self, backwards: bool = False) -> None:
+        """Hand out the results so far, as they came or the other way round."""
         done, self.done = self.done, []
-        for value, result in done:
+        for value, result in reversed(done) if backwards else done:
             result.callback(value)
 
 

@@ -84,11 +84,11 @@ class ClaimTests(DispatchTestCase):
             if quick:
                 sim.quick = lambda part: Accepted(f"{part.message.id}")
             first = 1000 * quick + 1
-            self.accept(*[message(id) for id in range(first, first + 500)])
+            self.accept(*[message(id) for id in range(first, first + 150)])
             while sim.waiting:
                 sim.answer(count=2)
-            self.assertEqual(sim.offered, [(id, 1) for id in range(first, first + 500)])
-            self.assertEqual(self.state(first + 499), State.ENROUTE)
+            self.assertEqual(sim.offered, [(id, 1) for id in range(first, first + 150)])
+            self.assertEqual(self.state(first + 149), State.ENROUTE)
             self.assertEqual(sim.unsettled, 0)
 
     def test_connector_down(self) -> None:
@@ -97,8 +97,7 @@ class ClaimTests(DispatchTestCase):
         sim.up = False
         self.accept(message(1))
         self.assertFalse(self.found(1).claimed)
-        sim.up = True
-        sim.ready()
+        sim.come_up()
         self.assertEqual(sim.offered, [(1, 1)])
 
     def test_two_connectors(self) -> None:
@@ -216,7 +215,7 @@ class OutcomeTests(DispatchTestCase):
         self.assertEqual(self.found(1).due, NOON + 30)
 
     def test_throttled(self) -> None:
-        """A throttled connector is not offered the message before it is ready; nothing overtakes, nothing is charged."""
+        """A throttled connector is not offered the message before it is ready; nothing overtakes or is charged."""
         sim = self.begin(HandConnector(window=2))
         self.accept(*[message(id) for id in range(1, 5)])
         sim.tokens = 0

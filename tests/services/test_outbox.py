@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from smsgw.interfaces import IReturnPath, IReturnSink
+from smsgw.model.changes import Committed
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Event, EventKind
 from smsgw.services.outbox import FIRST_PAUSE, LONGEST_PAUSE, Outbox
@@ -92,7 +93,7 @@ class TellingTests(OutboxTestCase):
         self.assertEqual((self.store.commits, self.store.told), (1, [(1, 2), (2, 2), (3, 2)]))
 
     def test_told_while_a_commit_runs(self) -> None:
-        """What is acknowledged while a commit runs goes into the next one, which starts as soon as the first returns."""
+        """What is acknowledged while a commit runs goes into the next one, which starts when the first returns."""
         self.make()
         self.path.rooms["demo"] = 10
         self.happen(event(1), event(2), event(3))
@@ -359,25 +360,31 @@ class StoreTests(OutboxTestCase):
 
     def test_page_with_forgotten_rows(self) -> None:
         """A page read before events were forgotten and answered after it does not bring them back."""
-        self.make(per_account=2, page=4)
-        self.happen(event(1), event(2), event(3))
-        self.store.by_hand = True
-        self.path.bind("demo", 3)
-        self.happen(event(0))
-        self.path.acknowledge(1, 2)
+        self.make(per_account=3)
+        self.path.rooms["demo"] = 5
+        self.happen(event(5), event(6), event(7))
+        self.happen(event(1))
+        self.path.acknowledge(5)
         self.turn()
-        page, commit = self.store.todo
-        self.store.work()
-        (rows, reading), (done, committing) = self.store.done
-        self.store.done = []
-        self.assertEqual((page[1], commit[1]), (reading, committing))
-        committing.callback(done)
-        reading.callback(rows)
-        self.store.by_hand = False
-        for _ in range(4):
-            self.path.acknowledge()
+        self.assertEqual(ids(self.path.log), [5, 6, 7, 1])
+        self.path.acknowledge(1)
+        self.store.by_hand = True
+        for _ in range(2):
             self.turn()
-        self.assertEqual(sorted(ids(self.path.log)), [0, 1, 2, 3])
+            self.store.work()
+            self.store.answer()
+        self.store.work()
+        self.path.acknowledge(6)
+        self.turn()
+        self.store.work()
+        self.assertEqual([type(result) for result, _ in self.store.done], [list, Committed])
+        self.store.answer(backwards=True)
+        self.store.by_hand = False
+        self.store.work()
+        self.store.answer()
+        self.path.acknowledge()
+        self.turn()
+        self.assertEqual(ids(self.path.log), [5, 6, 7, 1])
 
     def test_page_that_cannot_be_read(self) -> None:
         """A page that fails is read again by the sweep."""
@@ -521,13 +528,13 @@ class OutboxMachine(RuleBasedStateMachine):
             self.path.sink.returned([each])
         self.path.sink.ready(each.message.account)
 
-    @rule(by_hand=st.booleans(), broken=st.booleans())
-    def disk(self, by_hand: bool, broken: bool) -> None:
+    @rule(by_hand=st.booleans(), broken=st.booleans(), backwards=st.booleans())
+    def disk(self, by_hand: bool, broken: bool, backwards: bool) -> None:
         """The store gets slow, fast, broken or whole; what it was asked is answered then."""
         self.store.broken = StoreDown("no") if broken else None
         self.store.by_hand = by_hand
         self.store.work()
-        self.store.answer()
+        self.store.answer(backwards)
 
     @rule()
     def slowly(self) -> None:
@@ -556,7 +563,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Once everything works again, everything is told, and nothing stays behind."""
-        self.disk(False, False)
+        self.disk(False, False, False)
         for _ in range(60):
             for account in "ab":
                 self.bind(account, 3)
@@ -566,7 +573,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 self.path.sink.told([each])
             self.orderly()
             self.clock.advance(1)
-            self.disk(False, False)
+            self.disk(False, False, False)
         assert set(self.acknowledged) == self.happened
         assert self.outbox._held == 0
         assert not any(self.store.rows.values())

@@ -52,7 +52,9 @@ def of_tlv_type(declared: TlvType) -> st.SearchStrategy[int | bytes]:
     if declared.kind is Kind.INTEGER:
         return st.integers(0, 256**declared.most - 1)
     if declared.kind is Kind.STRING:
-        return st.lists(st.integers(1, 0xFF), min_size=declared.least - 1, max_size=min(declared.most, 300) - 1).map(bytes)
+        return st.lists(st.integers(1, 0xFF), min_size=declared.least - 1, max_size=min(declared.most, 300) - 1).map(
+            bytes
+        )
     return st.binary(min_size=declared.least, max_size=min(declared.most, 300))
 
 

@@ -186,7 +186,7 @@ class OtherQuirkTests(SynchronousTestCase):
         self.assertEqual(codec.decode(codec.encode(SubmitSm(1, esm_class=EsmClass.UDHI))).user_data(), b"")
 
     def test_long_passwords(self) -> None:
-        """Quirk 9: passwords over 8 characters are written and read; only the maxima, which can be raised, mind them."""
+        """Quirk 9: passwords over 8 characters are written and read; only the maxima mind them, until raised."""
         pdu = BindTransceiver(1, b"esme", b"correct horse battery staple")
         frame = codec.encode(pdu)
         read = codec.decode(frame)

@@ -1,0 +1,191 @@
+"""What one transaction of the SQLite store is about to write: rows gathered, then written by few statements.
+
+Every statement that moves messages is guarded, and the rows it moved are counted: should memory and tables ever
+disagree, :class:`Stale` undoes the transaction, and its calls are carried out again from the tables alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from typing import Any, Final
+
+from smsgw.model.changes import Committed
+from smsgw.model.lifecycle import FINAL, State, wants
+from smsgw.model.message import Event, EventKind, Message
+from smsgw.stores.memory import Key, Life, Memory
+from smsgw.stores.rows import Lists, Rows
+
+TELLS: Final = tuple(tuple(wants(notify, state) for state in State) for notify in range(8))
+"""By notify bits and state: whether the sender is told (one look-up instead of a call)."""
+
+_INSERT_MESSAGE: Final = Rows("INSERT INTO message VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+_ENROUTE: Final = Rows(
+    "UPDATE message SET state = 2, owner = '', changed = v.column2, sent = v.column2, remote_id = v.column3"
+    " FROM (VALUES ",
+    "(?,?,?)",
+    ") AS v WHERE message.id = v.column1 AND state = 1",
+)
+_FINAL: Final = Lists("UPDATE message SET state = ?, error = ?, changed = ? WHERE id IN ({marks}) AND state = 2")
+_LIFE: Final = Rows(
+    "UPDATE message SET connector = v.column2, state = v.column3, owner = v.column4, attempts = v.column5,"
+    " changed = v.column6, due = v.column7, error = v.column8, sent = v.column9, remote_id = v.column10"
+    " FROM (VALUES ",
+    "(?,?,?,?,?,?,?,?,?,?)",
+    ") AS v WHERE message.id = v.column1",
+)
+_SET_PART: Final = Rows("INSERT OR REPLACE INTO part VALUES ", "(?,?,?,?,?)")
+_INSERT_QUEUE: Final = Rows("INSERT OR REPLACE INTO queue VALUES ", "(?,?,?,?,?,?)")
+_DELETE_QUEUE: Final = Rows(
+    "DELETE FROM queue WHERE (connector, account, rank, message) IN (VALUES ", "(?,?,?,?)", ")"
+)
+_INSERT_REMOTE: Final = Rows("INSERT OR REPLACE INTO remote VALUES ", "(?,?,?,?,?)")
+_DELETE_PLAIN_REMOTE: Final = Lists(
+    # The plus sign keeps SQLite from trying every pair of the two lists.
+    "DELETE FROM remote WHERE connector = ? AND remote_id IN ({marks}) AND +message IN ({marks})"
+)
+_DELETE_REMOTE: Final = Rows(
+    "DELETE FROM remote WHERE (remote_id, connector, message, seq) IN (VALUES ", "(?,?,?,?)", ")"
+)
+_INSERT_EVENT: Final = Rows(
+    "INSERT OR IGNORE INTO event (account, path, message, kind, state, error, at) VALUES ", "(?,?,?,?,?,?,?)"
+)
+_PARK: Final = Rows("INSERT OR REPLACE INTO parked VALUES ", "(?,?,?,?,?,?,?)")
+_UNPARK: Final = Rows("DELETE FROM parked WHERE (remote_id, connector) IN (VALUES ", "(?,?)", ")")
+_TALLY: Final = Rows(
+    "INSERT INTO tally VALUES ", "(?,?)", " ON CONFLICT (state) DO UPDATE SET messages = messages + excluded.messages"
+)
+
+
+class Stale(Exception):
+    """Memory and tables disagreed; nothing of the transaction may be kept."""
+
+
+class Sheet:
+    """Flat lists of parameters, by the statement they are for. :meth:`flush` empties them in place, so that whoever
+    fills one may hold on to it.
+
+    :ivar now: the time of everything that has none of its own.
+    :ivar keys: the remote ids of which `memory` was told something new.
+    :ivar delta: by how much the number of messages per state changes.
+    :ivar late: (due, connector, account, id) of messages queued for a later time.
+    :ivar enroute: (id, now, remote_id) of plain messages that were sent.
+    :ivar finals: ids of plain messages that ended, by (state, error).
+    :ivar plain_gone: their remote ids and ids, in two lists, by connector.
+    :ivar lives: all other messages touched.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, memory: Memory, now: float, keys: list[Key]) -> None:
+        self.execute = connection.execute
+        self.memory = memory
+        self.now = now
+        self.keys = keys
+        self.delta = [0] * len(State)
+        self.late: list[tuple[float, str, str, int]] = []
+        self.messages: list[Any] = []
+        self.enroute: list[Any] = []
+        self.finals: defaultdict[tuple[State, int], list[int]] = defaultdict(list)
+        self.plain_gone: defaultdict[str, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
+        self.lives: dict[int, Life] = {}
+        self.queue: list[Any] = []
+        self.unqueue: list[Any] = []
+        self.remotes: list[Any] = []
+        self.gone: list[Any] = []
+        self.events: list[Any] = []
+        self.parked: dict[Key, tuple[Any, ...]] = {}
+        self.unparked: list[Any] = []
+
+    def tell(
+        self, result: Committed, message: Message, kind: EventKind, state: State, error: int, at: float
+    ) -> None:
+        """The sender of `message` is to hear of `state`, if it asked for that."""
+        if message.path and TELLS[message.notify][state]:
+            result.events.append(Event(message, kind, state, error, at))
+            self.events += (message.account, message.path, message.id, kind + 0, state + 0, error, at)
+
+    def forget(self, key: Key, id: int, seq: int) -> None:
+        """No receipt is awaited under `key` any more; one that comes is a repetition."""
+        self.keys.append(key)
+        self.memory.awaiting.put(key, False)
+        self.gone += (*key, id, seq)
+
+    def flush(self) -> None:
+        """Write what was gathered; from here on the tables answer for it.
+
+        :raises Stale: see above.
+        """
+        execute = self.execute
+        if self.messages:
+            _INSERT_MESSAGE.run(execute, self.messages)
+            self.messages.clear()
+        if self.enroute:
+            if _ENROUTE.run(execute, self.enroute) * 3 != len(self.enroute):
+                raise Stale("a message sent was not claimed")
+            self.enroute.clear()
+        if self.lives:
+            self._write_lives()
+        if self.finals:
+            self._write_finals()
+        for statement, parameters in (
+            (_DELETE_QUEUE, self.unqueue),
+            (_INSERT_QUEUE, self.queue),
+            (_INSERT_REMOTE, self.remotes),
+            (_DELETE_REMOTE, self.gone),
+            (_INSERT_EVENT, self.events),
+            (_UNPARK, self.unparked),
+        ):
+            if parameters:
+                statement.run(execute, parameters)
+                parameters.clear()
+        for connector, (remote_ids, ids) in self.plain_gone.items():
+            _DELETE_PLAIN_REMOTE.run(execute, (connector,), remote_ids, ids)
+        self.plain_gone.clear()
+        if self.parked:
+            _PARK.run(execute, [value for row in self.parked.values() for value in row])
+            self.parked.clear()
+
+    def leave_queue(self) -> int:
+        """Take messages out of the queue; returns how many were in it."""
+        left = _DELETE_QUEUE.run(self.execute, self.unqueue)
+        self.unqueue.clear()
+        return left
+
+    def _write_finals(self) -> None:
+        delta = self.delta
+        for (state, error), ids in self.finals.items():
+            if _FINAL.run(self.execute, (state + 0, error, self.now), ids) != len(ids):
+                raise Stale("a message reported was not on its way")
+            delta[State.ENROUTE] -= len(ids)
+            delta[state] += len(ids)
+        self.finals.clear()
+
+    def _write_lives(self) -> None:
+        memory = self.memory
+        rows: list[Any] = []
+        parts: list[Any] = []
+        for id, life in self.lives.items():
+            m = life.message
+            owner = memory.node if life.claimed else ""
+            rows += (id, life.connector, life.state + 0, owner, life.attempts)
+            rows += (life.changed, life.due, life.error, life.sent, life.ids[0])
+            if m.parts > 1:
+                for seq, state in enumerate(life.states, 1):
+                    if state >= State.ENROUTE:
+                        parts += (id, seq, state + 0, life.errors[seq - 1], life.ids[seq - 1])
+                if life.state in FINAL:
+                    memory.lives.drop(id)
+            queued = life.queued
+            if queued != life.stored_queued:
+                life.stored_queued = queued
+                if queued:
+                    self.queue += (life.connector, m.account, -m.priority, id, life.due, m.expires)
+                else:
+                    self.unqueue += (life.connector, m.account, -m.priority, id)
+        if _LIFE.run(self.execute, rows) != len(self.lives):
+            raise Stale("a message is gone")
+        _SET_PART.run(self.execute, parts)
+        self.lives.clear()
+
+    def write_tally(self) -> None:
+        """Once, at the end of the transaction."""
+        _TALLY.run(self.execute, [value for pair in enumerate(self.delta) if pair[1] for value in pair])

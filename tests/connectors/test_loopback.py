@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from smsgw.config import Globs, Settings, parse
+from smsgw.connectors.loopback import MOST_REPORTS, MOST_UNACKNOWLEDGED, REPEAT_AFTER, Loopback, LoopbackSettings
+from smsgw.interfaces import Awaited, IConnector, IConnectorSink
+from smsgw.model.errors import StoreDown
+from smsgw.model.lifecycle import State
+from smsgw.model.message import DeliveryReport, Message, Part
+from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from tests.services.dispatchsupport import NOON, message, names
+
+
+@implementer(IConnectorSink)
+class RecordingSink:
+    """Writes down what a connector says; settles and acknowledges as it is told to."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[Part, Outcome]] = []
+        self.batches: list[int] = []
+        self.reports: list[DeliveryReport] = []
+        self.unacknowledged: list[Deferred[None]] = []
+        self.by_hand = False
+        self.broken: Exception | None = None
+        self.readies = 0
+        self.log: list[str] = []
+
+    def outcomes(self, connector: str, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
+        """See IConnectorSink."""
+        self.log.append("outcomes")
+        self.answers += outcomes
+
+    def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
+        """See IConnectorSink."""
+        if self.broken is not None:
+            return fail(self.broken)
+        self.log.append("receipts")
+        self.batches.append(len(reports))
+        self.reports += reports
+        if not self.by_hand:
+            return succeed(None)
+        self.unacknowledged.append(Deferred())
+        return self.unacknowledged[-1]
+
+    def ready(self, connector: str) -> None:
+        """See IConnectorSink."""
+        self.readies += 1
+
+    def said(self) -> list[tuple[str, State | None, int]]:
+        """(id, state, error) of every receipt."""
+        return [(report.remote_id, report.state, report.error) for report in self.reports]
+
+
+class LoopbackTestCase(SynchronousTestCase):
+    """A simulated SMSC on a stopped clock."""
+
+    def make(self, **settings: Any) -> Loopback:
+        """A started one; a delay of 2 seconds and no rate unless said otherwise."""
+        self.clock = Clock()
+        self.sink = RecordingSink()
+        made = {"name": "sim", "delay": 2.0, "rate": 0.0, **settings}
+        for key, value in made.items():
+            if isinstance(value, tuple):
+                made[key] = Globs(value)
+        loopback = Loopback(LoopbackSettings(**made), self.clock, lambda: NOON + self.clock.seconds())
+        loopback.start(self.sink)
+        return loopback
+
+    def offer(self, loopback: Loopback, *messages: Message) -> list[Part]:
+        """Offer all parts of these messages."""
+        parts = [Part(one, seq) for one in messages for seq in range(1, one.parts + 1)]
+        loopback.offer(parts)
+        return parts
+
+    def outcomes(self) -> list[type]:
+        """The kinds of answers so far, in order."""
+        return [type(outcome) for _, outcome in self.sink.answers]
+
+
+class PlainTests(LoopbackTestCase):
+    """The simulated SMSC as it behaves towards most."""
+
+    def test_interface(self) -> None:
+        """It is a connector; and it is up between start and stop."""
+        loopback = self.make()
+        self.assertTrue(verifyObject(IConnector, loopback))
+        self.assertTrue(loopback.up)
+        self.successResultOf(loopback.stop())
+        self.assertEqual((loopback.up, loopback.room()), (False, 0))
+
+    def test_takes_and_reports(self) -> None:
+        """Every part is taken at once and reported delivered after the delay, in order and in one batch."""
+        loopback = self.make()
+        parts = self.offer(loopback, message(1), message(2, parts=2))
+        self.assertEqual([part for part, _ in self.sink.answers], parts)
+        taken = [outcome.remote_id for _, outcome in self.sink.answers if isinstance(outcome, Accepted)]
+        self.assertEqual(len(set(taken)), 3)
+        self.clock.advance(1.9)
+        self.assertEqual(self.sink.reports, [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.sink.said(), [(id, State.DELIVERED, 0) for id in taken])
+        self.assertEqual(self.sink.batches, [3])
+        self.assertEqual(self.sink.reports[0].at, NOON + 2)
+
+    def test_no_delay(self) -> None:
+        """Without a delay receipts still come after the answers, in the next turn of the reactor."""
+        loopback = self.make(delay=0.0)
+        self.offer(loopback, *[message(id) for id in range(1, 11)])
+        self.assertEqual(self.sink.log, ["outcomes"])
+        self.clock.advance(0)
+        self.assertEqual((self.sink.log, self.sink.batches), (["outcomes", "receipts"], [10]))
+
+    def test_one_timer(self) -> None:
+        """However much is owed there is one timer for it."""
+        loopback = self.make(window=1000)
+        for id in range(1, 101):
+            self.offer(loopback, message(id))
+            self.clock.advance(0.001)
+        self.assertEqual(len(self.clock.calls), 1)
+        self.clock.advance(2)
+        self.assertEqual(len(self.sink.reports), 100)
+
+    def test_latency(self) -> None:
+        """With a latency answers come after it, and the delay of the receipt starts then."""
+        loopback = self.make(latency=1.0)
+        self.offer(loopback, message(1))
+        self.assertEqual(self.sink.answers, [])
+        self.clock.advance(1)
+        self.assertEqual(self.outcomes(), [Accepted])
+        self.clock.advance(1.5)
+        self.assertEqual(self.sink.reports, [])
+        self.clock.advance(0.5)
+        self.assertEqual(len(self.sink.reports), 1)
+
+    def test_ids_differ(self) -> None:
+        """A part that is sent again, after a restart too, gets another id than before."""
+        seen = set()
+        for attempts in (0, 1):
+            self.offer(self.make(), message(1, parts=2, attempts=attempts))
+            seen |= {outcome.remote_id for _, outcome in self.sink.answers if isinstance(outcome, Accepted)}
+        self.assertEqual(len(seen), 4)
+
+    def test_window(self) -> None:
+        """Room is the window less what is not settled; when it was none, the sink is told that there is some."""
+        loopback = self.make(window=3)
+        self.assertEqual(loopback.room(), 3)
+        self.offer(loopback, message(1), message(2), message(3))
+        self.assertEqual(loopback.room(), 0)
+        before = self.sink.readies
+        loopback.settled(2)
+        self.assertEqual((loopback.room(), self.sink.readies), (2, before + 1))
+
+    def test_rate(self) -> None:
+        """The rate is kept over any time, bursts of a tenth of a second apart, and the sink is told of new tokens."""
+        loopback = self.make(rate=100.0, window=1000)
+        total = 0
+        for _ in range(100):
+            room = loopback.room()
+            if room:
+                self.offer(loopback, *[message(total + n) for n in range(1, room + 1)])
+                loopback.settled(room)
+                total += room
+            before = self.sink.readies
+            self.assertEqual(loopback.room(), 0)
+            self.clock.advance(0.05)
+            self.assertGreater(self.sink.readies, before)
+        self.assertTrue(500 <= total <= 510, total)
+
+    def test_memory(self) -> None:
+        """It owes a bounded number of receipts, then takes nothing until some are sent."""
+        loopback = self.make(memory=5)
+        self.offer(loopback, *[message(id) for id in range(1, 6)])
+        loopback.settled(5)
+        self.assertEqual(loopback.room(), 0)
+        before = self.sink.readies
+        self.clock.advance(2)
+        self.assertEqual((loopback.room() > 0, self.sink.readies), (True, before + 1))
+
+    def test_big_batches_are_cut(self) -> None:
+        """Receipts go in bounded batches, and a bounded number goes before earlier ones are acknowledged."""
+        count = MOST_UNACKNOWLEDGED + 1234
+        loopback = self.make(window=10_000)
+        self.sink.by_hand = True
+        self.offer(loopback, *[message(id) for id in range(1, count + 1)])
+        self.clock.advance(2)
+        self.assertEqual(max(self.sink.batches), MOST_REPORTS)
+        self.assertEqual(len(self.sink.reports), MOST_UNACKNOWLEDGED)
+        while self.sink.unacknowledged:
+            self.sink.unacknowledged.pop().callback(None)
+        self.assertEqual(len({report.remote_id for report in self.sink.reports}), count)
+
+    def test_repeats_what_is_not_stored(self) -> None:
+        """Receipts that cannot be stored are given again until they are, as a real message centre does."""
+        loopback = self.make()
+        self.offer(loopback, message(1), message(2))
+        self.sink.broken = StoreDown("full")
+        self.clock.advance(2)
+        self.clock.advance(REPEAT_AFTER)
+        self.assertEqual(self.sink.reports, [])
+        self.sink.broken = None
+        self.clock.advance(REPEAT_AFTER)
+        self.assertEqual(len(self.sink.reports), 2)
+
+    def test_resume(self) -> None:
+        """After a restart it owes again what the gateway still waits for."""
+        for settings in ({}, {"expired": ("7916*",)}):
+            loopback = self.make(**settings)
+            loopback.resume([Awaited("1.1.0", message(1), 1, 0.0), Awaited("2.1.3", message(2), 1, 0.0)])
+            self.clock.advance(2)
+            state, error = (State.EXPIRED, 6) if settings else (State.DELIVERED, 0)
+            self.assertEqual(self.sink.said(), [("1.1.0", state, error), ("2.1.3", state, error)])
+
+
+class MisbehavingTests(LoopbackTestCase):
+    """What the lists of recipients do; everybody else is treated as usual."""
+
+    def served(self, **settings: Any) -> tuple[list[type], list[tuple[str, State | None, int]]]:
+        """What becomes of a listed recipient (message 1) and one that is not (message 2)."""
+        loopback = self.make(**settings)
+        self.offer(loopback, message(1, dst="79990000001"), message(2))
+        self.clock.pump([2.0] * 10)
+        return self.outcomes(), self.sink.said()
+
+    def test_undeliverable(self) -> None:
+        """An undeliverable recipient is taken and then reported as such."""
+        self.assertEqual(
+            self.served(undeliverable=("7999*",)),
+            ([Accepted, Accepted], [("1.1.0", State.UNDELIVERABLE, 1), ("2.1.0", State.DELIVERED, 0)]),
+        )
+
+    def test_expired(self) -> None:
+        """So is one whose validity ends there."""
+        self.assertEqual(
+            self.served(expired=("7999*",)),
+            ([Accepted, Accepted], [("1.1.0", State.EXPIRED, 6), ("2.1.0", State.DELIVERED, 0)]),
+        )
+
+    def test_rejected(self) -> None:
+        """A rejected recipient is refused at once, and nothing is reported on it."""
+        self.assertEqual(
+            self.served(rejected=("7999*",)), ([Refused, Accepted], [("2.1.0", State.DELIVERED, 0)])
+        )
+
+    def test_never(self) -> None:
+        """A recipient whose receipt never comes is taken all the same."""
+        self.assertEqual(self.served(never=("7999*",)), ([Accepted, Accepted], [("2.1.0", State.DELIVERED, 0)]))
+
+    def test_twice(self) -> None:
+        """A receipt may come twice, the second time after the first was acknowledged."""
+        _, said = self.served(twice=("7999*",))
+        self.assertEqual([id for id, _, _ in said], ["1.1.0", "2.1.0", "1.1.0"])
+
+    def test_unanswered(self) -> None:
+        """A submit that is never answered is given up after the patience."""
+        loopback = self.make(unanswered=("7999*",), patience=10.0)
+        self.offer(loopback, message(1, dst="79990000001"), message(2))
+        self.clock.advance(9)
+        self.assertEqual(self.outcomes(), [Accepted])
+        self.clock.advance(1)
+        self.assertEqual(self.outcomes(), [Accepted, Lost])
+
+    def test_throttled(self) -> None:
+        """A throttled recipient is answered busy at its first attempts."""
+        loopback = self.make(throttled=("7999*",), throttles=2)
+        for attempts in range(3):
+            self.offer(loopback, message(1, dst="79990000001", attempts=attempts))
+        self.assertEqual(self.outcomes(), [Busy, Busy, Accepted])
+
+    def test_early(self) -> None:
+        """An early receipt is stored before the answer to the submit is given."""
+        for latency in (0.0, 1.0):
+            loopback = self.make(early=("7999*",), latency=latency)
+            self.sink.by_hand = True
+            self.offer(loopback, message(1, dst="79990000001"))
+            self.clock.advance(5)
+            self.assertEqual((self.sink.log, self.sink.answers), (["receipts"], []))
+            self.sink.unacknowledged.pop().callback(None)
+            self.clock.advance(5)
+            self.assertEqual(self.sink.log, ["receipts", "outcomes"])
+            self.assertEqual(self.sink.said(), [("1.1.0", State.DELIVERED, 0)])
+
+    def test_early_not_stored(self) -> None:
+        """An early receipt that could not be stored comes again later; the answer is not lost over it."""
+        loopback = self.make(early=("7999*",))
+        self.sink.broken = StoreDown("full")
+        self.offer(loopback, message(1, dst="79990000001"))
+        self.assertEqual(self.outcomes(), [Accepted])
+        self.sink.broken = None
+        self.clock.advance(2)
+        self.assertEqual(self.sink.said(), [("1.1.0", State.DELIVERED, 0)])
+
+    def test_each_part_once(self) -> None:
+        """Whatever the lists say, every part gets exactly one outcome."""
+        loopback = self.make(
+            window=1000, latency=0.5, rejected=("*1",), throttled=("*2",), unanswered=("*3",), early=("*4",),
+            twice=("*5",), never=("*6",), expired=("*7",),
+        )
+        parts = self.offer(loopback, *[message(id, parts=2) for id in range(1, 101)])
+        self.clock.advance(0.5)
+        self.clock.advance(100)
+        self.assertEqual(sorted(names(part for part, _ in self.sink.answers)), sorted(names(parts)))
+
+
+class StopTests(LoopbackTestCase):
+    """How it ends."""
+
+    def test_waits_for_answers(self) -> None:
+        """Stopping waits for answers on their way; no timer is left behind."""
+        loopback = self.make(latency=1.0)
+        self.offer(loopback, message(1))
+        stopping = loopback.stop()
+        self.assertNoResult(stopping)
+        self.clock.advance(1)
+        self.successResultOf(stopping)
+        self.assertEqual(self.outcomes(), [Accepted])
+        self.assertEqual(self.clock.calls, [])
+
+    def test_gives_up_the_unanswered(self) -> None:
+        """What would never be answered is given up at once."""
+        loopback = self.make(unanswered=("*",))
+        self.offer(loopback, message(1))
+        self.successResultOf(loopback.stop())
+        self.assertEqual(self.outcomes(), [Lost])
+        self.assertEqual(self.clock.calls, [])
+
+    def test_cut_short(self) -> None:
+        """Cancelling the stop gives up what is not answered yet."""
+        loopback = self.make(latency=1.0, rate=1.0)
+        self.offer(loopback, message(1))
+        self.assertEqual(loopback.room(), 0)
+        stopping = loopback.stop()
+        stopping.cancel()
+        self.successResultOf(stopping)
+        self.assertEqual(self.outcomes(), [Lost])
+        self.assertEqual(self.clock.calls, [])
+
+
+class SettingsTests(SynchronousTestCase):
+    """The section in gw.ini."""
+
+    def test_read(self) -> None:
+        """The keys are read as documented, and no recipient is treated badly unless listed."""
+        text = "[listen api]\nprotocol = http\nendpoint = tcp:0:interface=127.0.0.1\ndialect = rostelecom\n"
+        text += "[connector sim]\ntype = loopback\ndelay = 0.5\nundeliverable = 7999*, 79161234567\n"
+        made: Settings = parse(text, "gw.ini", {"loopback": LoopbackSettings})
+        sim = made.connectors["sim"]
+        assert isinstance(sim, LoopbackSettings)
+        self.assertEqual((sim.delay, sim.latency, sim.rate), (0.5, 0.0, 1000.0))
+        self.assertTrue(sim.undeliverable.matches("79991112233"))
+        for name in ("expired", "rejected", "throttled", "unanswered", "early", "twice", "never"):
+            self.assertFalse(getattr(LoopbackSettings(name="sim"), name))

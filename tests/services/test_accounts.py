@@ -1,0 +1,350 @@
+"""Tests of accounts: who is let in, who is not, and what both cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.config import AccountSettings, AllowList, ConfigErrors, Secret
+from smsgw.config.values import folded_network
+from smsgw.model.errors import Refusal, Refused
+from smsgw.services.accounts import MOST_CHECKS, VERIFIED_FOR, Account, Accounts
+from smsgw.services.passwords import ScryptHash, hash_password, make_key
+
+EVERYONE = AllowList(everyone=True)
+HASH = Secret(hash_password("slow", 16))
+
+
+def account(name: str = "demo", **keys: Any) -> AccountSettings:
+    """Settings of an account that may come from anywhere through every door."""
+    values: dict[str, Any] = {"allow_from": EVERYONE, "protocols": ("smpp", "smtp", "http")} | keys
+    return AccountSettings(name=name, **values)
+
+
+def secret(**keys: str) -> dict[str, Any]:
+    """Keys of a section that hold secrets."""
+    return {key: Secret(value) for key, value in keys.items()}
+
+
+class AccountsTestCase(SynchronousTestCase):
+    """Accounts whose slow checks are counted, and wait where a test says so."""
+
+    def setUp(self) -> None:
+        """Nobody has tried anything yet."""
+        self.clock = Clock()
+        self.slow = 0
+        self.waiting: list[tuple[Deferred[bool], Callable[..., bool], tuple[Any, ...]]] | None = None
+
+    def make(self, *settings: AccountSettings) -> Accounts:
+        """Accounts with these settings."""
+        self.accounts = Accounts(settings, self.clock, self.run_slowly)
+        return self.accounts
+
+    def run_slowly(self, check: Callable[..., bool], *args: Any) -> Deferred[bool]:
+        """Take the place of the threads."""
+        self.slow += 1
+        if self.waiting is None:
+            return maybeDeferred(check, *args)
+        result: Deferred[bool] = Deferred()
+        self.waiting.append((result, check, args))
+        return result
+
+    def check(self, login: str, password: str, peer: str = "192.0.2.1", door: str = "http") -> str:
+        """The name of the account that is entered, or the refusal."""
+        answer = self.successResultOf(self.accounts.check(login.encode(), password.encode(), peer, door))
+        return answer.name if isinstance(answer, Account) else answer.refusal.name
+
+
+class EnteringTests(AccountsTestCase):
+    """Passwords, keys, addresses and doors."""
+
+    def test_plain_password(self) -> None:
+        """A plain password lets in at every door and costs no slow check."""
+        self.make(account(**secret(password="demo")))
+        for door in ("smpp", "smtp", "http"):
+            self.assertEqual(self.check("demo", "demo", door=door), "demo")
+            self.assertEqual(self.check("demo", "Demo", door=door), "WRONG_CREDENTIALS")
+        self.assertEqual(self.slow, 0)
+
+    def test_octets_are_compared(self) -> None:
+        """Passwords may be any text in UTF-8, and any octets may be presented."""
+        self.make(account(**secret(password="пароль")))
+        self.assertEqual(self.check("demo", "пароль"), "demo")
+        answer = self.successResultOf(self.accounts.check(b"demo", b"\xff\x00", "192.0.2.1", "http"))
+        self.assertIsInstance(answer, Refused)
+
+    def test_smpp_password(self) -> None:
+        """An account with a password for SMPP has that at SMPP and the other one elsewhere."""
+        self.make(account(**secret(password="long password", smpp_password="short")))
+        self.assertEqual(self.check("demo", "short", door="smpp"), "demo")
+        self.assertEqual(self.check("demo", "long password", door="smpp"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "long password", door="http"), "demo")
+        self.assertEqual(self.check("demo", "short", door="http"), "WRONG_CREDENTIALS")
+
+    def test_hash(self) -> None:
+        """A hashed password is checked in a thread, and remembered for a while."""
+        self.make(account(password_hash=HASH))
+        self.assertEqual(self.check("demo", "slow"), "demo")
+        self.assertEqual(self.check("demo", "slow"), "demo")
+        self.assertEqual(self.slow, 1)
+        self.clock.advance(VERIFIED_FOR + 1)
+        self.assertEqual(self.check("demo", "slow"), "demo")
+        self.assertEqual(self.slow, 2)
+
+    def test_wrong_passwords_are_not_remembered(self) -> None:
+        """Only a right password is remembered; each wrong one costs its check."""
+        self.make(account(password_hash=HASH))
+        self.check("demo", "slow")
+        self.assertEqual(self.check("demo", "slows"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "slows"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.slow, 3)
+
+    def test_remembered_are_bounded(self) -> None:
+        """Of the passwords that were verified the least recently used is forgotten first."""
+        self.patch(__import__("smsgw.services.accounts", fromlist=["x"]), "MOST_VERIFIED", 2)
+        self.make(*(account(name, password_hash=HASH) for name in "abc"))
+        for name in "aba":
+            self.check(name, "slow")
+        self.assertEqual(self.slow, 2)
+        self.check("c", "slow")
+        self.check("a", "slow")
+        self.assertEqual(self.slow, 3)
+        self.check("b", "slow")
+        self.assertEqual(self.slow, 4)
+
+    def test_api_key(self) -> None:
+        """An empty login means that the password is a key, and the key says whose it is."""
+        key, hashed = make_key()
+        self.make(account("a", **secret(password="x")), account("b", **secret(api_key_hash=hashed)))
+        self.assertEqual(self.check("", key), "b")
+        self.assertEqual(self.check("", key + "x"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("", ""), "WRONG_CREDENTIALS")
+
+    def test_account_without_a_password(self) -> None:
+        """An account that only has a key cannot be entered with a password, not even with an empty one."""
+        key, hashed = make_key()
+        self.make(account(**secret(api_key_hash=hashed)))
+        for password in ("", key, hashed):
+            self.assertEqual(self.check("demo", password), "WRONG_CREDENTIALS")
+
+    def test_address_after_the_password(self) -> None:
+        """Whether the address is allowed is told only to who knows the password."""
+        self.make(account(allow_from=AllowList((folded_network("192.0.2.0/28"),)), **secret(password="demo")))
+        self.assertEqual(self.check("demo", "demo", "192.0.2.15"), "demo")
+        self.assertEqual(self.check("demo", "demo", "192.0.2.16"), "ADDRESS_NOT_ALLOWED")
+        self.assertEqual(self.check("demo", "wrong", "192.0.2.16"), "WRONG_CREDENTIALS")
+
+    def test_mapped_address(self) -> None:
+        """An IPv4 address written inside IPv6 is that IPv4 address."""
+        self.make(account(allow_from=AllowList((folded_network("192.0.2.1/32"),)), **secret(password="demo")))
+        self.assertEqual(self.check("demo", "demo", "::ffff:192.0.2.1"), "demo")
+        self.assertEqual(self.check("demo", "demo", "::ffff:192.0.2.2"), "ADDRESS_NOT_ALLOWED")
+
+    def test_empty_allow_list(self) -> None:
+        """An account without any address is closed to everybody."""
+        self.make(account(allow_from=AllowList(), **secret(password="demo")))
+        self.assertEqual(self.check("demo", "demo"), "ADDRESS_NOT_ALLOWED")
+
+    def test_doors(self) -> None:
+        """A disabled account, and a door that an account may not use, are refused to who knows the password."""
+        off = account("off", enabled=False, **secret(password="x"))
+        self.make(account(protocols=("http",), **secret(password="demo")), off)
+        self.assertEqual(self.check("demo", "demo", door="http"), "demo")
+        self.assertEqual(self.check("demo", "demo", door="smpp"), "NOT_ALLOWED")
+        self.assertEqual(self.check("demo", "wrong", door="smpp"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("off", "x"), "NOT_ALLOWED")
+
+    def test_unknown_login(self) -> None:
+        """An unknown login is refused in the words of a wrong password, whatever its octets."""
+        self.make(account(**secret(password="demo")))
+        for login in (b"nobody", b"DEMO", b"\xff\xfe", b"demo\0", b"x" * 1000):
+            answer = self.successResultOf(self.accounts.check(login, b"demo", "192.0.2.9", "smpp"))
+            assert isinstance(answer, Refused)
+            self.assertEqual((answer.refusal, answer.why), (Refusal.WRONG_CREDENTIALS, ""))
+
+
+class CostTests(AccountsTestCase):
+    """What attempts cost, and how many are suffered."""
+
+    def test_every_failure_costs_the_same(self) -> None:
+        """Where any account has a hash, unknown logins and wrong plain passwords cost a check of the costliest hash."""
+        dear = Secret(hash_password("slow", 64))
+        plain = account("c", **secret(password="c"))
+        self.make(account("a", password_hash=HASH), account("b", password_hash=dear), plain)
+        self.waiting = []
+        for login in ("a", "b", "c", "nobody"):
+            self.accounts.check(login.encode(), b"wrong", "192.0.2.1", "smtp")
+        costs = [getattr(check, "__self__").cost for _, check, _ in self.waiting]  # noqa: B009
+        self.assertEqual(costs, [16, 64, 64, 64])
+
+    def test_checks_are_bounded(self) -> None:
+        """When too many slow checks wait, the next is refused for now; passwords already verified still enter."""
+        plain = account("c", **secret(password="c"))
+        self.make(account("a", password_hash=HASH), account("b", password_hash=HASH), plain)
+        self.check("a", "slow")
+        self.waiting = []
+        checks = [
+            self.accounts.check(b"b", b"slow", f"192.0.2.{number}", "http") for number in range(MOST_CHECKS)
+        ]
+        self.assertEqual(self.check("b", "slow"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("nobody", "x"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("a", "slow"), "a")
+        self.assertEqual(self.check("c", "c"), "c")
+        waiting, self.waiting = self.waiting, None
+        for result, check, args in waiting:
+            result.callback(check(*args))
+        for each in checks:
+            answer = self.successResultOf(each)
+            assert isinstance(answer, Account)
+            self.assertEqual(answer.name, "b")
+        self.assertEqual(self.check("b", "slow"), "b")
+
+    def test_a_check_that_fails(self) -> None:
+        """A check that cannot be carried out is refused for now and logged; it takes no place for ever."""
+        self.make(account(password_hash=HASH))
+        self.waiting = []
+        for _ in range(MOST_CHECKS + 1):
+            checked = self.accounts.check(b"demo", b"slow", "192.0.2.1", "http")
+            self.waiting.pop()[0].errback(MemoryError("on purpose"))
+            answer = self.successResultOf(checked)
+            assert isinstance(answer, Refused)
+            self.assertIs(answer.refusal, Refusal.TOO_MANY_CHECKS)
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), MOST_CHECKS + 1)
+
+    def test_guessing_is_throttled(self) -> None:
+        """After ten wrong passwords a login is refused to that network for a while, even with the right one."""
+        self.make(account(**secret(password="demo")))
+        for _ in range(10):
+            self.assertEqual(self.check("demo", "x"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "demo"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("demo", "demo", "192.0.2.2"), "demo")
+        self.clock.advance(901)
+        self.assertEqual(self.check("demo", "demo"), "demo")
+
+    def test_unknown_logins_are_throttled_alike(self) -> None:
+        """Throttling tells nobody which logins exist."""
+        self.make(account(**secret(password="demo")))
+        known = [self.check("demo", "x") for _ in range(12)]
+        unknown = [self.check("nobody", "x", "192.0.2.2") for _ in range(12)]
+        self.assertEqual(known, unknown)
+
+    def test_occasional_mistakes(self) -> None:
+        """A mistake every other minute is never held against anybody."""
+        self.make(account(**secret(password="demo")))
+        for _ in range(40):
+            self.assertEqual(self.check("demo", "x"), "WRONG_CREDENTIALS")
+            self.clock.advance(100)
+        self.assertEqual(self.check("demo", "demo"), "demo")
+
+    def test_networks(self) -> None:
+        """IPv4 addresses are counted one by one, those of IPv6 by 64 bits."""
+        self.make(account(**secret(password="demo")))
+        for number in range(10):
+            self.check("demo", "x", f"2001:db8::{number + 1:x}")
+        self.assertEqual(self.check("demo", "demo", "2001:db8::ffff"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("demo", "demo", "2001:db8:0:1::1"), "demo")
+
+    def test_trying_many_logins(self) -> None:
+        """After fifty failures a network is refused altogether, but not by accounts that list it."""
+        listed = AllowList((folded_network("192.0.2.0/24"),))
+        self.make(account(**secret(password="demo")), account("agreed", allow_from=listed, **secret(password="yes")))
+        for number in range(50):
+            self.assertEqual(self.check(f"guess{number}", "x"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "demo"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("guess99", "x"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("agreed", "yes"), "agreed")
+        self.clock.advance(901)
+        self.assertEqual(self.check("demo", "demo"), "demo")
+
+    def test_memory_of_failures_is_bounded(self) -> None:
+        """However many networks and logins are tried, what is remembered of them is bounded."""
+        self.make(account(**secret(password="demo")))
+        self.accounts._per_login.size = self.accounts._per_source.size = 20
+        for number in range(100):
+            self.check(f"guess{number}", "x", f"2001:db8:{number:x}::1")
+        self.assertEqual(len(self.accounts._per_login._counts), 20)
+        self.assertEqual(len(self.accounts._per_source._counts), 20)
+
+
+class ReloadTests(AccountsTestCase):
+    """Accounts that change while the gateway runs."""
+
+    def test_look_up(self) -> None:
+        """An account carries its agreed senders and its rate."""
+        self.make(account(senders=("DEMO", "*"), rate=5.0), account("b", senders=("ONE",)))
+        demo, other = self.accounts.get("demo"), self.accounts.get("b")
+        assert demo is not None
+        assert other is not None
+        self.assertEqual((demo.any_sender, other.any_sender, other.senders), (True, False, frozenset({"ONE"})))
+        self.assertEqual(demo.bucket.level(0.0), 5.0)
+        self.assertEqual(other.bucket.level(0.0), float("inf"))
+        self.assertIsNone(self.accounts.get("nobody"))
+        self.assertEqual([each.name for each in self.accounts], ["demo", "b"])
+
+    def test_changed_password(self) -> None:
+        """A new password counts at once, though the old one was remembered as right."""
+        self.make(account(password_hash=HASH))
+        self.check("demo", "slow")
+        self.accounts.update([account(password_hash=Secret(hash_password("new", 16)))])
+        self.assertEqual(self.check("demo", "slow"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "new"), "demo")
+
+    def test_changed_while_checked(self) -> None:
+        """A password that is changed while it is checked does not let in any more; nor does an account that goes."""
+        for after in ([account(password_hash=Secret(hash_password("new", 16)))], []):
+            self.setUp()
+            self.make(account(password_hash=HASH))
+            self.waiting = []
+            checked = self.accounts.check(b"demo", b"slow", "192.0.2.1", "http")
+            self.accounts.update(after)
+            self.waiting[0][0].callback(True)
+            answer = self.successResultOf(checked)
+            assert isinstance(answer, Refused)
+            self.assertIs(answer.refusal, Refusal.WRONG_CREDENTIALS)
+
+    def test_rate_goes_on(self) -> None:
+        """A reload forgives no debt of a rate that stays, and a new rate starts full."""
+        self.make(account(rate=5.0), account("b", rate=5.0))
+        for name in ("demo", "b"):
+            each = self.accounts.get(name)
+            assert each is not None
+            each.bucket.charge(50)
+        self.accounts.update([account(rate=5.0, senders=("NEW",)), account("b", rate=6.0)])
+        demo, other = self.accounts.get("demo"), self.accounts.get("b")
+        assert demo is not None
+        assert other is not None
+        self.assertEqual((demo.bucket.level(0.0), other.bucket.level(0.0)), (-45.0, 6.0))
+        self.assertEqual(demo.senders, {"NEW"})
+
+    def test_gone_and_disabled(self) -> None:
+        """A reload tells whose sessions are to be closed: those of accounts that are gone or disabled now."""
+        self.make(account("stays"), account("goes"), account("off"), account("was off", enabled=False))
+        off = [account(name, enabled=False) for name in ("off", "was off")]
+        closed = self.accounts.update([account("stays"), *off])
+        self.assertEqual(closed, ["goes", "off"])
+
+    def test_all_or_nothing(self) -> None:
+        """Accounts with a hash that cannot be used, or with one key for two, change nothing and say what is wrong."""
+        _, hashed = make_key()
+        self.make(account(**secret(password="demo")))
+        wrong = [
+            account("a", **secret(password_hash="scrypt$15$8$1$AAAA$" + "A" * 43)),
+            account("b", **secret(api_key_hash=hashed)),
+            account("c", **secret(api_key_hash=hashed.upper())),
+        ]
+        error = self.assertRaises(ConfigErrors, self.accounts.update, wrong)
+        self.assertEqual([finding.key for finding in error.findings], ["password_hash", "api_key_hash"])
+        self.assertEqual(self.check("demo", "demo"), "demo")
+        self.assertRaises(ConfigErrors, Accounts, wrong, self.clock, self.run_slowly)
+
+    def test_hash_is_read_once(self) -> None:
+        """What an account compares with at each door is at hand."""
+        self.make(account(password_hash=HASH, **secret(smpp_password="short")))
+        demo = self.accounts.get("demo")
+        assert demo is not None
+        self.assertEqual(demo.secret("smpp"), b"short")
+        self.assertIsInstance(demo.secret("http"), ScryptHash)

@@ -1,0 +1,1 @@
+"""A connector that another package brings."""

@@ -1,0 +1,1 @@
+"""ACME's message centre as a way out of smsgw."""

@@ -1,0 +1,146 @@
+"""The connector: between the gateway, which offers parts, and ACME, which takes them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from acmesms.protocol import AcmeLink
+from acmesms.settings import AcmeSettings
+from smsgw.interfaces import Awaited, IConnector, IConnectorSink
+from smsgw.model.lifecycle import State
+from smsgw.model.message import DeliveryReport, Part
+from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+
+log = Logger()
+
+
+@implementer(IConnector)
+class AcmeConnector:
+    """Hands parts to ACME, at most a window of them without an answer."""
+
+    def __init__(self, settings: AcmeSettings, clock: IReactorTime) -> None:
+        self.name = settings.name
+        self.up = False
+        self._settings = settings
+        self._clock = clock
+        self._unsettled = 0
+        self._sent: dict[str, tuple[Part, float]] = {}
+        self._starved = True
+        self._stopping = False
+        self._answered: Deferred[None] = Deferred()
+        self._service = ClientService(
+            clientFromString(clock, settings.endpoint),
+            Factory.forProtocol(lambda: AcmeLink(self, settings.key.reveal())),
+            clock=clock,
+        )
+        self._watch = LoopingCall(self._give_up)
+        self._watch.clock = clock
+
+    def start(self, sink: IConnectorSink) -> None:
+        """Connect, and again whenever the link is lost."""
+        self._sink = sink
+        self._service.startService()
+        self._watch.start(1.0, now=False)
+
+    def linked(self, link: AcmeLink) -> None:
+        """ACME knows us."""
+        self._link = link
+        self.up = True
+        self._feed()
+
+    def room(self) -> int:
+        """Nothing while the link is down; else the window less what is not settled."""
+        room = self._settings.window - self._unsettled if self.up and not self._stopping else 0
+        if room <= 0:
+            self._starved = True
+        return max(room, 0)
+
+    def _feed(self) -> None:
+        """Say so when there is room after there was none."""
+        if self._starved and self.room():
+            self._starved = False
+            self._sink.ready(self.name)
+
+    def offer(self, parts: Sequence[Part]) -> None:
+        """Send all of them in one write."""
+        now = self._clock.seconds()
+        lines = []
+        for part in parts:
+            message = part.message
+            token = f"{message.id}.{part.seq}"
+            self._sent[token] = part, now
+            lines.append(("SEND", token, message.dst, message.content.data_coding, part.octets.hex()))
+        self._unsettled += len(parts)
+        self._link.say(lines)
+
+    def settled(self, count: int) -> None:
+        """The outcomes are safe, so their places are free."""
+        self._unsettled -= count
+        self._feed()
+
+    def said(self, lines: Sequence[list[str]]) -> None:
+        """Cut what came into answers and receipts, and pass each kind on together."""
+        outcomes: list[tuple[Part, Outcome]] = []
+        reports = []
+        for line in lines:
+            match line:
+                case ["TAKEN", token, id] if token in self._sent:
+                    outcomes.append((self._sent.pop(token)[0], Accepted(id)))
+                case ["BUSY", token] if token in self._sent:
+                    outcomes.append((self._sent.pop(token)[0], Busy()))
+                case ["NEVER", token, code] if token in self._sent and code.isdecimal():
+                    outcomes.append((self._sent.pop(token)[0], Refused(int(code))))
+                case ["DONE", id]:
+                    reports.append(DeliveryReport(id, State.DELIVERED, 0, time.time()))
+                case ["FAILED", id, code] if code.isdecimal():
+                    reports.append(DeliveryReport(id, State.UNDELIVERABLE, int(code), time.time()))
+                case _:
+                    log.warn("{name}: ACME said something odd: {verb}", name=self.name, verb=line[:1])
+        self._tell(outcomes)
+        if reports:
+            stored = self._sink.receipts(self.name, reports)
+            stored.addCallbacks(self._thank, lambda failure: None, (self._link, reports))
+
+    def _thank(self, _: None, link: AcmeLink, reports: Sequence[DeliveryReport]) -> None:
+        """The receipts are on the disk; without our thanks ACME repeats them."""
+        link.say([("THANKS", report.remote_id) for report in reports])
+
+    def _tell(self, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
+        if outcomes:
+            self._sink.outcomes(self.name, outcomes)
+        if self._stopping and not self._sent and not self._answered.called:
+            self._answered.callback(None)
+
+    def _give_up(self) -> None:
+        """A link that does not answer is no link."""
+        oldest = next(iter(self._sent.values()), None)
+        if oldest is not None and self._clock.seconds() - oldest[1] >= self._settings.patience:
+            self._link.transport.abortConnection()
+
+    def unlinked(self) -> None:
+        """Whatever was not answered may or may not have been taken."""
+        self.up = False
+        self._starved = True
+        lost, self._sent = self._sent, {}
+        self._tell([(part, Lost("the link went")) for part, _ in lost.values()])
+
+    def resume(self, awaited: Sequence[Awaited]) -> None:
+        """ACME repeats receipts by itself until it is thanked: nothing to do."""
+
+    def stop(self) -> Deferred[None]:
+        """Wait for the answers on their way, then hang up."""
+        self._stopping = True
+        if self._watch.running:
+            self._watch.stop()
+        self._tell([])
+        return self._answered.addBoth(lambda _: self._service.stopService())

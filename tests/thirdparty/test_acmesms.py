@@ -1,0 +1,283 @@
+"""The package that docs/connectors.rst builds: found, configured, carrying messages."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.plugin import pluginPackagePaths
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from smsgw import plugins
+from smsgw.config import ConfigErrors, ConnectorSettings, Settings, parse
+from smsgw.interfaces import IConnector
+from smsgw.model.lifecycle import State
+from smsgw.services.dispatch import Dispatch
+from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingOutbox, message
+
+PROJECT = Path(__file__).resolve().parent / "acmesms"
+ROOT = PROJECT.parents[2]
+TUTORIAL = ROOT / "docs" / "connectors.rst"
+
+SECTION = """
+[listen api]
+protocol = http
+endpoint = tcp:0:interface=127.0.0.1
+dialect = rostelecom
+
+[connector acme]
+type = acme
+endpoint = tcp:acme.example:7000
+key = 0123456789
+window = 2
+"""
+
+
+def installed(case: SynchronousTestCase) -> Path:
+    """A copy of the package where plugins may be listed (which writes a cache beside them)."""
+    place = Path(case.mktemp()).resolve()
+    shutil.copytree(PROJECT, place, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
+    return place
+
+
+def on_path(case: SynchronousTestCase) -> None:
+    """Put the package on the path of this process, as if it had been there from the start."""
+    case.patch(sys, "path", [str(installed(case)), *sys.path])
+    case.patch(plugins, "__path__", [*plugins.__path__, *pluginPackagePaths("smsgw.plugins")])
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.startswith(("acmesms", "smsgw.plugins.acmesms"))]:
+            del sys.modules[name]
+
+    forget()
+    case.addCleanup(forget)
+
+
+def types() -> dict[str, type[ConnectorSettings]]:
+    """The settings classes of everything installed."""
+    return {kind: factory.settings() for kind, factory in plugins.connector_factories().items()}
+
+
+class FoundTests(SynchronousTestCase):
+    """How plugins are found."""
+
+    def listed(self, *path: Path) -> list[str]:
+        """The types of connectors that a fresh process finds with this Python path."""
+        script = (
+            "import sys; from smsgw.plugins import connector_factories; print(*sorted(connector_factories()));"
+            "assert 'acmesms' not in sys.modules and 'smsgw.connectors.loopback' not in sys.modules"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT)))}
+        ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True, text=True)
+        return ran.stdout.split()
+
+    def test_found(self) -> None:
+        """A fresh process finds the package's connector when its directory is on the path, without loading it."""
+        self.assertEqual(set(self.listed(installed(self))) - set(self.listed()), {"acme"})
+
+    def test_own_always_there(self) -> None:
+        """The connectors of the gateway itself need nothing on the path."""
+        self.assertIn("loopback", plugins.connector_factories())
+
+    def test_two_of_a_kind(self) -> None:
+        """Two packages that claim the same word are an error that names both."""
+        on_path(self)
+        directory = Path(self.mktemp()) / "smsgw" / "plugins"
+        directory.mkdir(parents=True)
+        (directory / "acmesms_rival.py").write_text(
+            "from smsgw.plugins import LazyConnector\nrival = LazyConnector('acme', 'rival.Connector', 'rival.Settings')\n"
+        )
+        self.patch(plugins, "__path__", [*plugins.__path__, str(directory)])
+        error = self.assertRaises(ValueError, plugins.connector_factories)
+        self.assertIn("rival.Connector", str(error))
+        self.assertIn("acmesms.connector.AcmeConnector", str(error))
+
+
+class ConfiguredTests(SynchronousTestCase):
+    """How the package's section is read."""
+
+    def setUp(self) -> None:
+        """Install it."""
+        on_path(self)
+
+    def test_own_settings(self) -> None:
+        """The section is read with the package's settings class: its own keys and the common ones."""
+        settings: Any = parse(SECTION, "gw.ini", types()).connectors["acme"]
+        self.assertEqual(
+            (settings.endpoint, settings.patience, settings.window, settings.on_unknown),
+            ("tcp:acme.example:7000", 60.0, 2, "resend"),
+        )
+        self.assertNotIn("0123456789", repr(settings))
+
+    def test_mistakes(self) -> None:
+        """A mistake in it is reported with its line like any other."""
+        error = self.assertRaises(ConfigErrors, parse, SECTION.replace("key = 0123456789", "patience = soon"),
+                                  "gw.ini", types())
+        self.assertIn("gw.ini:10: [connector acme] patience", str(error))
+        self.assertIn("[connector acme] key", str(error))
+
+
+class Acme:
+    """ACME's end of the line."""
+
+    def __init__(self, reactor: MemoryReactorClock) -> None:
+        self._reactor = reactor
+
+    def connects(self) -> None:
+        """The connection that was asked for last is there."""
+        host, port, factory, *_ = self._reactor.tcpClients[-1]
+        assert (host, port) == ("acme.example", 7000)
+        self.link: Any = factory.buildProtocol(None)
+        self.transport = StringTransport()
+        self.link.makeConnection(self.transport)
+
+    def heard(self) -> list[str]:
+        """The lines said to ACME since the last look."""
+        lines = self.transport.value().decode().splitlines()
+        self.transport.clear()
+        return lines
+
+    def says(self, *lines: str) -> None:
+        """Say these in one packet."""
+        self.link.dataReceived("".join(line + "\n" for line in lines).encode())
+
+    def hangs_up(self) -> None:
+        """The connection is gone."""
+        self.link.connectionLost(Failure(ConnectionDone()))
+
+
+class CarriedTests(DispatchTestCase):
+    """A message on its way over ACME, from the store to the receipt."""
+
+    def setUp(self) -> None:
+        """A gateway whose only connector is ACME's, configured by text."""
+        super().setUp()
+        on_path(self)
+        self.reactor = MemoryReactorClock()
+        self.clock = self.reactor
+        settings: Settings = parse(SECTION, "gw.ini", types())
+        own = settings.connectors["acme"]
+        self.connector = plugins.connector_factories()[own.type].make(own, self.reactor)
+        self.outbox = RecordingOutbox()
+        self.dispatch = Dispatch(
+            self.store, self.outbox, self.reactor, self.wall, [(self.connector, own)],
+            self.reroute, report_timeout=DAY,
+            down=self.down,
+        )
+        self.successResultOf(self.dispatch.start())
+        self.acme = Acme(self.reactor)
+
+    def welcome(self) -> None:
+        """ACME takes the connection."""
+        self.acme.connects()
+        self.assertEqual(self.acme.heard(), ["HELLO 0123456789"])
+        self.acme.says("WELCOME")
+
+    def test_interface(self) -> None:
+        """It is a connector."""
+        self.assertTrue(verifyObject(IConnector, self.connector))
+
+    def test_carries(self) -> None:
+        """A message goes out, is taken, and is delivered; the receipt is thanked for when it is stored."""
+        self.welcome()
+        self.accept(message(1, connector="acme", dst="79161234567", text=b"Hi"))
+        self.assertEqual(self.acme.heard(), ["SEND 1.1 79161234567 0 4869"])
+        self.acme.says("TAKEN 1.1 A77")
+        self.assertEqual(self.state(1), State.ENROUTE)
+        self.runner.by_hand = True
+        self.acme.says("DONE A77")
+        self.assertEqual(self.acme.heard(), [])
+        self.runner.work()
+        self.assertEqual(self.acme.heard(), ["THANKS A77"])
+        self.assertEqual(self.state(1), State.DELIVERED)
+        self.assertEqual(self.outbox.told, [(1, State.ENROUTE), (1, State.DELIVERED)])
+
+    def test_waits_for_the_link(self) -> None:
+        """Messages wait in the store while there is no link, and leave a window at a time."""
+        self.accept(*[message(id, connector="acme") for id in (1, 2, 3)])
+        self.welcome()
+        self.assertEqual([line.split()[1] for line in self.acme.heard()], ["1.1", "2.1"])
+        self.acme.says("TAKEN 1.1 A1", "NEVER 2.1 17")
+        self.assertEqual([line.split()[1] for line in self.acme.heard()], ["3.1"])
+        self.assertEqual((self.state(2), self.found(2).error), (State.REJECTED, 17))
+
+    def test_link_lost(self) -> None:
+        """What was not answered when the link went is sent again over the next one."""
+        self.welcome()
+        self.accept(message(1, connector="acme"))
+        self.acme.heard()
+        self.acme.hangs_up()
+        self.assertEqual(self.down, {"acme"})
+        self.assertEqual(self.state(1), State.QUEUED)
+        self.reactor.advance(5)
+        self.welcome()
+        self.assertEqual(self.down, set())
+        self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+        self.assertEqual([line.split()[1] for line in self.acme.heard()], ["1.1"])
+
+    def test_silence(self) -> None:
+        """A link that leaves a message without an answer for too long is given up."""
+        self.welcome()
+        self.accept(message(1, connector="acme"))
+        self.reactor.pump([1.0] * 61)
+        self.assertTrue(self.acme.transport.disconnected)
+
+    def test_not_welcome(self) -> None:
+        """An end that does not welcome us is hung up on, and never counts as up."""
+        self.acme.connects()
+        self.acme.says("HTTP/1.1 400 Bad Request")
+        self.assertTrue(self.acme.transport.disconnected)
+        self.assertFalse(self.connector.up)
+
+    def test_odd_lines(self) -> None:
+        """What ACME says out of turn is logged without a trace of its content and changes nothing."""
+        self.welcome()
+        self.acme.says("TAKEN 9.9 A1", "", "NEVER 1.1 soon", "TAKEN")
+        self.assertTrue(self.connector.up)
+
+    def test_stops(self) -> None:
+        """Stopping waits for the answers on their way."""
+        self.welcome()
+        self.accept(message(1, connector="acme"))
+        stopping = self.dispatch.drain()
+        self.assertNoResult(stopping)
+        self.acme.says("TAKEN 1.1 A1")
+        self.acme.hangs_up()
+        self.successResultOf(stopping)
+        self.assertEqual(self.state(1), State.ENROUTE)
+
+
+class TutorialTests(SynchronousTestCase):
+    """docs/connectors.rst shows the package as it is."""
+
+    def blocks(self) -> list[tuple[str, str]]:
+        """(file, text) of each block of code that names a file."""
+        found = re.findall(
+            r"^\.\. code-block:: \w+\n   :caption: (\S+)\n\n((?:   .*\n|\n)+)", TUTORIAL.read_text("utf-8"), re.MULTILINE
+        )
+        return [(name, re.sub(r"^ {3}", "", text, flags=re.MULTILINE).strip("\n")) for name, text in found]
+
+    def test_current(self) -> None:
+        """Every block of code is found, word for word, in the file it names."""
+        for name, text in self.blocks():
+            self.assertIn(text, (PROJECT / name).read_text("utf-8"), name)
+
+    def test_complete(self) -> None:
+        """Every file of the package that does something is shown, the plugin and the settings whole."""
+        shown: dict[str, str] = {}
+        for name, text in self.blocks():
+            shown[name] = shown.get(name, "") + text
+        files = {file.relative_to(PROJECT).as_posix() for file in PROJECT.rglob("*")
+                 if file.is_file() and file.suffix in (".py", ".cfg") and file.name != "__init__.py"}
+        self.assertEqual(shown.keys(), files)
+        for name in ("smsgw/plugins/acmesms_plugin.py", "acmesms/settings.py", "setup.cfg"):
+            self.assertEqual(shown[name], (PROJECT / name).read_text("utf-8").strip("\n"))
