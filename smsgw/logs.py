@@ -74,8 +74,8 @@ FORMATS: Final[Mapping[str, Callable[[LogEvent], str | None]]] = {"text": text_l
 def observer(kind: str, stream: TextIO) -> ILogObserver:
     """An observer that writes events of level info and above to `stream` in the format `kind`."""
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
-    # The web server tells of each listening factory at this level; the start banner says it once and better.
-    for noisy in ("twisted.web.server.Site", "twisted.internet.protocol", "twisted.protocols.tls"):
+    # Twisted tells of each factory, port and phase at level info; the gateway's own lines say it once and better.
+    for noisy in ("twisted", "log_legacy"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     return FilteringLogObserver(FileLogObserver(stream, FORMATS[kind]), [predicate])
 

@@ -176,8 +176,12 @@ class Esme:
             self.session = session
             return session.bind(bind)
 
+        def failed(why: Failure) -> Failure:
+            self._end()
+            return why
+
         connecting: Deferred[Any] = endpoint.connect(self._factory)
-        return connecting.addCallback(connected)
+        return connecting.addCallback(connected).addErrback(failed)
 
     def submit(self, pdus: Sequence[Pdu]) -> Deferred[list[tuple[int, Pdu | None]]]:
         """Send requests of any kind; fires with (command_status, response) for each, in the order of the requests.
@@ -194,7 +198,14 @@ class Esme:
 
     def unbind(self) -> Deferred[None]:
         """Take leave in good order; fires when the connection is gone."""
-        return self._factory.shut_down()
+        return self._factory.shut_down().addCallback(lambda _: self._end())
+
+    def _end(self) -> None:
+        """Nothing more can be sent: what waited is lost."""
+        self._over = True
+        backlog, self._backlog = self._backlog, deque()
+        for (batch, index), _ in backlog:
+            batch.put(index, LOST, None)
 
     def _send(self) -> None:
         while self._backlog and self.session is not None:
@@ -217,8 +228,5 @@ class Esme:
         self._send()
 
     def closed(self, session: SmppClient, why: str) -> None:
-        """Nothing more can be sent: what waited is lost."""
-        self._over = True
-        backlog, self._backlog = self._backlog, deque()
-        for (batch, index), _ in backlog:
-            batch.put(index, LOST, None)
+        """The end of what was bound."""
+        self._end()

@@ -19,6 +19,8 @@ _START_OF_QUEUE: Final = ("", "", 0, 0)
 _START_OF_REMOTE: Final = ("", "", 0, 0)
 _START_OF_EVENTS: Final = ("", "", 0, 0)
 
+_LAST_ID: Final = 2**63 - 1
+
 _PURGE_SPAN: Final = 20
 """Rows a purge looks at for each it may delete."""
 
@@ -45,7 +47,6 @@ class Upkeep:
         self._memory = memory
         self._inherited = sorted(memory.claimed)
         self._due: tuple[float, int] = (0.0, 0)
-        self._passed = 0.0
         self._queue: tuple[Any, ...] = _START_OF_QUEUE
         self._remote: tuple[Any, ...] = _START_OF_REMOTE
         self._events: tuple[Any, ...] = _START_OF_EVENTS
@@ -83,7 +84,7 @@ class Upkeep:
     def queued_for(self, late: list[tuple[float, str, str, int]]) -> None:
         """These were queued in a commit: (due, connector, account, id)."""
         for due, connector, account, id in late:
-            if due <= self._passed:
+            if (due, id) <= self._due:
                 self.late.append((connector, account, id))
 
     def due(self, now: float, limit: int) -> list[tuple[str, str, int]]:
@@ -95,9 +96,7 @@ class Upkeep:
                 " WHERE due > 0 AND (due, message) > (?, ?) AND due <= ? ORDER BY due, message LIMIT ?",
                 (*self._due, now, limit - len(found)),
             ).fetchall()
-            if rows:
-                self._due = rows[-1][:2]
-            self._passed = self._due[0] if len(rows) + len(found) >= limit else now
+            self._due = rows[-1][:2] if len(rows) + len(found) == limit else max(self._due, (now, _LAST_ID))
             found += [(connector, account, id) for _, id, connector, account in rows]
         ids = [id for _, _, id in found]
         moved = _QUEUED_NOW.run(self._execute, (), ids)
@@ -199,7 +198,7 @@ class Upkeep:
             "SELECT m.id, m.state, m.batch, m.parts FROM message m WHERE m.id > ? AND m.id <= ?"
             " AND m.state > 2 AND m.changed < ? AND NOT EXISTS (SELECT 1 FROM event e WHERE e.account = m.account"
             " AND e.path = m.path AND e.message = m.id) ORDER BY m.id LIMIT ?",
-            (start, last[0] if last else 2**62, before, limit),
+            (start, last[0] if last else _LAST_ID, before, limit),
         ).fetchall()
         self._oldest = rows[-1][0] if len(rows) == limit else last[0] if last else 0
         if not rows:

@@ -7,9 +7,8 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionClosed, ConnectionDone, ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionClosed, ConnectionDone
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump
@@ -21,7 +20,7 @@ from zope.interface.verify import verifyObject
 from smsgw.interfaces import ISmppSession
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smppclient import Esme, SmppClient, SmppClientFactory, SmppClientSettings
-from smsgw.smpp.codec import encode_many
+from smsgw.smpp.codec import Framer, decode_many, encode_many
 from smsgw.smpp.consts import Tag
 from smsgw.smpp.pdus import (
     AlertNotification,
@@ -46,8 +45,6 @@ from smsgw.smpp.session import State
 from smsgw.smpp.tlvs import tlv
 from tests.protocols.smppsupport import Recorder, SlowTransport, delivers, submits, summary
 
-ME = BindTransceiver(0, b"demo", b"demo", b"", 0x34)
-
 
 @implementer(IStreamClientEndpoint)
 class Wired:
@@ -58,7 +55,7 @@ class Wired:
         self.pump: IOPump | None = None
         self.server: Any = None
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Protocol]:
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
         address = IPv4Address("TCP", "127.0.0.1", 2775)
         self.server = self._factory.buildProtocol(address)
         client: Any = protocolFactory.buildProtocol(address)
@@ -123,7 +120,8 @@ class EsmeTests(SynchronousTestCase):
         numbers = [pdu.sequence_number for pdu in self.delegate.requested]
         self.assertEqual(len(result), 96)
         self.assertEqual([status for status, _ in result], [0] * 96)
-        self.assertEqual([pdu.message_id for _, pdu in result[:-1]], [b"id-%d" % n for n in numbers[:-1]])
+        ids = [pdu.message_id for _, pdu in result if isinstance(pdu, SubmitSmResp)]
+        self.assertEqual(ids, [b"id-%d" % n for n in numbers[:-1]])
         self.assertEqual(numbers, sorted(numbers))
         self.assertEqual({len(batch) for batch in self.delegate.batches}, {10, 6})
 
@@ -181,7 +179,7 @@ class EsmeTests(SynchronousTestCase):
         self.delegate.hold.clear()
         self.delegate.held[0]()
         self.wire.flush()
-        self.assertEqual([status for status, _ in self.successResultOf(answers)], [0, 0, 8])
+        self.assertEqual([status for status, _ in self.successResultOf(answers)], [0, 0, -1])
         self.assertEqual(self.delegate.gone, ["closing time"])
 
     def test_lost_connection(self) -> None:
@@ -193,16 +191,33 @@ class EsmeTests(SynchronousTestCase):
         esme.session.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.successResultOf(answers), [(-1, None)] * 3)
 
+    def test_before_the_bind(self) -> None:
+        """What is submitted too early is sent behind the bind; if there never is one, it comes back as lost."""
+        early = self.esme()
+        answers = early.submit(submits(1))
+        self.bound(early)
+        self.wire.flush()
+        self.assertEqual([status for status, _ in self.successResultOf(answers)], [0])
+        refused = self.esme()
+        answers = refused.submit(submits(1))
+        self.bound(refused, BindTransceiver(0, b"demo", b"wrong"))
+        done = refused.unbind()
+        self.wire.flush()
+        self.successResultOf(done)
+        self.assertEqual(self.successResultOf(answers), [(-1, None)])
+
     def test_no_connection(self) -> None:
         """Without a connection, connecting fails with the reason."""
 
         @implementer(IStreamClientEndpoint)
         class Nobody:
             def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
-                return fail(ConnectionRefusedError())
+                return fail(ConnectError())
 
-        failed = self.esme().connect(Nobody(), BindTransceiver(0, b"demo", b"demo"))
-        self.failureResultOf(failed, ConnectionRefusedError)
+        esme = self.esme()
+        answers = esme.submit(submits(1))
+        self.failureResultOf(esme.connect(Nobody(), BindTransceiver(0, b"demo", b"demo")), ConnectError)
+        self.assertEqual(self.successResultOf(answers), [(-1, None)])
 
 
 class ByHand:
@@ -225,8 +240,6 @@ class ByHand:
         return self.sent()
 
     def sent(self) -> list[Any]:
-        from smsgw.smpp.codec import Framer, decode_many
-
         return decode_many(Framer().feed(self.transport.value()))
 
     @classmethod
