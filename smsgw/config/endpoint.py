@@ -20,6 +20,12 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
 _HIGHEST_PORT = 65535
 _ALLOWED = "tcp:PORT:interface=ADDRESS, tcp6:PORT, unix:PATH or systemd:domain=INET:index=0"
 _DIGITS = re.compile(r"[0-9]{1,9}")
+_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "backlog": (_DIGITS, "a whole number"),
+    "index": (_DIGITS, "a whole number"),
+    "lockfile": (re.compile(r"[01]"), "0 or 1"),
+    "mode": (re.compile(r"[0-7]{3,4}"), "an octal mode such as 660"),
+}
 
 
 @attrs.frozen
@@ -59,41 +65,46 @@ def take_apart(text: str) -> Listening:
     Unfit for a scheme, an argument or a port that is not allowed. `ssl:` is refused because the key `tls` does that,
     `haproxy:` because it would believe any peer's word about its address.
     """
-    scheme, *rest = _cut(text)
-    names = _ARGUMENTS.get(scheme[1])
-    if names is None or scheme[0]:
+    (no_name, scheme), *rest = _cut(text)
+    names = _ARGUMENTS.get(scheme)
+    if names is None or no_name is not None:
         raise Unfit(f'"{text}" is not an endpoint to listen on; allowed: {_ALLOWED}')
     arguments: dict[str, str] = {}
     for index, (name, value) in enumerate(rest):
-        known = name or (names[0] if index == 0 and scheme[1] != "systemd" else "")
+        known = names[0] if name is None and index == 0 and scheme != "systemd" else name
         if known not in names or known in arguments:
             raise Unfit(f'"{text}": unknown or repeated argument "{name or value}"; allowed: {_ALLOWED}')
         arguments[known] = value
-    listening = Listening(scheme[1], arguments)
+    listening = Listening(scheme, arguments)
     _check(text, listening)
     return listening
 
 
-def _cut(text: str) -> list[tuple[str, str]]:
-    """Cut at the colons, each piece as its name (empty without an equals sign) and its value."""
-    pieces = [("", "")]
+def _cut(text: str) -> list[tuple[str | None, str]]:
+    """Cut at the colons, each piece as its name (None without an equals sign) and its value."""
+    pieces: list[tuple[str | None, str]] = [(None, "")]
     escaped = False
     for char in text:
         name, value = pieces[-1]
-        if escaped or char not in "\\:=" or (char == "=" and name):
+        if escaped or char not in "\\:=" or (char == "=" and name is not None):
             pieces[-1] = name, value + char
             escaped = False
         elif char == "\\":
             escaped = True
         elif char == ":":
-            pieces.append(("", ""))
+            pieces.append((None, ""))
         else:
             pieces[-1] = value, ""
+    if escaped:
+        raise Unfit(f'"{text}" ends with a backslash that escapes nothing')
     return pieces
 
 
 def _check(text: str, listening: Listening) -> None:
     arguments = listening.arguments
+    for name, (form, words) in _FORMS.items():
+        if name in arguments and not form.fullmatch(arguments[name]):
+            raise Unfit(f'"{text}": {name} "{arguments[name]}" is not {words}')
     if listening.scheme == "systemd":
         if not arguments.get("domain") or ("index" in arguments) == ("name" in arguments):
             raise Unfit(f'"{text}" needs domain= and either index= or name=, as in systemd:domain=INET:index=0')
@@ -105,15 +116,13 @@ def _check(text: str, listening: Listening) -> None:
     port = arguments.get("port", "")
     if not _DIGITS.fullmatch(port) or int(port) > _HIGHEST_PORT:
         raise Unfit(f'"{text}": "{port}" is not a port; allowed: 0 to {_HIGHEST_PORT}')
-    if not _DIGITS.fullmatch(arguments.get("backlog", "50")):
-        raise Unfit(f'"{text}": backlog is not a whole number')
     interface = arguments.get("interface", "")
     if interface not in ("", "localhost"):
         try:
             version = ipaddress.ip_address(interface).version
         except ValueError:
             raise Unfit(f'"{text}": interface "{interface}" is not an address (colons in it are written \\:)') from None
-        if version != (6 if listening.scheme == "tcp6" else 4) and listening.scheme == "tcp6":
+        if listening.scheme == "tcp6" and version == 4:
             raise Unfit(f'"{text}": interface "{interface}" is not an IPv6 address')
 
 

@@ -193,6 +193,7 @@ class Loopback:
         count = len(parts)
         self._unsettled += count
         self._unanswered += count
+        self._starved = self._starved or self._unsettled >= self._settings.window
         self._bucket.charge(count)
         answers: list[tuple[Part, Outcome]] = []
         if self._plain:

@@ -145,10 +145,10 @@ class SmppLife(SmppLink):
         self.connected = 0  # Twisted leaves that to us
         self._go_deaf()
         self._enter(State.CLOSED)
-        self._sessions.discard(self)
         self._tell_of(self._window.lose())
         if self.bound is not None:
             self._tell_closed()
+        self._sessions.discard(self)
 
     # Requests of ours
 

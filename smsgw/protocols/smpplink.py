@@ -58,6 +58,7 @@ class SmppLink(Protocol):
         self._pumping = False
         self._half_since: float | None = None
         self._holds = 0
+        self._reading = True
         self._held_at = 0.0
         self._stopped = 0.0  # seconds for which nothing was read, in all
         self._unread = 0
@@ -84,9 +85,15 @@ class SmppLink(Protocol):
         self._kept.append(data)
         if not self._holds:
             self._pump()
+        else:
+            self._stop_reading()
 
     def pauseProducing(self) -> None:
-        """The peer does not read what it is sent: let it wait with its requests."""
+        """The peer does not read what it is sent: let it wait with its requests.
+
+        Under TLS this is also said while the handshake waits for octets of the peer, so that reading stops only when
+        something arrives that would have to wait.
+        """
         if self._unread_since is None:
             self._unread_since = self._seconds()
             self._unread = _TRANSPORT_BUFFER
@@ -166,8 +173,9 @@ class SmppLink(Protocol):
             return
         if not self._holds:
             self._held_at = self._seconds()
-            self.transport.pauseProducing()
         self._holds |= reason
+        if reason != UNREAD:
+            self._stop_reading()
 
     def _release(self, reason: int) -> None:
         """One or several of the reasons are gone; go on if none is left."""
@@ -182,6 +190,16 @@ class SmppLink(Protocol):
             self._half_since += held
         self._pump()
         if not self._holds and not self._deaf:
+            self._start_reading()
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.transport.pauseProducing()
+
+    def _start_reading(self) -> None:
+        if not self._reading:
+            self._reading = True
             self.transport.resumeProducing()
 
     def _reading_time(self) -> float:
@@ -214,8 +232,7 @@ class SmppLink(Protocol):
         self._began_to_leave(why)
         self._go_deaf()
         self._abort_at = self._seconds() + self.settings.close_wait
-        if self._holds:
-            self.transport.resumeProducing()  # the end of TLS has to be read
+        self._start_reading()  # the end of TLS has to be read
         self.transport.unregisterProducer()  # or it would be waited for
         self.transport.loseConnection()
 

@@ -21,7 +21,7 @@ from smsgw.protocols.smppsessions import Sessions
 from smsgw.protocols.smppsettings import SessionSettings
 from smsgw.protocols.smppwindow import LOST, Answer, Errand
 from smsgw.smpp.codec import decode, refusal
-from smsgw.smpp.consts import Status
+from smsgw.smpp.consts import VERSION_5_0, Status
 from smsgw.smpp.errors import Answerable, Unframed
 from smsgw.smpp.pdus import Bind, EnquireLink, EnquireLinkResp, GenericNack, Pdu, Unbind, UnbindResp
 from smsgw.smpp.session import State, judge
@@ -136,7 +136,8 @@ class SmppSession(SmppLife):
         if pdu.is_response:
             self._count_fault("stray", f"{pdu.name} that nobody waits for, number {pdu.sequence_number}")
             return None
-        wrong = judge(pdu, self.sender, self.state, self.version)
+        version = VERSION_5_0 if isinstance(pdu, Bind) else self.version  # whatever we speak, a bind is a bind
+        wrong = judge(pdu, self.sender, self.state, version)
         if wrong is not None:
             self._count_fault("illegal", wrong.why)
             return refusal(wrong)

@@ -21,6 +21,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from smsgw.protocols.strictjson import compact
@@ -37,6 +38,8 @@ JSON: Final = b"application/json; charset=utf-8"
 """Content-Type of every answer in JSON (004-193)."""
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]*)(?::[0-9]{0,5})?")
+_SPELLED: Final = {b"X-Request-Id": b"x-request-id"}
+"""Names of header fields as clients know them, where Twisted would write them otherwise (004.1)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -116,7 +119,7 @@ class BoundedRequest(Request):
         """Find the resource and let it answer. The server's name and version are nobody's business."""
         self.site = self.channel.site
         self.responseHeaders.setRawHeaders(b"Date", [self.channel.site.date()])
-        if not self.path.startswith(b"/") and not (self.path == b"*" and self.method == b"OPTIONS"):
+        if not self.path.startswith(b"/"):
             if self.method == b"CONNECT":
                 self.channel.refuse(405, "method_not_allowed", b"Allow: GET, HEAD, OPTIONS, POST\r\n")
             else:
@@ -207,11 +210,6 @@ class BoundedChannel(HTTPChannel):
         """A line alone is longer than a whole head may be."""
         self.refuse(431, "head_too_large")
 
-    def rawDataReceived(self, data: bytes) -> None:
-        """Octets of a body, or of requests that wait for their turn."""
-        if not self.refused:
-            super().rawDataReceived(data)
-
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """Whether another request may follow; the first thing that is asked when a head is complete."""
         request.clientproto = version
@@ -239,6 +237,14 @@ class BoundedChannel(HTTPChannel):
             self.site.admitted(self)
         self._enter(_Phase.IDLE)
         super().requestDone(request)
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """The head of an answer, in one write."""
+        lines = [b"%b %b %b" % (version, code, reason)]
+        for name, values in headers.getAllRawHeaders():
+            spelled = _SPELLED.get(name, name)
+            lines += [b"%b: %b" % (spelled, value) for value in values]
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def loseConnection(self) -> None:
         """Close behind the last answer; a client that did not ask for it may have sent more already."""

@@ -112,11 +112,8 @@ class Backlog:
             rest.lanes.add(lane_of(message))
 
     def take(self, room: int, whole: bool = False) -> list[Message]:
-        """See :meth:`smsgw.services.lanes.Lanes.take`; what leaves memory is replaced from the store."""
-        taken = self._lanes.take(room, whole)
-        if self._beyond:
-            self.refill()
-        return taken
+        """See :meth:`smsgw.services.lanes.Lanes.take`; :meth:`refill` replaces from the store what left memory."""
+        return self._lanes.take(room, whole)
 
     def remove(self, ids: Iterable[int]) -> None:
         """Forget these; they are no longer queued."""

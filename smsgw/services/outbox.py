@@ -82,7 +82,7 @@ class Outbox:
         self._paths: dict[str, IReturnPath] = {}
         self._lanes: dict[str, dict[str, EventLane]] = {}
         self._unasked: set[str] = set()
-        self._unread: list[EventLane] = []
+        self._unread: dict[EventLane, None] = {}
         self._roused: list[EventLane] = []
         self._held = 0
         self._told: list[Event] = []
@@ -245,7 +245,7 @@ class Outbox:
         held = len(lane.held)
         limit = min(self._page, self._per_account - held, max(self._total - self._held, self._share - held))
         if limit <= 0:
-            self._unread.append(lane)
+            self._unread[lane] = None
             return
         page = self._store.events(lane.account, lane.path.path, lane.begin(limit), limit)
         page.addCallbacks(self._turned, self._stuck, callbackArgs=(lane,), errbackArgs=(lane,))
@@ -270,7 +270,7 @@ class Outbox:
         if not isinstance(failure.value, _EXPECTED):
             _log.failure("a page of events cannot be read; it is tried again", failure)
         lane.fail()
-        self._unread.append(lane)
+        self._unread[lane] = None
 
     async def _ask(self) -> None:
         """Ask the store, per path not asked yet, which accounts are owed something."""
@@ -353,7 +353,7 @@ class Outbox:
             Deferred.fromCoroutine(self._ask()).addErrback(self._unanswered)
         if self._keep:
             self._drop_old(self._wall() - self._keep)
-        lanes, self._unread = list(dict.fromkeys(self._unread)), []
+        lanes, self._unread = list(self._unread), {}
         now = self._clock.seconds()
         due: dict[EventLane, list[Event]] = {}
         while self._put_off and self._put_off[0][0] <= now:

@@ -31,6 +31,9 @@ PATIENCE: Final = 3
 """How often outcomes are offered to the store together before each is tried alone; and how often one that is alone
 may fail while others are stored before it is given up."""
 
+LOOK: Final = 1_000
+"""Waiting messages of a connector that is down which are looked at together: some may have no other way."""
+
 _log = Logger()
 
 
@@ -106,6 +109,7 @@ class Settlement:
         for message in upstream.backlog.take(room, upstream.idle):
             if message.expires and message.expires <= now:
                 ended += upstream.verdicts.end(message, message.unsent or (0,), State.EXPIRED, 0)
+                upstream.forget([message.id])
             else:
                 claims.append(message)
                 upstream.reserve(message)
@@ -141,6 +145,8 @@ class Settlement:
             callbackArgs=(upstream, verdict, claims),
             errbackArgs=(upstream, verdict, [*claims, *(end.message for end in ended)]),
         ).addErrback(self._fault).addBoth(self._done)
+        if claims or ended:
+            upstream.backlog.refill()
 
     def _done(self, _: None) -> None:
         self._committing -= 1
@@ -171,7 +177,7 @@ class Settlement:
             self.send(upstream, parts)
         if not verdict.plain:
             self._requeued(verdict, upstream)
-        if not verdict.again and not upstream.backlog.empty:
+        if upstream.held or not (verdict.again or upstream.backlog.empty):
             self.pump(upstream)
 
     def _requeued(self, verdict: Verdict, upstream: Upstream) -> None:
@@ -268,19 +274,20 @@ class Settlement:
             return
         moves: list[Sent | Ended | Requeued] = []
         stays: list[Message] = []
-        for message in upstream.backlog.take(upstream.settings.window):
-            connector = upstream.verdicts.reroute(message)
-            if connector == upstream.name:
+        for message in upstream.backlog.take(LOOK):
+            connector = upstream.verdicts.reroute(message) if upstream.reserved < upstream.settings.window else ""
+            if connector in ("", upstream.name):
                 stays.append(message)
             else:
                 upstream.reserve(message)
                 moves.append(Requeued(message, connector, 0.0, False))
-        upstream.backlog.add(stays)
+        upstream.backlog.add(reversed(stays))
         if moves:
             upstream.moving = True
             self._committing += 1
             claiming = self._store.commit(Changes(claims=[move.message for move in moves]))
             claiming.addBoth(self._claimed, upstream, moves).addErrback(self._fault).addBoth(self._done)
+            upstream.backlog.refill()
 
     def _claimed(
         self, result: Committed | Failure, upstream: Upstream, moves: list[Sent | Ended | Requeued]

@@ -109,6 +109,7 @@ class Upstream:
     _out: set[Part] = attrs.field(factory=set, init=False)
     _flights: dict[int, _Flight] = attrs.field(factory=dict, init=False)
     _suspects: dict[int, int] = attrs.field(factory=dict, init=False)
+    _uncounted: int = attrs.field(default=0, init=False)
 
     @property
     def name(self) -> str:
@@ -157,8 +158,11 @@ class Upstream:
 
     def settled(self, count: int) -> None:
         """Tell the connector that so many of its slots are free."""
+        self.unsettled -= count
+        unknown = min(count, self._uncounted)
+        self._uncounted -= unknown
+        count -= unknown
         if count:
-            self.unsettled -= count
             try:
                 self.connector.settled(count)
             except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
@@ -189,37 +193,40 @@ class Upstream:
             self._held += parts[room:]
             parts = parts[:room]
         if parts:
-            self._offer(parts)
+            self._offer(parts, room)
 
     def flush(self) -> None:
         """Offer what is held, as far as there is room."""
         held = self._held
-        room = min(self._room(), len(held))
+        room = self._room()
         if room > 0:
-            self._offer([held.popleft() for _ in range(room)])
+            self._offer([held.popleft() for _ in range(min(room, len(held)))], room)
 
     def hold(self, parts: Sequence[Part]) -> None:
         """Parts that are claimed already, from before a crash: they go out before anything else."""
         self.reserved += len(parts)
         self._held += parts
 
-    def _offer(self, parts: list[Part]) -> None:
+    def _offer(self, parts: list[Part], room: int) -> None:
         self.reserved -= len(parts)
         self.unsettled += len(parts)
         self._out.update(parts)
         if self._suspects:
             for part in parts:
-                self._offer_safely([part])
+                self._offer_safely([part], self._room())
         else:
-            self._offer_safely(parts)
+            self._offer_safely(parts, room)
 
-    def _offer_safely(self, parts: list[Part]) -> None:
+    def _offer_safely(self, parts: list[Part], before: int) -> None:
+        """Offer to a room of `before`. After an exception the room tells how many parts the connector counts."""
         try:
             self.connector.offer(parts)
         except Exception:  # noqa: BLE001 - a fault of one connector, or of one message in it, must not stop the others
             _log.failure("connector {connector} raised at an offer of {count} parts", connector=self.name,
                          count=len(parts))
             unanswered = [part for part in parts if part in self._out]
+            taken = max(before - self._room(), 0)
+            self._uncounted += max(len(unanswered) - taken, 0)
             for id in {part.message.id for part in unanswered}:
                 self._suspects[id] = self._suspects.get(id, 0) + 1
             self.answers += [(part, Lost("the connector raised an exception")) for part in unanswered]

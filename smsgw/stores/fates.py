@@ -15,11 +15,7 @@ from smsgw.model.lifecycle import FINAL, MOVES, State, whole
 from smsgw.model.message import EventKind, Message
 from smsgw.stores.memory import Awaiting, Key, Life
 from smsgw.stores.rows import MESSAGE, MESSAGE_WIDTH, STATES, Lists, Rows, to_message
-from smsgw.stores.sheet import Sheet
-
-EARLY: Final = 3600.0
-"""Seconds for which a parked receipt waits for the upstream's acceptance to be committed. An older one is left
-alone: upstreams use their ids again."""
+from smsgw.stores.sheet import EARLY, Sheet
 
 _MESSAGES: Final = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}})")
 _BATCH: Final = f"SELECT {MESSAGE} FROM message m WHERE m.batch = ? AND m.batch > 0 ORDER BY m.id"
@@ -43,8 +39,8 @@ def to_life(m: Message, claimed: bool, state: State) -> Life:
     if m.parts == 1:
         life.ids = [m.remote_id]
     else:
-        life.states = [min(state, State.QUEUED)] * m.parts
-        life.errors = [0] * m.parts
+        life.states = [State.QUEUED if state is State.ENROUTE else state] * m.parts
+        life.errors = [m.error] * m.parts
         life.ids = [""] * m.parts
     life.stored_queued = life.queued
     return life
@@ -91,6 +87,7 @@ class Fates:
             self._sheet.keys.append(before)
             memory.awaiting.put(before, (id, sent.seq))
         to_send = life.to_send
+        life.states = [max(state, State.QUEUED) for state in life.states]
         life.states[part] = State.ENROUTE
         life.ids[part] = sent.remote_id
         life.sent = life.sent or self._now
@@ -159,7 +156,7 @@ class Fates:
             result.receipts[place] = word
             if word == "parked":
                 row = (*key, self._now, report.state + 0, report.error, report.at, bytearray(report.raw))
-                self._sheet.parked[key] = row
+                self._sheet.parked.setdefault(key, row)
                 self._memory.remember_parked(key)
 
     def _reported(

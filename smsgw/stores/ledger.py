@@ -50,22 +50,26 @@ def slices(calls: Sequence[Changes]) -> list[tuple[int, int]]:
     """
     found = []
     start = 0
-    cancels = receipts = decided = False
+    cancels = receipts = False
     for number, call in enumerate(calls):
-        decides = any(type(outcome) is not Sent for outcome in call.outcomes)
         if (
             (cancels and (call.accepts or call.claims or call.outcomes or call.receipts))
-            or (decided and call.claims)
-            or (receipts and decides)
+            or (receipts and any(type(outcome) is not Sent for outcome in call.outcomes))
+            or (call.claims and _meet(call, calls[start:number]))
         ):
             found.append((start, number))
             start = number
-            cancels = receipts = decided = False
+            cancels = receipts = False
         cancels = cancels or bool(call.cancels)
         receipts = receipts or bool(call.receipts)
-        decided = decided or decides
     found.append((start, len(calls)))
     return found
+
+
+def _meet(call: Changes, before: Sequence[Changes]) -> bool:
+    """Whether a claim of `call` is for a message of which an outcome is told `before`."""
+    ids = {m.id for m in call.claims}
+    return any(outcome.message.id in ids for earlier in before for outcome in earlier.outcomes)
 
 
 class Ledger:
@@ -281,6 +285,7 @@ class Ledger:
         keys = sheet.keys.append
         insert = sheet.events.extend
         now = self._now
+        delivered = State.DELIVERED
         others: list[tuple[Committed, int, Reported]] = []
         for call, result in pairs:
             words = result.receipts
@@ -302,7 +307,7 @@ class Ledger:
                     keys(key)
                     young[key] = False
                     id = m.id
-                    error = report.error
+                    error = 0 if state is delivered else report.error
                     finals[state, error].append(id)
                     remote_ids, ids = plain_gone[connector]
                     remote_ids.append(remote_id)

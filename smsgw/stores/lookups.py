@@ -63,8 +63,8 @@ def trace(connection: sqlite3.Connection, id: int) -> Traced | None:
                 "SELECT seq, state, error, remote_id FROM part WHERE message = ?", (id,)
             )
         }
-        unsent = min(m.state, State.QUEUED) + 0
-        parts = [known.get(seq, (seq, unsent, 0, "")) for seq in range(1, m.parts + 1)]
+        state = State.QUEUED if m.state is State.ENROUTE else m.state
+        parts = [known.get(seq, (seq, state + 0, m.error, "")) for seq in range(1, m.parts + 1)]
     awaited = [
         Awaited(remote_id, m, seq, due)
         for remote_id, seq, due in connection.execute(

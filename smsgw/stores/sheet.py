@@ -16,6 +16,10 @@ from smsgw.model.message import Event, EventKind, Message
 from smsgw.stores.memory import Key, Life, Memory
 from smsgw.stores.rows import Lists, Rows
 
+EARLY: Final = 3600
+"""Seconds for which a parked receipt waits for the upstream's acceptance to be committed; of several the first
+counts. An older one is left alone, and makes room for a newer one: upstreams use their ids again."""
+
 TELLS: Final = tuple(tuple(wants(notify, state) for state in State) for notify in range(8))
 """By notify bits and state: whether the sender is told (one look-up instead of a call)."""
 
@@ -50,7 +54,12 @@ _DELETE_REMOTE: Final = Rows(
 _INSERT_EVENT: Final = Rows(
     "INSERT OR IGNORE INTO event (account, path, message, kind, state, error, at) VALUES ", "(?,?,?,?,?,?,?)"
 )
-_PARK: Final = Rows("INSERT OR REPLACE INTO parked VALUES ", "(?,?,?,?,?,?,?)")
+_PARK: Final = Rows(
+    "INSERT INTO parked VALUES ",
+    "(?,?,?,?,?,?,?)",
+    " ON CONFLICT (remote_id, connector) DO UPDATE SET since = excluded.since, state = excluded.state,"
+    f" error = excluded.error, at = excluded.at, raw = excluded.raw WHERE since < excluded.since - {EARLY}",
+)
 _UNPARK: Final = Rows("DELETE FROM parked WHERE (remote_id, connector) IN (VALUES ", "(?,?)", ")")
 _TALLY: Final = Rows(
     "INSERT INTO tally VALUES ", "(?,?)", " ON CONFLICT (state) DO UPDATE SET messages = messages + excluded.messages"

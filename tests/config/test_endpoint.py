@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.endpoints import serverFromString
@@ -43,11 +45,15 @@ class ReadTests(SynchronousTestCase):
             "tcp:65536": '"tcp:65536": "65536" is not a port; allowed: 0 to 65535',
             "tcp:1:127.0.0.1": f'"tcp:1:127.0.0.1": unknown or repeated argument "127.0.0.1"; allowed: {ALLOWED}',
             "tcp:1:host=a": f'"tcp:1:host=a": unknown or repeated argument "host"; allowed: {ALLOWED}',
+            "tcp:=1": f'"tcp:=1": unknown or repeated argument "1"; allowed: {ALLOWED}',
+            "tcp:1\\": '"tcp:1\\" ends with a backslash that escapes nothing',
             "tcp:1:port=2": f'"tcp:1:port=2": unknown or repeated argument "port"; allowed: {ALLOWED}',
             "tcp:1:interface=all": '"tcp:1:interface=all": interface "all" is not an address (colons in it are written '
                                    "\\:)",
             "tcp6:1:interface=127.0.0.1": '"tcp6:1:interface=127.0.0.1": interface "127.0.0.1" is not an IPv6 address',
-            "tcp:1:backlog=x": '"tcp:1:backlog=x": backlog is not a whole number',
+            "tcp:1:backlog=x": '"tcp:1:backlog=x": backlog "x" is not a whole number',
+            "unix:/x:mode=rw": '"unix:/x:mode=rw": mode "rw" is not an octal mode such as 660',
+            "unix:/x:lockfile=yes": '"unix:/x:lockfile=yes": lockfile "yes" is not 0 or 1',
             "unix:": f'"unix:" names no path; allowed: {ALLOWED}',
             "systemd:INET": f'"systemd:INET": unknown or repeated argument "INET"; allowed: {ALLOWED}',
             "systemd:domain=INET": '"systemd:domain=INET" needs domain= and either index= or name=, as in '
@@ -56,14 +62,15 @@ class ReadTests(SynchronousTestCase):
         for text, expected in vectors.items():
             self.assertEqual(str(self.assertRaises(Unfit, ENDPOINT.take, text)), expected)
 
-    @given(st.text("tcp6unix:=\\.0123456789/ae", max_size=30))
+    @given(st.lists(st.sampled_from([
+        "tcp", "tcp6", "unix", ":", ":", ":", "=", "\\", "1", "0", "65536", ".", "127.0.0.1", "::1", "\\:\\:1", "port",
+        "interface", "backlog", "address", "mode", "lockfile", "/x", "localhost", "port=2775", "interface=", "mode=660",
+    ]), max_size=8).map("".join))
     def test_junk(self, text: str) -> None:
         """Whatever is written is either refused or makes an endpoint in Twisted."""
-        try:
-            ENDPOINT.take("tcp:" + text)
-        except Unfit:
-            return
-        self.assertIsNotNone(serverFromString(MemoryReactorClock(), "tcp:" + text))
+        for scheme in ("tcp:", "tcp6:", "unix:"):
+            with contextlib.suppress(Unfit):
+                self.assertIsNotNone(serverFromString(MemoryReactorClock(), ENDPOINT.take(scheme + text)))
 
 
 class ReachTests(SynchronousTestCase):

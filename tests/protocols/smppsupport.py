@@ -182,9 +182,7 @@ class Peer:
         return bool(self.transport.producerState == "producing")
 
 
-def connect(
-    delegate: Recorder | None = None, clock: Clock | None = None, **settings: Any
-) -> Peer:
+def connect(delegate: Recorder | None = None, clock: Clock | None = None, **settings: Any) -> Peer:
     """One peer at a server of its own with these settings."""
     clock = clock or Clock()
     delegate = delegate or Recorder()
@@ -210,9 +208,7 @@ def delivers(count: int) -> list[tuple[object, Pdu]]:
 
 def summary(pdus: Sequence[Any]) -> list[tuple[str, int, int]]:
     """(name, sequence_number, command_status), 0 for requests."""
-    return [
-        (pdu.name, pdu.sequence_number, pdu.command_status if isinstance(pdu, Response) else 0) for pdu in pdus
-    ]
+    return [(pdu.name, pdu.sequence_number, pdu.command_status if isinstance(pdu, Response) else 0) for pdu in pdus]
 
 
 def make_tls(transport: SlowTransport) -> SlowTransport:

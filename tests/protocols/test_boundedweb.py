@@ -201,6 +201,7 @@ class Connections(SynchronousTestCase):
         answers = client.heard()
         self.assertEqual([heard.headers["connection"] for heard in answers], ["keep-alive", "keep-alive", "close"])
         self.assertTrue(client.ended)
+        self.assertFalse(client.transport.disconnecting)  # so that a reset cannot overtake the last answer
 
     def test_asked_to_close(self) -> None:
         """Who asks for the end, or speaks HTTP/1.0, gets it behind the answer. (004-178)"""

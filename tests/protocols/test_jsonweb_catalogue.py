@@ -54,6 +54,7 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "a whole URI": (b"GET http://localhost/echo HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "a path without its slash": (b"GET echo HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "an asterisk": (b"GET * HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "an asterisk with OPTIONS": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "CONNECT": (b"CONNECT localhost:25 HTTP/1.1\r\n" + HOST + b"\r\n", 405),
     "TRACE": (b"TRACE /echo HTTP/1.1\r\n" + HOST + b"\r\n", 405),
     "a method of our own": (b"SEND /echo HTTP/1.1\r\n" + HOST + b"\r\n", 405),

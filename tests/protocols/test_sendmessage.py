@@ -99,6 +99,8 @@ class Sending(ApiTestCase):
         self.assertEqual(answer.headers["content-type"], "application/json; charset=utf-8")
         self.assertEqual(answer.headers["connection"], "keep-alive")
         self.assertRegex(answer.headers["x-request-id"], r"\A[0-9a-f]{32}\Z")
+        self.client.send(request(b"GET", SHOW + b"1", None, BASIC))
+        self.assertRegex(self.client.transport.value(), rb"\r\nx-request-id: [0-9a-f]{32}\r\n")
 
     def test_versions(self) -> None:
         """HTTP 1.0 is served as 1.1 is. (004-178)"""

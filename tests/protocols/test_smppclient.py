@@ -304,9 +304,7 @@ class ClientTests(SynchronousTestCase):
         """deliver_sm, data_sm and alert_notification reach the delegate; what only an ESME sends does not."""
         peer = ByHand.bound()
         answers = peer.receive(DeliverSm(5), DataSm(6), AlertNotification(7), SubmitSm(8), Outbind(9))
-        self.assertEqual(
-            [pdu.name for pdu in peer.delegate.requested], ["deliver_sm", "data_sm", "alert_notification"]
-        )
+        self.assertEqual([pdu.name for pdu in peer.delegate.requested], ["deliver_sm", "data_sm", "alert_notification"])
         self.assertEqual(
             summary(answers),
             [("deliver_sm_resp", 5, 0), ("data_sm_resp", 6, 0), ("submit_sm_resp", 8, 4), ("generic_nack", 9, 4)],

@@ -51,7 +51,7 @@ REFUSED = {
     "a comment": (b"{}//", "character 2"),
     "a leading zero": (b"01", "character 1"),
     "an open string": (b'"abc', "character 0"),
-    "an open string with a backslash": (b'[[[[[[[[["' + b'\\"' * 9 + b"\\", "character 8"),
+    "an open string with a backslash": (b"[" + b"[]," * 8 + b'"[[[[[[[[[\\"[[[[[[[[[\\', "character 25"),
 }
 
 

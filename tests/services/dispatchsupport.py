@@ -106,6 +106,7 @@ class HandConnector:
         if self.tokens is not None:
             self.tokens -= len(parts)
         self.unsettled += len(parts)
+        self._starved = not self.room()
         self.offers.append(names(parts))
         if self.quick is not None:
             self.sink.outcomes(self.name, [(part, self.quick(part)) for part in parts])
@@ -168,22 +169,36 @@ class HandConnector:
 
 @attrs.define(eq=False)
 class HandRunner(Inline):
-    """Does the store's work at once, or when the test says so."""
+    """Does the store's work at once, or when the test says so.
+
+    :ivar working: whether some is being done: what comes then waits its turn.
+    :ivar dead: whether the process that would be told of it is gone.
+    """
 
     by_hand: bool = False
+    dead: bool = False
+    working: bool = False
     todo: list[Callable[[], None]] = attrs.field(factory=list)
 
     def run(self, work: Callable[[], None]) -> None:
         """See Runner."""
-        if self.by_hand:
+        if self.by_hand or self.working:
             self.todo.append(work)
         else:
             work()
 
-    def work(self) -> None:
-        """Do what waits, and what that brings."""
-        while self.todo:
+    def report(self, call: Callable[[], None]) -> None:
+        """See Runner."""
+        if not self.dead:
+            call()
+
+    def work(self, steps: int = 1_000_000) -> None:
+        """Do what waits, and what that brings, at most so many steps of it."""
+        self.working = True
+        while self.todo and steps > 0:
+            steps -= 1
             self.todo.pop(0)()
+        self.working = False
 
 
 class FlakyStore(SqliteStore):
@@ -198,6 +213,11 @@ class FlakyStore(SqliteStore):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.commits: list[Changes] = []
+
+    def _prepare(self) -> None:
+        """Nobody pulls the plug on these tests, so they do not wait for the disk."""
+        super()._prepare()
+        self._connection.execute("PRAGMA synchronous = OFF")
 
     def commit(self, changes: Changes) -> Deferred[Committed]:
         """See IMessageStore."""
@@ -281,9 +301,13 @@ class DispatchTestCase(SynchronousTestCase):
         return links[0]
 
     def crash(self) -> None:
-        """Everything in memory is gone; the store is opened anew."""
+        """Everything in memory is gone; the store, where its work was not yet done too, is opened anew."""
         self.clock.calls.clear()
-        self.shut()
+        self.runner.todo.clear()
+        self.runner.dead = True
+        self.store._connection.close()
+        self.store._lock.release()
+        self.runner = HandRunner()
         self.open_store()
 
     def accept(self, *messages: Message) -> Deferred[Committed]:

@@ -35,7 +35,6 @@ class AcmeConnector:
         self._clock = clock
         self._unsettled = 0
         self._sent: dict[str, tuple[Part, float]] = {}
-        self._starved = True
         self._stopping = False
         self._answered: Deferred[None] = Deferred()
         self._service = ClientService(
@@ -60,15 +59,13 @@ class AcmeConnector:
 
     def room(self) -> int:
         """Nothing while the link is down; else the window less what is not settled."""
-        room = self._settings.window - self._unsettled if self.up and not self._stopping else 0
-        if room <= 0:
-            self._starved = True
-        return max(room, 0)
+        if not self.up or self._stopping:
+            return 0
+        return max(self._settings.window - self._unsettled, 0)
 
     def _feed(self) -> None:
-        """Say so when there is room after there was none."""
-        if self._starved and self.room():
-            self._starved = False
+        """Say that there is room; to say it too often does no harm."""
+        if self.room():
             self._sink.ready(self.name)
 
     def offer(self, parts: Sequence[Part]) -> None:
@@ -130,7 +127,6 @@ class AcmeConnector:
     def unlinked(self) -> None:
         """Whatever was not answered may or may not have been taken."""
         self.up = False
-        self._starved = True
         lost, self._sent = self._sent, {}
         self._tell([(part, Lost("the link went")) for part, _ in lost.values()])
 

@@ -1,0 +1,177 @@
+r"""A notice board that takes texts over SMPP, SMTP and HTTP: smsgw's protocols inside another program.
+
+    python docs/examples/embedding.py tcp:2775:interface=127.0.0.1 tcp:2525:interface=127.0.0.1 \
+        tcp:8080:interface=127.0.0.1
+
+There is no configuration, no store and no gateway here: the board is a list in memory, and what is pinned on it is
+printed. Login ``demo``, password ``secret``, on each of the three.
+"""
+
+from __future__ import annotations
+
+import hmac
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import react
+from zope.interface import implementer
+
+from smsgw.interfaces import Bound, Denied, IJsonDelegate, IMailDelegate, ISmppDelegate, Reply, Shown
+from smsgw.protocols.jsonweb import BoundedSite
+from smsgw.protocols.mailtext import plain_text
+from smsgw.protocols.sendmessage import MessageResource
+from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
+from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings
+from smsgw.smpp.consts import MessageState, Status
+from smsgw.smpp.pdus import Bind, Pdu, QuerySm, QuerySmResp, SubmitSm, SubmitSmResp
+from smsgw.text import coding
+
+
+@attrs.define
+class Board:
+    """The program that the protocols are embedded in: it keeps notices and knows one account."""
+
+    notices: list[tuple[str, str, str]] = attrs.field(factory=list)
+
+    def knows(self, login: bytes, password: bytes) -> bool:
+        """Whether these are the right credentials; a wrong one takes as long to find out as a right one."""
+        return hmac.compare_digest(login + b":" + password, b"demo:secret")
+
+    def pin(self, way: str, recipient: str, text: str) -> str:
+        """Keep a notice; its id. A program that must not lose anything answers when the disk has it."""
+        self.notices.append((way, recipient, text))
+        print(f"pinned {len(self.notices)} over {way} for {recipient}: {text}", flush=True)
+        return str(len(self.notices))
+
+    def has(self, id: str) -> bool:
+        """Whether a notice with this id was pinned."""
+        return id.isdecimal() and len(id) < 10 and 1 <= int(id) <= len(self.notices)
+
+
+@implementer(ISmppDelegate)
+@attrs.frozen(eq=False)
+class SmppBoard:
+    """What an ESME may do: bind, submit, query."""
+
+    board: Board
+
+    def bind(self, session: Any, pdu: Pdu) -> Deferred[Bound | int]:
+        """Let in who knows the password, in any of the three ways to bind."""
+        assert isinstance(pdu, Bind)
+        if self.board.knows(pdu.system_id, pdu.password):
+            return succeed(Bound("demo", b"board"))
+        return succeed(Status.ESME_RINVPASWD)
+
+    def requests(self, session: Any, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
+        """Answer all requests of one read together; sequence numbers are the session's business."""
+        return succeed([self._answer(pdu) for pdu in pdus])
+
+    def _answer(self, pdu: Pdu) -> Pdu | int:
+        if isinstance(pdu, SubmitSm):
+            text = coding.decode(pdu.user_data(), pdu.data_coding)
+            id = self.board.pin("smpp", pdu.destination_addr.decode("latin-1"), text)
+            return SubmitSmResp(0, Status.ESME_ROK, id.encode())
+        if isinstance(pdu, QuerySm):
+            if self.board.has(pdu.message_id.decode("latin-1")):
+                return QuerySmResp(0, Status.ESME_ROK, pdu.message_id, b"", MessageState.DELIVERED, 0)
+            return Status.ESME_RINVMSGID
+        return Status.ESME_RINVCMDID
+
+    def answers(self, session: Any, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
+        """Answers to requests of ours: the board sends none."""
+
+    def closed(self, session: Any, why: str) -> None:
+        """A session has ended: the board keeps nothing of it."""
+
+
+@implementer(IMailDelegate)
+@attrs.frozen(eq=False)
+class MailBoard:
+    """What a mail program may do: log in, send, ask with STATUS. Replies go out as they are."""
+
+    board: Board
+
+    def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
+        """235 opens the session."""
+        right = self.board.knows(login, password)
+        return succeed(Reply(235, "Welcome") if right else Reply(535, "5.7.8 Wrong login or password"))
+
+    def sender(self, session: Session, address: str, parameters: Mapping[str, str]) -> Deferred[Reply]:
+        """Anybody may sign."""
+        return succeed(Reply(250, "Ok"))
+
+    def recipient(self, session: Session, address: str) -> Deferred[Reply]:
+        """The address is local@domain, its grammar checked."""
+        return succeed(Reply(250, "Ok"))
+
+    def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
+        """The whole mail, its dots undone: pin its text once for each recipient."""
+        text = plain_text(octets)
+        if not isinstance(text, str):
+            return succeed(Reply(554, f"5.6.1 {text}"))
+        ids = [self.board.pin("smtp", address.partition("@")[0], text) for address in envelope.recipients]
+        return succeed(Reply(250, f"{ids[-1]} message accepted"))
+
+    def status(self, session: Session, argument: str) -> Deferred[Reply]:
+        """STATUS and an id."""
+        if self.board.has(argument):
+            return succeed(Reply(250, f"{argument} 1 1 2 Message is delivered"))
+        return succeed(Reply(550, f"5.1.1 {argument} message not found"))
+
+    def closed(self, session: Session) -> None:
+        """A session has ended: the board keeps nothing of it."""
+
+
+@implementer(IJsonDelegate)
+@attrs.frozen(eq=False)
+class JsonBoard:
+    """What an HTTP client may do: send, ask. Words of refusal are the program's own."""
+
+    board: Board
+
+    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | Denied]:
+        """Every request brings its credentials; the answer names the account."""
+        return succeed("demo" if self.board.knows(login, password) else Denied("wrong_credentials", 403))
+
+    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | Denied]:
+        """Number and sender have been looked at; whether the text is empty has not."""
+        return succeed(self.board.pin("http", msisdn, text) if text else Denied("invalid_field_text"))
+
+    def status(self, account: str, id: str) -> Deferred[Shown | Denied]:
+        """What GET shows of one message."""
+        if not self.board.has(id):
+            return succeed(Denied("transaction_not_found"))
+        _, recipient, text = self.board.notices[int(id) - 1]
+        now = int(time.time())
+        return succeed(Shown(now, now, recipient, 1, "delivered", text))
+
+
+def main(reactor: Any, *endpoints: str) -> Deferred[None]:
+    """Listen at three endpoints, for SMPP, SMTP and HTTP, until the program is told to end."""
+    # Deadlines must not depend on the wall clock, which the reactor reads unless it is told otherwise.
+    reactor.seconds = time.monotonic
+    board = Board()
+    factories: dict[str, Any] = {
+        "smpp": SmppServerFactory(SmppBoard(board), SmppServerSettings(system_id=b"board"), reactor),
+        "smtp": SubmissionFactory(MailBoard(board), SubmissionSettings(tls="none"), reactor),
+        "http": BoundedSite(MessageResource(JsonBoard(board)), reactor),
+    }
+    for (name, factory), endpoint in zip(factories.items(), endpoints, strict=True):
+        listening = serverFromString(reactor, endpoint).listen(factory)
+        listening.addCallback(lambda port, name=name: print(name, port.getHost().port, flush=True))
+
+    def finish() -> Deferred[Any]:
+        """Let each protocol answer what is under way, for five seconds at most."""
+        return gatherResults([factory.shut_down(within=5) for factory in factories.values()])
+
+    reactor.addSystemEventTrigger("before", "shutdown", finish)
+    return Deferred()
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])

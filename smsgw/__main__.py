@@ -1,0 +1,10 @@
+"""``python -m smsgw``: the command line beside the running gateway."""
+
+from __future__ import annotations
+
+import sys
+
+from smsgw.commands import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""``check`` and ``sample``: the configuration, without starting anything."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smsgw.commands.console import CONFIGURATION, DONE, counted
+
+if TYPE_CHECKING:
+    from smsgw.config import Finding, Settings
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print every mistake and warning of a file, and what it describes if it can be used."""
+    from smsgw import wiring
+    from smsgw.config import ConfigErrors
+
+    try:
+        settings = wiring.read(Path(options.config))
+        mistakes = list(_certificates(settings))
+        if mistakes:
+            raise ConfigErrors(mistakes)
+    except ConfigErrors as errors:
+        print(errors)
+        print(f"{options.config} cannot be used: {counted(len(errors.findings), 'mistake')}")
+        return CONFIGURATION
+    for warning in settings.warnings:
+        print(f"{warning} (warning)")
+    kinds = ("listener", "account", "connector", "route")
+    print(f"{options.config} is good: {', '.join(counted(len(getattr(settings, kind + 's')), kind) for kind in kinds)}")
+    return DONE
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    """Certificates and keys that a listener names and that cannot be used."""
+    from smsgw import certificates
+    from smsgw.config import DoorSettings
+
+    for own in settings.listeners.values():
+        if isinstance(own, DoorSettings) and own.tls != "none" and own.certificate and own.key:
+            try:
+                certificates.options(own.certificate, own.key)
+            except certificates.CertificateError as error:
+                yield own.finding("certificate", str(error))
+
+
+def sample(_options: argparse.Namespace) -> int:
+    """Print the sample configuration."""
+    from smsgw import wiring
+
+    print(wiring.sample_config(), end="")
+    return DONE

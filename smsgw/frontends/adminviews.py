@@ -1,0 +1,175 @@
+"""What the operator is shown of messages: facts as JSON values, without what is private unless it is asked for.
+
+Times are seconds since 1970. Numbers are masked and a text is its alphabet and size only, as long as `private` is
+not set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from smsgw.interfaces import Parked, Traced
+from smsgw.model.address import masked
+from smsgw.model.content import Content
+from smsgw.model.lifecycle import FINAL, Notify, State
+from smsgw.model.message import Event, Message
+from smsgw.text import coding
+
+Fact = dict[str, Any]
+"""A JSON object."""
+
+_SHORT_CODE: Final = 6
+_KINDS: Final = (Notify.ENROUTE, Notify.DELIVERED, Notify.FAILED)
+_WORDS: Final[Mapping[str, State]] = {state.word: state for state in State}
+
+
+def states(words: str) -> list[State]:
+    """The states that comma-separated words name; ``no_money`` and ``no money`` are the same.
+
+    :raises ValueError: for a word that is none, naming those that are.
+    """
+    found = []
+    for word in filter(None, (word.strip().lower().replace("_", " ") for word in words.split(","))):
+        if word not in _WORDS:
+            raise ValueError(f"state: {word!r} is none; there are {', '.join(_WORDS)}")
+        found.append(_WORDS[word])
+    return found
+
+
+def summary(message: Message, private: bool = False) -> Fact:
+    """One message in a list."""
+    return {
+        "id": message.id,
+        "batch": message.batch or None,
+        "account": message.account,
+        "path": message.path,
+        "connector": message.connector,
+        "state": message.state.word,
+        "error": message.error,
+        "from": message.content.source if private else _sender(message.content.source),
+        "to": message.dst if private else masked(message.dst),
+        "text": _text(message.content, private),
+        "parts": message.parts,
+        "created": _moment(message.created),
+        "changed": _moment(message.changed),
+    }
+
+
+def story(traced: Traced, private: bool = False) -> Fact:
+    """Everything that is known of one message, with a ``timeline`` of what has happened and what is expected."""
+    message = traced.message
+    return {
+        **summary(message, private),
+        "final": message.state in FINAL,
+        "priority": message.priority,
+        "attempts": message.attempts,
+        "notify": [str(kind.name).lower() for kind in _KINDS if message.notify & kind],
+        "timeline": list(timeline(traced)),
+        "part_states": [
+            {"seq": seq, "state": State(state).word, "error": error, "remote_id": remote_id or None}
+            for seq, state, error, remote_id in traced.parts
+        ],
+        "awaited": [
+            {"seq": one.seq, "remote_id": one.remote_id, "until": _moment(one.due)} for one in traced.awaited
+        ],
+        "events": [_event(event) for event in traced.events],
+    }
+
+
+def timeline(traced: Traced) -> Iterator[Fact]:
+    """The steps of a message: first those that were, by time, then (``expected``) those that are to come.
+
+    The store keeps the first and the last moment of what may have happened several times (handed over, tried again).
+    """
+    message = traced.message
+    yield {"step": "accepted", "at": _moment(message.created), "account": message.account, "path": message.path}
+    if message.sent:
+        yield {
+            "step": "handed over",
+            "at": _moment(message.sent),
+            "connector": message.connector,
+            "remote_id": message.remote_id or None,
+        }
+    if message.state in FINAL:
+        yield {"step": message.state.word, "at": _moment(message.changed), "error": message.error}
+    else:
+        yield from _expected(traced)
+    for event in traced.events:
+        yield {
+            "step": "to be told",
+            "at": _moment(event.due),
+            "expected": True,
+            "path": message.path,
+            "state": event.state.word,
+            "attempts": event.attempts,
+        }
+
+
+def _expected(traced: Traced) -> Iterator[Fact]:
+    """What an open message waits for."""
+    message = traced.message
+    if message.state is State.SCHEDULED:
+        yield {"step": "due", "at": _moment(message.due), "expected": True, "connector": message.connector}
+    elif message.claimed:
+        yield {"step": "answer", "at": None, "expected": True, "connector": message.connector}
+    elif any(state < State.ENROUTE for _, state, _, _ in traced.parts):
+        yield {
+            "step": "room",
+            "at": _moment(message.due),
+            "expected": True,
+            "connector": message.connector,
+            "attempts": message.attempts,
+        }
+    for one in traced.awaited:
+        yield {"step": "receipt", "at": _moment(one.due), "expected": True, "seq": one.seq, "remote_id": one.remote_id}
+    if message.expires and message.state is not State.ENROUTE:
+        yield {"step": "expiry", "at": _moment(message.expires), "expected": True}
+
+
+def parked(receipts: Iterable[Parked], private: bool = False) -> Sequence[Fact]:
+    """Receipts that match nothing. Their own words may quote a text, so these are private."""
+    return [
+        {
+            "connector": one.connector,
+            "remote_id": one.report.remote_id,
+            "state": None if one.report.state is None else one.report.state.word,
+            "error": one.report.error,
+            "at": _moment(one.report.at),
+            "since": _moment(one.since),
+            "octets": len(one.report.raw),
+            **({"words": one.report.raw.decode("utf-8", "replace")} if private else {}),
+        }
+        for one in receipts
+    ]
+
+
+def _text(content: Content, private: bool) -> Fact:
+    text = content.text()
+    return {
+        "encoding": coding.alphabet(content.data_coding).value,
+        "octets": sum(map(len, content.parts)),
+        "characters": len(text),
+        **({"text": text} if private else {}),
+    }
+
+
+def _event(event: Event) -> Fact:
+    return {
+        "state": event.state.word,
+        "error": event.error,
+        "at": _moment(event.at),
+        "attempts": event.attempts,
+        "due": _moment(event.due),
+    }
+
+
+def _sender(source: str) -> str:
+    """A sender's name or short code is a public thing, a number may be somebody's."""
+    digits = source.removeprefix("+")
+    return masked(source) if digits.isdigit() and len(digits) > _SHORT_CODE else source
+
+
+def _moment(at: float) -> float | None:
+    """Seconds since 1970 to the millisecond; None stands for "no such time"."""
+    return round(at, 3) if at else None

@@ -1,0 +1,149 @@
+"""Promises of stores about events and look-ups."""
+
+from __future__ import annotations
+
+from smsgw.model.changes import Cancel, Changes, Ended, Later
+from smsgw.model.lifecycle import State
+from tests.stores.case import ENROUTE, FINAL, StoreCase
+from tests.stores.support import FAR, START, new, outcomes, receipt, receipts
+
+
+class EventTests(StoreCase):
+    """What senders are still to be told."""
+
+    async def test_until_acknowledged(self) -> None:
+        """An event is kept, through restarts, until its receiver acknowledged it, and then gone for good."""
+        message = await self.on_its_way("a")
+        await self.commit(receipts(receipt("a")))
+        await self.reopen()
+        enroute, final = await self.store.events("demo", "smpp", (0, 0), 10)
+        self.assertEqual((enroute.kind, final.kind, final.at), (ENROUTE, FINAL, START))
+        self.assertEqual((final.message.state, final.message.remote_id), (State.DELIVERED, "a"))
+        await self.commit(Changes(told=[enroute]))
+        self.assertEqual(await self.owed(), [(message.id, FINAL, State.DELIVERED, 0)])
+        await self.commit(Changes(told=[final]))
+        await self.commit(Changes(told=[final]))
+        await self.reopen()
+        self.assertEqual((await self.owed(), await self.store.debtors("smpp")), ([], []))
+
+    async def test_pages(self) -> None:
+        """Events come ordered by message and kind, in pages."""
+        for number in range(4):
+            await self.on_its_way(str(number))
+        await self.commit(receipts(*(receipt(str(number)) for number in (3, 1, 2, 0))))
+        seen = []
+        after = (0, 0)
+        while page := await self.store.events("demo", "smpp", after, 3):
+            seen += [(event.message.id, int(event.kind)) for event in page]
+            after = seen[-1]
+        self.assertEqual(seen, [(id, kind) for id in range(1, 5) for kind in (1, 2)])
+
+    async def test_per_account_and_path(self) -> None:
+        """Events are looked up, and debtors named, by account and path."""
+        for number, (account, path) in enumerate((("demo", "smpp"), ("demo", "http"), ("a", "http"), ("z", "smpp"))):
+            await self.on_its_way(str(number), account=account, path=path)
+        self.assertEqual([event[0] for event in await self.owed("http", "demo")], [2])
+        self.assertEqual([event[0] for event in await self.owed("smpp", "z")], [4])
+        self.assertEqual(await self.owed("smpp", "a"), [])
+        self.assertEqual(sorted(await self.store.debtors("smpp")), ["demo", "z"])
+        self.assertEqual(sorted(await self.store.debtors("http")), ["a", "demo"])
+        self.assertEqual(await self.store.debtors("pigeon"), [])
+
+    async def test_later(self) -> None:
+        """An event tried in vain counts the attempt and says when to try again."""
+        await self.on_its_way("a")
+        (event,) = await self.store.events("demo", "smpp", (0, 0), 10)
+        self.assertEqual((event.attempts, event.due), (0, 0.0))
+        await self.commit(Changes(later=[Later(event, START + 5)]))
+        await self.commit(Changes(later=[Later(event, START + 9)]))
+        (event,) = await self.store.events("demo", "smpp", (0, 0), 10)
+        self.assertEqual((event.attempts, event.due), (2, START + 9))
+        await self.commit(Changes(told=[event], later=[Later(event, START + 20)]))
+        self.assertEqual(await self.owed(), [])
+
+
+class LookingUpTests(StoreCase):
+    """Questions."""
+
+    async def test_find(self) -> None:
+        """Ids are answered in order: messages, batches in order of their messages, nothing for the unknown."""
+        batch = self.store.next_id()
+        messages = [new(self.store, batch=batch), new(self.store), new(self.store, batch=batch)]
+        await self.accepted(*messages)
+        found = await self.store.find("demo", [messages[1].id, batch, 999, messages[0].id, 0, -1])
+        self.assertEqual(
+            [[m.id for m in some] for some in found],
+            [[messages[1].id], [messages[0].id, messages[2].id], [], [messages[0].id], [], []],
+        )
+
+    async def test_isolation(self) -> None:
+        """No look-up shows an account anything of another's."""
+        batch = self.store.next_id()
+        mine, foreign = new(self.store, batch=batch), new(self.store, account="other", batch=batch)
+        await self.accepted(mine, foreign)
+        found = await self.store.find("demo", [mine.id, foreign.id, batch])
+        self.assertEqual([[m.id for m in some] for some in found], [[mine.id], [], [mine.id]])
+        found = await self.store.find("stranger", [mine.id, foreign.id, batch])
+        self.assertEqual(found, [[], [], []])
+        self.assertEqual([m.id for m in await self.store.listed("other", [], 0, 10)], [foreign.id])
+        found = await self.store.find(None, [mine.id, foreign.id, batch])
+        self.assertEqual([len(some) for some in found], [1, 1, 2])
+
+    async def test_find_many(self) -> None:
+        """A thousand ids at once are no trouble."""
+        messages = [new(self.store) for _ in range(1100)]
+        await self.accepted(*messages)
+        found = await self.store.find("demo", [m.id for m in reversed(messages)])
+        self.assertEqual([m.id for (m,) in found], [m.id for m in reversed(messages)])
+
+    async def test_trace(self) -> None:
+        """The operator sees the parts, what is awaited and what is still to be told of one message."""
+        message = await self.on_its_way("a")
+        trace = await self.store.trace(message.id)
+        assert trace is not None
+        self.assertEqual(trace.message.id, message.id)
+        self.assertEqual([tuple(part) for part in trace.parts], [(1, State.ENROUTE, 0, "a")])
+        self.assertEqual([(a.remote_id, a.seq, a.due) for a in trace.awaited], [("a", 1, FAR)])
+        self.assertEqual([event.kind for event in trace.events], [ENROUTE])
+        await self.commit(receipts(receipt("a", State.EXPIRED, 4)))
+        trace = await self.store.trace(message.id)
+        assert trace is not None
+        self.assertEqual([tuple(part) for part in trace.parts], [(1, State.EXPIRED, 4, "a")])
+        self.assertEqual((trace.awaited, [event.kind for event in trace.events]), ([], [ENROUTE, FINAL]))
+        self.assertIsNone(await self.store.trace(message.id + 1))
+
+    async def test_listed(self) -> None:
+        """Messages are listed newest first, by account and states, in pages."""
+        queued = [new(self.store, claimed=False) for _ in range(3)]
+        refused = [new(self.store, claimed=False, state=State.REFUSED) for _ in range(2)]
+        foreign = new(self.store, account="other")
+        await self.accepted(*queued, *refused, foreign)
+        ids = [m.id for m in await self.store.listed(None, [], 0, 10)]
+        self.assertEqual(ids, [6, 5, 4, 3, 2, 1])
+        self.assertEqual([m.id for m in await self.store.listed("demo", [State.QUEUED], 0, 2)], [3, 2])
+        self.assertEqual([m.id for m in await self.store.listed("demo", [State.QUEUED], 2, 2)], [1])
+        self.assertEqual([m.id for m in await self.store.listed(None, [State.REFUSED, State.EXPIRED], 5, 9)], [4])
+        self.assertEqual(await self.store.listed("demo", [], 1, 2), [])
+
+    async def test_counts(self) -> None:
+        """The numbers per state are those of the messages, whatever happened, after restarts too."""
+        messages = [new(self.store, claimed=False) for _ in range(3)]
+        await self.accepted(
+            *messages, new(self.store), new(self.store, state=State.SCHEDULED, due=START + 1, claimed=False)
+        )
+        await self.on_its_way("a")
+        await self.commit(receipts(receipt("a"), receipt("a")))
+        await self.on_its_way("b")
+        await self.commit(Changes(cancels=[Cancel("demo", messages[0].id)]))
+        await self.commit(outcomes(Ended(messages[1], 0, State.EXPIRED, 0)))
+        expected = {
+            State.QUEUED: 2,
+            State.SCHEDULED: 1,
+            State.ENROUTE: 1,
+            State.DELIVERED: 1,
+            State.CANCELLED: 1,
+            State.EXPIRED: 1,
+        }
+        self.assertEqual(await self.store.counts(), expected)
+        await self.reopen()
+        self.assertEqual(await self.store.counts(), expected)

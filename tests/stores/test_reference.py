@@ -1,0 +1,214 @@
+"""The SQLite store against the reference, over any sequence of calls."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.model.changes import Cancel, Changes, Committed, Ended, Requeued
+from smsgw.model.errors import Refused
+from smsgw.model.lifecycle import FINAL, State
+from smsgw.model.message import Message
+from smsgw.stores import sqlite
+from smsgw.stores.groupcommit import Inline
+from tests.stores.reference import Reference, heard
+from tests.stores.support import ALL, FAR, START, new, receipt, sent
+
+
+class Stepped(Inline):
+    """Work waits for :meth:`step`, so that calls gather."""
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], None]] = []
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Keep it."""
+        self.work.append(work)
+
+    def step(self) -> None:
+        """Do all there is."""
+        while self.work:
+            self.work.pop(0)()
+
+
+NUMBER = st.integers(0, 30)
+STATE = st.sampled_from([State.DELIVERED, State.EXPIRED, State.UNDELIVERABLE, State.REJECTED])
+CHANGE = st.one_of(
+    st.tuples(st.just("accept"), st.sampled_from(["claimed", "queued", "scheduled", "final"]), st.integers(1, 3), st.sampled_from([ALL, 0, 1, 2])),
+    st.tuples(st.just("claim"), NUMBER),
+    st.tuples(st.just("sent"), NUMBER, st.integers(1, 3)),
+    st.tuples(st.just("sent"), NUMBER, st.integers(1, 3)),
+    st.tuples(st.just("ended"), NUMBER, st.integers(0, 3), STATE),
+    st.tuples(st.just("requeued"), NUMBER, st.booleans(), st.sampled_from([0.0, FAR])),
+    st.tuples(st.just("receipt"), NUMBER, STATE),
+    st.tuples(st.just("receipt"), NUMBER, STATE),
+    st.tuples(st.just("cancel"), NUMBER, st.sampled_from([None, "demo", "other"])),
+    st.tuples(st.just("told"), NUMBER),
+)  # fmt: skip
+CALL = st.lists(CHANGE, min_size=1, max_size=5)
+STEP = st.one_of(
+    st.lists(CALL, min_size=1, max_size=4), st.lists(CALL, min_size=1, max_size=4), st.sampled_from(["reopen", "forget"])
+)
+
+
+class Comparison:
+    """One store and the reference, given the same calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reference = Reference()
+        self.made: list[Message] = []
+        self.ids = 0
+        self.remote = 0
+        self.open()
+
+    def open(self) -> None:
+        """A restart."""
+        self.runner = Stepped()
+        self.store = sqlite.SqliteStore(self.path, "gw1", lambda: START, self.runner)
+        self.store.open()
+
+    def answer(self, deferred: Deferred[Any]) -> Any:
+        """What a call gave."""
+        self.runner.step()
+        results: list[Any] = []
+        deferred.addBoth(results.append)
+        (result,) = results
+        return result
+
+    def change(self, call: Changes, change: tuple[Any, ...]) -> None:
+        """Add a change to a call."""
+        kind, *how = change
+        if kind == "accept":
+            word, parts, notify = how
+            state = {"scheduled": State.SCHEDULED, "final": State.REFUSED}.get(word, State.QUEUED)
+            due = FAR if word == "scheduled" else 0.0
+            m = new(self.store, claimed=word == "claimed", state=state, parts=parts, notify=notify, due=due, batch=1000)
+            self.made.append(m)
+            call.accepts.append(m)
+            return
+        if kind == "receipt":
+            number, state = how
+            call.receipts.append(receipt(f"r{max(self.remote + 2 - number, 0)}", state, number))
+            return
+        stored = [m for m in self.made if m.id in self.reference.messages]
+        if not stored:
+            return
+        m = stored[how[0] % len(stored)]
+        seq = min(how[1], m.parts) if kind in ("sent", "ended") else 0
+        if kind == "claim":
+            call.claims.append(m)
+        elif kind == "sent":
+            again = (m.id, seq) in self.sent or seq not in self.reference.messages[m.id].unsent
+            if again and self.together:  # which of two receipts counts may then depend on the grouping
+                return
+            self.sent.add((m.id, seq))
+            self.remote += 1
+            call.outcomes.append(sent(m, f"r{self.remote}", seq))
+        elif kind == "ended":
+            call.outcomes.append(Ended(m, seq, how[2], how[0]))
+        elif kind == "requeued":
+            call.outcomes.append(Requeued(m, "sim", how[2], how[1]))
+        elif kind == "cancel":
+            call.cancels.append(Cancel(how[1], 1000 if how[0] == 30 else m.id))
+        else:
+            events = self.answer(self.store.events("demo", "smpp", (0, 0), 100))
+            call.told += events[how[0] : how[0] + 3]
+
+    def group(self, changes: list[list[tuple[Any, ...]]], case: SynchronousTestCase) -> None:
+        """Several calls that share a commit."""
+        calls = []
+        self.sent: set[tuple[int, int]] = set()
+        self.together = len(changes) > 1
+        for some in changes:
+            call = Changes()
+            for change in some:
+                self.change(call, change)
+            calls.append(call)
+        first = self.store.commit(Changes())
+        given = [self.store.commit(call) for call in calls]
+        self.answer(first)
+        results: list[Committed] = [self.answer(deferred) for deferred in given]
+        self.reference.heard.clear()
+        for call, result in zip(calls, results, strict=True):
+            claims, cancels = self.reference.apply(call)
+            case.assertEqual(result.claims, claims)
+            said = [
+                {"UNKNOWN_ID": "unknown", "ALREADY_FINAL": "final"}[entry.refusal.name]
+                if isinstance(entry, Refused)
+                else [m.id for m in entry]
+                for entry in result.cancels
+            ]
+            case.assertEqual(said, cancels)
+            case.assertEqual(len(result.receipts), len(call.receipts))
+        case.assertEqual(sorted(heard([e for r in results for e in r.events])), sorted(self.reference.heard))
+
+    def check(self, case: SynchronousTestCase) -> None:
+        """Both hold the same."""
+        known = self.reference.messages
+        found = {m.id: m for (m,) in self.answer(self.store.find(None, list(known)))}
+        for id, expected in known.items():
+            m = found[id]
+            unsent = expected.unsent if 0 < len(expected.unsent) < len(expected.parts) else ()
+            case.assertEqual(
+                (m.state, m.claimed, m.connector, m.attempts, m.error if m.state in FINAL else 0, m.unsent),
+                (expected.state, expected.claimed, expected.connector, expected.attempts,
+                 expected.error if expected.state in FINAL else 0, unsent if expected.state not in FINAL else ()),
+            )  # fmt: skip
+        queue = self.store._connection.execute("SELECT message FROM queue ORDER BY message").fetchall()
+        case.assertEqual([id for (id,) in queue], sorted(id for id, m in known.items() if m.queued))
+        counts: dict[State, int] = {}
+        for m in known.values():
+            counts[m.state] = counts.get(m.state, 0) + 1
+        case.assertEqual(self.answer(self.store.counts()), counts)
+        events = self.answer(self.store.events("demo", "smpp", (0, 0), 1000))
+        case.assertEqual(
+            heard(events), [(id, kind, *said) for (id, kind), said in sorted(self.reference.events.items())]
+        )
+        unknown = {p.report.remote_id for p in self.answer(self.store.parked(1000))} - self.reference.used
+        case.assertEqual(unknown, set(self.reference.parked) - self.reference.used)
+        awaited = self.answer(self.store.awaited("sim", (0, 0), 1000))
+        expected_ids = {
+            key for key, (id, seq) in self.reference.awaited.items() if known[id].parts[seq - 1] is State.ENROUTE
+        }
+        case.assertLessEqual(expected_ids, {a.remote_id for a in awaited})
+        case.assertEqual(self.store._memory.claimed, {id for id, m in known.items() if m.claimed})
+
+
+class ReferenceTests(SynchronousTestCase):
+    """Sequences of calls."""
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(STEP, min_size=1, max_size=12))
+    def test_like_the_reference(self, steps: list[Any]) -> None:
+        """Whatever is called, in whatever groups, with restarts and an empty memory in between: the store holds and
+        tells what the reference does."""
+        path = Path(tempfile.mkdtemp(dir=self.directory))
+        comparison = Comparison(path)
+        try:
+            for step in steps:
+                if step == "reopen":
+                    self.assertIsNone(comparison.answer(comparison.store.close()))
+                    comparison.open()
+                elif step == "forget":
+                    comparison.store._memory.awaiting.clear()
+                    comparison.store._memory.lives.clear()
+                else:
+                    comparison.group(step, self)
+                comparison.check(self)
+        finally:
+            comparison.answer(comparison.store.close())
+            shutil.rmtree(path)
+
+    def setUp(self) -> None:
+        """Memory instead of a disk, where there is one: thousands of commits are made."""
+        memory = Path("/dev/shm")
+        self.directory = str(memory) if memory.is_dir() else None

@@ -1,0 +1,153 @@
+"""The embedding example, run as a program of its own and used through each of its three doors."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import smtplib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.smpp import codec
+from smsgw.smpp.pdus import BindTransceiver, Pdu, QuerySm, SubmitSm, Unbind
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "docs" / "examples" / "embedding.py"
+PAGE = ROOT / "docs" / "embedding.rst"
+
+
+@contextmanager
+def board() -> Iterator[tuple[dict[str, int], subprocess.Popen[str]]]:
+    """The example on free ports: name to port, and the process."""
+    endpoints = ["tcp:0:interface=127.0.0.1"] * 3
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::DeprecationWarning"}
+    with subprocess.Popen(
+        [sys.executable, str(EXAMPLE), *endpoints], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            ports = {}
+            for _ in endpoints:
+                line = process.stdout.readline()
+                name, port = line.split()
+                ports[name] = int(port)
+            yield ports, process
+        finally:
+            process.terminate()
+
+
+class Esme:
+    """An ESME over a blocking socket: one request, one answer."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.framer = codec.Framer()
+        self.sequence_number = 0
+
+    def ask(self, pdu: Any) -> Any:
+        """Send a request and wait for its response."""
+        self.sequence_number += 1
+        pdu.sequence_number = self.sequence_number
+        self.socket.sendall(codec.encode(pdu))
+        frames: list[bytes] = []
+        while not frames:
+            data = self.socket.recv(65_536)
+            assert data, "the server closed"
+            frames = list(self.framer.feed(data))
+        answer: Pdu = codec.decode(frames[0])
+        assert answer.sequence_number == self.sequence_number
+        return answer
+
+
+def use_smpp(port: int) -> tuple[int, int, int]:
+    """Bind, submit, query; the three statuses."""
+    esme = Esme(port)
+    try:
+        bound = esme.ask(BindTransceiver(0, b"demo", b"secret", b"", 0x34))
+        submit = SubmitSm(0, source_addr=b"DEMO", destination_addr=b"79161234567", short_message=b"over SMPP")
+        submitted = esme.ask(submit)
+        queried = esme.ask(QuerySm(0, submitted.message_id))
+        esme.ask(Unbind(0))
+    finally:
+        esme.socket.close()
+    return bound.command_status, submitted.command_status, queried.command_status
+
+
+def use_smtp(port: int) -> tuple[int, bytes]:
+    """Log in, send a mail, ask for its status; code and text of that."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        client.ehlo()
+        client.login("demo", "secret")
+        letter = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + "по SMTP".encode()
+        client.sendmail("demo@corp.example", ["79161234567@sms.example"], letter)
+        return client.docmd("STATUS 2")
+
+
+def use_http(port: int) -> tuple[Any, Any]:
+    """Send and ask; the two values."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Authorization": "Basic " + base64.b64encode(b"demo:secret").decode()}
+    try:
+        body = json.dumps({"msisdn": 79161234567, "shortcode": "DEMO", "text": "over HTTP"})
+        connection.request("POST", "/api/v2/send_message", body, headers)
+        sent = json.load(connection.getresponse())
+        connection.request("GET", f"/api/v2/send_message/{sent['result']['uid']}", headers=headers)
+        return sent, json.load(connection.getresponse())
+    finally:
+        connection.close()
+
+
+class ExampleTests(SynchronousTestCase):
+    def test_three_doors(self) -> None:
+        """One message over each of SMPP, SMTP and HTTP reaches the program, and each protocol tells what became of it;
+        told to end, the program ends."""
+        with board() as (ports, process):
+            self.assertEqual(use_smpp(ports["smpp"]), (0, 0, 0))
+            self.assertEqual(use_smtp(ports["smtp"]), (250, b"2 1 1 2 Message is delivered"))
+            sent, shown = use_http(ports["http"])
+            self.assertEqual(sent, {"result": {"uid": "message-id-3"}, "status": "ok"})
+            self.assertEqual((shown["result"]["status"], shown["result"]["text"]), ("delivered", "over HTTP"))
+            process.terminate()
+            output, _ = process.communicate(timeout=30)
+        self.assertEqual(
+            output.splitlines(),
+            [
+                "pinned 1 over smpp for 79161234567: over SMPP",
+                "pinned 2 over smtp for 79161234567: по SMTP",
+                "pinned 3 over http for 79161234567: over HTTP",
+            ],
+        )
+
+
+class PageTests(SynchronousTestCase):
+    def test_blocks(self) -> None:
+        """Every Python block on the page stands in the example as it is, and none is empty."""
+        blocks = re.findall(r"\.\. code-block:: python\n\n((?:(?:    .*)?\n)+)", PAGE.read_text("utf-8"))
+        example = EXAMPLE.read_text("utf-8")
+        self.assertGreaterEqual(len(blocks), 4)
+        for block in blocks:
+            code = "\n".join(line[4:] for line in block.strip("\n").split("\n"))
+            self.assertTrue(code.strip())
+            self.assertIn(code, example)
+
+    def test_imports(self) -> None:
+        """Nothing that is embedded brings the gateway, its configuration or the global reactor along."""
+        program = (
+            "import sys, smsgw.protocols.smpp, smsgw.protocols.smtp, smsgw.protocols.sendmessage\n"
+            "apart = ('twisted.internet.reactor', 'twisted.mail', 'sqlite3', 'smsgw.config', 'smsgw.services')\n"
+            "print([name for name in sys.modules if name.startswith(apart)])\n"
+        )
+        output = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)}
+        ).stdout
+        self.assertEqual(output, "[]\n")
