@@ -81,7 +81,7 @@ class Gateway(Service):
 
     def startService(self) -> None:
         """Start everything; a failure ends the program with a status that says of what kind it was."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         self.state = "starting"
         # After startup: the reactor installs its own handlers when it begins to run.
         self._reactor.callWhenRunning(self._install_signals)
@@ -123,7 +123,7 @@ class Gateway(Service):
 
     def stopService(self) -> Deferred[None]:
         """Drain and stop: take nothing new, finish what is under way, keep the rest for the next start."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         self.state = "draining"
         self._restore_signals()
         return ensureDeferred(self._stop())
@@ -150,7 +150,7 @@ class Gateway(Service):
         stopping.addTimeout(self._drain, self._reactor)
         try:
             await stopping
-        except Exception:  # whatever one part does, the parts below it (the store, last) still have to be stopped
+        except Exception:  # noqa: BLE001 - the parts below (the store, last) still have to be stopped
             log.failure("{step} did not stop in order", step=step.name)
 
     def _install_signals(self) -> None:

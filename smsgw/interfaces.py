@@ -114,9 +114,7 @@ class IMessageStore(Interface):
     def waiting(connector: str) -> Deferred[dict[str, int]]:
         """How many messages are queued for `connector` and due now, per account."""
 
-    def queued(
-        connector: str, account: str, after: tuple[int, int], limit: int
-    ) -> Deferred[list[Message]]:
+    def queued(connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         """Queued messages due now, ordered by (-priority, id) and above `after` in that order. Claims nothing."""
 
     def due(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
@@ -140,9 +138,7 @@ class IMessageStore(Interface):
     def trace(id: int) -> Deferred[Traced | None]:
         """Everything about one message, for the operator."""
 
-    def listed(
-        account: str | None, states: Sequence[int], before: int, limit: int
-    ) -> Deferred[list[Message]]:
+    def listed(account: str | None, states: Sequence[int], before: int, limit: int) -> Deferred[list[Message]]:
         """Newest first, ids below `before` (0: from the newest), in one of `states` (empty: any)."""
 
     def counts() -> Deferred[dict[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 from twisted.logger import (
@@ -34,7 +34,7 @@ def text_line(event: LogEvent) -> str | None:
     text = eventAsText(event, includeTimestamp=False, includeSystem=False)
     if not text:
         return None
-    level: LogLevel = event.get("log_level", LogLevel.info)  # type: ignore[assignment]
+    level: LogLevel = event.get("log_level", LogLevel.info)
     source = event.get("log_namespace", "-")
     when = _when(event).strftime("%Y-%m-%d %H:%M:%S%z")
     return _LINE_END.sub("\n    ", f"{when} {level.name:<5} {source}: {_harmless(text)}".rstrip()) + "\n"
@@ -43,7 +43,7 @@ def text_line(event: LogEvent) -> str | None:
 def json_line(event: LogEvent) -> str | None:
     """One event for machines: time, level, source, message, the event's own plain fields, traceback if any."""
     message = formatEvent(event)
-    level: LogLevel = event.get("log_level", LogLevel.info)  # type: ignore[assignment]
+    level: LogLevel = event.get("log_level", LogLevel.info)
     line: dict[str, Any] = {
         "time": _when(event).isoformat(timespec="milliseconds"),
         "level": level.name,
@@ -81,4 +81,4 @@ def observer(kind: str, stream: TextIO) -> ILogObserver:
 
 
 def _when(event: LogEvent) -> datetime:
-    return datetime.fromtimestamp(event.get("log_time") or 0.0, timezone.utc).astimezone()
+    return datetime.fromtimestamp(event.get("log_time") or 0.0, UTC).astimezone()

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from twisted.application.service import IService
 from twisted.logger import ILogObserver
@@ -55,10 +55,11 @@ def log_observer() -> ILogObserver:
 
 def makeService(options: Options) -> IService:
     """The whole gateway as one service."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
 
+    reactor: Any = installed
     # Twisted's timers run on the wall clock: a step of it would fire every timer at once, or none for an hour.
-    reactor.seconds = time.monotonic  # type: ignore[attr-defined]
+    reactor.seconds = time.monotonic
 
     def end(status: int) -> None:
         """Leave with `status` once everything has stopped: twistd itself always ends with 0."""
@@ -69,7 +70,7 @@ def makeService(options: Options) -> IService:
             os._exit(status)
 
         if status:
-            reactor.addSystemEventTrigger("after", "shutdown", leave)  # type: ignore[attr-defined]
-        reactor.stop()  # type: ignore[attr-defined]
+            reactor.addSystemEventTrigger("after", "shutdown", leave)
+        reactor.stop()
 
     return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)

@@ -6,10 +6,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.ssl import CertificateOptions
@@ -149,9 +149,7 @@ class _Program:
         self.outbox.attach(self.smpp_receipts)
         self._doors: list[Any] = []
         listeners = [self._listener(own) for own in settings.listeners.values()]
-        self.gateway = Gateway(
-            reactor, list(self._steps()), listeners, end, gateway.drain, self.reload, self._banner
-        )
+        self.gateway = Gateway(reactor, list(self._steps()), listeners, end, gateway.drain, self.reload, self._banner)
         self._watch()
 
     def _steps(self) -> Iterator[Step]:
@@ -175,8 +173,8 @@ class _Program:
         up = Gauge("smsgw_connector_up", "Whether the link of a connector is usable.", ("connector",))
         room = Gauge("smsgw_connector_room", "Parts a connector takes now.", ("connector",))
         for name, connector in self.connectors.items():
-            up.watch(lambda one=connector: float(one.up), name)
-            room.watch(lambda one=connector: float(one.room()), name)
+            up.watch(partial(_up, connector), name)
+            room.watch(connector.room, name)
 
     def _health(self) -> Mapping[str, Any]:
         """What /health tells besides the counts of the store."""
@@ -219,7 +217,7 @@ class _Program:
         outer = factory
         if isinstance(own, DoorSettings) and own.tls == "implicit":
             says += " over TLS"
-            if not isinstance(own, SmtpListenSettings):
+            if tls is not None and not isinstance(own, SmtpListenSettings):
                 outer = TLSMemoryBIOFactory(tls, False, factory)
         return Listener(own.name, serverFromString(self._reactor, own.endpoint), own.endpoint, outer, says)
 
@@ -335,6 +333,10 @@ class _Program:
         """What is said once everything listens: where, and three commands to try."""
         lines = [f"{listener.says:<14} {_address(listener)}  [listen {listener.name}]" for listener in listeners]
         return [*lines, *_commands(self.settings, listeners)]
+
+
+def _up(connector: IConnector) -> float:
+    return float(connector.up)
 
 
 def _on_failure(failed: Deferred[Any], act: Callable[[Any], None]) -> None:

@@ -10,6 +10,7 @@ import attrs
 
 from smsgw.commands.console import CONFIGURATION, UNREACHABLE, Stop
 from smsgw.commands.places import Place, place_of, read_settings
+from smsgw.config import AdminListenSettings
 
 PATIENCE: Final = 30.0
 """Seconds that an answer may take."""
@@ -62,8 +63,6 @@ def admin_of(config: str) -> AdminClient:
 
     :raises Stop: when it has none.
     """
-    from smsgw.config import AdminListenSettings
-
     for listener in read_settings(config).listeners.values():
         if isinstance(listener, AdminListenSettings):
             return AdminClient(place_of(listener, config))

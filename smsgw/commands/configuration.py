@@ -5,19 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from smsgw import certificates, wiring
 from smsgw.commands.console import CONFIGURATION, DONE, counted
-
-if TYPE_CHECKING:
-    from smsgw.config import Finding, Settings
+from smsgw.config import ConfigErrors, DoorSettings, Finding, Settings
 
 
 def check(options: argparse.Namespace) -> int:
     """Print every mistake and warning of a file, and what it describes if it can be used."""
-    from smsgw import wiring
-    from smsgw.config import ConfigErrors
-
     try:
         settings = wiring.read(Path(options.config))
         mistakes = list(_certificates(settings))
@@ -36,9 +31,6 @@ def check(options: argparse.Namespace) -> int:
 
 def _certificates(settings: Settings) -> Iterator[Finding]:
     """Certificates and keys that a listener names and that cannot be used."""
-    from smsgw import certificates
-    from smsgw.config import DoorSettings
-
     for own in settings.listeners.values():
         if isinstance(own, DoorSettings) and own.tls != "none" and own.certificate and own.key:
             try:
@@ -49,7 +41,5 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
 
 def sample(_options: argparse.Namespace) -> int:
     """Print the sample configuration."""
-    from smsgw import wiring
-
     print(wiring.sample_config(), end="")
     return DONE

@@ -8,6 +8,7 @@ import sys
 from typing import Final
 
 from smsgw.commands.console import DONE, REFUSED, Stop
+from smsgw.services import passwords
 
 SMPP_OCTETS: Final = 8
 """Octets of the longest password that a bind can carry (3.4 section 4.1.1)."""
@@ -15,8 +16,6 @@ SMPP_OCTETS: Final = 8
 
 def hash_password(_options: argparse.Namespace) -> int:
     """Print the line that stands in the configuration in place of a password."""
-    from smsgw.services import passwords
-
     password = _asked() if sys.stdin.isatty() else _read()
     if len(password.encode("utf-8")) > SMPP_OCTETS:
         print(
@@ -52,8 +51,6 @@ def _good(password: str) -> str:
 
 def make_key(_options: argparse.Namespace) -> int:
     """Print a new API key and its hash."""
-    from smsgw.services import passwords
-
     key, digest = passwords.make_key()
     print(f"api_key_hash = {digest}")
     print(f"; the key for the client, who logs in with it as password and an empty login: {key}")

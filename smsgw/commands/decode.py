@@ -8,6 +8,7 @@ import sys
 from typing import Final
 
 from smsgw.commands.console import DONE, REFUSED, Stop, counted
+from smsgw.commands.pdutext import explain
 
 _FILLING: Final = re.compile(r"0[xX]|[\s:,]")
 _STRANGE: Final = re.compile(r"[^0-9A-Fa-f]")
@@ -33,8 +34,6 @@ def read_hex(text: str) -> bytes:
 
 def decode(options: argparse.Namespace) -> int:
     """Print what octets mean; the status says whether all of it was in order."""
-    from smsgw.commands.pdutext import explain
-
     written = " ".join(options.hex) if options.hex else sys.stdin.read()
     try:
         octets = read_hex(written)

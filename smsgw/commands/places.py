@@ -5,14 +5,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import attrs
 
+from smsgw import wiring
 from smsgw.commands.console import CONFIGURATION, UNREACHABLE, Stop
-
-if TYPE_CHECKING:
-    from smsgw.config import ListenSettings, Settings
+from smsgw.config import ConfigErrors, ListenSettings, Settings
+from smsgw.config.endpoint import take_apart
 
 CONNECT: Final = 5.0
 """Seconds that connecting on this machine may take."""
@@ -66,9 +66,6 @@ def read_settings(config: str) -> Settings:
 
     :raises Stop: with every mistake of the file.
     """
-    from smsgw import wiring
-    from smsgw.config import ConfigErrors
-
     try:
         return wiring.read(Path(config))
     except ConfigErrors as errors:
@@ -80,8 +77,6 @@ def place_of(listener: ListenSettings, config: str) -> Place:
 
     :raises Stop: when the configuration does not say.
     """
-    from smsgw.config.endpoint import take_apart
-
     listening = take_apart(listener.endpoint)
     if listening.scheme == "unix":
         return Place(listening.arguments["address"], 0, listener.name, config)

@@ -8,25 +8,25 @@ import socket
 import ssl
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from smsgw.commands.console import CONFIGURATION, DONE, REFUSED, UNREACHABLE, Stop, printable
 from smsgw.commands.places import Place, place_of, read_settings
 from smsgw.commands.session import ANSWER, BlockingEsme, SessionEnded
+from smsgw.config import AccountSettings, Settings, SmppListenSettings
+from smsgw.model.address import NATIONAL, normalise, sender_kind
 from smsgw.smpp.consts import MessageState, Status, Tag, describe
 from smsgw.smpp.pdus import DeliverSm, QuerySm, QuerySmResp, SubmitSm, SubmitSmResp
 from smsgw.smpp.receipt import Receipt, is_receipt, read_receipt
 from smsgw.smpp.tlvs import tlv
 from smsgw.text import coding
 
-if TYPE_CHECKING:
-    from smsgw.config import AccountSettings, Settings, SmppListenSettings
-
 _SHORT: Final = 254
 """Octets that fit short_message; more travel as message_payload."""
 
 _LATER: Final = int(Status.ESME_RX_T_APPN)
-_HINTS: Final = {
+_HINTS: Final[Mapping[int, str]] = {
     Status.ESME_RINVPASWD: "Is --account or --password wrong?",
     Status.ESME_RBINDFAIL: "Is the account enabled, with smpp among protocols, and this address in allow_from?",
     Status.ESME_RALYBND: "The account has all its connections open.",
@@ -59,7 +59,7 @@ def send(options: argparse.Namespace) -> int:
 def _carry_out(
     esme: BlockingEsme, place: Place, account: str, password: str, request: SubmitSm, options: argparse.Namespace
 ) -> int:
-    bound = esme.bind(account.encode("latin-1"), password.encode("latin-1"))
+    bound = esme.bind(account.encode("utf-8"), password.encode("utf-8"))
     if bound.command_status:
         raise Stop(REFUSED, f"{place} refuses the bind as {account}: {_why(bound.command_status)}")
     answer = esme.ask(request)
@@ -74,7 +74,7 @@ def _carry_out(
     state = _word(receipt.state)
     error = f", error {printable(receipt.error)}" if receipt.error.strip("0") else ""
     print(f"{state}{error} (the receipt came after {time.monotonic() - began:.1f} s)")
-    print(f"python -m smsgw show {printable(id)} tells its story", file=sys.stderr)
+    print(f"python -m smsgw show {printable(id)} -c {options.config} tells its story", file=sys.stderr)
     return DONE if receipt.state == MessageState.DELIVERED else REFUSED
 
 
@@ -118,14 +118,12 @@ def _word(state: int | None) -> str:
 
 
 def _why(status: int) -> str:
-    hint = _HINTS.get(Status(status)) if status in Status.__members__.values() else None
+    hint = _HINTS.get(status)
     return describe(status) + (f"\n{hint}" if hint else "")
 
 
 def _request(settings: Settings, account: AccountSettings, options: argparse.Namespace) -> SubmitSm:
     """The submit_sm, with a receipt asked for."""
-    from smsgw.model.address import NATIONAL, normalise, sender_kind
-
     number = normalise(options.number, NATIONAL[settings.gateway.country])
     if number is None:
         raise Stop(REFUSED, f"{options.number!r} is no number; write it like 79161234567")
@@ -155,8 +153,6 @@ def _request(settings: Settings, account: AccountSettings, options: argparse.Nam
 
 
 def _listener(settings: Settings, config: str) -> SmppListenSettings:
-    from smsgw.config import SmppListenSettings
-
     for listener in settings.listeners.values():
         if isinstance(listener, SmppListenSettings):
             return listener
@@ -196,7 +192,7 @@ def _connect(place: Place, listener: SmppListenSettings, settings: Settings) -> 
     if listener.tls == "none":
         return connection
     certificate = listener.certificate or settings.gateway.state / "selfsigned.crt"
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # the certificate names the public host; that it is this very one is what counts
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:

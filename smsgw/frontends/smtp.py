@@ -184,9 +184,7 @@ class MailFrontend:
         if isinstance(text, Refused):
             return succeed(refusal_reply(text))
         numbers = [address.rpartition("@")[0] for address in envelope.recipients]
-        submission = Submission(
-            session.account, "", envelope.data, numbers, text, text_limit=self._settings.text_limit
-        )
+        submission = Submission(session.account, "", envelope.data, numbers, text, text_limit=self._settings.text_limit)
 
         def stored(answers: list[Accepted | Refused]) -> Reply:
             (answer,) = answers

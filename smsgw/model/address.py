@@ -48,7 +48,7 @@ def sender_kind(sender: str) -> tuple[int, int] | None:
     Up to 15 digits are a number (international if longer than 6, else a short code), up to 11 printable
     characters a name.
     """
-    digits = sender[1:] if sender.startswith("+") else sender
+    digits = sender.removeprefix("+")
     if _DIGITS.fullmatch(digits):
         return (1, 1) if len(digits) > 6 else (0, 1)
     if _ALPHANUMERIC.fullmatch(sender) and sender.strip():

@@ -24,7 +24,9 @@ CHARSETS: Final = frozenset(
 )
 """Charsets that are taken, by Python's name of the codec; no other codec is ever asked to decode."""
 
-_FIELD: Final = re.compile(rb"(?:^|\r\n)(content-type|content-transfer-encoding)[ \t]*:((?:[^\r]|\r\n[ \t])*)", re.IGNORECASE)
+_FIELD: Final = re.compile(
+    rb"(?:^|\r\n)(content-type|content-transfer-encoding)[ \t]*:((?:[^\r]|\r\n[ \t])*)", re.IGNORECASE
+)
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 _IDENTITY: Final = frozenset({"7bit", "8bit", "binary", ""})

@@ -15,7 +15,6 @@ from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Message
 
 
-
 def _condition(globs: Globs) -> Globs | None:
     """The patterns, or None where nothing is asked or everything would fit anyway."""
     return globs if globs and "*" not in globs.patterns else None

@@ -75,7 +75,13 @@ class GatewayProcess:
     """``twistd smsgw`` on free ports. The keyword arguments are further lines of the sections."""
 
     def __init__(
-        self, directory: Path, *, gateway: str = "", smpp_listener: str = "", account: str = "", connector: str = "delay = 0.1"
+        self,
+        directory: Path,
+        *,
+        gateway: str = "",
+        smpp_listener: str = "",
+        account: str = "",
+        connector: str = "delay = 0.1",
     ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -103,8 +109,7 @@ class GatewayProcess:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _TWISTD, "-n", "--pidfile=",
-                 "smsgw", "-c", str(self.config)],
+                [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "smsgw", "-c", str(self.config)],
                 cwd=self.directory,
                 env=environment,
                 stdout=log,

@@ -99,8 +99,12 @@ class KillTests(SynchronousTestCase):
         (path,) = [p for p in state.iterdir() if p.suffix in {".db", ".sqlite"}]
         with sqlite3.connect(path) as database:
             states = dict(database.execute("SELECT id, state FROM message"))
-            waiting = database.execute("SELECT (SELECT count(*) FROM queue) + (SELECT count(*) FROM remote)").fetchone()[0]
+            waiting = database.execute(
+                "SELECT (SELECT count(*) FROM queue) + (SELECT count(*) FROM remote)"
+            ).fetchone()[0]
         open_ones = {id for id, state in states.items() if state not in FINAL}
         self.assertEqual(open_ones, set(), "accepted and never final")
-        self.assertEqual({int(name) for name in ledger.promised} - states.keys(), set(), "promised and not in the store")
+        self.assertEqual(
+            {int(name) for name in ledger.promised} - states.keys(), set(), "promised and not in the store"
+        )
         self.assertEqual(waiting, 0, "rows that nobody will ever look at")

@@ -110,7 +110,7 @@ class MailTests(SynchronousTestCase):
         self.assertTrue(verifyObject(IMailDelegate, self.delegate))
 
     def test_login(self) -> None:
-        """(000-8), (000-9), (000-10), (000-14) The account's own credentials open the session; wrong ones leave it usable."""
+        """(000-8), (000-9), (000-10), (000-14) The account's credentials open the session; wrong ones leave it usable."""
         self.assertTrue(self.login("wrong").startswith("535 5.7.8 "))
         self.assertEqual(self.login(), "235 Authentication successful.")
 
@@ -142,12 +142,17 @@ class MailTests(SynchronousTestCase):
         self.assertTrue(self.mail(sender="far.too.long.a.name@x.example").startswith("553 5.1.7 "))
 
     def test_recipients(self) -> None:
-        """(000-15), (000-16), (000-17), (000-19) Numbers at our domain are taken however they are written; nothing else is."""
+        """(000-15), (000-16), (000-17), (000-19) Numbers at our domain are taken however written; nothing else is."""
         self.login()
         self.say("MAIL FROM:<default@x.example>")
         for good in ("8(906)123-45-67@sms.qtelecom.ru", "+79061234567@SMS.QTELECOM.RU", "79061234567@sms.qtelecom.ru"):
             self.assertEqual(self.say(f"RCPT TO:<{good}>"), "250 Ok", good)
-        for bad in ("boss@sms.qtelecom.ru", "79061234567@example.org", "list_nobody@sms.qtelecom.ru", "12@sms.qtelecom.ru"):
+        for bad in (
+            "boss@sms.qtelecom.ru",
+            "79061234567@example.org",
+            "list_nobody@sms.qtelecom.ru",
+            "12@sms.qtelecom.ru",
+        ):
             self.assertTrue(self.say(f"RCPT TO:<{bad}>").startswith("550 5.1.1 "), bad)
 
     def test_unreadable_text(self) -> None:

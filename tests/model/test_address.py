@@ -29,7 +29,17 @@ class NumberTests(SynchronousTestCase):
 
     def test_no_number(self) -> None:
         """Letters, foreign digits, nothing, too little and too much are no numbers."""
-        for wrong in ("", "+", "abc", "791612345a7", "\u0667\u0669\u0661\u0666\u0661\u0662\u0663", "123", "7" * 16, "0916", "7916\n"):
+        for wrong in (
+            "",
+            "+",
+            "abc",
+            "791612345a7",
+            "\u0667\u0669\u0661\u0666\u0661\u0662\u0663",
+            "123",
+            "7" * 16,
+            "0916",
+            "7916\n",
+        ):
             self.assertIsNone(normalise(wrong, russian), wrong)
 
     @given(st.text(max_size=30))

@@ -43,8 +43,13 @@ class PlainTextTests(SynchronousTestCase):
         """(000-25) 7bit, 8bit, quoted-printable and base64 are undone."""
         text = "Привет, мир! " * 10
         octets = text.strip().encode()
-        self.assertEqual(plain_text(mail(quopri.encodestring(octets).replace(b"\n", b"\r\n"), "utf-8", "quoted-printable")), text.strip())
-        self.assertEqual(plain_text(mail(base64.encodebytes(octets).replace(b"\n", b"\r\n"), "utf-8", "BASE64")), text.strip())
+        self.assertEqual(
+            plain_text(mail(quopri.encodestring(octets).replace(b"\n", b"\r\n"), "utf-8", "quoted-printable")),
+            text.strip(),
+        )
+        self.assertEqual(
+            plain_text(mail(base64.encodebytes(octets).replace(b"\n", b"\r\n"), "utf-8", "BASE64")), text.strip()
+        )
         self.assertEqual(plain_text(mail(b"plain", None, "7bit")), "plain")
 
     def test_no_header(self) -> None:
@@ -77,7 +82,11 @@ class PlainTextTests(SynchronousTestCase):
             self.assertIn("base64", self.refusal(mail(broken, "utf-8", "base64")), broken)
         self.assertIn("control", self.refusal(mail(base64.b64encode(b"a\x00b"), "utf-8", "base64")))
 
-    @given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16", "koi8-r", "gb18030"]), st.sampled_from(["8bit", "base64", "quoted-printable"]))
+    @given(
+        st.binary(max_size=200),
+        st.sampled_from(["utf-8", "utf-16", "koi8-r", "gb18030"]),
+        st.sampled_from(["8bit", "base64", "quoted-printable"]),
+    )
     def test_total(self, body: bytes, charset: str, transfer: str) -> None:
         """Whatever comes, the answer is a text that every store can keep, or a refusal."""
         answer = plain_text(mail(body, charset, transfer))

@@ -460,12 +460,16 @@ class StoreTests(OutboxTestCase):
             self.path.rooms["demo"] = 10
             self.happen(event(1), event(2))
             self.store.broken = error
+            self.store.by_hand = True
             self.path.acknowledge(1)
             self.turn()
             self.path.acknowledge(2)
             self.turn()
+            self.store.work()
+            self.store.answer()
             self.assertEqual(self.store.told, [])
             self.store.broken = None
+            self.store.by_hand = False
             self.clock.advance(1)
             self.turn()
             self.assertEqual(self.store.told, [(1, 2), (2, 2)])

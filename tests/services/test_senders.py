@@ -57,7 +57,9 @@ class SendersTests(SynchronousTestCase):
     def test_reload(self) -> None:
         """A changed account is looked at anew, whatever was remembered of the old one."""
         self.sender("DEMO")
-        self.assertIs(self.refusal("DEMO", AccountSettings(name="demo", senders=("AVARIA",))), Refusal.SENDER_NOT_AGREED)
+        self.assertIs(
+            self.refusal("DEMO", AccountSettings(name="demo", senders=("AVARIA",))), Refusal.SENDER_NOT_AGREED
+        )
 
     def test_memory_is_bounded(self) -> None:
         """A client that tries senders without end does not fill the memory."""
