@@ -53,7 +53,7 @@ class Gateway(Service):
     """Starts `steps` in order, then the listeners; stops the listeners, then `steps` in the order of `stops`.
 
     :param end: called with the exit status when the program has to end by itself.
-    :param drain: seconds that each stop of a step may take before the next is stopped anyway.
+    :param drain: seconds that a stop may take in all; a part that is not done by then is left behind.
     :param reload: re-reads the configuration, raising what is wrong with it.
     :param banner: lines shown once everything listens.
     """
@@ -129,25 +129,26 @@ class Gateway(Service):
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
+        deadline = self._reactor.seconds() + self._drain
         for listener in self.listeners:
             if listener.port is not None:
                 await _settled(listener.port.stopListening())
                 listener.port = None
         for step in reversed(self._started):
             if step.stop is not None:
-                await self._bounded(step)
+                await self._bounded(step, max(1.0, deadline - self._reactor.seconds()))
         self._started.clear()
         self.state = "stopped"
         log.info("stopped; everything accepted is in the store")
 
-    async def _bounded(self, step: Step) -> None:
+    async def _bounded(self, step: Step, seconds: float) -> None:
         """Stop one part; go on without it when it takes longer than it may."""
         assert step.stop is not None
         waiting = step.stop()
         if waiting is None:
             return
         stopping: Deferred[Any] = waiting if isinstance(waiting, Deferred) else ensureDeferred(waiting)  # type: ignore[arg-type]
-        stopping.addTimeout(self._drain, self._reactor)
+        stopping.addTimeout(seconds, self._reactor)
         try:
             await stopping
         except Exception:  # noqa: BLE001 - the parts below (the store, last) still have to be stopped

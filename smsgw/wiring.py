@@ -166,7 +166,8 @@ class _Program:
 
     def _close_doors(self) -> Deferred[Any]:
         """Let sessions finish what they have begun, all doors at once."""
-        return gatherResults([door.shut_down() for door in self._doors])
+        within = self.settings.gateway.drain / 3
+        return gatherResults([door.shut_down(within) for door in self._doors])
 
     def _watch(self) -> None:
         """Gauges of what the parts know anyway."""

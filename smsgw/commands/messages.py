@@ -15,7 +15,10 @@ from smsgw.commands.console import DONE, REFUSED, Stop, counted, moment, printab
 FAILED: Final = "expired,undeliverable,rejected,refused,no_money,failed,unknown"
 """The states that `list failed` is about."""
 
+_NOTIFY: Final = {"enroute": "handing over", "delivered": "delivery", "failed": "failure"}
+
 Fact = Mapping[str, Any]
+"""A JSON object of an answer."""
 
 
 def show_list(options: argparse.Namespace) -> int:
@@ -126,8 +129,8 @@ def _story(story: Fact) -> Iterator[str]:
     if "text" in text:
         yield f"              {printable(text['text'])}"
     yield f"  connector   {story['connector'] or 'none'}"
-    asked = " and ".join(filter(None, [", ".join(story["notify"][:-1]), *story["notify"][-1:]]))
-    yield f"  to be told  {f'when {asked}' if asked else 'of nothing'}"
+    asked = ", ".join(_NOTIFY[word] for word in story["notify"])
+    yield f"  sender      asked to be told of {asked or 'nothing'}"
     yield ""
     steps = story["timeline"]
     for step in steps:

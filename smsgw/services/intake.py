@@ -32,6 +32,16 @@ log = Logger()
 ACCEPTED: Final = Counter("smsgw_accepted_total", "Messages accepted, by account.", ("account",))
 REFUSED: Final = Counter("smsgw_refused_total", "Submissions refused, by account and reason.", ("account", "reason"))
 
+NOT_REACHABLE: Final = 248
+"""Error code of a number that cannot be reached by the service."""
+
+REFUSAL_ERRORS: Final = {
+    Refusal.NO_ROUTE: NOT_REACHABLE,
+    Refusal.BAD_RECIPIENT: 249,
+    Refusal.SENDER_NOT_AGREED_FOR_OPERATOR: 254,
+}
+"""Error code of a message that was accepted and then refused by rules (providers' numbers, doc 001)."""
+
 _NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
 _BAD_RECIPIENT: Final = Refused(Refusal.BAD_RECIPIENT)
 _OTHER_OPERATOR: Final = Refused(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
@@ -199,8 +209,9 @@ class Intake:
         """A message with an id of its own; refused by rules where no connector takes it."""
         number_ = self._store.next_id()
         state, expires, due = times
+        connector, error = "", 0
         if isinstance(way, Refused):
-            connector, state = "", State.REFUSED
+            state, error = State.REFUSED, REFUSAL_ERRORS.get(way.refusal, NOT_REACHABLE)
         else:
             connector = way
         return Message(
@@ -218,7 +229,7 @@ class Intake:
             now,
             now,
             due,
-            0,
+            error,
             number or "",
             batch,
             referenced(content, number_),

@@ -110,7 +110,7 @@ class MailTests(SynchronousTestCase):
         self.assertTrue(verifyObject(IMailDelegate, self.delegate))
 
     def test_login(self) -> None:
-        """(000-8), (000-9), (000-10), (000-14) The account's credentials open the session; wrong ones leave it usable."""
+        """(000-8), (000-9), (000-10), (000-14) The account's login opens the session; a wrong one leaves it usable."""
         self.assertTrue(self.login("wrong").startswith("535 5.7.8 "))
         self.assertEqual(self.login(), "235 Authentication successful.")
 

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+
+from smsgw.model.errors import StoreDown
+from smsgw.model.lifecycle import State
+from smsgw.model.message import DeliveryReport
+from smsgw.model.outcome import Accepted, Busy
+from smsgw.services.sweep import FAILURES, INTERVAL, PURGED, Sweep
+from smsgw.services.verdicts import NO_REPORT
+from tests.services.dispatchsupport import DAY, NOON, DispatchTestCase, HandConnector, message
+
+
+class SweepTests(DispatchTestCase):
+    """Deadlines are looked at once a second."""
+
+    def begin(self, *connectors: HandConnector, **settings: Any) -> HandConnector:
+        """Start dispatch and the sweep."""
+        first = super().begin(*connectors, **settings)
+        self.sweep = Sweep(
+            self.store, self.dispatch, self.outbox, self.clock, self.wall, keep=30 * DAY, event_keep=7 * DAY
+        )
+        self.sweep.start()
+        self.addCleanup(self.sweep.stop)
+        return first
+
+    def later(self, seconds: float) -> None:
+        """Let so much time pass, and a sweep happen in the end."""
+        self.clock.advance(seconds)
+        self.clock.advance(INTERVAL)
+
+    def test_scheduled(self) -> None:
+        """A scheduled message leaves when its time comes, and not before."""
+        sim = self.begin()
+        self.accept(message(1, state=State.SCHEDULED, due=NOON + 60))
+        self.later(55)
+        self.assertEqual((sim.offers, self.state(1)), ([], State.SCHEDULED))
+        self.later(5)
+        self.assertEqual(sim.offers, [[(1, 1)]])
+
+    def test_scheduled_while_down(self) -> None:
+        """A message whose time came while the program was down leaves after the start."""
+        self.begin()
+        self.accept(message(1, state=State.SCHEDULED, due=NOON + 60))
+        self.sweep.stop()
+        self.clock.advance(3600)
+        self.crash()
+        sim = self.begin()
+        self.later(1)
+        self.assertEqual(sim.offered, [(1, 1)])
+
+    def test_many_at_once(self) -> None:
+        """Thousands that are due at the same moment leave without waiting for a second each."""
+        sim = self.begin(HandConnector(window=5000))
+        self.accept(*[message(id, state=State.SCHEDULED, due=NOON + 60) for id in range(1, 2502)])
+        self.later(60)
+        self.assertEqual(len(sim.offered), 2501)
+
+    def test_retry(self) -> None:
+        """A message that found the upstream busy is tried again when its pause is over."""
+        sim = self.begin(retry_first=5.0)
+        self.accept(message(1))
+        sim.answer(Busy())
+        self.later(5)
+        self.assertEqual(sim.offers, [[(1, 1)], [(1, 1)]])
+
+    def test_queued_expires(self) -> None:
+        """A message that still waits when its validity ends is expired, and its sender is told."""
+        sim = self.begin(HandConnector(window=1))
+        self.accept(message(1), message(2, expires=NOON + 60), message(3, state=State.SCHEDULED, due=NOON + 3600,
+                                                                       expires=NOON + 60))
+        self.later(60)
+        self.assertEqual([self.state(id) for id in (1, 2, 3)], [State.QUEUED, State.EXPIRED, State.EXPIRED])
+        self.assertEqual(sorted(self.outbox.told), [(2, State.EXPIRED), (3, State.EXPIRED)])
+        sim.answer()
+        self.assertEqual(sim.offered, [(1, 1)])
+
+    def test_claim_under_way(self) -> None:
+        """A message whose claim is under way when its validity ends is not told to be expired and sent all the same."""
+        sim = self.begin(HandConnector(window=1))
+        self.accept(message(1), message(2, expires=NOON + 10))
+        self.clock.advance(9.9)
+        self.runner.by_hand = True
+        sim.answer()
+        self.clock.advance(2)
+        self.runner.work()
+        self.later(10)
+        self.assertEqual(sim.offered, [(1, 1), (2, 1)])
+        self.assertNotIn((2, State.EXPIRED), self.outbox.told)
+
+    def test_no_report(self) -> None:
+        """A part without a receipt within the report timeout becomes unknown, and that is told."""
+        sim = self.begin()
+        self.accept(message(1, expires=NOON + 9 * DAY), message(2, expires=NOON + 9 * DAY))
+        sim.answer()
+        self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("sim-1", State.DELIVERED, 0, NOON)]))
+        self.later(DAY)
+        self.assertEqual([self.state(id) for id in (1, 2)], [State.DELIVERED, State.UNKNOWN])
+        self.assertEqual(self.found(2).error, NO_REPORT)
+        self.assertEqual(self.outbox.told[-1], (2, State.UNKNOWN))
+
+    def test_no_report_on_a_part(self) -> None:
+        """So does one part of several, and with it the message when the others are final."""
+        sim = self.begin()
+        self.accept(message(1, parts=2, expires=NOON + 9 * DAY))
+        sim.answer(Accepted("A1"), count=1)
+        sim.answer(Accepted("A2"))
+        self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("A1", State.DELIVERED, 0, NOON)]))
+        self.later(DAY)
+        self.assertEqual(self.state(1), State.UNKNOWN)
+
+    def test_purge(self) -> None:
+        """Final messages and events nobody took are deleted after their time, in small batches; others stay."""
+        messages, events = PURGED.value("message"), PURGED.value("event")
+        sim = self.begin(HandConnector(window=50))
+        self.accept(*[message(id) for id in range(1, 31)], message(99, state=State.SCHEDULED, due=NOON + 90 * DAY,
+                                                                  expires=NOON + 99 * DAY))
+        sim.answer()
+        reports = [DeliveryReport(f"sim-{id}", State.DELIVERED, 0, NOON) for id in range(1, 31)]
+        self.successResultOf(self.dispatch.receipts("sim", reports))
+        self.later(8 * DAY)
+        self.assertEqual(PURGED.value("event") - events, 60)
+        self.assertEqual(self.state(1), State.DELIVERED)
+        self.later(31 * DAY)
+        self.assertEqual(PURGED.value("message") - messages, 30)
+        self.assertEqual(self.successResultOf(self.store.find(None, [1])), [[]])
+        self.assertEqual(self.state(99), State.SCHEDULED)
+
+    def test_failures(self) -> None:
+        """What fails is counted, told once, and tried again; other steps go on."""
+        sim = self.begin()
+        before = FAILURES.value("overdue")
+        overdue = self.store.overdue
+
+        def broken(*_: object) -> Deferred[None]:
+            return fail(StoreDown("disk full"))
+
+        self.patch(self.store, "overdue", broken)
+        self.accept(message(1, state=State.SCHEDULED, due=NOON + 2), message(2, state=State.SCHEDULED, due=NOON + 60,
+                                                                            expires=NOON + 4))
+        self.clock.pump([1.0] * 5)
+        self.assertEqual(FAILURES.value("overdue") - before, 5)
+        self.assertEqual(sim.offered, [(1, 1)])
+        self.patch(self.store, "overdue", overdue)
+        self.clock.advance(1)
+        self.assertEqual(self.state(2), State.EXPIRED)
+
+    def test_faults(self) -> None:
+        """A fault in one step is logged with its traceback and stops neither the other steps nor the next sweep."""
+        self.begin()
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("a fault")
+
+        self.patch(self.dispatch, "tick", broken)
+        self.clock.pump([1.0] * 3)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
+
+    def test_one_at_a_time(self) -> None:
+        """A sweep that takes longer than a second is not joined by another."""
+        self.begin()
+        under_way: list[Deferred[list[tuple[str, str, int]]]] = []
+
+        def slow(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
+            under_way.append(Deferred())
+            return under_way[-1]
+
+        self.patch(self.store, "due", slow)
+        self.clock.pump([1.0] * 5)
+        self.assertEqual(len(under_way), 1)
+        under_way[0].callback([])
+        self.clock.advance(1)
+        self.assertEqual(len(under_way), 2)
+        under_way[1].callback([])
+
+    def test_stop(self) -> None:
+        """Stopping waits for the sweep under way; then there is no timer left."""
+        self.begin()
+        self.runner.by_hand = True
+        self.clock.advance(1)
+        stopping = self.sweep.stop()
+        self.assertNoResult(stopping)
+        self.runner.work()
+        self.successResultOf(stopping)
+        self.assertEqual(self.clock.calls, [])
