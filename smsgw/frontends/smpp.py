@@ -169,7 +169,7 @@ class SmppFrontend:
                 answers[place] = status_of(done.refusal, version) if isinstance(done, Refused) else CancelSmResp()
 
     def _is_of(self, message: Message, pdu: QuerySm | CancelSm) -> bool:
-        """Whether the addresses named in a request, if any, are those of the message (5.0 sections 4.5.1, 4.5.3)."""
+        """Whether the addresses named in a request, if any, are those of the message (5.0 sections 4.5.1, 4.5.2)."""
         source = pdu.source_addr.decode("latin-1").removeprefix("+")
         if source and source.casefold() != message.content.source.casefold():
             return False

@@ -33,7 +33,7 @@ from smsgw.protocols.smppsessions import Sessions, Swept
 from smsgw.protocols.smppsettings import SmppServerSettings
 from smsgw.protocols.smppwindow import LOST, UNSENT
 from smsgw.smpp.codec import encode
-from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, Status, Tag
+from smsgw.smpp.consts import VERSION_3_3, Status, Tag
 from smsgw.smpp.pdus import (
     Bind,
     BindReceiver,
@@ -102,7 +102,6 @@ class SmppServer(SmppSession):
         if isinstance(verdict, int):
             response.command_status = verdict
             self._write(encode(response, self.version))
-            self.version = VERSION_3_4
             self._count_fault("bind", "a bind was refused")
             if self._deaf:
                 self._settle()

@@ -150,7 +150,7 @@ def submission(pdu: SubmitSm, account: str, version: int, now: float) -> Submiss
 def _misfit(pdu: SubmitSm, version: int) -> int:
     """The command_status for the first field that is out of range or asks for what is not done here; 0 for none.
 
-    Priority 4 is 5.0's word for what may wait longest (5.0 section 4.7.14); it is taken as 0.
+    Priority 4 is 5.0's word for what may wait longest (5.0 section 4.7.19); it is taken as 0.
     """
     if pdu.esm_class not in _ESM_CLASSES:
         return Status.ESME_RINVESMCLASS

@@ -233,29 +233,21 @@ class Upstream:
 
     def judge(self, answers: Sequence[tuple[Part, Outcome]], now: float) -> Verdict:
         """What the outcomes mean; `now` is the absolute time."""
-        changes: list[Sent | Ended | Requeued] = []
         out = self._out
         due = now + self.report_timeout
-        freed = taken = 0
-        for part, outcome in answers:
-            if part not in out:
-                STRAYS.add(1, self.name)
-                continue
-            out.remove(part)
-            message = part.message
-            if type(outcome) is Accepted and message.parts == 1:
-                changes.append(Sent(message, 1, outcome.remote_id, due))
-                taken += 1
-            else:
-                OUTCOMES.add(1, self.name, type(outcome).__name__.lower())
-                freed += self._judge(part, outcome, changes, now, due)
-            if self._suspects:
-                self._clear(message, changes)
-        if taken:
-            OUTCOMES.add(taken, self.name, "accepted")
-        plain = len(changes) == taken
-        return Verdict(changes, freed + taken, plain, not plain and self._at_once(changes), saved_before=self.saved)
-
+        if not self._suspects:
+            before = len(out)
+            out.difference_update([part for part, _ in answers])
+            taken = [
+                Sent(part.message, 1, outcome.remote_id, due)
+                for part, outcome in answers
+                if type(outcome) is Accepted and part.message.parts == 1
+            ]
+            if len(taken) == len(answers) == before - len(out):
+                OUTCOMES.add(len(taken), self.name, "accepted")
+                return Verdict([*taken], len(taken), plain=True, saved_before=self.saved)
+            out |= self._offered
+        freed = 0
     def _at_once(self, changes: Sequence[Sent | Ended | Requeued]) -> bool:
         return any(type(one) is Requeued and not one.due and one.connector == self.name for one in changes)
 

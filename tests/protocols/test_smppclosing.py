@@ -327,6 +327,17 @@ class ShutDownTests(SynchronousTestCase):
         self.successResultOf(done)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_the_delegate_hears_first(self) -> None:
+        """When it is done, the delegate has been told of every session that ended and of every request that was lost."""
+        peer = self.connect()
+        peer.bind()
+        peer.session.send(delivers(1))
+        heard: list[tuple[int, int]] = []
+        done = self.factory.shut_down()
+        done.addCallback(lambda _: heard.append((len(self.delegate.answered), len(self.delegate.gone))))
+        peer.lose()
+        self.assertEqual(heard, [(1, 1)])
+
     def test_newcomers(self) -> None:
         """Whoever connects while we shut down is cut off."""
         first = self.connect()

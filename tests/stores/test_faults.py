@@ -1,0 +1,247 @@
+"""What the SQLite store does when the disk does not: the n-th operation fails, for every n."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.model.changes import Cancel, Changes, Committed, Ended, Requeued
+from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Message
+from smsgw.stores.groupcommit import Inline
+from smsgw.stores.sqlite import SqliteStore
+from tests.stores.faulty import FaultyConnection, trouble
+from tests.stores.support import START, new, outcomes, receipt, receipts, sent
+
+BREAKING: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY)
+PASSING: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM)
+
+
+class FaultTests(SynchronousTestCase):
+    """A store on a faulty connection, then the same data without faults."""
+
+    def setUp(self) -> None:
+        """Where the data are."""
+        self.path = Path(self.mktemp())
+        self.stores: list[SqliteStore] = []
+
+    def tearDown(self) -> None:
+        """Nothing stays open."""
+        for store in self.stores:
+            store.close()
+
+    def faulty(self) -> tuple[SqliteStore, FaultyConnection]:
+        """A store and its connection."""
+        connections: list[FaultyConnection] = []
+
+        def connect(path: Path) -> sqlite3.Connection:
+            connections.append(FaultyConnection(path))
+            return cast(sqlite3.Connection, connections[0])
+
+        store = SqliteStore(self.path, "gw1", lambda: START, Inline(), connect=connect)
+        store.open()
+        self.stores.append(store)
+        return store, connections[0]
+
+    def sound(self) -> SqliteStore:
+        """A store on the same data, after whoever had them let go."""
+        for store in self.stores:
+            store.close()
+        store = SqliteStore(self.path, "gw1", lambda: START, Inline())
+        store.open()
+        self.stores.append(store)
+        return store
+
+    def life(self, store: SqliteStore) -> list[tuple[Deferred[Any], Callable[[SqliteStore], object]]]:
+        """Calls of every kind; with each, what must be found on the disk if it succeeded."""
+        made: list[tuple[Deferred[Any], Callable[[SqliteStore], object]]] = []
+
+        def state(m: Message, *states: State) -> Callable[[SqliteStore], object]:
+            return lambda store: self.assertIn(self.stored(store, m), states)
+
+        plain, parts, queued, cancelled = (
+            new(store), new(store, parts=2), new(store, claimed=False), new(store, claimed=False),
+        )  # fmt: skip
+        messages = [plain, parts, queued, cancelled]
+        kept = [lambda store, m=m: self.assertIsNotNone(self.stored(store, m)) for m in messages]
+        made.append((store.commit(Changes(accepts=messages)), lambda store: [check(store) for check in kept]))
+        on_its_way = [State.ENROUTE, State.DELIVERED]
+        made += [
+            (store.commit(outcomes(sent(plain, "a"))), state(plain, *on_its_way)),
+            (store.commit(Changes(claims=[queued])), lambda store: None),
+            (store.commit(outcomes(sent(parts, "b", 1), Ended(parts, 2, State.REJECTED, 1))), state(parts, State.ENROUTE, State.REJECTED)),
+            (store.commit(receipts(receipt("a"), receipt("unknown"))), state(plain, State.DELIVERED)),
+            (store.commit(receipts(receipt("b"))), state(parts, State.REJECTED)),
+            (store.commit(Changes(cancels=[Cancel(None, cancelled.id)])), state(cancelled, State.CANCELLED)),
+            (store.commit(outcomes(Requeued(queued, "sim", 0.0, True))), lambda store: None),
+        ]  # fmt: skip
+        for look in (store.counts(), store.overdue(START, 10), store.due(START, 10), store.purge(START, START, 10)):
+            made.append((look, lambda store: None))
+        return made
+
+    def stored(self, store: SqliteStore, message: Message) -> State | None:
+        """The state of a message, if it is stored."""
+        (found,) = self.successResultOf(store.find(None, [message.id]))
+        return found[0].state if found else None
+
+    def outcome(self, deferred: Deferred[Any]) -> Committed | Failure:
+        """What a call gave."""
+        results: list[Any] = []
+        deferred.addBoth(results.append)
+        (result,) = results
+        return cast("Committed | Failure", result)
+
+    def operations(self) -> int:
+        """How many operations a life takes."""
+        store, connection = self.faulty()
+        before = connection.count
+        self.life(store)
+        return connection.count - before
+
+    def every_operation(self, code: int, done: bool) -> None:
+        """Let each operation fail in turn, before or after it was done, and look at what is on the disk then."""
+        count = self.operations()
+        self.assertGreater(count, 60)
+        for number in range(1, count + 1):
+            self.path = Path(self.mktemp())
+            store, connection = self.faulty()
+            failed: list[Failure] = []
+            store.failed.addErrback(failed.append)
+            at = connection.count + number
+
+            def fail(sql: str, count: int, at: int = at) -> None:
+                if count == at:
+                    raise trouble(code)
+
+            if done:
+                connection.after = fail
+            else:
+                connection.before = fail
+            life = [(self.outcome(deferred), check) for deferred, check in self.life(store)]
+            broken = code in BREAKING
+            self.assertEqual(len(failed), broken, f"operation {number}")
+            if broken:
+                failed[0].trap(UnknownOutcome)
+                self.assertRaises(StoreDown, store.next_id)
+                self.failureResultOf(store.commit(Changes()), StoreDown)
+                self.failureResultOf(store.counts(), StoreDown)
+            failures = [result for result, _ in life if isinstance(result, Failure)]
+            self.assertTrue(failures, f"operation {number}")
+            for failure in failures:
+                failure.trap(StoreDown, UnknownOutcome)
+            again = self.sound()
+            for result, check in life:
+                if not isinstance(result, Failure):
+                    check(again)
+            self.consistent(again)
+
+    def consistent(self, store: SqliteStore) -> None:
+        """The tables agree with each other."""
+        execute = store._connection.execute
+        self.assertEqual(execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+        counted = dict(execute("SELECT state, count(*) FROM message GROUP BY state").fetchall())
+        self.assertEqual(self.successResultOf(store.counts()), counted)
+        waiting = "SELECT id FROM message WHERE state < 2 AND owner = '' ORDER BY id"
+        self.assertEqual(execute("SELECT message FROM queue ORDER BY message").fetchall(), execute(waiting).fetchall())
+
+    def test_io_errors(self) -> None:
+        """After an I/O error nothing is promised any more, and everything promised before is on the disk."""
+        self.every_operation(sqlite3.SQLITE_IOERR, done=False)
+        self.flushLoggedErrors()
+
+    def test_io_errors_of_what_was_done(self) -> None:
+        """The same when what is reported as failed did happen, the commit above all."""
+        self.every_operation(sqlite3.SQLITE_IOERR, done=True)
+        self.flushLoggedErrors()
+
+    def test_disk_full(self) -> None:
+        """A full disk costs the calls that needed it; the store goes on, and what it promised is on the disk."""
+        self.every_operation(sqlite3.SQLITE_FULL, done=False)
+
+    def one(self, code: int, where: str) -> tuple[SqliteStore, Failure, list[Failure]]:
+        """A store one of whose statements failed."""
+        store, connection = self.faulty()
+        failed: list[Failure] = []
+        store.failed.addErrback(failed.append)
+
+        def fail(sql: str, count: int) -> None:
+            if sql.startswith(where):
+                connection.before = lambda sql, count: None
+                raise trouble(code)
+
+        connection.before = fail
+        result = self.outcome(store.commit(Changes(accepts=[new(store)])))
+        assert isinstance(result, Failure)
+        return store, result, failed
+
+    def test_unknown_outcome(self) -> None:
+        """Only an error of the commit itself leaves the outcome unknown."""
+        for code in BREAKING:
+            for where, kind in (("COMMIT", UnknownOutcome), ("INSERT INTO message", StoreDown), ("BEGIN", StoreDown)):
+                self.path = Path(self.mktemp())
+                _, result, failed = self.one(code, where)
+                self.assertIs(result.type, kind)
+                self.assertEqual(len(failed), 1)
+
+    def test_passing_trouble(self) -> None:
+        """A full disk, a lock held by somebody and lack of memory are over when they are over: ids go on, too."""
+        for code in PASSING:
+            for where in ("COMMIT", "INSERT INTO message", "BEGIN"):
+                self.path = Path(self.mktemp())
+                store, result, failed = self.one(code, where)
+                self.assertIs(result.type, StoreDown)
+                self.assertEqual(failed, [])
+                message = new(store)
+                self.assertEqual(message.id, 2)
+                self.successResultOf(store.commit(Changes(accepts=[message])))
+                self.assertEqual(self.stored(store, message), State.QUEUED)
+
+    def test_rolling_back_fails(self) -> None:
+        """A store that cannot even roll back is not used any more."""
+        store, connection = self.faulty()
+        failed: list[Failure] = []
+        store.failed.addErrback(failed.append)
+
+        def fail(sql: str, count: int) -> None:
+            if sql.startswith(("INSERT INTO message", "ROLLBACK")):
+                raise trouble(sqlite3.SQLITE_FULL)
+
+        connection.before = fail
+        self.failureResultOf(store.commit(Changes(accepts=[new(store)])), StoreDown)
+        self.assertEqual(len(failed), 1)
+        connection.before = lambda sql, count: None
+        self.failureResultOf(store.commit(Changes()), StoreDown)
+
+    def test_nothing_of_the_driver_comes_out(self) -> None:
+        """Look-ups and upkeep, too, fail only in the two ways the interface names."""
+        store, connection = self.faulty()
+        for code in (*PASSING, sqlite3.SQLITE_ERROR):
+
+            def fail(sql: str, count: int, code: int = code) -> None:
+                if not sql.startswith(("ROLLBACK", "SELECT floor", "SELECT id", "SELECT remote_id", "SELECT state")):
+                    raise trouble(code)
+
+            connection.before = fail
+            for call in (
+                store.find(None, [1]),
+                store.trace(1),
+                store.waiting("sim"),
+                store.queued("sim", "demo", (-1000, 0), 10),
+                store.due(START, 10),
+                store.overdue(START, 10),
+                store.reclaim(0, 10),
+                store.purge(START, START, 10),
+                store.events("demo", "smpp", (0, 0), 10),
+                store.debtors("smpp"),
+                store.listed(None, [], 0, 10),
+            ):
+                self.failureResultOf(call, StoreDown)
+            connection.before = lambda sql, count: None
+        self.assertEqual(self.successResultOf(store.counts()), {})
