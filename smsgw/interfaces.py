@@ -243,7 +243,8 @@ class IReturnPath(Interface):
         """How many events may be handed over for `account` now; 0 while nobody can take one."""
 
     def deliver(events: Sequence[Event]) -> None:
-        """Tell these, in order. Each is answered exactly once through the sink (told, later or returned)."""
+        """Tell these, all of one account, in order; each is answered exactly once through the sink (told, later or
+        returned)."""
 
 
 class IPolicy(Interface):
@@ -306,7 +307,8 @@ class ISmppDelegate(Interface):
 
     def answers(session: Any, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
         """(token, command_status, response) to requests of ours; the response is None (and the status -1) when
-        the link went or the response timer ran out: the request may have been taken."""
+        the link went or the response timer ran out: the request may have been taken. An empty list says that
+        ``room()`` has grown: behind a positive bind response, and when a slow reader has caught up."""
 
     def closed(session: Any, why: str) -> None:
         """The connection is gone; told for every session that was bound."""
@@ -344,7 +346,7 @@ class IMailDelegate(Interface):
         """STATUS: what became of a message (000-32)."""
 
     def closed(session: Any) -> None:
-        """The connection is gone."""
+        """The session is over: the connection is gone, or STARTTLS begins a new one. Once per session."""
 
 
 @attrs.frozen

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import smsgw
@@ -18,6 +20,9 @@ exit status:
   69  the gateway does not answer, or cannot do it at present
   78  mistakes in the configuration
 """
+
+
+_format: Final = partial(argparse.RawDescriptionHelpFormatter, max_help_position=26)
 
 
 def _identifier(text: str) -> int:
@@ -56,9 +61,9 @@ class _Commands:
         one = self._subparsers.add_parser(
             name,
             help=brief,
-            description=f"{brief[0].upper()}{brief[1:]}.{' ' if more else ''}{more}",
+            description=textwrap.fill(f"{brief[0].upper()}{brief[1:]}. {more}", 80),
             epilog=f"{'examples' if len(examples) > 1 else 'example'}:\n{shown}\n{_STATUSES}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_format,
         )
         one.set_defaults(run=f"smsgw.commands.{run}")
         return one
@@ -74,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m smsgw",
         description="Helps beside the running gateway, which is started with: twistd -n --pidfile= smsgw -c FILE",
         epilog=f"python -m smsgw COMMAND --help tells more.\n\n{_STATUSES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_format,
     )
     whole.add_argument("--version", action="version", version=f"smsgw {smsgw.__version__}")
     commands = _Commands(whole)
@@ -121,7 +126,7 @@ def _add_messages(commands: _Commands) -> None:
         "messages:show_list",
         "list messages of the running gateway, newest first",
         "`failed` lists those that ended otherwise than delivered or cancelled, `parked` the receipts that match no"
-        "\nmessage.",
+        " message.",
         ("list", "list failed --account demo --limit 10", "list messages --state enroute,queued"),
     )
     listing.add_argument("what", nargs="?", choices=("messages", "failed", "parked"), default="messages")
@@ -157,7 +162,7 @@ def _add_smpp(commands: _Commands) -> None:
         "decode",
         "decode:decode",
         "explain SMPP PDUs that are given in hexadecimal",
-        "Blanks, line ends, colons and 0x are ignored. Every field is shown with its\nmeaning, the text is decoded, and"
+        "Blanks, line ends, colons and 0x are ignored. Every field is shown with its meaning, the text is decoded, and"
         " what is wrong is named with its place. Passwords are hidden.",
         ("decode 00000010 00000015 00000000 00000001", "decode --version 3.3 --charset latin1 < dump.txt"),
     )
@@ -171,7 +176,7 @@ def _add_smpp(commands: _Commands) -> None:
         "send",
         "send:send",
         "send one message over SMPP and wait for its receipt",
-        "It goes to the first SMPP listener of the configuration, as the first account\nwhose password is written there"
+        "It goes to the first SMPP listener of the configuration, as the first account whose password is written there"
         " in clear. Long texts are sent, too.",
         ('send 79161234567 "Hello over SMPP"', "send 79161234567 Hello --from AVARIA --account demo --password demo"),
     )

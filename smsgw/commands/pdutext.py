@@ -16,7 +16,7 @@ from smsgw.smpp.consts import RESPONSE, VERSION_3_4, CommandId, DataCoding, EsmC
 from smsgw.smpp.errors import Answerable
 from smsgw.smpp.fields import DistributionList, SmeAddress, Unreadable, UnsuccessSme
 from smsgw.smpp.maxima import MAXIMA, unfit
-from smsgw.smpp.pdus import BY_ID, HEADER, DataSm, DeliverSm, Pdu, body, size
+from smsgw.smpp.pdus import BY_ID, HEADER, Bind, DataSm, DeliverSm, Outbind, Pdu, body, size
 from smsgw.smpp.receipt import is_receipt, read_receipt
 from smsgw.smpp.tlvs import tlv_value
 from smsgw.text import coding, udh
@@ -134,12 +134,12 @@ class _Reader:
             try:
                 value, at = wire.read(frame, at, name)
             except Unreadable:
-                if at < len(frame):
-                    self.told.say("unread", _octets(frame[at:]), f"from offset {at}")
-                return
+                break
             self._field(name, value)
-        if at < len(frame):
-            self.told.say("unread", _octets(frame[at:]), f"from offset {at}")
+        unread = frame[at:]
+        if unread:
+            hidden = issubclass(cls, Bind | Outbind) and not self.secrets
+            self.told.say("unread", _hidden(unread) if hidden else _octets(unread), f"from offset {at}")
 
     def _field(self, name: str, value: Any) -> None:
         if name in _SHORT:
@@ -147,7 +147,7 @@ class _Reader:
             for entry in value:
                 self._entry(entry)
         elif name == "password" and not self.secrets and value:
-            self.told.say(name, f"({len(value)} octets, hidden)")
+            self.told.say(name, _hidden(value))
         elif name == "short_message":
             self.told.say(name, _octets(value), f"{len(value)} octets")
         else:
@@ -238,6 +238,10 @@ def _header_words(header: udh.Header) -> Iterator[str]:
 
 def _octets(octets: bytes | Sequence[int]) -> str:
     return bytes(octets).hex(" ").upper() or "nothing"
+
+
+def _hidden(octets: bytes) -> str:
+    return f"({len(octets)} octets, hidden)"
 
 
 def _characters(octets: bytes) -> str:

@@ -28,7 +28,7 @@ _log = Logger()
 
 @attrs.define(eq=False)
 class _Binds:
-    """The sessions of one account; `receivers` are those of them that take receipts, whose turn it is first."""
+    """The sessions of one account; in `receivers`, by turns, those that may be sent receipts if they take any."""
 
     sessions: list[ISmppSession] = attrs.field(factory=list)
     receivers: deque[ISmppSession] = attrs.field(factory=deque)
@@ -127,7 +127,7 @@ class SmppReceipts:
         """See :meth:`smsgw.interfaces.ISmppDelegate.answers`; the tokens are events."""
         account = session.bound.account
         binds = self._binds.get(account)
-        if binds is not None and session.receives and session in binds.sessions and session not in binds.receivers:
+        if binds is not None and session in binds.sessions and session not in binds.receivers:
             binds.receivers.append(session)
         sink = self._sink
         assert sink is not None

@@ -100,7 +100,7 @@ class Dispatch:
         name = None
         room = 0
         for message in messages:
-            if message.state is not _QUEUED or message.due:
+            if message.state is not _QUEUED:
                 continue
             if message.connector != name:
                 name = message.connector
@@ -117,26 +117,25 @@ class Dispatch:
 
     def stored(self, messages: Sequence[Message]) -> None:
         """After the commit that accepted `messages`: offer what was claimed, queue the rest."""
+        if not messages:
+            return
+        name = messages[0].connector
+        claimed = [Part(one, 1) for one in messages if one.claimed and one.parts == 1 and one.connector == name]
+        if len(claimed) == len(messages):
+            self._settlement.send(self._upstreams[name], claimed)
+            return
         offers: dict[Upstream, list[Part]] = {}
         waiting: dict[Upstream, list[Message]] = {}
-        name = None
         for message in messages:
-            if message.state is not _QUEUED or message.due:
-                continue
-            if message.connector != name:
-                name = message.connector
-                upstream = self._upstreams[name]
-                parts = offers.setdefault(upstream, [])
-            if not message.claimed:
-                upstream.coming -= 1
-                waiting.setdefault(upstream, []).append(message)
-            elif message.parts == 1:
-                parts.append(Part(message, 1))
-            else:
-                parts += upstream.parts(message)
-        for upstream, claimed in offers.items():
-            if claimed:
-                self._settlement.send(upstream, claimed)
+            if message.state is _QUEUED:
+                upstream = self._upstreams[message.connector]
+                if message.claimed:
+                    offers.setdefault(upstream, []).extend(upstream.parts(message))
+                else:
+                    upstream.coming -= 1
+                    waiting.setdefault(upstream, []).append(message)
+        for upstream, parts in offers.items():
+            self._settlement.send(upstream, parts)
         for upstream, queued in waiting.items():
             upstream.backlog.add(queued)
             self._settlement.pump(upstream)
@@ -144,7 +143,7 @@ class Dispatch:
     def unstored(self, messages: Sequence[Message]) -> None:
         """The commit failed: give back what was reserved."""
         for message in messages:
-            if message.state is not _QUEUED or message.due:
+            if message.state is not _QUEUED:
                 continue
             upstream = self._upstreams[message.connector]
             if message.claimed:

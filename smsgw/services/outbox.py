@@ -139,7 +139,7 @@ class Outbox:
             if self._held + len(run) > self._total:
                 self._shed()
             self._held += lane.arrive(run, self._total - self._held)
-        for lane, _ in runs:
+        for lane in dict.fromkeys(lane for lane, _ in runs):
             self._pump(lane)
 
     def told(self, events: Sequence[Event]) -> None:

@@ -233,21 +233,39 @@ class Upstream:
 
     def judge(self, answers: Sequence[tuple[Part, Outcome]], now: float) -> Verdict:
         """What the outcomes mean; `now` is the absolute time."""
-        out = self._out
         due = now + self.report_timeout
-        if not self._suspects:
-            before = len(out)
-            out.difference_update([part for part, _ in answers])
-            taken = [
-                Sent(part.message, 1, outcome.remote_id, due)
-                for part, outcome in answers
-                if type(outcome) is Accepted and part.message.parts == 1
-            ]
-            if len(taken) == len(answers) == before - len(out):
-                OUTCOMES.add(len(taken), self.name, "accepted")
-                return Verdict([*taken], len(taken), plain=True, saved_before=self.saved)
-            out |= self._offered
+        taken = [
+            Sent(part.message, 1, outcome.remote_id, due)
+            for part, outcome in answers
+            if type(outcome) is Accepted and part.message.parts == 1
+        ]
+        if len(taken) == len(answers) and not self._suspects and self._all_out([part for part, _ in answers]):
+            OUTCOMES.add(len(taken), self.name, "accepted")
+            return Verdict([*taken], len(taken), plain=True, saved_before=self.saved)
+        changes: list[Sent | Ended | Requeued] = []
         freed = 0
+        for part, outcome in answers:
+            if part not in self._out:
+                STRAYS.add(1, self.name)
+                continue
+            self._out.remove(part)
+            OUTCOMES.add(1, self.name, type(outcome).__name__.lower())
+            freed += self._judge(part, outcome, changes, now, due)
+            if self._suspects:
+                self._clear(part.message, changes)
+        return Verdict(changes, freed, again=self._at_once(changes), saved_before=self.saved)
+
+    def _all_out(self, parts: list[Part]) -> bool:
+        """Take these from those that are out, if all of them are, each once."""
+        out = self._out
+        before = len(out)
+        if out.issuperset(parts):
+            out.difference_update(parts)
+            if before - len(out) == len(parts):
+                return True
+            out.update(parts)
+        return False
+
     def _at_once(self, changes: Sequence[Sent | Ended | Requeued]) -> bool:
         return any(type(one) is Requeued and not one.due and one.connector == self.name for one in changes)
 

@@ -21,15 +21,15 @@ _MESSAGES: Final = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{mark
 _BATCH: Final = f"SELECT {MESSAGE} FROM message m WHERE m.batch = ? AND m.batch > 0 ORDER BY m.id"
 _PARTS: Final = Lists("SELECT message, seq, state, error, remote_id FROM part WHERE message IN ({marks})")
 _FIND_REMOTE: Final = Rows(
-    f"SELECT {MESSAGE}, r.remote_id, r.connector, r.seq FROM remote r CROSS JOIN message m ON m.id = r.message"
-    " WHERE (r.remote_id, r.connector) IN (VALUES ",
+    f"SELECT {MESSAGE}, r.remote_id, r.connector, r.seq FROM (VALUES ",
     "(?,?)",
-    ") ORDER BY r.message, r.seq",
+    ") AS v CROSS JOIN remote r ON r.remote_id = v.column1 AND r.connector = v.column2"
+    " CROSS JOIN message m ON m.id = r.message ORDER BY r.message, r.seq",
 )
 _FIND_PARKED: Final = Rows(
-    "SELECT remote_id, connector, since, state, error, at FROM parked WHERE (remote_id, connector) IN (VALUES ",
+    "SELECT p.remote_id, p.connector, p.since, p.state, p.error, p.at FROM (VALUES ",
     "(?,?)",
-    ")",
+    ") AS v CROSS JOIN parked p ON p.remote_id = v.column1 AND p.connector = v.column2",
 )
 
 
@@ -64,9 +64,9 @@ class Fates:
     def match_parked(self, key: Key, result: Committed) -> None:
         """A receipt was here before the acceptance: it counts from now on, unless it is old."""
         self._sheet.flush()
-        for remote_id, connector, since, state, error, at in _FIND_PARKED.fetch(self._sheet.execute, list(key)):
+        for _, _, since, state, error, at in _FIND_PARKED.fetch(self._sheet.execute, list(key)):
             if since >= self._now - EARLY:
-                self._sheet.unparked += (remote_id, connector)
+                self._sheet.unparked.append(key)
                 if self._memory.parked is not None:
                     self._memory.parked.discard(key)
                 self._reported({}, key, STATES[state], error, at, result)

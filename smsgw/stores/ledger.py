@@ -24,16 +24,14 @@ FLOOR_STEP: Final = 10_000
 """How far the floor may lag behind, in ids: it is written about once in so many messages."""
 
 _QUEUED_OF: Final = Lists(
-    "SELECT m.id, m.connector, m.account, m.priority, m.state FROM message m CROSS JOIN queue q"
+    "SELECT m.id, m.state FROM message m CROSS JOIN queue q"
     " ON q.connector = m.connector AND q.account = m.account AND q.rank = -m.priority AND q.message = m.id"
     " WHERE m.id IN ({marks}) AND m.owner = ''"
 )
 _CLAIM: Final = Lists(
     "UPDATE message SET owner = ?, state = max(state, 1) WHERE id IN ({marks}) AND owner = '' AND state < 3"
 )
-_DELETE_EVENTS: Final = Lists(
-    "DELETE FROM event WHERE account = ? AND path = ? AND kind = ? AND message IN ({marks})"
-)
+_DELETE_EVENTS: Final = Lists("DELETE FROM event WHERE account = ? AND path = ? AND kind = ? AND message IN ({marks})")
 _LATER: Final = Rows(
     "UPDATE event SET attempts = attempts + 1, due = v.column5 FROM (VALUES ",
     "(?,?,?,?,?)",
@@ -210,9 +208,9 @@ class Ledger:
             verdicts.append(row is not None)
             if row is None:
                 continue
-            id, connector, account, priority, state = row
+            id, state = row
             taken.append(id)
-            sheet.unqueue += (connector, account, -priority, id)
+            sheet.unqueue.append(id)
             if state == State.SCHEDULED:
                 sheet.delta[State.SCHEDULED] -= 1
                 sheet.delta[State.QUEUED] += 1

@@ -17,6 +17,7 @@ _BY_ID = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}})")
 _BY_BATCH = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.batch IN ({{marks}}) AND m.batch > 0 ORDER BY m.id")
 
 
+_AWAITED = Lists("SELECT seq, remote_id, due FROM remote WHERE +message = ? AND remote_id IN ({marks})")
 _SETTLED = Lists("SELECT message, seq FROM part WHERE message IN ({marks})")
 
 
@@ -65,11 +66,10 @@ def trace(connection: sqlite3.Connection, id: int) -> Traced | None:
         }
         state = State.QUEUED if m.state is State.ENROUTE else m.state
         parts = [known.get(seq, (seq, state + 0, m.error, "")) for seq in range(1, m.parts + 1)]
+    ids = sorted({remote_id for *_, remote_id in parts if remote_id})
     awaited = [
         Awaited(remote_id, m, seq, due)
-        for remote_id, seq, due in connection.execute(
-            "SELECT remote_id, seq, due FROM remote WHERE message = ? ORDER BY seq, remote_id", (id,)
-        )
+        for seq, remote_id, due in sorted(_AWAITED.fetch(connection.execute, (id,), ids))
     ]
     events = connection.execute(
         f"SELECT {MESSAGE}, {EVENT} FROM message m JOIN event e"
@@ -121,9 +121,7 @@ def queued(
     return messages
 
 
-def events(
-    connection: sqlite3.Connection, account: str, path: str, after: tuple[int, int], limit: int
-) -> list[Event]:
+def events(connection: sqlite3.Connection, account: str, path: str, after: tuple[int, int], limit: int) -> list[Event]:
     """See :meth:`~smsgw.interfaces.IMessageStore.events`."""
     rows = connection.execute(
         f"SELECT {MESSAGE}, {EVENT} FROM event e CROSS JOIN message m ON m.id = e.message"
@@ -157,9 +155,7 @@ def parked(connection: sqlite3.Connection, limit: int) -> list[Parked]:
     ]
 
 
-def awaited(
-    connection: sqlite3.Connection, connector: str, after: tuple[int, int], limit: int
-) -> list[Awaited]:
+def awaited(connection: sqlite3.Connection, connector: str, after: tuple[int, int], limit: int) -> list[Awaited]:
     """See :meth:`~smsgw.interfaces.IMessageStore.awaited`.
 
     The table is in order of remote ids; so the first page sorts what there is into a temporary table, which

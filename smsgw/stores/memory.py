@@ -143,8 +143,7 @@ class Memory:
         self.lives.clear()
         (self.floor,) = execute("SELECT floor FROM node WHERE name = ?", (self.node,)).fetchone()
         self.claimed = {
-            id
-            for (id,) in execute("SELECT id FROM message WHERE id >= ? AND owner = ?", (self.floor, self.node))
+            id for (id,) in execute("SELECT id FROM message WHERE id >= ? AND owner = ?", (self.floor, self.node))
         }
         parked = {
             (remote_id, connector)

@@ -31,11 +31,15 @@ class Execute(Protocol):
 
 
 class Rows:
-    """A statement over many rows of parameters: `before`, one `row` of marks each, `after`."""
+    """A statement over many rows of parameters: `before`, one `row` of marks each with `between` them, `after`.
 
-    def __init__(self, before: str, row: str, after: str = "") -> None:
+    To find rows by keys of several columns write conditions with `between` OR: SQLite uses the index for each of
+    them, but walks through the whole table for ``(a, b) IN (VALUES ...)``.
+    """
+
+    def __init__(self, before: str, row: str, after: str = "", between: str = ",") -> None:
         self._width = row.count("?")
-        self._forms = {size: before + ",".join([row] * size) + after for size in _SIZES}
+        self._forms = {size: before + between.join([row] * size) + after for size in _SIZES}
 
     def run(self, execute: Execute, parameters: list[Any]) -> int:
         """Execute over all rows of the flat list `parameters`; returns how many rows were changed."""
@@ -102,6 +106,16 @@ class Lists:
                 left -= size
         return found
 
+
+DELETE_REMOTE: Final = Rows(
+    # Without the join SQLite would look at every row of the table for such a list.
+    "DELETE FROM remote WHERE (remote_id, connector, message, seq) IN"
+    " (SELECT r.remote_id, r.connector, r.message, r.seq FROM (VALUES ",
+    "(?,?,?,?)",
+    ") AS v CROSS JOIN remote r ON r.remote_id = v.column1 AND r.connector = v.column2"
+    " AND r.message = v.column3 AND r.seq = v.column4)",
+)
+"""Remote ids that are not waited for any more: (remote_id, connector, message, seq)."""
 
 MESSAGE: Final = (
     "m.id, m.account, m.path, m.connector, m.state, m.priority, m.owner, m.attempts, m.notify, m.parts, m.expires, "

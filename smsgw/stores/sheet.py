@@ -14,7 +14,7 @@ from smsgw.model.changes import Committed
 from smsgw.model.lifecycle import FINAL, State, wants
 from smsgw.model.message import Event, EventKind, Message
 from smsgw.stores.memory import Key, Life, Memory
-from smsgw.stores.rows import Lists, Rows
+from smsgw.stores.rows import DELETE_REMOTE, Lists, Rows
 
 EARLY: Final = 3600
 """Seconds for which a parked receipt waits for the upstream's acceptance to be committed; of several the first
@@ -40,16 +40,14 @@ _LIFE: Final = Rows(
 )
 _SET_PART: Final = Rows("INSERT OR REPLACE INTO part VALUES ", "(?,?,?,?,?)")
 _INSERT_QUEUE: Final = Rows("INSERT OR REPLACE INTO queue VALUES ", "(?,?,?,?,?,?)")
-_DELETE_QUEUE: Final = Rows(
-    "DELETE FROM queue WHERE (connector, account, rank, message) IN (VALUES ", "(?,?,?,?)", ")"
+_LEAVE_QUEUE: Final = Lists(
+    "DELETE FROM queue WHERE (connector, account, rank, message) IN"
+    " (SELECT connector, account, -priority, id FROM message WHERE id IN ({marks}))"
 )
 _INSERT_REMOTE: Final = Rows("INSERT OR REPLACE INTO remote VALUES ", "(?,?,?,?,?)")
 _DELETE_PLAIN_REMOTE: Final = Lists(
     # The plus sign keeps SQLite from trying every pair of the two lists.
     "DELETE FROM remote WHERE connector = ? AND remote_id IN ({marks}) AND +message IN ({marks})"
-)
-_DELETE_REMOTE: Final = Rows(
-    "DELETE FROM remote WHERE (remote_id, connector, message, seq) IN (VALUES ", "(?,?,?,?)", ")"
 )
 _INSERT_EVENT: Final = Rows(
     "INSERT OR IGNORE INTO event (account, path, message, kind, state, error, at) VALUES ", "(?,?,?,?,?,?,?)"
@@ -60,7 +58,7 @@ _PARK: Final = Rows(
     " ON CONFLICT (remote_id, connector) DO UPDATE SET since = excluded.since, state = excluded.state,"
     f" error = excluded.error, at = excluded.at, raw = excluded.raw WHERE since < excluded.since - {EARLY}",
 )
-_UNPARK: Final = Rows("DELETE FROM parked WHERE (remote_id, connector) IN (VALUES ", "(?,?)", ")")
+_UNPARK: Final = Lists("DELETE FROM parked WHERE connector = ? AND remote_id IN ({marks})")
 _TALLY: Final = Rows(
     "INSERT INTO tally VALUES ", "(?,?)", " ON CONFLICT (state) DO UPDATE SET messages = messages + excluded.messages"
 )
@@ -97,16 +95,14 @@ class Sheet:
         self.plain_gone: defaultdict[str, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
         self.lives: dict[int, Life] = {}
         self.queue: list[Any] = []
-        self.unqueue: list[Any] = []
+        self.unqueue: list[int] = []
         self.remotes: list[Any] = []
         self.gone: list[Any] = []
         self.events: list[Any] = []
         self.parked: dict[Key, tuple[Any, ...]] = {}
-        self.unparked: list[Any] = []
+        self.unparked: list[Key] = []
 
-    def tell(
-        self, result: Committed, message: Message, kind: EventKind, state: State, error: int, at: float
-    ) -> None:
+    def tell(self, result: Committed, message: Message, kind: EventKind, state: State, error: int, at: float) -> None:
         """The sender of `message` is to hear of `state`, if it asked for that."""
         if message.path and TELLS[message.notify][state]:
             result.events.append(Event(message, kind, state, error, at))
@@ -135,13 +131,13 @@ class Sheet:
             self._write_lives()
         if self.finals:
             self._write_finals()
+        if self.unqueue:
+            self.leave_queue()
         for statement, parameters in (
-            (_DELETE_QUEUE, self.unqueue),
             (_INSERT_QUEUE, self.queue),
             (_INSERT_REMOTE, self.remotes),
-            (_DELETE_REMOTE, self.gone),
+            (DELETE_REMOTE, self.gone),
             (_INSERT_EVENT, self.events),
-            (_UNPARK, self.unparked),
         ):
             if parameters:
                 statement.run(execute, parameters)
@@ -149,13 +145,12 @@ class Sheet:
         for connector, (remote_ids, ids) in self.plain_gone.items():
             _DELETE_PLAIN_REMOTE.run(execute, (connector,), remote_ids, ids)
         self.plain_gone.clear()
-        if self.parked:
-            _PARK.run(execute, [value for row in self.parked.values() for value in row])
-            self.parked.clear()
+        if self.unparked or self.parked:
+            self._write_parked()
 
     def leave_queue(self) -> int:
         """Take messages out of the queue; returns how many were in it."""
-        left = _DELETE_QUEUE.run(self.execute, self.unqueue)
+        left = _LEAVE_QUEUE.run(self.execute, (), self.unqueue)
         self.unqueue.clear()
         return left
 
@@ -189,11 +184,18 @@ class Sheet:
                 if queued:
                     self.queue += (life.connector, m.account, -m.priority, id, life.due, m.expires)
                 else:
-                    self.unqueue += (life.connector, m.account, -m.priority, id)
+                    self.unqueue.append(id)
         if _LIFE.run(self.execute, rows) != len(self.lives):
             raise Stale("a message is gone")
         _SET_PART.run(self.execute, parts)
         self.lives.clear()
+
+    def _write_parked(self) -> None:
+        for remote_id, connector in self.unparked:
+            _UNPARK.run(self.execute, (connector,), [remote_id])
+        self.unparked.clear()
+        _PARK.run(self.execute, [value for row in self.parked.values() for value in row])
+        self.parked.clear()
 
     def write_tally(self) -> None:
         """Once, at the end of the transaction."""

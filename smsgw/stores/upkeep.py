@@ -13,7 +13,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.stores.lookups import with_unsent
 from smsgw.stores.memory import Memory
-from smsgw.stores.rows import MESSAGE, MESSAGE_WIDTH, Lists, Rows, to_message
+from smsgw.stores.rows import DELETE_REMOTE, MESSAGE, MESSAGE_WIDTH, Lists, to_message
 
 _START_OF_QUEUE: Final = ("", "", 0, 0)
 _START_OF_REMOTE: Final = ("", "", 0, 0)
@@ -28,11 +28,8 @@ _MESSAGES = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}}) OR
 _SETTLED = Lists("SELECT message, seq FROM part WHERE message IN ({marks})")
 _ATTEMPT = Lists("UPDATE message SET attempts = attempts + 1 WHERE id IN ({marks})")
 _QUEUED_NOW = Lists("UPDATE message SET state = 1 WHERE id IN ({marks}) AND state = 0")
-_DELETE_REMOTE = Rows("DELETE FROM remote WHERE (remote_id, connector, message, seq) IN (VALUES ", "(?,?,?,?)", ")")
-_DELETE_EVENT = Rows("DELETE FROM event WHERE (account, path, message, kind) IN (VALUES ", "(?,?,?,?)", ")")
 _DELETE_MESSAGE = Lists("DELETE FROM message WHERE id IN ({marks})")
 _DELETE_PARTS = Lists("DELETE FROM part WHERE message IN ({marks})")
-_DELETE_PARKED = Rows("DELETE FROM parked WHERE (remote_id, connector) IN (VALUES ", "(?,?)", ")")
 
 
 class Upkeep:
@@ -153,7 +150,7 @@ class Upkeep:
                 self._memory.awaiting.drop((key_of_row[0], key_of_row[1]))
             else:
                 found.append((to_message(row), key_of_row[3]))
-        _DELETE_REMOTE.run(self._execute, stale)
+        DELETE_REMOTE.run(self._execute, stale)
         return found
 
     def _step(self, table: str, key: str, start: tuple[Any, ...], limit: int) -> tuple[Any, ...]:
@@ -169,9 +166,11 @@ class Upkeep:
         events = self._purge_events(events_before, limit)
         messages = self._purge_messages(before, limit)
         gone = self._execute(
-            "SELECT remote_id, connector FROM parked WHERE since < ? ORDER BY since LIMIT ?", (before, limit)
+            "DELETE FROM parked WHERE (remote_id, connector) IN"
+            " (SELECT remote_id, connector FROM parked WHERE since < ? ORDER BY since LIMIT ?)"
+            " RETURNING remote_id, connector",
+            (before, limit),
         ).fetchall()
-        _DELETE_PARKED.run(self._execute, [value for row in gone for value in row])
         if self._memory.parked is not None:
             self._memory.parked.difference_update(gone)
         return messages, events
@@ -179,14 +178,15 @@ class Upkeep:
     def _purge_events(self, before: float, limit: int) -> int:
         key = "e.account, e.path, e.message, e.kind"
         start, last = self._events, self._step("event e", key, self._events, limit * _PURGE_SPAN)
-        rows = self._execute(
-            f"SELECT {key} FROM event e WHERE ({key}) > (?, ?, ?, ?)"
+        gone = self._execute(
+            f"DELETE FROM event WHERE (account, path, message, kind) IN (SELECT {key} FROM event e"
+            f" WHERE ({key}) > (?, ?, ?, ?)"
             + (f" AND ({key}) <= (?, ?, ?, ?)" if last else "")
-            + f" AND e.at < ? ORDER BY {key} LIMIT ?",
+            + f" AND e.at < ? ORDER BY {key} LIMIT ?) RETURNING account, path, message, kind",
             (*start, *last, before, limit),
         ).fetchall()
-        self._events = rows[-1] if len(rows) == limit else last or _START_OF_EVENTS
-        return _DELETE_EVENT.run(self._execute, [value for row in rows for value in row])
+        self._events = max(gone) if len(gone) == limit else last or _START_OF_EVENTS
+        return len(gone)
 
     def _purge_messages(self, before: float, limit: int) -> int:
         execute = self._execute

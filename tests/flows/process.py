@@ -59,6 +59,8 @@ type = loopback
 [route default]
 to = *
 connectors = sim
+
+{sections}
 """
 
 
@@ -72,7 +74,7 @@ def free_ports(number: int) -> list[int]:
 
 
 class GatewayProcess:
-    """``twistd smsgw`` on free ports. The keyword arguments are further lines of the sections."""
+    """``twistd smsgw`` on free ports. The keyword arguments are further lines of the sections, and further sections."""
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class GatewayProcess:
         smpp_listener: str = "",
         account: str = "",
         connector: str = "delay = 0.1",
+        sections: str = "",
     ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -99,6 +102,7 @@ class GatewayProcess:
                 smpp_listener=smpp_listener,
                 account=account,
                 connector=connector,
+                sections=sections,
             )
         )
         self.config.chmod(0o600)

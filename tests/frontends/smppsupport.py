@@ -39,8 +39,8 @@ class HandSession:
 
     def send(self, requests: Sequence[tuple[object, Pdu]]) -> None:
         """See ISmppSession."""
-        if len(requests) > self.room():
-            raise ValueError("no room")
+        if not 0 < len(requests) <= self.room():
+            raise ValueError("no room, or nothing to send")
         self.sent += requests
         self.log += [pdu for _, pdu in requests]
 

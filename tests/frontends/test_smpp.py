@@ -178,6 +178,16 @@ class SubmitTests(FrontendTestCase):
         waits.callback(results)
         self.assertEqual(len(self.successResultOf(answering)), 1)
 
+    def test_one_answer_for_a_read(self) -> None:
+        """Answers that are known earlier wait for those of the same read that are not."""
+        self.intake.waiting = []
+        answering = self.frontend.requests(self.bound(), [QuerySm(1, b"7"), submit()])
+        self.assertNoResult(answering)
+        waits, results = self.intake.waiting[0]
+        waits.callback(results)
+        query, submission = self.successResultOf(answering)
+        self.assertEqual((query, type(submission)), (0x0C, SubmitSmResp))
+
     def test_3_3(self) -> None:
         """A 3.3 peer is told 8 hexadecimal digits."""
         self.intake.last = 0xBEEE
@@ -276,6 +286,14 @@ class LookUpTests(FrontendTestCase):
             if not fits:
                 self.assertEqual(answer, 0x0C)
             self.frontend.closed(self.last_session(), "done")
+
+    def test_numbers_as_senders(self) -> None:
+        """A sender that is a number is the same with and without its plus sign."""
+        self.store.messages[1] = [message(1)]
+        self.store.messages[1][0].content.source = "74951234567"
+        for source in (b"74951234567", b"+74951234567"):
+            (answer,) = self.ask(QuerySm(1, b"1", 1, 1, source))
+            self.assertIsInstance(answer, QuerySmResp)
 
     def last_session(self) -> Any:
         """The session that bound last."""

@@ -185,10 +185,10 @@ class AnswerTests(ReceiptsTestCase):
         gone, stays = self.bind(), self.bind()
         self.receipts.deliver([event(1)])
         self.receipts.deliver([event(2)])
-        gone.open = False
         self.answer(gone, -1)
         self.receipts.leave(gone)
-        self.assertEqual(len(self.sink.was_returned), 1)
+        self.receipts.answers(gone, [])
+        self.assertEqual((len(self.sink.was_returned), self.receipts.room("demo")), (1, 9))
         for id in (3, 4):
             self.receipts.deliver([event(id, EventKind.ENROUTE)])
         self.assertEqual((len(gone.log), len(stays.log)), (1, 3))

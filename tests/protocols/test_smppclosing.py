@@ -328,7 +328,7 @@ class ShutDownTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_the_delegate_hears_first(self) -> None:
-        """When it is done, the delegate has been told of every session that ended and of every request that was lost."""
+        """When it is done, the delegate knows of every session that ended and of every request that was lost."""
         peer = self.connect()
         peer.bind()
         peer.session.send(delivers(1))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -201,6 +203,14 @@ class HandRunner(Inline):
         self.working = False
 
 
+class HastyConnection(sqlite3.Connection):
+    """Nobody pulls the plug on these tests, so they do not wait for the disk."""
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """See sqlite3."""
+        return super().execute("PRAGMA synchronous = OFF" if sql == "PRAGMA synchronous = FULL" else sql, *parameters)
+
+
 class FlakyStore(SqliteStore):
     """A store that fails commits when a test wants it to.
 
@@ -213,11 +223,6 @@ class FlakyStore(SqliteStore):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.commits: list[Changes] = []
-
-    def _prepare(self) -> None:
-        """Nobody pulls the plug on these tests, so they do not wait for the disk."""
-        super()._prepare()
-        self._connection.execute("PRAGMA synchronous = OFF")
 
     def commit(self, changes: Changes) -> Deferred[Committed]:
         """See IMessageStore."""
@@ -267,9 +272,13 @@ class DispatchTestCase(SynchronousTestCase):
 
     def open_store(self) -> None:
         """Open the store as a fresh process would."""
-        self.store = FlakyStore(self.directory, "gw1", self.wall, self.runner, low_water=0)
+        self.store = FlakyStore(self.directory, "gw1", self.wall, self.runner, low_water=0, connect=self._connect)
         self.store.open()
         self.addCleanup(self.shut)
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        self._connection = sqlite3.connect(path, isolation_level=None, factory=HastyConnection)
+        return self._connection
 
     def shut(self) -> None:
         """Close the store, as at the end of a process."""
@@ -305,7 +314,7 @@ class DispatchTestCase(SynchronousTestCase):
         self.clock.calls.clear()
         self.runner.todo.clear()
         self.runner.dead = True
-        self.store._connection.close()
+        self._connection.close()
         self.store._lock.release()
         self.runner = HandRunner()
         self.open_store()
@@ -323,6 +332,11 @@ class DispatchTestCase(SynchronousTestCase):
 
     def _unstored(self, messages: Sequence[Message], failure: Any) -> None:
         self.dispatch.unstored(messages)
+
+    def promote(self) -> None:
+        """What the sweep does with messages whose time came."""
+        found = self.successResultOf(self.store.due(self.wall(), 1000))
+        self.successResultOf(self.dispatch.promoted(found))
 
     def state(self, id: int) -> State:
         """What the store says of a message."""

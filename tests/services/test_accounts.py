@@ -225,6 +225,14 @@ class CostTests(AccountsTestCase):
         self.clock.advance(901)
         self.assertEqual(self.check("demo", "demo"), "demo")
 
+    def test_success_forgives(self) -> None:
+        """The right password, before it is too late, makes the wrong ones before it forgotten."""
+        self.make(account(**secret(password="demo")))
+        for _ in range(3):
+            for _ in range(9):
+                self.assertEqual(self.check("demo", "x"), "WRONG_CREDENTIALS")
+            self.assertEqual(self.check("demo", "demo"), "demo")
+
     def test_unknown_logins_are_throttled_alike(self) -> None:
         """Throttling tells nobody which logins exist."""
         self.make(account(**secret(password="demo")))
@@ -247,6 +255,10 @@ class CostTests(AccountsTestCase):
             self.check("demo", "x", f"2001:db8::{number + 1:x}")
         self.assertEqual(self.check("demo", "demo", "2001:db8::ffff"), "TOO_MANY_CHECKS")
         self.assertEqual(self.check("demo", "demo", "2001:db8:0:1::1"), "demo")
+        for _ in range(10):
+            self.check("demo", "x", "::ffff:192.0.2.7")
+        self.assertEqual(self.check("demo", "demo", "192.0.2.7"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("demo", "demo", "::ffff:192.0.2.8"), "demo")
 
     def test_trying_many_logins(self) -> None:
         """After fifty failures a network is refused altogether, but not by accounts that list it."""

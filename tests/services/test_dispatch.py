@@ -204,8 +204,7 @@ class OutcomeTests(DispatchTestCase):
     def advance_to_due(self, id: int) -> None:
         """Go to the time of a message's next attempt and do what the sweep does."""
         self.clock.advance(max(self.found(id).due - self.wall(), 0))
-        found = self.successResultOf(self.store.due(self.wall(), 100))
-        self.successResultOf(self.dispatch.promoted(found))
+        self.promote()
 
     def test_busy_seconds(self) -> None:
         """An upstream that names the pause gets its wish."""
@@ -383,5 +382,5 @@ class DrainTests(DispatchTestCase):
         for _ in range(40):
             sim.answer(Busy())
             self.clock.advance(2 * DAY)
-            self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+            self.promote()
         self.assertEqual(len(sim.offers), 41)

@@ -27,7 +27,7 @@ class UnknownTests(DispatchTestCase):
         self.assertEqual((self.found(1).due, self.found(1).attempts), (NOON + 2, 1))
         sim.come_up()
         self.clock.advance(2)
-        self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+        self.promote()
         self.assertEqual(sim.offers, [[(1, 1)], [(1, 1)]])
 
     def test_hold(self) -> None:
@@ -36,7 +36,7 @@ class UnknownTests(DispatchTestCase):
         sim.come_up()
         self.assertEqual((self.state(1), self.found(1).due), (State.QUEUED, NOON + DAY))
         self.clock.advance(DAY + 1)
-        self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+        self.promote()
         self.assertEqual(self.state(1), State.EXPIRED)
         self.assertEqual(sim.offers, [[(1, 1)]])
         self.assertEqual((AMBIGUOUS.value("hold"), RESENDS.value("hold")), (1, 0))
@@ -54,7 +54,7 @@ class UnknownTests(DispatchTestCase):
         while sim.waiting:
             sim.answer(Lost())
             self.clock.advance(1)
-            self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+            self.promote()
         self.assertEqual(len(sim.offers), MOST_ATTEMPTS)
         self.assertEqual(self.state(1), State.FAILED)
         self.assertEqual(self.outbox.told, [(1, State.FAILED)])
@@ -155,7 +155,7 @@ class FaultyConnectorTests(DispatchTestCase):
         for _ in range(2 * MOST_EXCEPTIONS):
             sim.answer()
             self.clock.advance(1)
-            self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+            self.promote()
         sim.answer()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), MOST_EXCEPTIONS)
         self.assertEqual(self.state(3), State.FAILED)
@@ -169,10 +169,10 @@ class FaultyConnectorTests(DispatchTestCase):
         sim.poison = {2}
         self.accept(message(1), message(2, expires=NOON + 3))
         self.clock.advance(1)
-        self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+        self.promote()
         self.flushLoggedErrors(ZeroDivisionError)
         self.clock.advance(5)
-        self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+        self.promote()
         self.assertEqual(self.state(2), State.EXPIRED)
         sim.answer()
         self.accept(message(3), message(4))

@@ -64,7 +64,7 @@ class PartsTests(DispatchTestCase):
                 self.crash()
                 sim = self.begin()
             self.clock.advance(5)
-            self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+            self.promote()
             self.assertEqual(sim.offers[-1], [(id, 2), (id, 4)])
             sim.answer()
             self.assertEqual(self.state(id), State.ENROUTE)
@@ -112,7 +112,7 @@ class PartsTests(DispatchTestCase):
         sim.answer(Accepted("a"), count=1)
         sim.answer(Busy())
         self.clock.advance(9)
-        self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+        self.promote()
         traced = self.successResultOf(self.store.trace(1))
         assert traced is not None
         self.assertEqual([state for _, state, _, _ in traced.parts], [State.ENROUTE, State.EXPIRED])

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
+from smsgw.model.message import Part
 from smsgw.model.outcome import Accepted
 from smsgw.services.verdicts import AMBIGUOUS, MOST_ATTEMPTS, RESENDS
 from tests.services.dispatchsupport import NOON, DispatchTestCase, HandConnector, message
@@ -112,7 +114,12 @@ class StartTests(DispatchTestCase):
         again = HandConnector()
         seen = []
         offer = again.offer
-        self.patch(again, "offer", lambda parts: (seen.append(len(again.resumed)), offer(parts)))
+
+        def watched(parts: Sequence[Part]) -> None:
+            seen.append(len(again.resumed))
+            offer(parts)
+
+        self.patch(again, "offer", watched)
         self.begin(again)
         self.assertEqual([(one.message.id, one.seq) for one in again.resumed],
                          [(id, seq) for id in range(1, 21) for seq in (1, 2)])

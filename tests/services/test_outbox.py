@@ -358,7 +358,7 @@ class StoreTests(OutboxTestCase):
         self.assertEqual((ids(self.path.log), self.store.pages), ([20, 21], []))
 
     def test_memory_full_of_what_is_under_way(self) -> None:
-        """Where nothing can go back to the store, a page waits until there is memory, and is then read within a second."""
+        """Where nothing can go back to the store, a page waits for memory, and is then read in a second."""
         self.make(total=2, share=0)
         self.path.rooms["busy"] = 2
         self.happen(event(1, account="busy"), event(2, account="busy"))

@@ -36,7 +36,11 @@ class FaultyConnection:
         count = self.count
         self.before(sql, count)
         cursor = self.real.execute(sql, parameters)
-        self.after(sql, count)
+        try:
+            self.after(sql, count)
+        except sqlite3.Error:
+            cursor.close()  # or the traceback would keep the database open
+            raise
         return cursor
 
     @property

@@ -23,6 +23,8 @@ from tests.stores.support import START, new, outcomes, receipt, receipts, sent
 BREAKING: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY)
 PASSING: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM)
 
+Check = Callable[[SqliteStore, Any], None]
+
 
 class FaultTests(SynchronousTestCase):
     """A store on a faulty connection, then the same data without faults."""
@@ -59,31 +61,47 @@ class FaultTests(SynchronousTestCase):
         self.stores.append(store)
         return store
 
-    def life(self, store: SqliteStore) -> list[tuple[Deferred[Any], Callable[[SqliteStore], object]]]:
+    def life(self, store: SqliteStore) -> list[tuple[Deferred[Any], Check]]:
         """Calls of every kind; with each, what must be found on the disk if it succeeded."""
-        made: list[tuple[Deferred[Any], Callable[[SqliteStore], object]]] = []
-
-        def state(m: Message, *states: State) -> Callable[[SqliteStore], object]:
-            return lambda store: self.assertIn(self.stored(store, m), states)
-
-        plain, parts, queued, cancelled = (
-            new(store), new(store, parts=2), new(store, claimed=False), new(store, claimed=False),
-        )  # fmt: skip
+        plain, parts = new(store), new(store, parts=2)
+        queued, cancelled = new(store, claimed=False), new(store, claimed=False)
         messages = [plain, parts, queued, cancelled]
-        kept = [lambda store, m=m: self.assertIsNotNone(self.stored(store, m)) for m in messages]
-        made.append((store.commit(Changes(accepts=messages)), lambda store: [check(store) for check in kept]))
-        on_its_way = [State.ENROUTE, State.DELIVERED]
-        made += [
-            (store.commit(outcomes(sent(plain, "a"))), state(plain, *on_its_way)),
-            (store.commit(Changes(claims=[queued])), lambda store: None),
-            (store.commit(outcomes(sent(parts, "b", 1), Ended(parts, 2, State.REJECTED, 1))), state(parts, State.ENROUTE, State.REJECTED)),
-            (store.commit(receipts(receipt("a"), receipt("unknown"))), state(plain, State.DELIVERED)),
-            (store.commit(receipts(receipt("b"))), state(parts, State.REJECTED)),
-            (store.commit(Changes(cancels=[Cancel(None, cancelled.id)])), state(cancelled, State.CANCELLED)),
-            (store.commit(outcomes(Requeued(queued, "sim", 0.0, True))), lambda store: None),
-        ]  # fmt: skip
+
+        def kept(store: SqliteStore, _: Committed) -> None:
+            for m in messages:
+                self.assertIsNotNone(self.stored(store, m))
+
+        def told(store: SqliteStore, committed: Committed) -> None:
+            for event in committed.events:
+                self.assertGreaterEqual(self.stored(store, event.message) or 0, event.state)
+                kinds = [event.kind for event in self.successResultOf(store.events("demo", "smpp", (0, 0), 99))]
+                self.assertIn(event.kind, kinds)
+
+        def parked(store: SqliteStore, committed: Committed) -> None:
+            told(store, committed)
+            self.assertIn("unknown", [p.report.remote_id for p in self.successResultOf(store.parked(9))])
+
+        def gone(store: SqliteStore, committed: Committed) -> None:
+            told(store, committed)
+            if isinstance(committed.cancels[0], list):
+                self.assertIs(self.stored(store, cancelled), State.CANCELLED)
+
+        def nothing(store: SqliteStore, _: object) -> None:
+            pass
+
+        calls: list[tuple[Changes, Check]] = [
+            (Changes(accepts=messages), kept),
+            (outcomes(sent(plain, "a")), told),
+            (Changes(claims=[queued]), nothing),
+            (outcomes(sent(parts, "b", 1), Ended(parts, 2, State.REJECTED, 1)), told),
+            (receipts(receipt("a"), receipt("unknown")), parked),
+            (receipts(receipt("b")), told),
+            (Changes(cancels=[Cancel(None, cancelled.id)]), gone),
+            (outcomes(Requeued(queued, "sim", 0.0, True)), nothing),
+        ]
+        made: list[tuple[Deferred[Any], Check]] = [(store.commit(call), check) for call, check in calls]
         for look in (store.counts(), store.overdue(START, 10), store.due(START, 10), store.purge(START, START, 10)):
-            made.append((look, lambda store: None))
+            made.append((look, nothing))
         return made
 
     def stored(self, store: SqliteStore, message: Message) -> State | None:
@@ -139,7 +157,7 @@ class FaultTests(SynchronousTestCase):
             again = self.sound()
             for result, check in life:
                 if not isinstance(result, Failure):
-                    check(again)
+                    check(again, result)
             self.consistent(again)
 
     def consistent(self, store: SqliteStore) -> None:

@@ -89,12 +89,16 @@ class GroupCommitTests(SynchronousTestCase):
 
     def test_nobody_waits_for_ever(self) -> None:
         """Even a fault of the store itself is answered, and the next commit is done."""
-        self.group = GroupCommit(self.runner, lambda calls: [][0], 10)
+
+        def fault(calls: list[Changes]) -> list[Committed | Failure]:
+            raise ZeroDivisionError
+
+        self.group = GroupCommit(self.runner, fault, 10)
         failing, next_one = self.group.commit(Changes()), self.group.commit(Changes())
         self.runner.step()
-        self.failureResultOf(failing, IndexError)
+        self.failureResultOf(failing, ZeroDivisionError)
         self.runner.step()
-        self.failureResultOf(next_one, IndexError)
+        self.failureResultOf(next_one, ZeroDivisionError)
 
     def test_bound(self) -> None:
         """Above the bound new messages are refused at once; what finishes others may take as much again."""

@@ -130,7 +130,8 @@ class OpeningTests(SynchronousTestCase):
         """A network file system is recognised by the mount the directory is on."""
         mounts = Path(self.mktemp())
         mounts.write_text(
-            "/dev/vda / ext4 rw 0 0\nserver:/x /srv nfs4 rw 0 0\n/dev/vdb /srv/local xfs rw 0 0\ns:/y /a\\040b cifs rw 0 0\n"
+            "/dev/vda / ext4 rw 0 0\nserver:/x /srv nfs4 rw 0 0\n/dev/vdb /srv/local xfs rw 0 0\n"
+            "s:/y /a\\040b cifs rw 0 0\n"
         )
         for place, kind in (
             ("/var/lib", ""), ("/srv", "nfs4"), ("/srv/state", "nfs4"), ("/srv/local/state", ""), ("/srvx", ""),

@@ -23,8 +23,9 @@ from tests.stores.support import ALL, FAR, START, new, receipt, sent
 
 NUMBER = st.integers(0, 30)
 STATE = st.sampled_from([State.DELIVERED, State.EXPIRED, State.UNDELIVERABLE, State.REJECTED])
+ACCEPTED = st.sampled_from(["claimed", "queued", "scheduled", "final"])
 CHANGE = st.one_of(
-    st.tuples(st.just("accept"), st.sampled_from(["claimed", "queued", "scheduled", "final"]), st.integers(1, 3), st.sampled_from([ALL, 0, 1, 2])),
+    st.tuples(st.just("accept"), ACCEPTED, st.integers(1, 3), st.sampled_from([ALL, 0, 1, 2])),
     st.tuples(st.just("claim"), NUMBER),
     st.tuples(st.just("sent"), NUMBER, st.integers(1, 3)),
     st.tuples(st.just("sent"), NUMBER, st.integers(1, 3)),
@@ -34,7 +35,7 @@ CHANGE = st.one_of(
     st.tuples(st.just("receipt"), NUMBER, STATE),
     st.tuples(st.just("cancel"), NUMBER, st.sampled_from([None, "demo", "other"])),
     st.tuples(st.just("told"), NUMBER),
-)  # fmt: skip
+)
 CALL = st.lists(CHANGE, min_size=1, max_size=5)
 STEP = st.one_of(
     st.lists(CALL, min_size=1, max_size=4),

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -27,6 +27,8 @@ from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingOutbo
 PROJECT = Path(__file__).resolve().parent / "acmesms"
 ROOT = PROJECT.parents[2]
 TUTORIAL = ROOT / "docs" / "connectors.rst"
+
+BLOCK = re.compile(r"^\.\. code-block:: \w+\n   :caption: (\S+)\n\n((?:   .*\n|\n)+)", re.MULTILINE)
 
 SECTION = """
 [listen api]
@@ -77,8 +79,7 @@ class FoundTests(SynchronousTestCase):
             "assert 'acmesms' not in sys.modules and 'smsgw.connectors.loopback' not in sys.modules"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT)))}
-        ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True, text=True)
-        return ran.stdout.split()
+        return subprocess.check_output([sys.executable, "-c", script], env=environment, text=True).split()
 
     def test_found(self) -> None:
         """A fresh process finds the package's connector when its directory is on the path, without loading it."""
@@ -94,7 +95,8 @@ class FoundTests(SynchronousTestCase):
         directory = Path(self.mktemp()) / "smsgw" / "plugins"
         directory.mkdir(parents=True)
         (directory / "acmesms_rival.py").write_text(
-            "from smsgw.plugins import LazyConnector\nrival = LazyConnector('acme', 'rival.Connector', 'rival.Settings')\n"
+            "from smsgw.plugins import LazyConnector\n"
+            "rival = LazyConnector('acme', 'rival.Connector', 'rival.Settings')\n"
         )
         self.patch(plugins, "__path__", [*plugins.__path__, str(directory)])
         error = self.assertRaises(ValueError, plugins.connector_factories)
@@ -136,13 +138,13 @@ class Acme:
         """The connection that was asked for last is there."""
         host, port, factory, *_ = self._reactor.tcpClients[-1]
         assert (host, port) == ("acme.example", 7000)
-        self.link: Any = factory.buildProtocol(None)
+        self.link: Any = cast(Any, factory).buildProtocol(None)
         self.transport = StringTransport()
         self.link.makeConnection(self.transport)
 
     def heard(self) -> list[str]:
         """The lines said to ACME since the last look."""
-        lines = self.transport.value().decode().splitlines()
+        lines: list[str] = self.transport.value().decode().splitlines()
         self.transport.clear()
         return lines
 
@@ -221,7 +223,7 @@ class CarriedTests(DispatchTestCase):
         self.reactor.advance(5)
         self.welcome()
         self.assertEqual(self.down, set())
-        self.successResultOf(self.dispatch.promoted(self.successResultOf(self.store.due(self.wall(), 10))))
+        self.promote()
         self.assertEqual([line.split()[1] for line in self.acme.heard()], ["1.1"])
 
     def test_silence(self) -> None:
@@ -261,9 +263,7 @@ class TutorialTests(SynchronousTestCase):
 
     def blocks(self) -> list[tuple[str, str]]:
         """(file, text) of each block of code that names a file."""
-        found = re.findall(
-            r"^\.\. code-block:: \w+\n   :caption: (\S+)\n\n((?:   .*\n|\n)+)", TUTORIAL.read_text("utf-8"), re.MULTILINE
-        )
+        found = BLOCK.findall(TUTORIAL.read_text("utf-8"))
         return [(name, re.sub(r"^ {3}", "", text, flags=re.MULTILINE).strip("\n")) for name, text in found]
 
     def test_current(self) -> None:

@@ -36,6 +36,7 @@ class AcmeLink(LineOnlyReceiver):
     """One connection to ACME."""
 
     delimiter = b"\n"
+    transport: Any
 
     def __init__(self, user: AcmeUser, key: str) -> None:
         self._user = user
@@ -54,7 +55,7 @@ class AcmeLink(LineOnlyReceiver):
 
     def dataReceived(self, data: bytes) -> None:
         """Collect the lines of one read, so that they are handed on together."""
-        super().dataReceived(data)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
         lines, self._lines = self._lines, []
         if lines and not self._welcome:
             self._welcome = lines.pop(0) == ["WELCOME"]

@@ -1,0 +1,76 @@
+"""The programs and libraries of others that the tests need, or why a test has to be left out.
+
+A machine without one of them skips its tests; where ``SMSGW_INTEROP=required`` is set they fail instead.
+``SMSGW_NODE_MODULES`` names the ``node_modules`` folder that holds the package ``smpp``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, NoReturn
+
+from twisted.trial.unittest import FailTest, SkipTest
+
+from tests.flows.process import GatewayProcess
+from tests.flows.shared import shared_gateway
+
+PATIENCE = 20.0
+"""Seconds that a program may take; a busy machine is no fault of ours."""
+
+GSM = "Code 1234, price 5\u20ac {today}"
+UCS2 = "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440 \U0001f600"
+LONG = "".join(f"line {number:03d} of a long text; " for number in range(1, 17))
+"""A GSM text of 3 parts."""
+
+
+def gateway() -> GatewayProcess:
+    """The gateway that all of these tests talk to; each kind of peer has an account of its own."""
+    return shared_gateway("smpplib", "node", "perl", "mail", "web", "tshark")
+
+
+def missing(what: str) -> NoReturn:
+    """Leave the test out, or fail it where that is not allowed."""
+    if os.environ.get("SMSGW_INTEROP") == "required":
+        raise FailTest(f"{what}, and SMSGW_INTEROP=required")
+    raise SkipTest(what)
+
+
+def program(name: str) -> str:
+    """Where a program is."""
+    found = shutil.which(name)
+    return found if found is not None else missing(f"{name} is not installed")
+
+
+def module(name: str) -> Any:
+    """A Python module."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        missing(f"the Python module {name} is not installed")
+
+
+def run(*command: str, stdin: str = "", environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(
+        command,
+        input=stdin,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def report(script: str, *command: str, environment: dict[str, str] | None = None, **task: object) -> Any:
+    """Give a script beside this file its task as JSON on standard input; the JSON that it prints."""
+    path = Path(__file__).with_name(script)
+    done = run(*command, str(path), stdin=json.dumps(task), environment=environment)
+    if done.returncode:
+        raise FailTest(f"{script} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return json.loads(done.stdout)
