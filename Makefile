@@ -35,8 +35,7 @@ bench: $(VENV)/.dev-installed
 	timeout 20m bash -c 'set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python "benchmarks/$$name.py"; done'
 
 sample: $(VENV)/.run-installed
-	$(BIN)/python -c 'from smsgw.config import sample; from smsgw.connectors.loopback import LoopbackSettings; \
-	print(sample({"loopback": LoopbackSettings}), end="")' > $(CONFIG).new
+	$(BIN)/python -m smsgw sample > $(CONFIG).new
 	mv $(CONFIG).new $(CONFIG)
 
 # An installation is up to date while what it was made from is not newer.

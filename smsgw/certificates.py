@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -15,6 +17,8 @@ from OpenSSL import SSL, crypto
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 
 _LIFETIME: Final = datetime.timedelta(days=825)
+_SLACK: Final = datetime.timedelta(hours=1)
+_HERE: Final = ("127.0.0.1", "::1")
 
 
 class CertificateError(Exception):
@@ -24,11 +28,12 @@ class CertificateError(Exception):
 def options(certificate: Path, key: Path) -> CertificateOptions:
     """What Twisted needs to speak TLS 1.2 and up with these PEM files.
 
-    :raises CertificateError: when a file cannot be read, or the key is not the certificate's.
+    :param certificate: the listener's own certificate first, then those that lead to its root.
+    :raises CertificateError: when a file cannot be read, the key has a passphrase or is not the certificate's.
     """
     chain = [crypto.X509.from_cryptography(one) for one in _certificates(certificate)]
     try:
-        private = crypto.load_privatekey(crypto.FILETYPE_PEM, key.read_bytes())
+        private = crypto.PKey.from_cryptography_key(_key(key))  # type: ignore[arg-type]
         made = CertificateOptions(
             privateKey=private,
             certificate=chain[0],
@@ -36,10 +41,8 @@ def options(certificate: Path, key: Path) -> CertificateOptions:
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
         made.getContext().check_privatekey()
-    except OSError as error:
-        raise CertificateError(f"{key}: {error.strerror}") from error
-    except (SSL.Error, crypto.Error, ValueError) as error:
-        raise CertificateError(f"{key}: not a PEM key, or not the key of {certificate}") from error
+    except (SSL.Error, crypto.Error, TypeError) as error:
+        raise CertificateError(f"{key}: not the key of {certificate}") from error
     return made
 
 
@@ -52,30 +55,12 @@ def _certificates(path: Path) -> list[x509.Certificate]:
         raise CertificateError(f"{path}: not a PEM certificate") from error
 
 
-def self_signed(directory: Path, host: str = "localhost") -> tuple[Path, Path, bool]:
-    """Paths of a self-signed certificate and its key in `directory`, and whether they were made just now."""
-    certificate, key = directory / "selfsigned.crt", directory / "selfsigned.key"
-    if certificate.exists() and key.exists():
-        return certificate, key, False
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(private, hashes.SHA256())
-    )
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(pem)
-    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    return certificate, key, True
+def _key(path: Path) -> serialization.PrivateFormat | object:
+    try:
+        return serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from error
+    except TypeError as error:
+        raise CertificateError(f"{path}: the key has a passphrase, which nobody could type at a start") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateError(f"{path}: not a PEM key") from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-import re
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -19,30 +20,45 @@ from twisted.logger import (
     formatEvent,
 )
 
-_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_LINE_END: Final = re.compile(r"\n(?=.)", re.DOTALL)
-_KEPT: Final = (str, int, float, bool, type(None))
+_INDENT: Final = "\n    "
+_LEGACY: Final = frozenset({"time", "isError", "system", "message", "format", "text"})
+"""Keys that Twisted's older logging adds to every event."""
 
 
 def _harmless(text: str) -> str:
-    """Text whose control and direction characters are shown as escapes, so that no peer can forge a line."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    """Text in which whatever is not printable (line ends, control and direction characters, halves of characters)
+    is shown as an escape, so that no peer can forge a line or move the cursor of whoever reads it."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _traceback(event: LogEvent) -> str:
+    """The lines of an event's failure, if it has one; what a peer may have put into them is harmless."""
+    if "log_failure" not in event:
+        return ""
+    # formatEvent leaves it out, and eventAsText tells of one that cannot be had in place of failing.
+    told = eventAsText({"log_failure": event["log_failure"]}, includeTimestamp=False, includeSystem=False)
+    return "\n".join(map(_harmless, told.strip("\n").split("\n")))
 
 
 def text_line(event: LogEvent) -> str | None:
-    """One event for people: time, where from, level, what; further lines of a traceback are indented."""
-    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
-    if not text:
+    """One event for people: time, where from, level, what; the lines of a traceback are indented below."""
+    message, traceback = formatEvent(event), _traceback(event)
+    if not message and not traceback:
         return None
     level: LogLevel = event.get("log_level", LogLevel.info)
     source = event.get("log_namespace", "-")
     when = _when(event).strftime("%Y-%m-%d %H:%M:%S%z")
-    return _LINE_END.sub("\n    ", f"{when} {level.name:<5} {source}: {_harmless(text)}".rstrip()) + "\n"
+    line = f"{when} {level.name:<5} {source}: {_harmless(message)}".rstrip()
+    return line + "".join(_INDENT + one for one in traceback.split("\n") if one) + "\n"
 
 
 def json_line(event: LogEvent) -> str | None:
     """One event for machines: time, level, source, message, the event's own plain fields, traceback if any."""
-    message = formatEvent(event)
+    message, traceback = formatEvent(event), _traceback(event)
+    if not message and not traceback:
+        return None
     level: LogLevel = event.get("log_level", LogLevel.info)
     line: dict[str, Any] = {
         "time": _when(event).isoformat(timespec="milliseconds"),
@@ -50,22 +66,22 @@ def json_line(event: LogEvent) -> str | None:
         "source": event.get("log_namespace", "-"),
         "message": message,
     }
-    if "log_failure" in event:
-        line["traceback"] = event["log_failure"].getTraceback()
-    elif not message:
-        return None
-    fields = {
-        key: value
-        for key, value in event.items()
-        if isinstance(value, _KEPT) and not key.startswith("log_") and key not in _LEGACY
-    }
+    if traceback:
+        line["traceback"] = traceback
+    fields = {key: value for key, value in event.items() if _is_field(key, value)}
     if fields:
         line["fields"] = fields
-    return json.dumps(line, ensure_ascii=True) + "\n"
+    return json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-_LEGACY: Final = frozenset({"time", "isError", "system", "message", "format", "text"})
-"""Keys that Twisted's older logging adds to every event."""
+def _is_field(key: str, value: object) -> bool:
+    """Whether a key of an event is one that the event was logged with, and JSON has a word for its value."""
+    if key.startswith("log_") or key in _LEGACY:
+        return False
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
+
 
 FORMATS: Final[Mapping[str, Callable[[LogEvent], str | None]]] = {"text": text_line, "json": json_line}
 """What ``log =`` may name."""
@@ -73,6 +89,8 @@ FORMATS: Final[Mapping[str, Callable[[LogEvent], str | None]]] = {"text": text_l
 
 def observer(kind: str, stream: TextIO) -> ILogObserver:
     """An observer that writes events of level info and above to `stream` in the format `kind`."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a stream that knows few letters must not cost a line
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
     # Twisted tells of each factory, port and phase at level info; the gateway's own lines say it once and better.
     for noisy in ("twisted", "log_legacy"):

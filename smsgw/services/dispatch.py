@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredList, ensureDeferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -207,7 +207,8 @@ class Dispatch:
     def drain(self) -> Deferred[None]:
         """Offer nothing more; fires when every outcome is committed and every connector has stopped.
 
-        What was not offered goes back to the queue. Cancelling this cancels the stop of each connector.
+        What was not offered goes back to the queue. Cancelling this cancels the stop of each connector, and does not
+        wait for answers any longer.
         """
         self._links.closing = True
         for upstream in self._upstreams.values():
@@ -217,11 +218,20 @@ class Dispatch:
         stopped = DeferredList(stopping, consumeErrors=True)
         return stopped.addCallback(self._stopped)
 
-    def _stopped(self, results: Sequence[tuple[bool, object]]) -> Deferred[None]:
-        for (succeeded, result), name in zip(results, self._upstreams, strict=True):
-            if not succeeded and isinstance(result, Failure):
-                _log.failure("connector {connector} did not stop in order", result, connector=name)
-        return self._settlement.when_quiet()
+    def _stopped(self, results: Sequence[tuple[bool, object]]) -> Deferred[None] | None:
+        cut_short = False
+        for (_, result), upstream in zip(results, self._upstreams.values(), strict=True):
+            if isinstance(result, Failure):
+                if result.check(CancelledError):
+                    cut_short = True
+                    _log.warn(
+                        "{connector} was not waited for any longer; {count} parts are in doubt",
+                        connector=upstream.name,
+                        count=upstream.outstanding,
+                    )
+                else:
+                    _log.failure("connector {connector} did not stop in order", result, connector=upstream.name)
+        return None if cut_short else self._settlement.when_quiet()
 
     def tick(self) -> None:
         """Once a second: notice links that went, move what waits for them, fetch what has room."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from smsgw.services.upstream import Upstream
+
+GRACE: Final = 10.0
+"""Seconds that a link may take to come up for the first time before its messages go elsewhere."""
 
 
 @attrs.define(eq=False)
@@ -21,6 +26,8 @@ class Links:
     down: set[str]
     refusing: set[str]
     closing: bool = False
+    _known: set[str] = attrs.field(factory=set, init=False)
+    """Those that have been up."""
 
     def watch(self, upstream: Upstream) -> None:
         """Note whether the link of `upstream` is up."""
@@ -28,6 +35,7 @@ class Links:
             return
         name = upstream.name
         if upstream.connector.up:
+            self._known.add(name)
             if upstream.down_since is not None:
                 upstream.down_since = None
                 self.down.discard(name)
@@ -36,6 +44,7 @@ class Links:
         now = self.clock.seconds()
         if upstream.down_since is None:
             upstream.down_since = now
+        if name in self._known or now - upstream.down_since >= GRACE:
             self.down.add(name)
         patience = upstream.settings.refuse_after
         if patience is not None and now - upstream.down_since >= patience:

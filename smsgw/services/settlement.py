@@ -92,7 +92,7 @@ class Settlement:
         upstream.send(parts)
         if upstream.answers:
             self.settle(upstream)
-        if upstream.held and not upstream.connector.up:
+        if upstream.held and (self._links.closing or not upstream.connector.up):
             self._links.watch(upstream)
             self.recall(upstream)
 
@@ -117,8 +117,9 @@ class Settlement:
 
     def recall(self, upstream: Upstream) -> None:
         """What is claimed but not offered goes back to the queue."""
-        if upstream.held and upstream.retry is None:
-            self._commit(upstream, Verdict([*upstream.recall(self._wall())], 0), [], [])
+        changes = upstream.recall(self._wall()) if upstream.held else []
+        if changes:
+            self._commit(upstream, Verdict([*changes], 0), [], [])
 
     def settle(self, upstream: Upstream) -> None:
         """Commit the outcomes that came, together with the claims of who gets the free slots."""
@@ -162,8 +163,7 @@ class Settlement:
         upstream.failures = 0
         upstream.saved += 1
         upstream.freeing -= verdict.freed
-        if committed.events:
-            self._outbox.occurred(committed.events)
+        self._tell(committed)
         parts: list[Part] = []
         for message, claimed in zip(claims, committed.claims, strict=True):
             if claimed:
@@ -179,6 +179,13 @@ class Settlement:
             self._requeued(verdict, upstream)
         if upstream.held or not (verdict.again or upstream.backlog.empty):
             self.pump(upstream)
+
+    def _tell(self, committed: Committed) -> None:
+        if committed.events:
+            try:
+                self._outbox.occurred(committed.events)
+            except Exception:  # noqa: BLE001 - events are on the disk; what tells them must not stop what sends
+                _log.failure("{count} events were not taken", count=len(committed.events))
 
     def _requeued(self, verdict: Verdict, upstream: Upstream) -> None:
         """Messages that came back are queued again: those that are due wait in memory.

@@ -1,21 +1,24 @@
 """What becomes of messages whose way is not straight: several parts, retries, a second remote id, a restart in between.
 
-Each is made a :class:`~smsgw.stores.memory.Life`, from memory or from the tables; changes are decided on that, by
+Each is made a :class:`~smsgw.stores.life.Life`, from memory or from the tables; changes are decided on that, by
 the rules of :mod:`smsgw.model.lifecycle`, and written with everything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, cast
 
 from smsgw.model.changes import Cancel, Committed, Ended, Reported, Requeued, Sent
 from smsgw.model.errors import Refusal, Refused
-from smsgw.model.lifecycle import FINAL, MOVES, State, whole
+from smsgw.model.lifecycle import FINAL, MOVES, State
 from smsgw.model.message import EventKind, Message
-from smsgw.stores.memory import Awaiting, Key, Life
-from smsgw.stores.rows import MESSAGE, MESSAGE_WIDTH, STATES, Lists, Rows, to_message
+from smsgw.stores.life import Life, to_life
+from smsgw.stores.memory import Awaiting, Key
+from smsgw.stores.rows import MESSAGE, STATES, Lists, Rows, to_message
 from smsgw.stores.sheet import EARLY, Sheet
+
+_ENROUTE: Final = State.ENROUTE
 
 _MESSAGES: Final = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}})")
 _BATCH: Final = f"SELECT {MESSAGE} FROM message m WHERE m.batch = ? AND m.batch > 0 ORDER BY m.id"
@@ -31,19 +34,6 @@ _FIND_PARKED: Final = Rows(
     "(?,?)",
     ") AS v CROSS JOIN parked p ON p.remote_id = v.column1 AND p.connector = v.column2",
 )
-
-
-def to_life(m: Message, claimed: bool, state: State) -> Life:
-    """A message as it is stored, its parts as if no row of theirs existed."""
-    life = Life(m, m.connector, state, claimed, m.attempts, m.changed, m.due, m.error, m.sent, [state], [m.error], [])
-    if m.parts == 1:
-        life.ids = [m.remote_id]
-    else:
-        life.states = [State.QUEUED if state is State.ENROUTE else state] * m.parts
-        life.errors = [m.error] * m.parts
-        life.ids = [""] * m.parts
-    life.stored_queued = life.queued
-    return life
 
 
 class Fates:
@@ -63,39 +53,40 @@ class Fates:
 
     def match_parked(self, key: Key, result: Committed) -> None:
         """A receipt was here before the acceptance: it counts from now on, unless it is old."""
-        self._sheet.flush()
-        for _, _, since, state, error, at in _FIND_PARKED.fetch(self._sheet.execute, list(key)):
+        sheet = self._sheet
+        sheet.flush()
+        for _, _, since, state, error, at in _FIND_PARKED.fetch(sheet.execute, list(key)):
             if since >= self._now - EARLY:
-                self._sheet.unparked.append(key)
+                sheet.unparked.append(key)
                 if self._memory.parked is not None:
                     self._memory.parked.discard(key)
-                self._reported({}, key, STATES[state], error, at, result)
+                self._reported(key, self._memory.awaiting.get(key), STATES[state], error, at, result)
 
     def sent(self, sent: Sent, result: Committed, early: set[Key]) -> None:
         """See :class:`~smsgw.model.changes.Sent`."""
-        memory = self._memory
+        sheet = self._sheet
+        awaiting = self._memory.awaiting
         key = (sent.remote_id, sent.message.connector)
-        self._sheet.keys.append(key)
+        sheet.keys.append(key)
         life = self._life(sent.message.id)
         part = sent.seq - 1
         if life is None or life.states[part] in FINAL:
-            memory.awaiting.put(key, False)
+            awaiting.put(key, False)
             return
         id = life.message.id
-        before = (life.ids[part], life.connector)
-        if isinstance(memory.awaiting.get(before), Message):
-            self._sheet.keys.append(before)
-            memory.awaiting.put(before, (id, sent.seq))
-        to_send = life.to_send
-        life.states = [max(state, State.QUEUED) for state in life.states]
-        life.states[part] = State.ENROUTE
-        life.ids[part] = sent.remote_id
+        if life.ids[part]:
+            before = (life.ids[part], life.connector)
+            if isinstance(awaiting.get(before), Message):
+                sheet.keys.append(before)
+                awaiting.put(before, (id, sent.seq))
+        unsent = life.unsent
+        life.set_part(part, _ENROUTE, 0, sent.remote_id)
         life.sent = life.sent or self._now
-        if life.state is not State.ENROUTE:
-            self._move(life, State.ENROUTE)
-        self._sheet.remotes += (*key, id, sent.seq, sent.due)
-        memory.awaiting.put(key, (id, sent.seq))
-        if to_send:
+        if life.state is not _ENROUTE:
+            self._move(life, _ENROUTE)
+        sheet.remotes += (*key, id, sent.seq, sent.due)
+        awaiting.put(key, (id, sent.seq))
+        if unsent and not life.unsent:
             self._handed_over(life, result)
         if key in early:
             self.match_parked(key, result)
@@ -107,23 +98,13 @@ class Fates:
             if ended.seq:
                 parts = [ended.seq - 1]
             else:
-                parts = [part for part, state in enumerate(life.states) if state < State.ENROUTE]
-            self._end(life, parts, STATES[ended.state], ended.error, result)
-
-    def _end(self, life: Life, parts: Sequence[int], state: State, error: int, result: Committed) -> None:
-        to_send = life.to_send
-        for part in parts:
-            if state in MOVES[life.states[part]]:
-                if life.ids[part]:
-                    self._sheet.forget((life.ids[part], life.connector), life.message.id, part + 1)
-                life.states[part] = state
-                life.errors[part] = error
-        self._judge(life, to_send, self._now, result)
+                parts = [part for part, state in enumerate(life.states) if state < _ENROUTE]
+            self._end(life, parts, STATES[ended.state], ended.error, self._now, result)
 
     def requeued(self, requeued: Requeued) -> None:
         """See :class:`~smsgw.model.changes.Requeued`."""
         life = self._life(requeued.message.id)
-        if life is None or not life.claimed or not life.to_send:
+        if life is None or not life.claimed:
             return
         id = life.message.id
         life.claimed = False
@@ -136,49 +117,53 @@ class Fates:
 
     # Receipts
 
-    def reported(self, receipts: Sequence[tuple[Committed, int, Reported]]) -> None:
-        """Receipts of final states which memory cannot assign to a plain message, each with its place in a result."""
-        self._sheet.flush()
+    def fetch_awaited(self, receipts: Iterable[Reported]) -> None:
+        """Have memory know what the tables know of the ids of these receipts."""
+        sheet = self._sheet
         awaiting = self._memory.awaiting
-        keys = [(reported.report.remote_id, reported.connector) for _, _, reported in receipts]
-        found: dict[Key, Awaiting] = {}
-        rows = {}
-        unknown = [value for key in dict.fromkeys(keys) if awaiting.get(key) is None for value in key]
-        for row in _FIND_REMOTE.fetch(self._sheet.execute, unknown):
-            remote_id, connector, seq = row[MESSAGE_WIDTH:]
-            found[remote_id, connector] = (row[0], seq)
-            rows[row[0]] = row
-        self._load(list(rows.values()))
-        for key, (result, place, reported) in zip(keys, receipts, strict=True):
+        keys = {(reported.report.remote_id, reported.connector) for reported in receipts if reported.report.state}
+        unknown = [key for key in keys if awaiting.get(key) is None]
+        sheet.flush()
+        others = []
+        for row in _FIND_REMOTE.fetch(sheet.execute, [value for key in unknown for value in key]):
+            *message, remote_id, connector, seq = row
+            m = to_message(message)
+            if m.parts == 1 and m.state is _ENROUTE and (m.remote_id, m.connector) == (remote_id, connector):
+                awaiting.put((remote_id, connector), m)
+            else:
+                awaiting.put((remote_id, connector), (m.id, seq))
+                others.append(row)
+        sheet.keys += unknown
+        self._load(others)
+
+    def reported(self, receipts: Sequence[tuple[Committed, int, Reported]]) -> None:
+        """Receipts of final states for messages that are not plain, or unknown; each with its place in a result."""
+        for result, place, reported in receipts:
             report = reported.report
-            assert report.state is not None
-            word = self._reported(found, key, report.state, report.error, report.at, result)
-            result.receipts[place] = word
-            if word == "parked":
-                row = (*key, self._now, report.state + 0, report.error, report.at, bytearray(report.raw))
+            key = (report.remote_id, reported.connector)
+            known = self._memory.awaiting.get(key)
+            state = report.state
+            assert state is not None
+            if known is None:
+                result.receipts[place] = "parked"
+                row = (*key, self._now, state + 0, report.error, report.at, bytearray(report.raw))
                 self._sheet.parked.setdefault(key, row)
                 self._memory.remember_parked(key)
+            else:
+                result.receipts[place] = self._reported(key, known, state, report.error, report.at, result)
 
     def _reported(
-        self, found: dict[Key, Awaiting], key: Key, state: State, error: int, at: float, result: Committed
+        self, key: Key, known: Awaiting | None, state: State, error: int, at: float, result: Committed
     ) -> str:
-        """One receipt. `found` has what the tables know where memory knows nothing."""
-        known = self._memory.awaiting.get(key)
-        if known is None:
-            known = found.get(key)
-        if known is None:
-            return "parked"
-        if isinstance(known, bool):
+        """One receipt for a part that is known to be, or to have been, awaited."""
+        if not known:
             return "repeated"
-        id, seq = (known.id, 1) if isinstance(known, Message) else known
+        id, seq = (known.id, 1) if isinstance(known, Message) else cast("tuple[int, int]", known)
         life = self._life(id)
-        self._sheet.forget(key, id, seq)
         if life is None or state not in MOVES[life.states[seq - 1]]:
+            self._sheet.forget(key, id, seq)
             return "repeated"
-        to_send = life.to_send
-        life.states[seq - 1] = state
-        life.errors[seq - 1] = error
-        self._judge(life, to_send, min(max(at, life.message.created), self._now), result)
+        self._end(life, (seq - 1,), state, error, min(max(at, life.message.created), self._now), result, key)
         return "matched"
 
     # Wishes
@@ -195,8 +180,8 @@ class Fates:
         cancelled = []
         for row in rows:
             life = self._sheet.lives[row[0]]
-            if life.state < State.ENROUTE and not life.claimed:
-                self._end(life, range(len(life.states)), State.CANCELLED, 0, result)
+            if life.state < _ENROUTE and not life.claimed:
+                self._end(life, range(len(life.states)), State.CANCELLED, 0, self._now, result)
                 m = to_message(row)
                 m.state, m.changed = State.CANCELLED, self._now
                 cancelled.append(m)
@@ -204,30 +189,44 @@ class Fates:
 
     # What follows
 
-    def _judge(self, life: Life, to_send: bool, at: float, result: Committed) -> None:
-        """A part ended: perhaps the message did, at `at`. `to_send`: whether something had to be sent before."""
-        verdict = whole(zip(life.states, life.errors, strict=True))
+    def _end(
+        self,
+        life: Life,
+        parts: Sequence[int],
+        state: State,
+        error: int,
+        at: float,
+        result: Committed,
+        key: Key | None = None,
+    ) -> None:
+        """These parts end, as far as they may; perhaps the message does, at `at`. `key`: by the receipt under it."""
+        m = life.message
+        unsent = life.unsent
+        for part in parts:
+            if state in MOVES[life.states[part]]:
+                remote_id = life.ids[part]
+                if key is not None or remote_id:
+                    self._sheet.forget(key or (remote_id, life.connector), m.id, part + 1)
+                life.set_part(part, state, error, remote_id)
+        verdict = life.verdict()
         if verdict is None:
-            if to_send:
+            if unsent and not life.unsent:
                 self._handed_over(life, result)
             return
-        state, life.error = verdict
-        self._move(life, state)
-        m = life.message
+        final, life.error = verdict
+        self._move(life, final)
         life.claimed = False
         self._memory.claimed.discard(m.id)
-        self._sheet.tell(result, m, EventKind.FINAL, state, life.error, at)
+        self._sheet.tell(result, m, EventKind.FINAL, final, life.error, at)
 
     def _handed_over(self, life: Life, result: Committed) -> None:
-        """If nothing is left to be sent, the message is nobody's, and on its way."""
-        if life.to_send:
-            return
-        m = life.message
+        """Nothing is left to be sent: the message is nobody's, and on its way."""
         life.claimed = False
-        self._memory.claimed.discard(m.id)
-        self._sheet.tell(result, m, EventKind.ENROUTE, State.ENROUTE, 0, self._now)
+        self._memory.claimed.discard(life.message.id)
+        self._sheet.tell(result, life.message, EventKind.ENROUTE, _ENROUTE, 0, self._now)
 
     def _move(self, life: Life, state: State) -> None:
+        life.promote()
         self._sheet.delta[life.state] -= 1
         self._sheet.delta[state] += 1
         life.state = state
@@ -267,9 +266,7 @@ class Fates:
                             remembered.put(id, life)
                 lives[id] = life
         for id, seq, state, error, remote_id in _PARTS.fetch(self._sheet.execute, (), several):
-            life = lives[id]
-            life.states[seq - 1] = STATES[state]
-            life.errors[seq - 1] = error
-            life.ids[seq - 1] = remote_id
+            lives[id].set_part(seq - 1, STATES[state], error, remote_id)
         for id in several:
+            lives[id].touched.clear()
             lives[id].stored_queued = lives[id].queued

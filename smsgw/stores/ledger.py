@@ -15,10 +15,18 @@ from typing import Any, Final
 from smsgw.model.changes import Changes, Committed, Ended, Reported, Requeued, Sent
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Event, EventKind, Message
-from smsgw.stores.fates import Fates, to_life
+from smsgw.stores.fates import Fates
+from smsgw.stores.life import to_life
 from smsgw.stores.memory import Awaiting, Key, Memory
 from smsgw.stores.rows import Lists, Rows
 from smsgw.stores.sheet import TELLS, Sheet, Stale
+
+# Looking a member up in its class takes longer than all the rest of a comparison.
+_QUEUED: Final = State.QUEUED
+_ENROUTE: Final = State.ENROUTE
+_DELIVERED: Final = State.DELIVERED
+_TOLD_ENROUTE: Final = EventKind.ENROUTE
+_TOLD_FINAL: Final = EventKind.FINAL
 
 FLOOR_STEP: Final = 10_000
 """How far the floor may lag behind, in ids: it is written about once in so many messages."""
@@ -135,18 +143,18 @@ class Ledger:
                     owner = node
                     claimed.append(id)
                     plain += 1
-                    state = State.QUEUED
+                    state = _QUEUED
                     if m.parts > 1:
                         self._memory.lives.put(id, to_life(m, True, state))
                 else:
                     owner = ""
                     sheet.delta[state] += 1
-                    if state < State.ENROUTE:
+                    if state < _ENROUTE:
                         sheet.queue += (m.connector, m.account, -m.priority, id, m.due, m.expires)
                         if m.due:
                             sheet.late.append((m.due, m.connector, m.account, id))
                     elif state in FINAL:
-                        sheet.tell(result, m, EventKind.FINAL, state, m.error, m.changed)
+                        sheet.tell(result, m, _TOLD_FINAL, state, m.error, m.changed)
                 insert(
                     (
                         id,
@@ -172,7 +180,7 @@ class Ledger:
                     )
                 )
         self._top = top
-        sheet.delta[State.QUEUED] += plain
+        sheet.delta[_QUEUED] += plain
         if claimed:
             self._own(claimed)
 
@@ -213,13 +221,12 @@ class Ledger:
             sheet.unqueue.append(id)
             if state == State.SCHEDULED:
                 sheet.delta[State.SCHEDULED] -= 1
-                sheet.delta[State.QUEUED] += 1
+                sheet.delta[_QUEUED] += 1
             life = self._memory.lives.get(id)
             if life is not None:
                 life.claimed = True
                 life.stored_queued = False
-                life.state = max(life.state, State.QUEUED)
-                life.states = [max(part, State.QUEUED) for part in life.states]
+                life.promote()
         if taken:
             if sheet.leave_queue() != len(taken):
                 raise Stale("a message to be claimed was not in the queue")
@@ -260,7 +267,7 @@ class Ledger:
                         keys(key)
                         awaiting[key] = m
                         if TELLS[m.notify][2]:
-                            sheet.tell(result, m, EventKind.ENROUTE, State.ENROUTE, 0, now)
+                            sheet.tell(result, m, _TOLD_ENROUTE, _ENROUTE, 0, now)
                         if early and key in early:
                             fates.match_parked(key, result)
                     else:
@@ -269,8 +276,8 @@ class Ledger:
                     fates.ended(outcome, result)
                 elif isinstance(outcome, Requeued):
                     fates.requeued(outcome)
-        sheet.delta[State.QUEUED] -= moved
-        sheet.delta[State.ENROUTE] += moved
+        sheet.delta[_QUEUED] -= moved
+        sheet.delta[_ENROUTE] += moved
 
     # Receipts
 
@@ -283,7 +290,10 @@ class Ledger:
         keys = sheet.keys.append
         insert = sheet.events.extend
         now = self._now
-        delivered = State.DELIVERED
+        ended: list[int] = []
+        ended_as: State | None = None
+        ended_by = 0
+        fetched = False
         others: list[tuple[Committed, int, Reported]] = []
         for call, result in pairs:
             words = result.receipts
@@ -291,7 +301,7 @@ class Ledger:
             for reported in call.receipts:
                 report = reported.report
                 state = report.state
-                if state is None or state < State.DELIVERED:
+                if state is None or state not in FINAL:
                     words.append("ignored")
                     continue
                 remote_id = report.remote_id
@@ -300,13 +310,22 @@ class Ledger:
                 m: Awaiting | None = young.get(key)
                 if m is None:
                     m = old.get(key)
+                    if m is None and not fetched:
+                        fetched = True
+                        self._fates.fetch_awaited(reported for call, _ in pairs for reported in call.receipts)
+                        ended_as = None
+                        m = young.get(key)
                 if type(m) is Message:
                     words.append("matched")
                     keys(key)
                     young[key] = False
                     id = m.id
-                    error = 0 if state is delivered else report.error
-                    finals[state, error].append(id)
+                    error = 0 if state is _DELIVERED else report.error
+                    if state is not ended_as or error != ended_by:
+                        ended = finals[state, error]
+                        ended_as = state
+                        ended_by = error
+                    ended.append(id)
                     remote_ids, ids = plain_gone[connector]
                     remote_ids.append(remote_id)
                     ids.append(id)
@@ -316,7 +335,7 @@ class Ledger:
                             at = now
                         elif at < m.created:
                             at = m.created
-                        events.append(Event(m, EventKind.FINAL, state, error, at))
+                        events.append(Event(m, _TOLD_FINAL, state, error, at))
                         insert((m.account, m.path, id, 2, state + 0, error, at))
                 elif m is False:
                     words.append("repeated")
@@ -331,13 +350,19 @@ class Ledger:
     def _acknowledge(self, calls: Sequence[Changes]) -> None:
         told: defaultdict[tuple[str, str, int], list[int]] = defaultdict(list)
         later: list[Any] = []
+        ids: list[int] = []
+        account = path = ""
+        kind = 0
         for call in calls:
             for event in call.told:
                 m = event.message
-                told[m.account, m.path, event.kind + 0].append(m.id)
+                if m.account != account or m.path != path or event.kind != kind:
+                    account, path, kind = m.account, m.path, event.kind
+                    ids = told[account, path, kind + 0]
+                ids.append(m.id)
             for wish in call.later:
                 m = wish.event.message
                 later += (m.account, m.path, m.id, wish.event.kind + 0, wish.due)
-        for where, ids in told.items():
-            _DELETE_EVENTS.run(self._execute, where, ids)
+        for where, messages in told.items():
+            _DELETE_EVENTS.run(self._execute, where, messages)
         _LATER.run(self._execute, later)

@@ -12,8 +12,9 @@ from typing import Final, Generic, TypeVar
 
 import attrs
 
-from smsgw.model.lifecycle import FINAL, State
+from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
+from smsgw.stores.life import Life
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -62,39 +63,6 @@ class Recent(Generic[K, V]):
         """Forget everything."""
         self.young = {}
         self.old = {}
-
-
-@attrs.define(eq=False)
-class Life:
-    """What decides the further fate of one message, in general: it may have several parts, be waiting, be claimed.
-
-    :ivar states, errors, ids: per part its state, its error, and the last id an upstream gave it.
-    :ivar stored_queued: whether the queue table has it (as last written).
-    """
-
-    message: Message
-    connector: str
-    state: State
-    claimed: bool
-    attempts: int
-    changed: float
-    due: float
-    error: int
-    sent: float
-    states: list[State]
-    errors: list[int]
-    ids: list[str]
-    stored_queued: bool = False
-
-    @property
-    def to_send(self) -> bool:
-        """Whether a part was neither taken by an upstream nor ended."""
-        return any(state < State.ENROUTE for state in self.states)
-
-    @property
-    def queued(self) -> bool:
-        """Whether it waits to be claimed: whoever is open and has something to send is claimed or queued."""
-        return not self.claimed and self.state not in FINAL and self.to_send
 
 
 Awaiting = Message | tuple[int, int] | bool

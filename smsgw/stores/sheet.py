@@ -11,9 +11,10 @@ from collections import defaultdict
 from typing import Any, Final
 
 from smsgw.model.changes import Committed
-from smsgw.model.lifecycle import FINAL, State, wants
+from smsgw.model.lifecycle import State, wants
 from smsgw.model.message import Event, EventKind, Message
-from smsgw.stores.memory import Key, Life, Memory
+from smsgw.stores.life import Life
+from smsgw.stores.memory import Key, Memory
 from smsgw.stores.rows import DELETE_REMOTE, Lists, Rows
 
 EARLY: Final = 3600
@@ -173,11 +174,11 @@ class Sheet:
             rows += (id, life.connector, life.state + 0, owner, life.attempts)
             rows += (life.changed, life.due, life.error, life.sent, life.ids[0])
             if m.parts > 1:
-                for seq, state in enumerate(life.states, 1):
-                    if state >= State.ENROUTE:
-                        parts += (id, seq, state + 0, life.errors[seq - 1], life.ids[seq - 1])
-                if life.state in FINAL:
+                for part in life.touched:
+                    parts += (id, part + 1, life.states[part] + 0, life.errors[part], life.ids[part])
+                if not life.open:
                     memory.lives.drop(id)
+            life.touched.clear()
             queued = life.queued
             if queued != life.stored_queued:
                 life.stored_queued = queued

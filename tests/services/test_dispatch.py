@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from zope.interface.verify import verifyObject
 
 from smsgw.interfaces import IConnectorSink
-from smsgw.model.changes import Changes, Sent
+from smsgw.model.changes import Cancel, Changes, Sent
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.outcome import Accepted, Busy, Refused
 from smsgw.services.settlement import FIRST_PAUSE, LONGEST_PAUSE
+from smsgw.services.upstream import STRAYS
 from tests.services.dispatchsupport import DAY, NOON, DispatchTestCase, HandConnector, message
 
 
@@ -163,8 +164,6 @@ class ClaimTests(DispatchTestCase):
 
     def cancel(self, id: int) -> None:
         """Cancel a message in the store."""
-        from smsgw.model.changes import Cancel
-
         self.successResultOf(self.store.commit(Changes(cancels=[Cancel("demo", id)])))
 
 
@@ -247,8 +246,6 @@ class OutcomeTests(DispatchTestCase):
 
     def test_stray(self) -> None:
         """Outcomes for parts a connector does not have are counted and change nothing."""
-        from smsgw.services.upstream import STRAYS
-
         sim = self.begin(HandConnector("stray"))
         self.accept(message(1, connector="stray"))
         part = sim.waiting[0]
@@ -257,6 +254,19 @@ class OutcomeTests(DispatchTestCase):
         self.assertEqual(self.state(1), State.ENROUTE)
         self.assertEqual(STRAYS.value("stray"), 1)
         self.assertEqual(sim.unsettled, 0)
+
+
+class OutboxTroubleTests(DispatchTestCase):
+    """What a fault in telling senders does."""
+
+    def test_goes_on(self) -> None:
+        """Messages are sent all the same."""
+        sim = self.begin(HandConnector(window=1))
+        self.patch(self.outbox, "events", None)
+        self.accept(message(1), message(2))
+        sim.answer()
+        self.assertEqual(sim.offered, [(1, 1), (2, 1)])
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
 
 class StoreTroubleTests(DispatchTestCase):
@@ -349,6 +359,29 @@ class DrainTests(DispatchTestCase):
         self.assertEqual(sim.offered, [(1, 1), (2, 1)])
         self.assertEqual([self.state(id) for id in (2, 3)], [State.ENROUTE, State.QUEUED])
 
+    def test_drain_cut_short(self) -> None:
+        """Whoever drains may lose patience: the links are told, and what was not answered stays in doubt."""
+        sim = self.begin()
+        self.accept(message(1))
+        draining = self.dispatch.drain()
+        draining.cancel()
+        self.successResultOf(draining)
+        assert sim.stopping is not None
+        self.assertTrue(sim.stopping.called)
+        self.assertTrue(self.found(1).claimed)
+
+    def test_drain_with_a_fault(self) -> None:
+        """A connector that fails to stop is logged; the others are waited for."""
+        one, two = HandConnector("one"), HandConnector("two")
+        self.begin(one, two)
+        self.accept(message(1, connector="two"))
+        self.patch(one, "stop", lambda: 1 // 0)
+        draining = self.dispatch.drain()
+        self.assertNoResult(draining)
+        two.answer()
+        self.successResultOf(draining)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_drain_idle(self) -> None:
         """Where nothing is under way draining is done at once."""
         self.begin()
@@ -364,6 +397,42 @@ class DrainTests(DispatchTestCase):
         self.successResultOf(draining)
         self.assertEqual(self.successResultOf(self.store.reclaim(0, 100)), [])
         self.assertFalse(any(self.found(id).claimed for id in (1, 2, 3)))
+
+    def test_claim_under_way(self) -> None:
+        """Messages whose claim was under way when draining began go back to the queue, whatever the link says."""
+        for up in (False, True):
+            base = 10 * up
+            sim = self.begin(HandConnector(window=1))
+            self.accept(message(base + 1), message(base + 2))
+            self.runner.by_hand = True
+            sim.answer()
+
+            def stop(sim: HandConnector = sim, up: bool = up) -> Deferred[None]:
+                sim.up, sim.window = up, 0
+                return succeed(None)
+
+            self.patch(sim, "stop", stop)
+            draining = self.dispatch.drain()
+            self.runner.work()
+            self.successResultOf(draining)
+            self.assertEqual(sim.offered, [(base + 1, 1)])
+            self.assertFalse(self.found(base + 2).claimed)
+            self.successResultOf(self.store.commit(Changes(cancels=[Cancel(None, base + 2)])))
+
+    def test_store_down(self) -> None:
+        """Draining waits for a store that is down for a moment."""
+        sim = self.begin(HandConnector(window=3))
+        sim.tokens = 2
+        self.accept(message(1, parts=3))
+        self.store.trouble = StoreDown("full")
+        draining = self.dispatch.drain()
+        sim.answer()
+        self.assertNoResult(draining)
+        self.store.trouble = None
+        self.clock.advance(FIRST_PAUSE)
+        self.successResultOf(draining)
+        self.assertFalse(self.found(1).claimed)
+        self.assertEqual(self.found(1).unsent, (3,))
 
     def test_link_not_news(self) -> None:
         """That links go because they are stopped sends nothing to other connectors."""

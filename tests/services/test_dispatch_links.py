@@ -5,6 +5,7 @@ from typing import Any
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.model.outcome import Lost
+from smsgw.services.links import GRACE
 from smsgw.services.upstream import MOST_EXCEPTIONS
 from smsgw.services.verdicts import AMBIGUOUS, MOST_ATTEMPTS, NO_REPORT, RESENDS
 from tests.services.dispatchsupport import DAY, NOON, DispatchTestCase, HandConnector, ids, message
@@ -118,6 +119,18 @@ class FailoverTests(DispatchTestCase):
         self.assertEqual((self.down, self.refusing), ({"one"}, {"one"}))
         one.come_up()
         self.assertEqual((self.down, self.refusing), (set(), set()))
+
+    def test_grace_at_start(self) -> None:
+        """A link that is not there yet at the start gets a moment before messages take another way."""
+        one, two = HandConnector("one"), HandConnector("two")
+        one.up = False
+        self.begin(one, two)
+        self.accept(message(1, connector="one"))
+        self.dispatch.tick()
+        self.assertEqual((self.down, two.offers), (set(), []))
+        self.clock.advance(GRACE)
+        self.dispatch.tick()
+        self.assertEqual((self.down, two.offers), ({"one"}, [[(1, 1)]]))
 
     def test_claimed_but_not_offered(self) -> None:
         """What was claimed when the link went, but not offered yet, goes back to the queue and is not in doubt."""

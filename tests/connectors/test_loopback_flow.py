@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import Any
+
+from smsgw.config import Globs
+from smsgw.connectors.loopback import Loopback, LoopbackSettings
+from smsgw.model.lifecycle import State
+from smsgw.services.dispatch import Dispatch
+from smsgw.services.receipts import RECEIPTS
+from smsgw.services.sweep import Sweep
+from smsgw.services.verdicts import RESENDS
+from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingOutbox, message
+
+KINDS = ("rejected", "throttled", "unanswered", "early", "undeliverable", "expired", "twice", "never")
+
+
+class FlowTests(DispatchTestCase):
+    """The simulated SMSC behind dispatch, the sweep and a real store."""
+
+    def run_gateway(self, name: str = "sim", **settings: Any) -> None:
+        """Start everything but the doors."""
+        made = LoopbackSettings(name=name, **{"rate": 0.0, "delay": 2.0, "retry_first": 5.0, **settings})
+        loopback = Loopback(made, self.clock, self.wall)
+        self.outbox = RecordingOutbox()
+        self.dispatch = Dispatch(
+            self.store, self.outbox, self.clock, self.wall, [(loopback, made)], self.reroute, report_timeout=DAY
+        )
+        self.successResultOf(self.dispatch.start())
+        self.sweep = Sweep(self.store, self.dispatch, self.outbox, self.clock, self.wall, keep=DAY * 9,
+                           event_keep=DAY * 9)
+        self.sweep.start()
+
+    def pass_time(self, seconds: int) -> None:
+        """Second by second."""
+        self.clock.pump([1.0] * seconds)
+
+    def test_every_kind(self) -> None:
+        """Whatever a list makes the SMSC do, the message ends as it should and its sender is told once."""
+        lists: dict[str, Any] = {kind: Globs((f"7999{number}*",)) for number, kind in enumerate(KINDS)}
+        self.run_gateway(**lists)
+        self.accept(*[message(number + 1, dst=f"7999{number}001122", expires=self.wall() + 2 * DAY)
+                      for number in range(len(KINDS) + 1)])
+        self.pass_time(60)
+        states = dict(zip((*KINDS, "other"), (self.state(id) for id in range(1, 10)), strict=True))
+        self.assertEqual(states, {
+            "rejected": State.REJECTED, "throttled": State.DELIVERED, "unanswered": State.QUEUED,
+            "early": State.DELIVERED, "undeliverable": State.UNDELIVERABLE, "expired": State.EXPIRED,
+            "twice": State.DELIVERED, "never": State.ENROUTE, "other": State.DELIVERED,
+        })
+        self.clock.advance(DAY)
+        self.pass_time(5)
+        self.assertEqual(self.state(8), State.UNKNOWN)
+        final = [told for told in self.outbox.told if told[1] is not State.ENROUTE]
+        self.assertEqual(len(final), len({id for id, _ in final}))
+        self.assertGreater(RECEIPTS.value("sim", "parked"), 0)
+        self.assertGreater(RECEIPTS.value("sim", "repeated"), 0)
+
+    def test_restart(self) -> None:
+        """After a kill the receipts still owed come all the same, and what was in doubt is sent once more."""
+        self.run_gateway("again", latency=1.0)
+        self.accept(*[message(id, connector="again") for id in range(1, 6)])
+        self.pass_time(1)
+        self.accept(*[message(id, connector="again") for id in range(6, 9)])
+        self.crash()
+        self.run_gateway("again", latency=1.0)
+        self.assertEqual(RESENDS.value("again"), 3)
+        self.pass_time(5)
+        self.assertEqual({self.state(id) for id in range(1, 9)}, {State.DELIVERED})
+        self.assertEqual(sorted(id for id, state in self.outbox.told if state is State.DELIVERED), list(range(1, 9)))
+
+    def test_graceful_restart(self) -> None:
+        """A stop in order leaves nothing in doubt."""
+        before = RESENDS.value("gentle")
+        self.run_gateway("gentle", latency=1.0, window=3)
+        self.accept(*[message(id, connector="gentle") for id in range(1, 11)])
+        self.sweep.stop()
+        draining = self.dispatch.drain()
+        self.clock.advance(1)
+        self.successResultOf(draining)
+        self.crash()
+        self.run_gateway("gentle", latency=1.0, window=3)
+        self.pass_time(20)
+        self.assertEqual(RESENDS.value("gentle") - before, 0)
+        self.assertEqual({self.state(id) for id in range(1, 11)}, {State.DELIVERED})
+
+    def test_parts_and_rate(self) -> None:
+        """Long texts pass a narrow window at a low rate, whole."""
+        self.run_gateway("slow", window=2, rate=5.0)
+        self.accept(*[message(id, connector="slow", parts=3) for id in range(1, 6)])
+        self.clock.pump([0.1] * 80)
+        self.assertEqual({self.state(id) for id in range(1, 6)}, {State.DELIVERED})

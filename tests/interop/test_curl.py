@@ -1,0 +1,71 @@
+"""The JSON door as curl sees it."""
+
+from __future__ import annotations
+
+import json
+import select
+import time
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.interop import peers
+
+NUMBER = 79161234571
+
+
+class CurlTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.gateway = peers.gateway()
+
+    def curl(self, path: str, *options: str, login: str = "web:web") -> tuple[int, Any]:
+        """Ask with curl: HTTP status and JSON."""
+        done = peers.run(
+            *(peers.program("curl"), "--silent", "--show-error", "--user", login, "--write-out", "\n%{http_code}"),
+            *options,
+            f"http://127.0.0.1:{self.gateway.http}{path}",
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        body, _, status = done.stdout.rpartition("\n")
+        return int(status), json.loads(body)
+
+    def post(self, *options: str, **message: object) -> str:
+        """Hand a message in; its uid."""
+        body = json.dumps(message, ensure_ascii=False)
+        status, answer = self.curl("/api/v2/send_message", *options, "--data", body)
+        self.assertEqual((status, answer["status"]), (200, "ok"), answer)
+        self.assertRegex(answer["result"]["uid"], r"\Amessage-id-[1-9]\d*\Z")
+        return str(answer["result"]["uid"])
+
+    def delivered(self, uid: str) -> Any:
+        """Ask until the message is delivered; what was told at last."""
+        deadline = time.monotonic() + peers.PATIENCE
+        while True:
+            status, answer = self.curl(f"/api/v2/send_message/{uid}")
+            self.assertEqual((status, answer["status"]), (200, "ok"), answer)
+            if answer["result"]["status"] != "awaiting_report" or time.monotonic() > deadline:
+                return answer["result"]
+            select.select([], [], [], 0.1)
+
+    def test_post_and_get(self) -> None:
+        """A message that is posted is delivered, and GET tells its text, number and parts."""
+        for text, parts in ((peers.GSM, 1), (peers.UCS2, 1), (peers.LONG, 3)):
+            uid = self.post(msisdn=NUMBER, shortcode="DEMO", text=text)
+            found = self.delivered(uid)
+            self.assertGreaterEqual(found.pop("updated_at"), found.pop("created_at"))
+            self.assertEqual(
+                found, {"uid": uid, "msisdn": NUMBER, "text": text, "pdu_count": parts, "status": "delivered"}
+            )
+
+    def test_expect(self) -> None:
+        """A client that asks for leave first (Expect: 100-continue) gets it at once."""
+        began = time.monotonic()
+        uid = self.post("--header", "Expect: 100-continue", "--expect100-timeout", "15", msisdn=NUMBER,
+                        shortcode="DEMO", text="May I?")
+        self.assertLess(time.monotonic() - began, 15)
+        self.assertEqual(self.delivered(uid)["text"], "May I?")
+
+    def test_wrong_password(self) -> None:
+        """A wrong password is answered with 403 and a body that says so."""
+        status, answer = self.curl("/api/v2/send_message/message-id-1", login="web:wrong")
+        self.assertEqual((status, answer["status"], answer["reason"]), (403, "error", "wrong_credentials"))
