@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from twisted.internet.ssl import CertificateOptions, TLSVersion
@@ -55,7 +56,7 @@ def _certificates(path: Path) -> list[x509.Certificate]:
         raise CertificateError(f"{path}: not a PEM certificate") from error
 
 
-def _key(path: Path) -> serialization.PrivateFormat | object:
+def _key(path: Path) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
@@ -64,3 +65,53 @@ def _key(path: Path) -> serialization.PrivateFormat | object:
         raise CertificateError(f"{path}: the key has a passphrase, which nobody could type at a start") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError(f"{path}: not a PEM key") from error
+
+
+def self_signed(directory: Path, host: str = "localhost") -> tuple[Path, Path, bool]:
+    """Paths of a self-signed certificate and its key in `directory`, and whether they were made just now.
+
+    A pair that is there is used again, so that clients may learn it, until it expires or cannot be used.
+    """
+    certificate, key = directory / "selfsigned.crt", directory / "selfsigned.key"
+    now = datetime.datetime.now(datetime.UTC)
+    if _usable(certificate, key, now):
+        return certificate, key, False
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    names = [x509.DNSName(host), *(x509.IPAddress(ipaddress.ip_address(address)) for address in _HERE)]
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SLACK)
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(key, pem, 0o600)
+    _write(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
+    return certificate, key, True
+
+
+def _usable(certificate: Path, key: Path, now: datetime.datetime) -> bool:
+    """Whether there is a pair that fits together and has not expired."""
+    try:
+        own, private = _certificates(certificate)[0], _key(key)
+    except CertificateError:
+        return False
+    return own.not_valid_after_utc > now and own.public_key() == private.public_key()
+
+
+def _write(path: Path, octets: bytes, mode: int) -> None:
+    """All of a file or nothing, readable from its first moment for those who may read it."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(octets)
+    new.replace(path)

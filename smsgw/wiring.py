@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -333,7 +334,7 @@ class _Program:
     def _banner(self, listeners: Sequence[Listener]) -> Sequence[str]:
         """What is said once everything listens: where, and three commands to try."""
         lines = [f"{listener.says:<14} {_address(listener)}  [listen {listener.name}]" for listener in listeners]
-        return [*lines, *_commands(self.settings, listeners)]
+        return [*lines, *_commands(self.settings, listeners, self._source)]
 
 
 def _up(connector: IConnector) -> float:
@@ -350,7 +351,13 @@ def _address(listener: Listener) -> str:
     return listener.where if port is None else f"{host.host}:{port}"  # type: ignore[union-attr]
 
 
-def _commands(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str]:
+def _interpreter() -> str:
+    """The Python that runs this, as short as it can be typed here."""
+    inside = os.path.relpath(sys.executable)
+    return sys.executable if inside.startswith(os.pardir) else inside
+
+
+def _commands(settings: Settings, listeners: Sequence[Listener], source: Path) -> Iterator[str]:
     """A command per front end that sends one message, for the first account."""
     if not settings.accounts:
         return
@@ -363,7 +370,8 @@ def _commands(settings: Settings, listeners: Sequence[Listener]) -> Iterator[str
     for kind, listener in kinds.items():
         address = _address(listener)
         if kind is SmppListenSettings:
-            yield '  python -m smsgw send 79161234567 "Hello over SMPP"'
+            config = "" if source == Path("etc/gw.ini") else f" -c {source}"
+            yield f'  {_interpreter()} -m smsgw send{config} 79161234567 "Hello over SMPP"'
         elif kind is SmtpListenSettings:
             domain = settings.listeners[listener.name].domains[0]  # type: ignore[attr-defined]
             yield (

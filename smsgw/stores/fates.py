@@ -226,9 +226,9 @@ class Fates:
         self._sheet.tell(result, life.message, EventKind.ENROUTE, _ENROUTE, 0, self._now)
 
     def _move(self, life: Life, state: State) -> None:
-        life.promote()
         self._sheet.delta[life.state] -= 1
         self._sheet.delta[state] += 1
+        life.promote()
         life.state = state
         life.changed = self._now
 

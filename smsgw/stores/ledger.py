@@ -331,10 +331,7 @@ class Ledger:
                     ids.append(id)
                     if m.path and TELLS[m.notify][state]:
                         at = report.at
-                        if at > now:
-                            at = now
-                        elif at < m.created:
-                            at = m.created
+                        at = now if at > now else at if at > m.created else m.created
                         events.append(Event(m, _TOLD_FINAL, state, error, at))
                         insert((m.account, m.path, id, 2, state + 0, error, at))
                 elif m is False:

@@ -62,6 +62,7 @@ def run(*command: str, stdin: str = "", environment: dict[str, str] | None = Non
         env=os.environ | (environment or {}),
         capture_output=True,
         encoding="utf-8",
+        errors="backslashreplace",
         timeout=PATIENCE,
         check=False,
     )
