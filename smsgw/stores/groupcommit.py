@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -14,8 +15,15 @@ from twisted.python.failure import Failure
 
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import StoreDown
+from smsgw.telemetry import Counter, Histogram
 
 T = TypeVar("T")
+
+_COMMITS = Counter("smsgw_store_commits_total", "Commits of the store, by how they ended.", ("result",))
+_CALLS = Histogram("smsgw_store_commit_calls", "Calls that shared one commit.", (1, 2, 5, 10, 20, 50, 100, 200, 500))
+_SECONDS = Histogram(
+    "smsgw_store_commit_seconds", "How long commits took.", (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
+)
 
 QUEUED_ROWS = 200_000
 """Row changes that may wait for their commit before new messages are refused."""
@@ -171,18 +179,25 @@ class GroupCommit:
         """One batch, in the store's thread. Results of a commit do not wait for the reads behind it."""
         report = self.runner.report
         if changes:
+            started = perf_counter()
             try:
                 results = self.carry_out([call for call, _ in changes])
             except Exception:  # noqa: BLE001 - a fault of ours: nobody shall wait for ever, nor the thread end
                 results = [Failure() for _ in changes]
             answers = [(done, result) for (_, done), result in zip(changes, results, strict=True)]
-            report(partial(self._answer, answers, not reads))
+            report(partial(self._committed, answers, perf_counter() - started, not reads))
         for number, (look, done) in enumerate(reads, 1):
             try:
                 result = look()
             except Exception:  # noqa: BLE001 - whatever it is, it belongs to whoever asked
                 result = Failure()
             report(partial(self._answer, [(done, result)], number == len(reads)))
+
+    def _committed(self, answers: list[tuple[Deferred[Any], Any]], seconds: float, last: bool) -> None:
+        self._answer(answers, last)
+        _CALLS.observe(len(answers))
+        _SECONDS.observe(seconds)
+        _COMMITS.add(1, "failed" if any(isinstance(result, Failure) for _, result in answers) else "done")
 
     def _answer(self, answers: list[tuple[Deferred[Any], Any]], last: bool) -> None:
         """Back in the reactor's thread: first let the store go on, then tell the callers."""

@@ -26,7 +26,6 @@ from smsgw.stores.opening import connect, free_octets, make_directory, open_data
 from smsgw.stores.sheet import Stale
 from smsgw.stores.transactions import Transactions
 from smsgw.stores.upkeep import Upkeep
-from smsgw.telemetry import Counter, Histogram
 
 T = TypeVar("T")
 
@@ -37,9 +36,6 @@ LOW_WATER: Final = 256 * 1024 * 1024
 """Octets free on the disk below which new messages are refused, so that those accepted can be finished."""
 
 _log = Logger()
-
-_COMMITS = Counter("smsgw_store_commits_total", "Commits of the store, by how they ended.", ("result",))
-_CALLS = Histogram("smsgw_store_commit_calls", "Calls that shared one commit.", (1, 2, 5, 10, 20, 50, 100, 200, 500))
 
 
 @implementer(IMessageStore)
@@ -159,7 +155,6 @@ class SqliteStore:
             else:
                 results = [self._carry_out_alone(call) for call in calls]
         self._look_at_disk()
-        self._runner.report(partial(self._count, results))
         return results
 
     def _carry_out_alone(self, call: Changes) -> Committed | Failure:
@@ -197,10 +192,6 @@ class SqliteStore:
 
     def _broke(self, why: str) -> None:
         self._runner.report(partial(self.failed.errback, UnknownOutcome(why)))
-
-    def _count(self, results: list[Committed | Failure]) -> None:
-        _CALLS.observe(len(results))
-        _COMMITS.add(1, "failed" if any(isinstance(result, Failure) for result in results) else "done")
 
     def _look_at_disk(self) -> None:
         """Once a second: is there room for new messages?"""

@@ -84,7 +84,9 @@ class SmpplibTests(SynchronousTestCase):
         self.assertEqual(sorted(self.receipts), sorted(self.ids))
         for id, pdu in self.receipts.items():
             text = pdu.short_message.decode("ascii")
-            self.assertRegex(text, rf"\Aid:{id} sub:001 dlvrd:001 submit date:\d{{10}} done date:\d{{10}} stat:DELIVRD ")
+            self.assertRegex(
+                text, rf"\Aid:{id} sub:001 dlvrd:001 submit date:\d{{10}} done date:\d{{10}} stat:DELIVRD "
+            )
             self.assertEqual((pdu.esm_class, pdu.message_state), (0x04, DELIVERED))
             self.assertEqual((pdu.source_addr, pdu.destination_addr), (NUMBER.encode(), b"DEMO"))
         self.check_query(client)

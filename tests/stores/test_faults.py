@@ -100,9 +100,8 @@ class FaultTests(SynchronousTestCase):
             (outcomes(Requeued(queued, "sim", 0.0, True)), nothing),
         ]
         made: list[tuple[Deferred[Any], Check]] = [(store.commit(call), check) for call, check in calls]
-        for look in (store.counts(), store.overdue(START, 10), store.due(START, 10), store.purge(START, START, 10)):
-            made.append((look, nothing))
-        return made
+        looks = (store.counts(), store.overdue(START, 10), store.due(START, 10), store.purge(START, START, 10))
+        return made + [(look, nothing) for look in looks]
 
     def stored(self, store: SqliteStore, message: Message) -> State | None:
         """The state of a message, if it is stored."""
