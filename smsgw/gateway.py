@@ -49,34 +49,37 @@ class Step:
     stop: Callable[[], Awaitable[object] | None] | None = None
 
 
-class Gateway(Service):
-    """Starts `steps` in order, then the listeners; stops the listeners, then `steps` in the order of `stops`.
+class Stopped(Exception):
+    """A step of the start failed, was told in the log, and the program is ending."""
 
+
+class Gateway(Service):
+    """Starts `steps` in order; stops those that were started in the reverse order.
+
+    :ivar steps: set before the start. :ivar state: ``stopped``, ``starting``, ``running`` or ``draining``.
     :param end: called with the exit status when the program has to end by itself.
     :param drain: seconds that a stop may take in all; a part that is not done by then is left behind.
     :param reload: re-reads the configuration, raising what is wrong with it.
-    :param banner: lines shown once everything listens.
+    :param banner: lines shown once everything listens, of all listeners in order.
     """
 
     def __init__(
         self,
         reactor: Any,
-        steps: Sequence[Step],
-        listeners: Sequence[Listener],
         end: Callable[[int], None],
         drain: float,
         reload: Callable[[], None],
         banner: Callable[[Sequence[Listener]], Sequence[str]],
     ) -> None:
         self._reactor = reactor
-        self._steps = steps
-        self.listeners = listeners
         self._end = end
         self._drain = drain
         self._reload = reload
         self._banner = banner
         self._started: list[Step] = []
+        self._listening: list[Listener] = []
         self._handlers: Mapping[int, Any] = {}
+        self.steps: Sequence[Step] = ()
         self.state = "stopped"
 
     def startService(self) -> None:
@@ -89,13 +92,24 @@ class Gateway(Service):
         starting.addErrback(self._start_failed)
 
     async def _start(self) -> None:
-        for step in self._steps:
+        for step in self.steps:
             self._started.append(step)
             if step.start is not None:
                 waiting = step.start()
                 if waiting is not None:
                     await waiting
-        for listener in self.listeners:
+        if not self.running:
+            return
+        self.state = "running"
+        for line in self._banner(self._listening):
+            log.info("{line}", line=line)
+
+    async def listen(self, listeners: Sequence[Listener]) -> None:
+        """Open these.
+
+        :raises Stopped: when a port is taken; the log says whose, and the program is ending.
+        """
+        for listener in listeners:
             try:
                 listener.port = await listener.endpoint.listen(listener.factory)
             except CannotListenError as error:
@@ -106,14 +120,19 @@ class Gateway(Service):
                     why=os.strerror(error.socketError.errno) if error.socketError.errno else str(error.socketError),
                 )
                 self._end(EX_UNAVAILABLE)
-                return
-        if not self.running:
-            return
-        self.state = "running"
-        for line in self._banner(self.listeners):
-            log.info("{line}", line=line)
+                raise Stopped from error
+            self._listening.append(listener)
+
+    async def close(self, listeners: Sequence[Listener]) -> None:
+        """Take no more connections on these."""
+        for listener in listeners:
+            if listener.port is not None:
+                await _settled(listener.port.stopListening())
+                listener.port = None
 
     def _start_failed(self, failure: Failure) -> None:
+        if failure.check(Stopped):
+            return
         if failure.check(StoreDown):
             log.critical("cannot start: {why}", why=failure.getErrorMessage())
             self._end(EX_UNAVAILABLE)
@@ -130,10 +149,6 @@ class Gateway(Service):
 
     async def _stop(self) -> None:
         deadline = self._reactor.seconds() + self._drain
-        for listener in self.listeners:
-            if listener.port is not None:
-                await _settled(listener.port.stopListening())
-                listener.port = None
         for step in reversed(self._started):
             if step.stop is not None:
                 await self._bounded(step, max(1.0, deadline - self._reactor.seconds()))

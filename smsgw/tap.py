@@ -12,7 +12,7 @@ from twisted.application.service import IService
 from twisted.logger import ILogObserver
 from twisted.python import usage
 
-from smsgw import logs, wiring
+from smsgw import configfile, logs, wiring
 from smsgw.config import ConfigErrors, Settings
 
 EX_UNAVAILABLE = 69
@@ -31,7 +31,7 @@ class Options(usage.Options):
         """Read the configuration; exit with status 78 and every mistake of the file if it has any."""
         path = Path(self["config"])
         try:
-            self.settings = wiring.read(path)
+            self.settings = configfile.read(path)
         except ConfigErrors as errors:
             print(errors, file=sys.stderr)
             raise SystemExit(EX_CONFIG) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,20 +16,18 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from smsgw import certificates
+from smsgw import certificates, configfile
 from smsgw.config import (
     AdminListenSettings,
     ConfigErrors,
     DoorSettings,
-    Finding,
     HttpListenSettings,
     ListenSettings,
     Settings,
     SmppListenSettings,
     SmtpListenSettings,
-    parse,
-    sample,
 )
+from smsgw.frontends import metrics
 from smsgw.frontends.admin import AdminFrontend
 from smsgw.frontends.http import HttpFrontend
 from smsgw.frontends.smpp import SmppFrontend
@@ -42,6 +39,7 @@ from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refused
 from smsgw.model.message import Message
 from smsgw.plugins import connector_factories
+from smsgw.protocols.jsonweb import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
 from smsgw.services.accounts import Accounts
@@ -55,42 +53,11 @@ from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
 from smsgw.stores.groupcommit import StoreThread
 from smsgw.stores.sqlite import SqliteStore
-from smsgw.telemetry import Counter, Gauge
+from smsgw.telemetry import Counter
 
 log = Logger()
 
 RELOADS = Counter("smsgw_config_reloads_total", "Times the configuration was taken anew.", ("result",))
-
-LIVE = ("accounts", "routes", "senders", "operators")
-"""The parts of the settings that a reload changes in the running program."""
-
-
-def connector_types() -> dict[str, type]:
-    """The settings class of every type of connector that is installed."""
-    return {kind: factory.settings() for kind, factory in connector_factories().items()}
-
-
-def sample_config() -> str:
-    """The text of etc/gw.ini."""
-    return sample(connector_types())
-
-
-def read(path: Path) -> Settings:
-    """The configuration in a file.
-
-    :raises ConfigErrors: with every mistake of the file, or that it cannot be read.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigErrors([_of_file(path, f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigErrors([_of_file(path, f"is not UTF-8 (octet {error.start})")]) from error
-    return parse(text, str(path), connector_types())
-
-
-def _of_file(path: Path, what: str) -> Finding:
-    return Finding(str(path), 0, "", "", what)
 
 
 def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> Gateway:
@@ -148,35 +115,43 @@ class _Program:
         )
         self.smpp_receipts = SmppReceipts(gateway.timezone)
         self.outbox.attach(self.smpp_receipts)
-        self._doors: list[Any] = []
+        self._doors: dict[str, Any] = {}
         listeners = [self._listener(own) for own in settings.listeners.values()]
-        self.gateway = Gateway(reactor, list(self._steps()), listeners, end, gateway.drain, self.reload, self._banner)
-        self._watch()
+        self.gateway = Gateway(reactor, end, gateway.drain, self.reload, self._banner)
+        operators = [one for one in listeners if isinstance(settings.listeners[one.name], AdminListenSettings)]
+        doors = [one for one in listeners if one not in operators]
+        self.gateway.steps = list(self._steps(operators, doors))
+        metrics.watch(self.connectors, {name: partial(_open, factory) for name, factory in self._doors.items()})
 
-    def _steps(self) -> Iterator[Step]:
-        """What is started in this order, and stopped in the reverse order."""
-        store, outbox, dispatch, sweep = self.store, self.outbox, self.dispatch, self.sweep
+    def _steps(self, operators: Sequence[Listener], doors: Sequence[Listener]) -> Iterator[Step]:
+        """What is started in this order, and stopped in the reverse order.
+
+        The operator can ask from first to last; clients come in when everything else runs.
+        """
+        gateway, store, outbox, dispatch, sweep = (
+            self.gateway,
+            self.store,
+            self.outbox,
+            self.dispatch,
+            self.sweep,
+        )
         yield Step("warnings", lambda: self._warn(self.settings))
         yield Step("store", store.open, store.close)
+        yield Step("admin sessions", None, partial(self._close_sessions, operators))
+        yield Step("admin listeners", partial(gateway.listen, operators), partial(gateway.close, operators))
         yield Step("password checks", None, self._hashes.stop)
         yield Step("watch over the store", lambda: _on_failure(store.failed, self.gateway.fail_program))
         yield Step("outbox", outbox.start, outbox.stop)
         yield Step("dispatch", dispatch.start, dispatch.drain)
         yield Step("sweep", sweep.start, sweep.stop)
-        yield Step("doors", None, self._close_doors)
+        yield Step("sessions", None, partial(self._close_sessions, doors))
+        yield Step("listeners", partial(gateway.listen, doors), partial(gateway.close, doors))
 
-    def _close_doors(self) -> Deferred[Any]:
-        """Let sessions finish what they have begun, all doors at once."""
+    def _close_sessions(self, listeners: Sequence[Listener]) -> Deferred[Any]:
+        """Let sessions finish what they have begun, at all these listeners at once."""
         within = self.settings.gateway.drain / 3
-        return gatherResults([door.shut_down(within) for door in self._doors])
-
-    def _watch(self) -> None:
-        """Gauges of what the parts know anyway."""
-        up = Gauge("smsgw_connector_up", "Whether the link of a connector is usable.", ("connector",))
-        room = Gauge("smsgw_connector_room", "Parts a connector takes now.", ("connector",))
-        for name, connector in self.connectors.items():
-            up.watch(partial(_up, connector), name)
-            room.watch(connector.room, name)
+        doors = [self._doors[listener.name] for listener in listeners]
+        return gatherResults([door.shut_down(within) for door in doors])
 
     def _health(self) -> Mapping[str, Any]:
         """What /health tells besides the counts of the store."""
@@ -215,7 +190,7 @@ class _Program:
                 factory, says = AdminFrontend(self.store, self._cancel, self._health, self._reactor).factory, "admin"
             case _:
                 raise TypeError(own)
-        self._doors.append(factory)
+        self._doors[own.name] = factory
         outer = factory
         if isinstance(own, DoorSettings) and own.tls == "implicit":
             says += " over TLS"
@@ -283,16 +258,14 @@ class _Program:
         """Say what is doubtful before anything starts."""
         for warning in settings.warnings:
             log.warn("{warning}", warning=str(warning))
-        if os.name == "posix" and self._source.exists():
-            if stat.S_IMODE(self._source.stat().st_mode) & 0o077:
-                log.warn("{path} holds passwords and can be read by others: chmod 600", path=str(self._source))
-            if os.geteuid() == 0:
-                log.warn("running as root, which is not needed: use an account of its own")
+        for doubt in (configfile.too_open(self._source), configfile.as_root()):
+            if doubt is not None:
+                log.warn("{doubt}", doubt=str(doubt))
 
     def reload(self) -> None:
         """Take the configuration anew: all of it, or nothing and the reasons in the log (SIGHUP)."""
         try:
-            new = read(self._source)
+            new = configfile.read(self._source)
             self._reloadable(new)
             gone = self.accounts.update(new.accounts.values())
         except ConfigErrors as errors:
@@ -337,8 +310,9 @@ class _Program:
         return [*lines, *_commands(self.settings, listeners, self._source)]
 
 
-def _up(connector: IConnector) -> float:
-    return float(connector.up)
+def _open(factory: Any) -> int:
+    """Connections of a door now."""
+    return len(factory.channels if isinstance(factory, BoundedSite) else factory.sessions)
 
 
 def _on_failure(failed: Deferred[Any], act: Callable[[Any], None]) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from smsgw import certificates, wiring
+from smsgw import certificates, configfile
 from smsgw.commands.console import CONFIGURATION, DONE, counted
 from smsgw.config import ConfigErrors, DoorSettings, Finding, Settings
 
@@ -14,7 +14,7 @@ from smsgw.config import ConfigErrors, DoorSettings, Finding, Settings
 def check(options: argparse.Namespace) -> int:
     """Print every mistake and warning of a file, and what it describes if it can be used."""
     try:
-        settings = wiring.read(Path(options.config))
+        settings = configfile.read(Path(options.config))
         mistakes = list(_certificates(settings))
         if mistakes:
             raise ConfigErrors(mistakes)
@@ -22,7 +22,8 @@ def check(options: argparse.Namespace) -> int:
         print(errors)
         print(f"{options.config} cannot be used: {counted(len(errors.findings), 'mistake')}")
         return CONFIGURATION
-    for warning in settings.warnings:
+    openness = configfile.too_open(Path(options.config))
+    for warning in (*settings.warnings, *([openness] if openness else [])):
         print(f"{warning} (warning)")
     kinds = ("listener", "account", "connector", "route")
     print(f"{options.config} is good: {', '.join(counted(len(getattr(settings, kind + 's')), kind) for kind in kinds)}")
@@ -41,5 +42,5 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
 
 def sample(_options: argparse.Namespace) -> int:
     """Print the sample configuration."""
-    print(wiring.sample_config(), end="")
+    print(configfile.sample_config(), end="")
     return DONE

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from smsgw import wiring
+from smsgw import configfile
 from smsgw.commands.console import CONFIGURATION, UNREACHABLE, Stop
 from smsgw.config import ConfigErrors, ListenSettings, Settings
 from smsgw.config.endpoint import take_apart
@@ -67,7 +67,7 @@ def read_settings(config: str) -> Settings:
     :raises Stop: with every mistake of the file.
     """
     try:
-        return wiring.read(Path(config))
+        return configfile.read(Path(config))
     except ConfigErrors as errors:
         raise Stop(CONFIGURATION, f"{errors}\n(-c names another file)") from None
 

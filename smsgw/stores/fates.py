@@ -106,14 +106,11 @@ class Fates:
         life = self._life(requeued.message.id)
         if life is None or not life.claimed:
             return
-        id = life.message.id
         life.claimed = False
-        self._memory.claimed.discard(id)
+        self._memory.claimed.discard(life.message.id)
         life.connector = requeued.connector
         life.due = requeued.due
         life.attempts += requeued.charged
-        if requeued.due:
-            self._sheet.late.append((requeued.due, life.connector, life.message.account, id))
 
     # Receipts
 

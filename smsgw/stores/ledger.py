@@ -36,6 +36,10 @@ _QUEUED_OF: Final = Lists(
     " ON q.connector = m.connector AND q.account = m.account AND q.rank = -m.priority AND q.message = m.id"
     " WHERE m.id IN ({marks}) AND m.owner = ''"
 )
+_LATER_OF: Final = Lists(
+    "SELECT m.id, m.state FROM message m CROSS JOIN later l ON l.due = m.due AND l.message = m.id"
+    " WHERE m.id IN ({marks}) AND m.owner = ''"
+)
 _CLAIM: Final = Lists(
     "UPDATE message SET owner = ?, state = max(state, 1) WHERE id IN ({marks}) AND owner = '' AND state < 3"
 )
@@ -150,9 +154,7 @@ class Ledger:
                     owner = ""
                     sheet.delta[state] += 1
                     if state < _ENROUTE:
-                        sheet.queue += (m.connector, m.account, -m.priority, id, m.due, m.expires)
-                        if m.due:
-                            sheet.late.append((m.due, m.connector, m.account, id))
+                        sheet.enqueue(m, m.connector, m.due)
                     elif state in FINAL:
                         sheet.tell(result, m, _TOLD_FINAL, state, m.error, m.changed)
                 insert(
@@ -208,15 +210,18 @@ class Ledger:
     def _claim(self, messages: Sequence[Message]) -> list[bool]:
         sheet = self.sheet
         sheet.flush()
-        waiting = {row[0]: row for row in _QUEUED_OF.fetch(self._execute, (), [m.id for m in messages])}
+        ids = [m.id for m in messages]
+        waiting = dict(_QUEUED_OF.fetch(self._execute, (), ids))
+        if len(waiting) < len(ids):
+            waiting.update(_LATER_OF.fetch(self._execute, (), ids))
         verdicts = []
         taken: list[int] = []
         for m in messages:
-            row = waiting.pop(m.id, None)
-            verdicts.append(row is not None)
-            if row is None:
+            id = m.id
+            state = waiting.pop(id, None)
+            verdicts.append(state is not None)
+            if state is None:
                 continue
-            id, state = row
             taken.append(id)
             sheet.unqueue.append(id)
             if state == State.SCHEDULED:

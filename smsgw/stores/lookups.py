@@ -97,24 +97,24 @@ def listed(
     return [to_message(row) for row in rows], lowest if lowest > 1 else 0
 
 
-def waiting(connection: sqlite3.Connection, connector: str, now: float) -> dict[str, int]:
+def waiting(connection: sqlite3.Connection, connector: str) -> dict[str, int]:
     """See :meth:`~smsgw.interfaces.IMessageStore.waiting`."""
     return dict(
         connection.execute(
-            "SELECT account, count(*) FROM queue WHERE connector = ? AND due <= ? GROUP BY account", (connector, now)
+            "SELECT account, count(*) FROM queue WHERE connector = ? GROUP BY account", (connector,)
         ).fetchall()
     )
 
 
 def queued(
-    connection: sqlite3.Connection, connector: str, account: str, after: tuple[int, int], limit: int, now: float
+    connection: sqlite3.Connection, connector: str, account: str, after: tuple[int, int], limit: int
 ) -> list[Message]:
     """See :meth:`~smsgw.interfaces.IMessageStore.queued`."""
     rows = connection.execute(
         f"SELECT {MESSAGE} FROM queue q CROSS JOIN message m ON m.id = q.message"
-        " WHERE q.connector = ? AND q.account = ? AND (q.rank, q.message) > (?, ?) AND q.due <= ?"
+        " WHERE q.connector = ? AND q.account = ? AND (q.rank, q.message) > (?, ?)"
         " ORDER BY q.rank, q.message LIMIT ?",
-        (connector, account, *after, now, limit),
+        (connector, account, *after, limit),
     ).fetchall()
     messages = [to_message(row) for row in rows]
     with_unsent(connection, messages)

@@ -117,6 +117,9 @@ DELETE_REMOTE: Final = Rows(
 )
 """Remote ids that are not waited for any more: (remote_id, connector, message, seq)."""
 
+INSERT_QUEUE: Final = Rows("INSERT INTO queue VALUES ", "(?,?,?,?,?)")
+"""Messages that may be sent now: (connector, account, -priority, message, expires)."""
+
 MESSAGE: Final = (
     "m.id, m.account, m.path, m.connector, m.state, m.priority, m.owner, m.attempts, m.notify, m.parts, m.expires, "
     "m.created, m.changed, m.due, m.error, m.dst, m.batch, m.sent, m.remote_id, m.data"

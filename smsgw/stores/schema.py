@@ -5,7 +5,8 @@ message  one row per message for as long as it is kept; ``data`` is the packed c
          node that claimed it or empty; no index names ``state``, which changes with every step
 part     what became of the parts of messages that have several; a part without a row is unsent
 remote   one row per receipt awaited; remote_id leads the key, because that is what a receipt brings
-queue    messages waiting to be claimed, in the order of sending (rank: -priority); due 0 is "at once"
+queue    messages waiting to be claimed, in the order of sending (rank: -priority)
+later    messages waiting for their time to come; then they go into the queue
 parked   receipts that matched nothing, the newest per id
 event    what senders are still to be told
 node     per node: the lowest id it may have claimed (floor), the highest id ever given away (counter)
@@ -76,12 +77,21 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             account TEXT NOT NULL,
             rank INTEGER NOT NULL,
             message INTEGER NOT NULL,
-            due REAL NOT NULL,
             expires REAL NOT NULL,
             PRIMARY KEY (connector, account, rank, message)
         ) WITHOUT ROWID
         """,
-        "CREATE INDEX queue_due ON queue (due, message) WHERE due > 0",
+        """
+        CREATE TABLE later (
+            due REAL NOT NULL,
+            message INTEGER NOT NULL,
+            connector TEXT NOT NULL,
+            account TEXT NOT NULL,
+            rank INTEGER NOT NULL,
+            expires REAL NOT NULL,
+            PRIMARY KEY (due, message)
+        ) WITHOUT ROWID
+        """,
         """
         CREATE TABLE parked (
             remote_id TEXT NOT NULL,

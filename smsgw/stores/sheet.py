@@ -15,7 +15,7 @@ from smsgw.model.lifecycle import State, wants
 from smsgw.model.message import Event, EventKind, Message
 from smsgw.stores.life import Life
 from smsgw.stores.memory import Key, Memory
-from smsgw.stores.rows import DELETE_REMOTE, Lists, Rows
+from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, Lists, Rows
 
 EARLY: Final = 3600
 """Seconds for which a parked receipt waits for the upstream's acceptance to be committed; of several the first
@@ -40,10 +40,13 @@ _LIFE: Final = Rows(
     ") AS v WHERE message.id = v.column1",
 )
 _SET_PART: Final = Rows("INSERT OR REPLACE INTO part VALUES ", "(?,?,?,?,?)")
-_INSERT_QUEUE: Final = Rows("INSERT OR REPLACE INTO queue VALUES ", "(?,?,?,?,?,?)")
+_INSERT_LATER: Final = Rows("INSERT INTO later VALUES ", "(?,?,?,?,?,?)")
 _LEAVE_QUEUE: Final = Lists(
     "DELETE FROM queue WHERE (connector, account, rank, message) IN"
     " (SELECT connector, account, -priority, id FROM message WHERE id IN ({marks}))"
+)
+_LEAVE_LATER: Final = Lists(
+    "DELETE FROM later WHERE (due, message) IN (SELECT due, id FROM message WHERE id IN ({marks}))"
 )
 _INSERT_REMOTE: Final = Rows("INSERT OR REPLACE INTO remote VALUES ", "(?,?,?,?,?)")
 _DELETE_PLAIN_REMOTE: Final = Lists(
@@ -76,7 +79,6 @@ class Sheet:
     :ivar now: the time of everything that has none of its own.
     :ivar keys: the remote ids of which `memory` was told something new.
     :ivar delta: by how much the number of messages per state changes.
-    :ivar late: (due, connector, account, id) of messages queued for a later time.
     :ivar enroute: (id, now, remote_id) of plain messages that were sent.
     :ivar finals: ids of plain messages that ended, by (state, error).
     :ivar plain_gone: their remote ids and ids, in two lists, by connector.
@@ -89,13 +91,13 @@ class Sheet:
         self.now = now
         self.keys = keys
         self.delta = [0] * len(State)
-        self.late: list[tuple[float, str, str, int]] = []
         self.messages: list[Any] = []
         self.enroute: list[Any] = []
         self.finals: defaultdict[tuple[State, int], list[int]] = defaultdict(list)
         self.plain_gone: defaultdict[str, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
         self.lives: dict[int, Life] = {}
         self.queue: list[Any] = []
+        self.later: list[Any] = []
         self.unqueue: list[int] = []
         self.remotes: list[Any] = []
         self.gone: list[Any] = []
@@ -108,6 +110,13 @@ class Sheet:
         if message.path and TELLS[message.notify][state]:
             result.events.append(Event(message, kind, state, error, at))
             self.events += (message.account, message.path, message.id, kind + 0, state + 0, error, at)
+
+    def enqueue(self, message: Message, connector: str, due: float) -> None:
+        """It waits for `connector`: from now on, or (even if that is past: somebody has to be told) until `due`."""
+        if due:
+            self.later += (due, message.id, connector, message.account, -message.priority, message.expires)
+        else:
+            self.queue += (connector, message.account, -message.priority, message.id, message.expires)
 
     def forget(self, key: Key, id: int, seq: int) -> None:
         """No receipt is awaited under `key` any more; one that comes is a repetition."""
@@ -135,7 +144,8 @@ class Sheet:
         if self.unqueue:
             self.leave_queue()
         for statement, parameters in (
-            (_INSERT_QUEUE, self.queue),
+            (INSERT_QUEUE, self.queue),
+            (_INSERT_LATER, self.later),
             (_INSERT_REMOTE, self.remotes),
             (DELETE_REMOTE, self.gone),
             (_INSERT_EVENT, self.events),
@@ -152,6 +162,8 @@ class Sheet:
     def leave_queue(self) -> int:
         """Take messages out of the queue; returns how many were in it."""
         left = _LEAVE_QUEUE.run(self.execute, (), self.unqueue)
+        if left < len(self.unqueue):
+            left += _LEAVE_LATER.run(self.execute, (), self.unqueue)
         self.unqueue.clear()
         return left
 
@@ -183,7 +195,7 @@ class Sheet:
             if queued != life.stored_queued:
                 life.stored_queued = queued
                 if queued:
-                    self.queue += (life.connector, m.account, -m.priority, id, life.due, m.expires)
+                    self.enqueue(m, life.connector, life.due)
                 else:
                     self.unqueue.append(id)
         if _LIFE.run(self.execute, rows) != len(self.lives):

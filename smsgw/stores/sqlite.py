@@ -183,7 +183,6 @@ class SqliteStore:
         results = self._transactions.run(write)
         assert ledger is not None
         self._memory.count(ledger.sheet.delta)
-        self._upkeep.queued_for(ledger.sheet.late)
         return results
 
     def _recall(self) -> None:
@@ -239,11 +238,11 @@ class SqliteStore:
 
     def waiting(self, connector: str) -> Deferred[dict[str, int]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.waiting`."""
-        return self._read(lookups.waiting, connector, self._wall())
+        return self._read(lookups.waiting, connector)
 
     def queued(self, connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.queued`."""
-        return self._read(lookups.queued, connector, account, after, limit, self._wall())
+        return self._read(lookups.queued, connector, account, after, limit)
 
     def due(self, now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.due`."""

@@ -13,9 +13,10 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.stores.lookups import with_unsent
 from smsgw.stores.memory import Memory
-from smsgw.stores.rows import DELETE_REMOTE, MESSAGE, MESSAGE_WIDTH, Lists, to_message
+from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, MESSAGE, MESSAGE_WIDTH, Lists, to_message
 
 _START_OF_QUEUE: Final = ("", "", 0, 0)
+_START_OF_LATER: Final = (0.0, 0)
 _START_OF_REMOTE: Final = ("", "", 0, 0)
 _START_OF_EVENTS: Final = ("", "", 0, 0)
 
@@ -24,7 +25,7 @@ _LAST_ID: Final = 2**63 - 1
 _PURGE_SPAN: Final = 20
 """Rows a purge looks at for each it may delete."""
 
-_MESSAGES = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}}) ORDER BY m.id")
+_CLAIMED = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}}) ORDER BY m.id")
 _SETTLED = Lists("SELECT message, seq FROM part WHERE message IN ({marks})")
 _ATTEMPT = Lists("UPDATE message SET attempts = attempts + 1 WHERE id IN ({marks})")
 _QUEUED_NOW = Lists("UPDATE message SET state = 1 WHERE id IN ({marks}) AND state = 0")
@@ -33,22 +34,18 @@ _DELETE_PARTS = Lists("DELETE FROM part WHERE message IN ({marks})")
 
 
 class Upkeep:
-    """The cursors of one store. Each method runs inside a transaction of its own.
-
-    :ivar late: what was queued for a time that :meth:`due` had already passed.
-    """
+    """The cursors of one store. Each method runs inside a transaction of its own."""
 
     def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
         self._connection = connection
         self._execute = connection.execute
         self._memory = memory
         self._inherited = sorted(memory.claimed)
-        self._due: tuple[float, int] = (0.0, 0)
+        self._later: tuple[float, int] = _START_OF_LATER
         self._queue: tuple[Any, ...] = _START_OF_QUEUE
         self._remote: tuple[Any, ...] = _START_OF_REMOTE
         self._events: tuple[Any, ...] = _START_OF_EVENTS
         self._oldest = 0
-        self.late: list[tuple[str, str, int]] = []
 
     def cursors(self) -> dict[str, Any]:
         """How far everything came, for :meth:`set_cursors` if the transaction fails."""
@@ -65,7 +62,7 @@ class Upkeep:
         ids = [id for id in self._inherited[start:] if id in memory.claimed][:limit]
         handed: list[Part] = []
         counted: list[int] = []
-        rows = _MESSAGES.fetch(self._execute, (), ids)
+        rows = _CLAIMED.fetch(self._execute, (), ids)
         settled = set(_SETTLED.fetch(self._execute, (), [row[0] for row in rows if row[9] > 1]))
         for row in sorted(rows):
             if len(handed) >= limit:
@@ -78,24 +75,23 @@ class Upkeep:
         _ATTEMPT.run(self._execute, (), counted)
         return handed
 
-    def queued_for(self, late: list[tuple[float, str, str, int]]) -> None:
-        """These were queued in a commit: (due, connector, account, id)."""
-        for due, connector, account, id in late:
-            if (due, id) <= self._due:
-                self.late.append((connector, account, id))
-
     def due(self, now: float, limit: int) -> list[tuple[str, str, int]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.due`."""
-        found, self.late = self.late[:limit], self.late[limit:]
-        if len(found) < limit:
-            rows = self._execute(
-                "SELECT due, message, connector, account FROM queue INDEXED BY queue_due"
-                " WHERE due > 0 AND (due, message) > (?, ?) AND due <= ? ORDER BY due, message LIMIT ?",
-                (*self._due, now, limit - len(found)),
-            ).fetchall()
-            self._due = rows[-1][:2] if len(rows) + len(found) == limit else max(self._due, (now, _LAST_ID))
-            found += [(connector, account, id) for _, id, connector, account in rows]
-        ids = [id for _, _, id in found]
+        rows = self._execute(
+            "SELECT due, message, connector, account, rank, expires FROM later WHERE due <= ?"
+            " ORDER BY due, message LIMIT ?",
+            (now, limit),
+        ).fetchall()
+        if not rows:
+            return []
+        entries = [(connector, account, rank, id, expires) for _, id, connector, account, rank, expires in rows]
+        INSERT_QUEUE.run(self._execute, [value for entry in entries for value in entry])
+        self._execute("DELETE FROM later WHERE (due, message) <= (?, ?)", rows[-1][:2])
+        self._promote([row[1] for row in rows])
+        return [(connector, account, id) for connector, account, _, id, _ in entries]
+
+    def _promote(self, ids: list[int]) -> None:
+        """These are no longer scheduled, if they were."""
         moved = _QUEUED_NOW.run(self._execute, (), ids)
         if moved:
             for id in ids:
@@ -108,24 +104,39 @@ class Upkeep:
             )
             self._memory.tally[State.SCHEDULED] -= moved
             self._memory.tally[State.QUEUED] += moved
-        return found
 
     def overdue(self, now: float, limit: int) -> list[tuple[Message, int]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.overdue`. Drops remote ids whose part has ended otherwise."""
-        return self._expired(now, limit) + self._unreported(now, limit)
+        return self._expired(now, limit) + self._expired_later(now, limit) + self._unreported(now, limit)
 
     def _expired(self, now: float, limit: int) -> list[tuple[Message, int]]:
         key = "q.connector, q.account, q.rank, q.message"
         start, last = self._queue, self._step("queue q", key, self._queue, limit)
         self._queue = last or _START_OF_QUEUE
-        rows = self._execute(
-            f"SELECT {MESSAGE} FROM queue q CROSS JOIN message m ON m.id = q.message"
-            f" WHERE ({key}) > (?, ?, ?, ?)"
+        return self._messages(
+            f"queue q CROSS JOIN message m ON m.id = q.message WHERE ({key}) > (?, ?, ?, ?)"
             + (f" AND ({key}) <= (?, ?, ?, ?)" if last else "")
             + " AND q.expires > 0 AND q.expires <= ?",
             (*start, *last, now),
-        ).fetchall()
-        messages = [to_message(row) for row in rows]
+        )
+
+    def _expired_later(self, now: float, limit: int) -> list[tuple[Message, int]]:
+        start = self._later
+        last = self._execute(
+            "SELECT due, message FROM later WHERE (due, message) > (?, ?) ORDER BY due, message LIMIT 1 OFFSET ?",
+            (*start, limit - 1),
+        ).fetchone()
+        self._later = last or _START_OF_LATER
+        return self._messages(
+            "later l CROSS JOIN message m ON m.id = l.message WHERE (l.due, l.message) > (?, ?)"
+            + (" AND (l.due, l.message) <= (?, ?)" if last else "")
+            + " AND l.expires > 0 AND l.expires <= ?",
+            (*start, *(last or ()), now),
+        )
+
+    def _messages(self, where: str, parameters: tuple[Any, ...]) -> list[tuple[Message, int]]:
+        """Messages found there, none of whose parts in particular is meant."""
+        messages = [to_message(row) for row in self._execute(f"SELECT {MESSAGE} FROM {where}", parameters)]
         with_unsent(self._connection, messages)
         return [(m, 0) for m in messages]
 

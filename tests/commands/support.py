@@ -69,6 +69,7 @@ class CommandTestCase(SynchronousTestCase):
         directory.mkdir()
         path = directory / "gw.ini"
         path.write_text(text.replace("{state}", str(directory / "state")), "utf-8")
+        path.chmod(0o600)
         return str(path)
 
     def run_command(self, *arguments: str, stdin: bytes = b"") -> Ran:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from smsgw import certificates, wiring
+from smsgw import certificates, configfile
 from smsgw.config import parse
 from tests.commands.support import CONFIG, CommandTestCase
 
@@ -42,6 +42,19 @@ class CheckTests(CommandTestCase):
         self.assertRegex(warning, r"\[account hashed\] allow_from: .* \(warning\)\Z")
         self.assertIn("is good", good)
 
+    def test_open_to_others(self) -> None:
+        """Passwords that other users can read are told; they are a mistake where other machines can connect."""
+        Path(self.config).chmod(0o644)
+        ran = self.run_command("check", self.config)
+        self.assertEqual(ran.status, 0)
+        self.assertIn(f"can be read by other users: chmod 600 {self.config} (warning)", ran.out)
+        exposed = self.written(CONFIG.replace(":interface=127.0.0.1", "", 1))
+        self.assertEqual(self.run_command("check", exposed).status, 0)
+        Path(exposed).chmod(0o640)
+        ran = self.run_command("check", exposed)
+        self.assertEqual(ran.status, 78)
+        self.assertIn("can be read by other users: chmod 600", ran.out)
+
     def test_certificates(self) -> None:
         """A certificate that cannot be used is found before the gateway is started with it."""
         certificate, key, _ = certificates.self_signed(Path(self.mktemp()))
@@ -65,5 +78,5 @@ class SampleTests(CommandTestCase):
     def test_sample(self) -> None:
         """The sample is the configuration that comes with the gateway, and can be used as it stands."""
         ran = self.run_command("sample")
-        self.assertEqual((ran.status, ran.out, ran.err), (0, wiring.sample_config(), ""))
-        self.assertIn("demo", parse(ran.out, "gw.ini", wiring.connector_types()).accounts)
+        self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.sample_config(), ""))
+        self.assertIn("demo", parse(ran.out, "gw.ini", configfile.connector_types()).accounts)

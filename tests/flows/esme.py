@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 HEADER = struct.Struct(">IIII")
-BIND_TRANSCEIVER, SUBMIT_SM, DELIVER_SM, ENQUIRE_LINK, UNBIND = 0x9, 0x4, 0x5, 0x15, 0x6
+BIND_TRANSCEIVER, SUBMIT_SM, QUERY_SM, DELIVER_SM, ENQUIRE_LINK, UNBIND = 0x9, 0x4, 0x3, 0x5, 0x15, 0x6
 RESPONSE = 0x80000000
 
 
@@ -43,6 +43,36 @@ class Esme:
         body = b"\0\5\0%b\0\1\1%b\0\0\0\0\0\0%c\0\0\0%c%b" % (source.encode(), to.encode(), notify, len(octets), octets)
         self._socket.sendall(HEADER.pack(16 + len(body), SUBMIT_SM, 0, self._sequence) + body)
         return self._sequence
+
+    def request(self, command: int, body: bytes = b"") -> tuple[int, bytes]:
+        """Send a request and wait for its answer: command_status and body."""
+        self._sequence += 1
+        self._socket.sendall(HEADER.pack(16 + len(body), command, 0, self._sequence) + body)
+        return self.answer(self._sequence)
+
+    def answer(self, number: int) -> tuple[int, bytes]:
+        """Wait for the answer to one request: command_status and body; other answers are kept."""
+        while True:
+            for one in self.answers:
+                if one[0] == number:
+                    self.answers.remove(one)
+                    return one[1:]
+            if not self.read(10):
+                raise AssertionError(f"no answer to request {number}")
+
+    def accepted(self, text: str, to: str = "79161234567", source: str = "DEMO", notify: int = 1) -> str:
+        """Submit, and wait until it is accepted; the id."""
+        status, body = self.answer(self.submit(text, to, source, notify))
+        if status:
+            raise AssertionError(f"refused with {status:#x}")
+        return body.rstrip(b"\0").decode()
+
+    def state(self, id: str) -> int:
+        """What query_sm tells of a message: message_state."""
+        status, body = self.request(QUERY_SM, id.encode() + b"\0\0\0\0")
+        if status:
+            raise AssertionError(f"query refused with {status:#x}")
+        return body[-2]
 
     def read(self, seconds: float) -> bool:
         """Wait for octets and look at them; False if none came. ConnectionError when the gateway is gone."""

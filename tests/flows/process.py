@@ -108,8 +108,8 @@ class GatewayProcess:
         self.config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, seconds: float = 20.0) -> None:
-        """Start and wait until everything listens."""
+    def launch(self) -> None:
+        """Start, and wait for nothing."""
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -119,6 +119,11 @@ class GatewayProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def start(self, seconds: float = 20.0) -> None:
+        """Start and wait until everything listens."""
+        self.launch()
+        assert self._process is not None
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -127,7 +132,20 @@ class GatewayProcess:
                 if self.get("/health")[0] == 200:
                     return
             select.select([], [], [], 0.05)
+        self.kill()
         raise AssertionError(f"the gateway did not start:\n{self.log.read_text()[-4000:]}")
+
+    def logged(self, text: str, after: int = 0, seconds: float = 10.0) -> str:
+        """Wait until the log, from the character `after` on, holds a text: the log from there on.
+
+        :raises AssertionError: it does not come.
+        """
+        deadline = time.monotonic() + seconds
+        while text not in (log := self.log.read_text()[after:]):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{text!r} is not in the log:\n{log[-4000:]}")
+            select.select([], [], [], 0.02)
+        return log
 
     def get(self, path: str) -> tuple[int, Any]:
         """Ask the admin listener: status and JSON (or text)."""
@@ -141,28 +159,30 @@ class GatewayProcess:
 
     def kill(self) -> None:
         """As a power cut would, but for the page cache: no chance to say anything."""
-        self._end(signal.SIGKILL, 10)
+        if self._process is not None:
+            self._process.kill()
+            self.wait(10)
 
     def stop(self, seconds: float = 25.0) -> int:
         """Ask it to stop in order; its exit status."""
-        return self._end(signal.SIGTERM, seconds)
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
 
     def signal(self, number: int) -> None:
         """Send a signal and go on."""
         assert self._process is not None
         self._process.send_signal(number)
 
-    def _end(self, number: int, seconds: float) -> int:
+    def wait(self, seconds: float = 20.0) -> int:
+        """Wait until it has ended; its exit status."""
         process, self._process = self._process, None
-        if process is None:
-            return 0
-        process.send_signal(number)
+        assert process is not None
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError(f"the gateway did not stop:\n{self.log.read_text()[-4000:]}") from None
+            raise AssertionError(f"the gateway did not end:\n{self.log.read_text()[-4000:]}") from None
 
 
 _TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"

@@ -26,17 +26,17 @@ allow_from = 127.0.0.0/8
 
 
 @functools.cache
-def shared_gateway(*accounts: str, delay: float = 0.1) -> GatewayProcess:
+def shared_gateway(*accounts: str, connector: str = "delay = 0.1") -> GatewayProcess:
     """The gateway with these accounts, whose passwords are their names, so that each test has receipts of its own.
 
     Trial knows no fixture of a class, and its workers take tests one by one; a process is what they share.
 
-    :param delay: seconds until the simulated message centre gives a receipt.
+    :param connector: further lines of the simulated message centre's section.
     """
     directory = Path(tempfile.mkdtemp(prefix="smsgw-"))
     gateway = GatewayProcess(
         directory,
-        connector=f"delay = {delay}",
+        connector=connector,
         sections="".join(ACCOUNT.format(name=name) for name in accounts),
     )
     atexit.register(shutil.rmtree, directory, ignore_errors=True)

@@ -14,6 +14,7 @@ from tests.flows.esme import (
     DELIVER_SM,
     ENQUIRE_LINK,
     HEADER,
+    QUERY_SM,
     RESPONSE,
     SUBMIT_SM,
     UNBIND,
@@ -22,7 +23,7 @@ from tests.flows.esme import (
 from tests.interop import peers
 
 PORT = 2775
-QUERY_SM, GENERIC_NACK = 0x3, 0x80000000
+GENERIC_NACK = 0x80000000
 DELIVERED = "2"
 GLOBAL_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
 """A capture of bare IP packets, in the pcap format."""
@@ -38,14 +39,6 @@ class RecordingEsme(Esme):
     def _look(self, command: int, status: int, sequence: int, body: bytes) -> None:
         self.pdus.append(HEADER.pack(16 + len(body), command, status, sequence) + body)
         super()._look(command, status, sequence, body)
-
-    def ask(self, command: int, body: bytes = b"") -> None:
-        """Send a request and wait until something is answered."""
-        self._sequence += 1
-        self._socket.sendall(HEADER.pack(16 + len(body), command, 0, self._sequence) + body)
-        before = len(self.answers)
-        while len(self.answers) == before:
-            assert self.read(10)
 
 
 def capture(pdus: list[bytes]) -> bytes:
@@ -68,11 +61,11 @@ class DissectorTests(SynchronousTestCase):
         esme = RecordingEsme(gateway.smpp, "tshark", "tshark")
         esme.submit("Read me")
         ((id, _),) = esme.receipts(1)
-        esme.ask(QUERY_SM, id.encode() + b"\0\5\0DEMO\0")
-        esme.ask(QUERY_SM, b"999999\0\0\0\0")
-        esme.ask(0x00000777)
-        esme.ask(ENQUIRE_LINK)
-        esme.ask(UNBIND)
+        esme.request(QUERY_SM, id.encode() + b"\0\5\0DEMO\0")
+        esme.request(QUERY_SM, b"999999\0\0\0\0")
+        esme.request(0x00000777)
+        esme.request(ENQUIRE_LINK)
+        esme.request(UNBIND)
         esme.close()
         layers = self.dissect(tshark, esme.pdus)
         heads = [(int(one["smpp.command_id"], 16), int(one.get("smpp.command_status", "0"), 16)) for one in layers]

@@ -165,6 +165,7 @@ class OutcomeTests(StoreCase):
         self.assertEqual(await self.queue(), [])
         self.assertEqual(await self.store.waiting("sim"), {})
         self.clock.advance(10)
+        self.assertEqual(await self.store.due(START + 10, 10), [("sim", "demo", message.id)])
         self.assertEqual(await self.queue(), [message.id])
         self.assertEqual(await self.store.waiting("sim"), {"demo": 1})
 

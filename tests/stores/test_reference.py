@@ -148,7 +148,9 @@ class Comparison:
                 (expected.state, expected.claimed, expected.connector, expected.attempts,
                  expected.error if expected.state in FINAL else 0, unsent if expected.state not in FINAL else ()),
             )  # fmt: skip
-        queue = self.store._connection.execute("SELECT message FROM queue ORDER BY message").fetchall()
+        queue = self.store._connection.execute(
+            "SELECT message FROM queue UNION ALL SELECT message FROM later ORDER BY message"
+        ).fetchall()
         case.assertEqual([id for (id,) in queue], sorted(id for id, m in known.items() if m.queued))
         counts: dict[State, int] = {}
         for m in known.values():

@@ -114,7 +114,7 @@ class SqliteTests(SynchronousTestCase):
     def test_nothing_left_behind(self) -> None:
         """Of a message that went its way only its own row stays."""
         self.delivered(300)
-        for name in ("remote", "queue", "event", "part", "parked"):
+        for name in ("remote", "queue", "later", "event", "part", "parked"):
             self.assertEqual(self.table(name), [])
         self.assertEqual(self.table("tally"), [(State.QUEUED, 0), (State.ENROUTE, 0), (State.DELIVERED, 300)])
 
@@ -268,7 +268,7 @@ class SqliteTests(SynchronousTestCase):
                 scanned |= {
                     step
                     for step in steps
-                    if re.match(r"SCAN (m|message|q|queue|r|remote|e|event|p|part|parked)\b", step)
+                    if re.match(r"SCAN (m|message|q|queue|later|l|r|remote|e|event|p|part|parked)\b", step)
                 }
         self.assertEqual(scanned, {"SCAN parked USING INDEX parked_since"})
 

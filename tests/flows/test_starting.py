@@ -1,0 +1,100 @@
+"""What an operator sees of a start: the banner, and exit statuses that say what kind of thing is in the way."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.flows.process import GatewayProcess
+
+MISTAKES = {
+    "[gateway]": "[gateway]\nkeeep = 30d",
+    "protocol = smtp": "protocol = smtp\nauth_tries = many",
+    "type = loopback": "type = loopback\ntype = loopback",
+    "connectors = sim": "connectors = sim, nobody",
+    "[account demo]": "[acount typo]\npassword = x\n\n[account demo]",
+    "password = demo": "password =",
+}
+"""What is replaced in a good configuration, and by what: each makes one mistake, on the last line it changes."""
+
+
+class StartTests(SynchronousTestCase):
+    def gateway(self) -> GatewayProcess:
+        """A gateway that has not been started."""
+        gateway = GatewayProcess(Path(self.mktemp()).absolute())
+        self.addCleanup(gateway.kill)
+        return gateway
+
+    def test_every_mistake_is_told(self) -> None:
+        """A configuration with mistakes ends the start with 78, each told with its line, and nothing is made or said
+        besides."""
+        gateway = self.gateway()
+        text = gateway.config.read_text()
+        for good, bad in MISTAKES.items():
+            self.assertIn(good, text)
+            text = text.replace(good, bad, 1)
+        gateway.config.write_text(text)
+        gateway.launch()
+        self.assertEqual(gateway.wait(), 78)
+        told = gateway.log.read_text()
+        lines = text.splitlines()
+        found = re.findall(rf"^{re.escape(str(gateway.config))}:(\d+): (.*)$", told, re.MULTILINE)
+        self.assertEqual(len(found), len(told.splitlines()), told)
+        blamed = [lines[int(number) - 1] for number, _ in found]
+        self.assertEqual(
+            blamed,
+            [
+                *("keeep = 30d", "auth_tries = many", "[acount typo]", "password =", "type = loopback"),
+                "connectors = sim, nobody",
+            ],
+        )
+        self.assertFalse((gateway.directory / "state").exists())
+
+    def test_missing_file(self) -> None:
+        """A configuration that is not there ends the start with 78 and names the file."""
+        gateway = self.gateway()
+        gateway.config.unlink()
+        gateway.launch()
+        self.assertEqual(gateway.wait(), 78)
+        self.assertIn(f"{gateway.config}:", gateway.log.read_text())
+
+    def test_taken_port(self) -> None:
+        """A port that is taken ends the start with 69, and the log names the listener and where it would listen."""
+        gateway = self.gateway()
+        with socket.create_server(("127.0.0.1", gateway.smtp)):
+            gateway.launch()
+            self.assertEqual(gateway.wait(), 69)
+        log = gateway.log.read_text()
+        self.assertIn(f"[listen mail] cannot listen on tcp:{gateway.smtp}:interface=127.0.0.1: ", log)
+        self.assertNotIn("Traceback", log)
+        self.assertNotIn("Try:", log)
+
+    def test_locked_store(self) -> None:
+        """A second process on the same state directory ends with 69 and says why; the first goes on."""
+        first, second = self.gateway(), self.gateway()
+        second.config.write_text(
+            second.config.read_text().replace(str(second.directory / "state"), str(first.directory / "state"))
+        )
+        first.start()
+        second.launch()
+        self.assertEqual(second.wait(), 69)
+        log = second.log.read_text()
+        self.assertRegex(log, r"locked by process \d+")
+        self.assertNotIn("Traceback", log)
+        self.assertEqual(first.get("/health")[0], 200)
+
+    def test_banner(self) -> None:
+        """Once everything listens the log says where, with a command to try for each front end."""
+        gateway = self.gateway()
+        gateway.start()
+        log = gateway.logged("/api/v2/send_message\n")
+        for port, name in (
+            *((gateway.smpp, "smpp"), (gateway.smtp, "mail")),
+            *((gateway.http, "api"), (gateway.admin, "admin")),
+        ):
+            self.assertIn(f"127.0.0.1:{port}  [listen {name}]\n", log)
+        commands = [line.split(":   ", 1)[1] for line in log.splitlines() if ":   " in line]
+        self.assertEqual([command.split()[0] for command in commands], ["python", "swaks", "curl"])
