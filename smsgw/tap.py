@@ -60,9 +60,11 @@ def makeService(options: Options) -> IService:
     reactor: Any = installed
     # Twisted's timers run on the wall clock: a step of it would fire every timer at once, or none for an hour.
     reactor.seconds = time.monotonic
+    ending = False
 
     def end(status: int) -> None:
         """Leave with `status` once everything has stopped: twistd itself always ends with 0."""
+        nonlocal ending
 
         def leave() -> None:
             sys.stdout.flush()
@@ -71,6 +73,9 @@ def makeService(options: Options) -> IService:
 
         if status:
             reactor.addSystemEventTrigger("after", "shutdown", leave)
-        reactor.stop()
+        if not ending:
+            ending = True
+            # A start may fail before the reactor runs, which then cannot be stopped yet.
+            reactor.callWhenRunning(reactor.stop)
 
     return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.flows.process import GatewayProcess
+from tests.flows.process import ROOT, GatewayProcess
 
 MISTAKES = {
     "[gateway]": "[gateway]\nkeeep = 30d",
@@ -87,7 +90,7 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(first.get("/health")[0], 200)
 
     def test_banner(self) -> None:
-        """Once everything listens the log says where, with a command to try for each front end."""
+        """Once everything listens the log says where, with a command to try for each front end, and these work."""
         gateway = self.gateway()
         gateway.start()
         log = gateway.logged("/api/v2/send_message\n")
@@ -97,4 +100,24 @@ class StartTests(SynchronousTestCase):
         ):
             self.assertIn(f"127.0.0.1:{port}  [listen {name}]\n", log)
         commands = [line.split(":   ", 1)[1] for line in log.splitlines() if ":   " in line]
-        self.assertEqual([command.split()[0] for command in commands], ["python", "swaks", "curl"])
+        smpp, mail, http = commands
+        self.assertRegex(self.shell(smpp), r"\Aaccepted as message \d+\ndelivered ")
+        if shutil.which("swaks"):
+            self.assertIn(" message accepted\n", self.shell(mail))
+        if shutil.which("curl"):
+            self.assertIn('"status":"ok"', self.shell(http))
+
+    def shell(self, command: str) -> str:
+        """Type a command; what it prints."""
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout

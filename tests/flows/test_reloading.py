@@ -1,0 +1,100 @@
+"""SIGHUP: the configuration is taken anew, all of it or nothing, and nobody who is connected notices."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.flows.esme import ENQUIRE_LINK, Esme
+from tests.flows.process import GatewayProcess
+from tests.flows.shared import ACCOUNT
+
+DEAD_END = "\n[connector deadend]\ntype = loopback\ndelay = 0.05\nundeliverable = *\n"
+NEW_ROUTE = "[route late]\nto = 7999*\nconnectors = deadend\n\n"
+
+
+class ReloadTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.gateway = GatewayProcess(
+            Path(self.mktemp()).absolute(), connector="delay = 0.05", sections=DEAD_END + ACCOUNT.format(name="old")
+        )
+        self.addCleanup(self.gateway.kill)
+        self.gateway.start()
+        self.esme = Esme(self.gateway.smpp)
+        self.addCleanup(self.esme.close)
+
+    def reload(self, text: str, until: str) -> str:
+        """Write the file, send SIGHUP, and wait for a line; what was logged from then on."""
+        seen = len(self.gateway.log.read_text())
+        self.gateway.config.write_text(text)
+        self.gateway.signal(signal.SIGHUP)
+        return self.gateway.logged(until, after=seen)
+
+    def fate(self, number: str) -> str:
+        """What the session that was bound from the start is told of a message to a number."""
+        id = self.esme.accepted("What becomes of me?", to=number)
+        ((told, stat),) = self.esme.receipts(1)
+        self.assertEqual(told, id)
+        return stat
+
+    def check_served(self) -> None:
+        """The session is as good as before."""
+        self.assertEqual(self.esme.request(ENQUIRE_LINK), (0, b""))
+        self.assertEqual(self.fate("79161234567"), "DELIVRD")
+
+    def test_accounts_and_routes(self) -> None:
+        """A new account can bind and a new route is taken without a restart, and the sessions that there are go on."""
+        self.assertRaises(AssertionError, Esme, self.gateway.smpp, "new", "new")
+        self.assertEqual(self.fate("79991234567"), "DELIVRD")
+        text = self.gateway.config.read_text()
+        text = text.replace("[route default]", NEW_ROUTE + "[route default]") + ACCOUNT.format(name="new")
+        self.reload(text, "the configuration is taken from")
+        new = Esme(self.gateway.smpp, "new", "new")
+        self.addCleanup(new.close)
+        new.accepted("I am new")
+        self.assertEqual([stat for _, stat in new.receipts(1)], ["DELIVRD"])
+        self.assertEqual(self.fate("79991234567"), "UNDELIV")
+        self.check_served()
+
+    def test_account_that_is_gone(self) -> None:
+        """An account that is taken out of the file is unbound and cannot bind again; the others are served."""
+        old = Esme(self.gateway.smpp, "old", "old")
+        self.addCleanup(old.close)
+        text = self.gateway.config.read_text().replace(ACCOUNT.format(name="old"), "")
+        self.reload(text, "the configuration is taken from")
+        self.assertRaises(ConnectionError, self.read_on, old)
+        self.assertRaises(AssertionError, Esme, self.gateway.smpp, "old", "old")
+        self.check_served()
+
+    def read_on(self, esme: Esme) -> None:
+        """Read until the gateway hangs up, or nothing comes any more."""
+        while esme.read(10):
+            pass
+
+    def test_broken_file(self) -> None:
+        """A file with a mistake is refused, naming the line; nothing of it is taken and everybody is served."""
+        good = self.gateway.config.read_text()
+        broken = good + ACCOUNT.format(name="new") + "[route]\nspeed = high\n"
+        log = self.reload(broken, "the configuration is refused, the one from before stays in force")
+        self.assertIn(f"{self.gateway.config}:{len(broken.splitlines()) - 1}: ", log)
+        self.assertRaises(AssertionError, Esme, self.gateway.smpp, "new", "new")
+        self.check_served()
+        self.reload(good, "the configuration is taken from")
+        self.check_served()
+
+    def test_what_needs_a_restart(self) -> None:
+        """A change that only a restart can make is refused with the section that changed, and so is the rest of it."""
+        good = self.gateway.config.read_text()
+        for change, section in (
+            (("dialect = quicktel", "dialect = quicktel\nrecipients = 5"), "[listen mail]"),
+            (("undeliverable = *", "undeliverable = 7*"), "[connector deadend]"),
+            (("[gateway]", "[gateway]\nkeep = 1d"), "[gateway]"),
+        ):
+            text = good.replace(*change) + ACCOUNT.format(name="new")
+            self.assertNotEqual(text, good + ACCOUNT.format(name="new"))
+            log = self.reload(text, "the configuration is refused, the one from before stays in force")
+            self.assertRegex(log, rf"{self.gateway.config}:\d+: \{section}: is .*changed: that needs a restart")
+        self.assertRaises(AssertionError, Esme, self.gateway.smpp, "new", "new")
+        self.check_served()
