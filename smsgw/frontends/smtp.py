@@ -19,6 +19,7 @@ from smsgw.model.message import Accepted, Message, Submission
 from smsgw.protocols.mailtext import plain_text
 from smsgw.protocols.smtp import Envelope, Session
 from smsgw.services.accounts import Account, Accounts
+from smsgw.services.intake import BAD_NUMBER, NOT_REACHABLE
 from smsgw.services.senders import Senders
 
 OK: Final = Reply(250, "Ok")
@@ -69,7 +70,10 @@ CODES: Final[Mapping[State, int]] = {
     State.FAILED: 21,
     State.UNKNOWN: 22,
 }
-"""status_code of STATUS for each state (000-35)."""
+"""status_code of STATUS for each state (000-35); see :func:`code_of`."""
+
+BAD_NUMBERS: Final = frozenset({NOT_REACHABLE, BAD_NUMBER})
+"""Errors of messages refused by rules because of their number, which is told as code 5."""
 
 MEANINGS: Final[Mapping[int, str]] = {
     0: "Message is accepted for delivery",
@@ -100,6 +104,12 @@ class Standing:
     code: int
 
 
+def code_of(message: Message) -> int:
+    """The status_code of one message: 5 where the rules refused it because of its number."""
+    wrong_number = message.state is State.REFUSED and message.error in BAD_NUMBERS
+    return CODES[State.UNDELIVERABLE if wrong_number else message.state]
+
+
 def standing(messages: Sequence[Message]) -> Standing:
     """How a message, or a batch taken together, stands.
 
@@ -107,11 +117,11 @@ def standing(messages: Sequence[Message]) -> Standing:
     that was not delivered.
     """
     parts = sum(message.parts for message in messages)
-    states = [message.state for message in messages]
-    if all(state in FINAL for state in states):
-        return Standing(parts, True, next((CODES[state] for state in states if state is not State.DELIVERED), 2))
-    waiting = any(CODES[state] == 0 for state in states)
-    return Standing(parts, False, 0 if waiting else 1)
+    codes = [code_of(message) for message in messages]
+    delivered = CODES[State.DELIVERED]
+    if all(message.state in FINAL for message in messages):
+        return Standing(parts, True, next((code for code in codes if code != delivered), delivered))
+    return Standing(parts, False, 0 if 0 in codes else 1)
 
 
 @implementer(IMailDelegate)
@@ -179,7 +189,8 @@ class MailFrontend:
         return succeed(refusal_reply(sender) if isinstance(sender, Refused) else OK)
 
     def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
-        """Hand the text over; the 250 with the id leaves after the synced commit (000-26, 000-27, 000-30)."""
+        """Hand the text over; the 250 with the id leaves after the synced commit (000-26, 000-27, 000-30). Whether
+        the account may still send is intake's to say."""
         text = plain_text(octets)
         if isinstance(text, Refused):
             return succeed(refusal_reply(text))
@@ -197,6 +208,8 @@ class MailFrontend:
     def status(self, session: Session, argument: str) -> Deferred[Reply]:
         """``STATUS <id>``: parts, closed, code (000-31..38)."""
         unknown = Reply(550, f"5.1.1 {argument} message not found")
+        if self._account(session) is None:
+            return succeed(refusal_reply(Refused(Refusal.NOT_ALLOWED)))
         if not (argument.isascii() and argument.isdecimal()) or len(argument) > 18 or argument.startswith("0"):
             return succeed(unknown)
 

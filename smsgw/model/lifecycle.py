@@ -89,11 +89,6 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 }
 
 
-def may_move(before: State, after: State) -> bool:
-    """Whether a message in state `before` may become `after`."""
-    return after in MOVES[before]
-
-
 def wants(notify: int, state: State) -> bool:
     """Whether a sender who asked for `notify` is to be told of `state`."""
     if state is State.DELIVERED:

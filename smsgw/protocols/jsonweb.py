@@ -98,7 +98,7 @@ def query(request: Request) -> dict[str, str]:
     return values
 
 
-Handler = Callable[..., "Answer | Deferred[Answer]"]
+Respond = Callable[..., "Answer | Deferred[Answer]"]
 """Called with the request and the groups of the route's path."""
 
 
@@ -111,7 +111,7 @@ class Route:
     """
 
     path: str
-    methods: Mapping[bytes, Handler]
+    methods: Mapping[bytes, Respond]
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ class _Way:
     """A route made ready: everything a request is compared with."""
 
     path: re.Pattern[bytes]
-    methods: Mapping[bytes, Handler]
+    methods: Mapping[bytes, Respond]
     allow: tuple[tuple[bytes, bytes], ...]
 
     @classmethod
@@ -189,14 +189,14 @@ class JsonResource(Resource):
                 break
         else:
             return Answer(404, _NOT_FOUND)
-        handler = way.methods.get(request.method)
-        if handler is None:
+        respond = way.methods.get(request.method)
+        if respond is None:
             if request.method == b"OPTIONS":
                 return Answer(204, b"", way.allow)
             return Answer(405, _NOT_ALLOWED, way.allow)
         if len(request.requestHeaders.getRawHeaders(b"authorization") or ()) > 1:
             return Answer(400, _BAD_REQUEST)
-        return handler(request, *[group.decode("latin-1") for group in fits.groups()])
+        return respond(request, *[group.decode("latin-1") for group in fits.groups()])
 
     def _send_later(self, request: Request, waiting: Deferred[Answer]) -> None:
         gone: list[Failure] = []

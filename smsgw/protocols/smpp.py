@@ -27,9 +27,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import Bound, ISmppDelegate
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpplink import BINDING, FAULTS
 from smsgw.protocols.smppsession import SmppSession
-from smsgw.protocols.smppsessions import Sessions, Swept
 from smsgw.protocols.smppsettings import SmppServerSettings
 from smsgw.protocols.smppwindow import LOST, UNSENT
 from smsgw.smpp.codec import encode
@@ -65,7 +65,9 @@ class SmppServer(SmppSession):
     sender = Role.ESME
     turning_points = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
 
-    def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, sessions: Sessions) -> None:
+    def __init__(
+        self, delegate: ISmppDelegate, settings: SmppServerSettings, sessions: Connections[SmppServer]
+    ) -> None:
         super().__init__(delegate, settings, sessions, 0)
         self._binds = delegate
         self._manners = settings
@@ -75,7 +77,7 @@ class SmppServer(SmppSession):
         super().connectionMade()
         if self._sessions.draining:
             self.abort("we are shutting down")
-        elif self._sessions.unbound_from(self.peer) > self._manners.unbound_per_source:
+        elif self._sessions.strangers_from(self.peer) > self._manners.unbound_per_source:
             FAULTS.add(1.0, "crowd")
             self.abort("too many connections from there that have not bound")
 
@@ -134,10 +136,10 @@ class SmppServerFactory(Factory):
     def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, clock: IReactorTime) -> None:
         self.delegate = delegate
         self.settings = settings
-        self._sessions = Sessions(clock)
+        self._sessions: Connections[SmppServer] = Connections(clock)
 
     @property
-    def sessions(self) -> set[Swept]:
+    def sessions(self) -> set[SmppServer]:
         """The connections there are, bound or not."""
         return self._sessions.all
 

@@ -22,9 +22,9 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import Bound
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpplife import SessionDelegate
 from smsgw.protocols.smppsession import SmppSession
-from smsgw.protocols.smppsessions import Sessions, Swept
 from smsgw.protocols.smppsettings import SmppClientSettings
 from smsgw.protocols.smppwindow import LOST, UNSENT, Answer, Errand
 from smsgw.smpp.consts import VERSION_3_3, Tag
@@ -50,7 +50,9 @@ class SmppClient(SmppSession):
         for response in (BindReceiverResp, BindTransmitterResp, BindTransceiverResp)
     )
 
-    def __init__(self, delegate: SessionDelegate, settings: SmppClientSettings, sessions: Sessions) -> None:
+    def __init__(
+        self, delegate: SessionDelegate, settings: SmppClientSettings, sessions: Connections[SmppClient]
+    ) -> None:
         super().__init__(delegate, settings, sessions, settings.requests)
         self._manners = settings
         self._bind: tuple[Bind, Deferred[BindResp]] | None = None
@@ -115,10 +117,10 @@ class SmppClientFactory(Factory):
     ) -> None:
         self.delegate = delegate
         self.settings = settings
-        self._sessions = Sessions(clock)
+        self._sessions: Connections[SmppClient] = Connections(clock)
 
     @property
-    def sessions(self) -> set[Swept]:
+    def sessions(self) -> set[SmppClient]:
         """The connections there are."""
         return self._sessions.all
 

@@ -17,8 +17,8 @@ from zope.interface import implementer
 
 from smsgw.interfaces import Bound, ISmppSession
 from smsgw.protocols import smpprules as rules
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpplink import BINDING, CROWDED, FAULTS, PAUSED, UNREAD, SmppLink
-from smsgw.protocols.smppsessions import Sessions
 from smsgw.protocols.smppsettings import SessionSettings
 from smsgw.protocols.smppwindow import LOST, UNSENT, Answer, Errand, Window
 from smsgw.smpp.codec import encode, encode_many, reader
@@ -57,7 +57,9 @@ class SmppLife(SmppLink):
     sender: ClassVar[Role]
     """Who the peer is."""
 
-    def __init__(self, delegate: SessionDelegate, settings: SessionSettings, sessions: Sessions, window: int) -> None:
+    def __init__(
+        self, delegate: SessionDelegate, settings: SessionSettings, sessions: Connections[Any], window: int
+    ) -> None:
         super().__init__(settings, sessions)
         self.delegate = delegate
         self.bound: Bound | None = None
@@ -223,7 +225,7 @@ class SmppLife(SmppLink):
     def _become_bound(self, state: State, bound: Bound) -> None:
         self.bound = bound
         self._window.size = bound.window
-        self._sessions.unbound.discard(self)
+        self._sessions.admit(self)
         self._enter(state)
 
     def _count_fault(self, fault: str, why: str) -> None:
@@ -278,11 +280,11 @@ class SmppLife(SmppLink):
 
     # Timers
 
-    def sweep(self, now: float) -> None:
+    def check_time(self, now: float) -> None:
         """Look at every timer; called once a second."""
         if self._leaving_since is not None:
             self._settle()
-        if not self._sweep_link(now):
+        if not self._check_link(now):
             return
         settings = self.settings
         time = self._reading_time()

@@ -6,6 +6,7 @@ after a pause), and our timers stand still: a peer that we do not listen to is n
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from typing import Any, Final
 
 from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
@@ -13,7 +14,7 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from smsgw.protocols.smppsessions import Sessions
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.smppsettings import SessionSettings
 from smsgw.smpp.codec import Framer
 from smsgw.smpp.errors import Unframed
@@ -37,7 +38,7 @@ log: Final = Logger()
 
 
 @implementer(IPushProducer)
-class SmppLink(Protocol):
+class SmppLink(Protocol, metaclass=ABCMeta):
     """What :class:`~smsgw.protocols.smppsession.SmppSession` stands on.
 
     :ivar peer: IP address as text; empty where there is none.
@@ -46,7 +47,7 @@ class SmppLink(Protocol):
 
     transport: Any
 
-    def __init__(self, settings: SessionSettings, sessions: Sessions) -> None:
+    def __init__(self, settings: SessionSettings, sessions: Connections[Any]) -> None:
         self.settings = settings
         self.peer = ""
         self.tls = False
@@ -110,33 +111,33 @@ class SmppLink(Protocol):
 
     # What a session adds
 
-    def sweep(self, now: float) -> None:
-        """Look at every timer."""
-        raise NotImplementedError
+    @abstractmethod
+    def check_time(self, now: float) -> None:
+        """Look at every timer; called once a second."""
 
+    @abstractmethod
     def close(self, why: str = "") -> None:
         """Take leave in good order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _take(self, frames: list[bytes]) -> None:
         """Whole PDUs, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _next_frames(self) -> list[bytes]:
         """Take those frames that may be decoded now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _framing_lost(self, broken: Unframed) -> None:
         """What comes next is anybody's guess."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _room_grew(self) -> None:
         """The peer reads again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _began_to_leave(self, why: str) -> None:
         """Nothing new is taken or sent from here on."""
-        raise NotImplementedError
 
     # Reading
 
@@ -225,6 +226,14 @@ class SmppLink(Protocol):
             self._drop(why)
             self.transport.abortConnection()
 
+    def drain(self) -> None:
+        """Take leave, since the whole service does."""
+        self.close("we are shutting down")
+
+    def cut(self) -> None:
+        """Go at once, since it has taken too long or failed."""
+        self.abort("it was cut off")
+
     def _drop(self, why: str) -> None:
         """Close: what was written still goes out, but the peer is not waited for long."""
         if self._abort_at is not None or not self.connected:
@@ -249,7 +258,7 @@ class SmppLink(Protocol):
         log.info("SMPP peer {peer}: closed, {timer}: {why}", peer=self.peer, timer=timer, why=why)
         self._drop(f"{timer}: {why}")
 
-    def _sweep_link(self, now: float) -> bool:
+    def _check_link(self, now: float) -> bool:
         """Look at the timers of the octets; whether the session's own are still of interest."""
         if self._abort_at is not None:
             if now >= self._abort_at:

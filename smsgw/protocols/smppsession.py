@@ -15,9 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.protocols import smpprules as rules
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpplife import SessionDelegate, SmppLife
 from smsgw.protocols.smpplink import CROWDED, FAULTS
-from smsgw.protocols.smppsessions import Sessions
 from smsgw.protocols.smppsettings import SessionSettings
 from smsgw.protocols.smppwindow import LOST, Answer, Errand
 from smsgw.smpp.codec import decode, refusal
@@ -38,7 +38,9 @@ class SmppSession(SmppLife):
     turning_points: ClassVar[frozenset[bytes]]
     """command_ids, as on the wire, of what may turn an open session into a bound one."""
 
-    def __init__(self, delegate: SessionDelegate, settings: SessionSettings, sessions: Sessions, window: int) -> None:
+    def __init__(
+        self, delegate: SessionDelegate, settings: SessionSettings, sessions: Connections[Any], window: int
+    ) -> None:
         super().__init__(delegate, settings, sessions, window)
         # Faults in a row, and how many good PDUs of this read came before the last of them.
         self._undecodable = 0

@@ -25,15 +25,13 @@ connection. A message with a CR or LF of its own is read to its true end and ref
 
 from __future__ import annotations
 
-from typing import Final
-
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
 from smsgw.interfaces import IMailDelegate, Reply
 from smsgw.protocols import smtpreplies as replies
-from smsgw.protocols.smtpdialogue import Connection
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.smtpserver import SubmissionProtocol
 from smsgw.protocols.smtpsession import Envelope, Session
 from smsgw.protocols.smtpsettings import QUICKTEL_EHLO, STANDARD_EHLO, SubmissionSettings
@@ -48,19 +46,15 @@ __all__ = [
     "SubmissionSettings",
 ]
 
-_SWEEP: Final = 1.0
-"""Seconds between two looks at what has taken too long: the precision of all timers here."""
-
 
 class SubmissionFactory(Factory):
-    """Makes the protocols of one listener, watches their time and ends them.
+    """Makes the protocols of one listener.
 
     :param delegate: provides :class:`~smsgw.interfaces.IMailDelegate`.
     :param clock: its seconds must be monotonic.
     :param tls: whatever ``transport.startTLS`` takes on the server side, or None.
     :raises ValueError: when `settings` want TLS and there is no `tls`.
-    :ivar sessions: the connections there are.
-    :ivar draining: :meth:`shut_down` has been called.
+    :ivar connections: those there are.
     """
 
     noisy = False
@@ -81,18 +75,18 @@ class SubmissionFactory(Factory):
         self.offers_tls = tls is not None and settings.tls in ("optional", "demanded")
         self.extensions = settings.extensions()
         self.positive = replies.Positive.make("ENHANCEDSTATUSCODES" in self.extensions)
-        self.sessions: set[SubmissionProtocol] = set()
-        self.draining = False
-        self._strangers: set[Connection] = set()
+        self.connections: Connections[SubmissionProtocol] = Connections(clock)
         self._clear_capabilities = self._answer_to_ehlo(tls=False)
         self._tls_capabilities = self._answer_to_ehlo(tls=True)
-        self._next_sweep: IDelayedCall | None = None
-        self._deadline: IDelayedCall | None = None
-        self._waiting: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
         """A protocol for one connection."""
         return SubmissionProtocol(self)
+
+    @property
+    def sessions(self) -> set[SubmissionProtocol]:
+        """The connections there are, whatever they have said."""
+        return self.connections.all
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
         """Let transactions under way come to their end, answer everything else 421, and close.
@@ -100,65 +94,23 @@ class SubmissionFactory(Factory):
         :param within: seconds after which whoever is left is cut off; None: only the timers of the settings end them.
         :return: fires when no session is left.
         """
-        self.draining = True
-        if not self.sessions:
-            return succeed(None)
-        gone: Deferred[None] = Deferred()
-        self._waiting.append(gone)
-        if within is not None and self._deadline is None:
-            self._deadline = self.clock.callLater(within, self._cut_off)
-        for session in list(self.sessions):
-            session.drain()
-        return gone
+        return self.connections.shut_down(within)
 
     def capabilities(self, tls: bool) -> bytes:
         """The answer to EHLO, with or without TLS."""
         return self._tls_capabilities if tls else self._clear_capabilities
 
-    # What the protocols tell
-
     def connected(self, session: SubmissionProtocol) -> Reply | None:
         """It is here; why it must not stay, or None."""
-        crowded = len(self._strangers) >= self.settings.strangers
-        self.sessions.add(session)
-        self._strangers.add(session)
-        if self._next_sweep is None:
-            self._next_sweep = self.clock.callLater(_SWEEP, self._sweep)
-        if self.draining:
+        here, settings = self.connections, self.settings
+        crowded = (
+            len(here.strangers) >= settings.strangers
+            or here.strangers_from(session.peer) >= settings.strangers_per_source
+        )
+        here.add(session)
+        if here.draining:
             return replies.SHUTTING_DOWN
         return replies.CROWDED if crowded else None
-
-    def admitted(self, connection: Connection) -> None:
-        """It has authenticated."""
-        self._strangers.discard(connection)
-
-    def estranged(self, session: SubmissionProtocol) -> None:
-        """It has begun anew with STARTTLS."""
-        self._strangers.add(session)
-
-    def disconnected(self, session: SubmissionProtocol) -> None:
-        """It is gone."""
-        self.sessions.discard(session)
-        self._strangers.discard(session)
-        if self.sessions:
-            return
-        for timer in (self._next_sweep, self._deadline):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._next_sweep = self._deadline = None
-        waiting, self._waiting = self._waiting, []
-        for gone in waiting:
-            gone.callback(None)
-
-    def _sweep(self) -> None:
-        self._next_sweep = self.clock.callLater(_SWEEP, self._sweep)
-        now = self.clock.seconds()
-        for session in list(self.sessions):
-            session.check_time(now)
-
-    def _cut_off(self) -> None:
-        for session in list(self.sessions):
-            session.abort()
 
     def _answer_to_ehlo(self, tls: bool) -> bytes:
         shown = [self.settings.ehlo[0]]

@@ -45,14 +45,11 @@ class Account:
     """One who may submit, as configured now. Keep the name, not the object: a reload replaces it.
 
     :ivar bucket: parts per second over everything; ask it with the seconds of the accounts' clock.
-    :ivar senders: agreed sender names; with `any_sender` every well-formed one will do.
     """
 
     name: str
     settings: AccountSettings
     bucket: Bucket
-    senders: frozenset[str]
-    any_sender: bool
     _hash: ScryptHash | None
 
     def secret(self, door: str) -> ScryptHash | bytes | None:
@@ -165,8 +162,7 @@ class Accounts:
             bucket = before.bucket if before is not None else None
             if bucket is None or bucket.rate != each.rate:
                 bucket = Bucket(each.rate, max(each.rate, 1.0))
-            senders = frozenset(each.senders)
-            account = Account(each.name, each, bucket, senders, "*" in senders, hashed)
+            account = Account(each.name, each, bucket, hashed)
             by_login[each.name.encode("utf-8")] = account
             if each.api_key_hash is not None:
                 key = each.api_key_hash.reveal().lower()

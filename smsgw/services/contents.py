@@ -8,15 +8,27 @@ from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Submission
 from smsgw.services.senders import Sender
-from smsgw.text import coding, parts
+from smsgw.smpp.consts import Tag
+from smsgw.smpp.tlvs import read_tlvs
+from smsgw.text import coding, parts, udh
 
 ALWAYS_ONE_PART: Final = 140
 """Octets that fit one part in every alphabet."""
 
-FORBIDDEN_PROTOCOLS: Final = frozenset({0x7F})
-"""protocol_id values that reach into the handset rather than its owner (SIM data download)."""
+FORBIDDEN_PROTOCOLS: Final = frozenset({0x32, 0x7F})
+"""protocol_id values that reach into the handset rather than its owner: Internet mail, whose long sender some phones
+cannot take, and SIM data download (3GPP TS 23.040 section 9.2.3.9)."""
+
+FORBIDDEN_CODINGS: Final = frozenset({0x16, 0xF6})
+"""data_coding of 8-bit data for the SIM (message class 2): the other half of a SIM data download."""
+
+FORBIDDEN_PORTS: Final = frozenset({2948, 2949})
+"""Ports of WAP push, by which settings and programs are put into a handset."""
 
 _UDHI: Final = 0x40
+# Octets without which nothing names a port of 16 bits: most messages need no closer look.
+_PORTS: Final = bytes((udh.PORTS_16, 4))
+_PORT: Final = Tag.DEST_PORT.to_bytes(2, "big")
 _NO_TEXT: Final = Refused(Refusal.EMPTY_TEXT)
 _KNOWN: Final = frozenset(octet for octet in range(256) if coding.known(octet))
 
@@ -30,6 +42,10 @@ def made(submission: Submission, sender: Sender) -> Content | Refused:
     octets, data_coding, esm_class = submission.octets, submission.data_coding, submission.esm_class
     if submission.protocol_id in FORBIDDEN_PROTOCOLS:
         return Refused(Refusal.CANNOT_REGISTER, f"protocol_id 0x{submission.protocol_id:02X} is not allowed")
+    if data_coding in FORBIDDEN_CODINGS:
+        return Refused(Refusal.CANNOT_REGISTER, f"data_coding 0x{data_coding:02X} is not allowed")
+    if ((esm_class & _UDHI and _PORTS in octets) or _PORT in submission.tlvs) and (port := _forbidden_port(submission)):
+        return Refused(Refusal.CANNOT_REGISTER, f"port {port} is not allowed")
     text = submission.text
     if text is not None:
         if submission.text_limit and len(text) > submission.text_limit:
@@ -66,6 +82,16 @@ def made(submission: Submission, sender: Sender) -> Content | Refused:
         submission.service_type,
         submission.tlvs,
     )
+
+
+def _forbidden_port(submission: Submission) -> int:
+    """The first port of the user data header or of the TLVs that must not be written to, 0 for none."""
+    tlvs = read_tlvs(submission.tlvs, 0, len(submission.tlvs))
+    found = [int.from_bytes(octets, "big") for tag, octets in tlvs if tag == Tag.DEST_PORT]
+    header = udh.parse(submission.octets) if submission.esm_class & _UDHI else None
+    if header is not None and header.ports is not None:
+        found.append(header.ports.destination)
+    return next((port for port in found if port in FORBIDDEN_PORTS), 0)
 
 
 def referenced(content: Content, number: int) -> Content:

@@ -35,9 +35,12 @@ REFUSED: Final = Counter("smsgw_refused_total", "Submissions refused, by account
 NOT_REACHABLE: Final = 248
 """Error code of a number that cannot be reached by the service."""
 
+BAD_NUMBER: Final = 249
+"""Error code of what is no number that can be served."""
+
 REFUSAL_ERRORS: Final = {
     Refusal.NO_ROUTE: NOT_REACHABLE,
-    Refusal.BAD_RECIPIENT: 249,
+    Refusal.BAD_RECIPIENT: BAD_NUMBER,
     Refusal.SENDER_NOT_AGREED_FOR_OPERATOR: 254,
 }
 """Error code of a message that was accepted and then refused by rules (providers' numbers, doc 001)."""
@@ -113,7 +116,7 @@ class Intake:
         for submission in submissions:
             if account is None or account.name != submission.account:
                 account = self._accounts.get(submission.account)
-            if account is None:
+            if account is None or not account.settings.enabled:
                 answer: Accepted | Refused = _NOT_ALLOWED
             else:
                 answer = self._register(account, submission, now, seconds, messages)
@@ -207,7 +210,7 @@ class Intake:
         batch: int,
     ) -> Message:
         """A message with an id of its own; refused by rules where no connector takes it."""
-        number_ = self._store.next_id()
+        id = self._store.next_id()
         state, expires, due = times
         connector, error = "", 0
         if isinstance(way, Refused):
@@ -215,7 +218,7 @@ class Intake:
         else:
             connector = way
         return Message(
-            number_,
+            id,
             submission.account,
             submission.path,
             connector,
@@ -232,7 +235,7 @@ class Intake:
             error,
             number or "",
             batch,
-            referenced(content, number_),
+            referenced(content, id),
         )
 
     def _by_policy(self, account: Account, submission: Submission) -> Refused | None:

@@ -102,7 +102,7 @@ class Router:
             return message.connector
         content = message.content
         way = self.route(message.account, content.source, message.dst, content.text)
-        return message.connector if isinstance(way, Refused) else str(way)
+        return message.connector if isinstance(way, Refused) else way
 
     def _is_up(self, connector: str) -> bool:
         return connector not in self.down

@@ -110,7 +110,7 @@ class Framer:
         self._held.clear()
         intruder = next((who for mark, who in _INTRUDERS if start.startswith(mark)), None)
         if intruder is not None:
-            self.broken = Unframed(f"not SMPP but {intruder}: {start!r}", Status.ESME_RINVCMDLEN)
+            self.broken = Unframed(f"not SMPP but {intruder}", Status.ESME_RINVCMDLEN)
             return
         bound = f"less than {HEADER}" if length < HEADER else f"more than {self.limit}"
         sequence_number = _HEADER.unpack(start)[3] if len(start) == HEADER else 0

@@ -298,9 +298,6 @@ class DestFlag(enum.IntEnum):
 VENDOR_STATUS: Final = range(0x400, 0x500)
 """command_status values that belong to the vendor of the message centre."""
 
-VENDOR_TAGS: Final = range(0x1400, 0x4000)
-"""TLV tags that belong to the vendor of the message centre."""
-
 _MEANINGS: Final[dict[int, str]] = {
     Status.ESME_ROK: "no error",
     Status.ESME_RINVMSGLEN: "the message is too long or too short",

@@ -29,13 +29,14 @@ _TOLD_ENROUTE: Final = EventKind.ENROUTE
 _TOLD_FINAL: Final = EventKind.FINAL
 
 FLOOR_STEP: Final = 10_000
-"""How far the floor may lag behind, in ids: it is written about once in so many messages."""
+"""So many ids a restart may have to look through for claimed messages."""
 
 _QUEUED_OF: Final = Lists(
     "SELECT m.id, m.state FROM message m CROSS JOIN queue q"
     " ON q.connector = m.connector AND q.account = m.account AND q.rank = -m.priority AND q.message = m.id"
     " WHERE m.id IN ({marks}) AND m.owner = ''"
 )
+_LIST_CLAIM: Final = Rows("INSERT OR IGNORE INTO claim VALUES ", "(?)")
 _LATER_OF: Final = Lists(
     "SELECT m.id, m.state FROM message m CROSS JOIN later l ON l.due = m.due AND l.message = m.id"
     " WHERE m.id IN ({marks}) AND m.owner = ''"
@@ -188,22 +189,22 @@ class Ledger:
 
     def _own(self, ids: list[int]) -> None:
         """These are claimed now."""
-        self._memory.claimed.update(ids)
-        lowest = min(ids)
-        if lowest < self._memory.floor:
-            self._set_floor(lowest)
+        memory = self._memory
+        memory.claimed.update(ids)
+        if min(ids) < memory.floor:
+            below = [id for id in ids if id < memory.floor]
+            _LIST_CLAIM.run(self._execute, below)
+            memory.listed += len(below)
 
     def _raise_floor(self) -> None:
+        """Keep short what a restart has to look through."""
         memory = self._memory
-        if self._top > memory.looked + FLOOR_STEP:
-            memory.looked = self._top
-            lowest = min(memory.claimed, default=self._top + 1)
-            if lowest > memory.floor + FLOOR_STEP:
-                self._set_floor(lowest)
-
-    def _set_floor(self, floor: int) -> None:
-        self._memory.floor = floor
-        self._execute("UPDATE node SET floor = ? WHERE name = ?", (floor, self._memory.node))
+        if self._top >= memory.floor + FLOOR_STEP or memory.listed > FLOOR_STEP + len(memory.claimed):
+            memory.floor = max(memory.floor, self._top + 1)
+            self._execute("UPDATE node SET floor = ? WHERE name = ?", (memory.floor, memory.node))
+            self._execute("DELETE FROM claim")
+            memory.listed = len(memory.claimed)
+            _LIST_CLAIM.run(self._execute, sorted(memory.claimed))
 
     # Claiming
 

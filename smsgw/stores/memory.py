@@ -79,8 +79,8 @@ class Memory:
     :ivar lives: open messages in several parts, as the tables have them; absent: ask the tables.
     :ivar parked: ids that have a parked receipt, exact; None: too many, ask the table.
     :ivar tally: messages per state, exact.
-    :ivar floor: no message below this id is claimed (as written in the table).
-    :ivar looked: the highest id when the floor was last looked at.
+    :ivar floor: a restart looks for claimed messages from this id on, and for those of the table of claims.
+    :ivar listed: rows of that table.
     """
 
     connection: sqlite3.Connection
@@ -91,7 +91,7 @@ class Memory:
     parked: set[Key] | None = attrs.field(factory=set, init=False)
     tally: list[int] = attrs.field(factory=lambda: [0] * len(State), init=False)
     floor: int = attrs.field(default=1, init=False)
-    looked: int = attrs.field(default=0, init=False)
+    listed: int = attrs.field(default=0, init=False)
 
     def awake(self) -> int:
         """At start: read what must be exact; returns the first id that is free."""
@@ -110,9 +110,13 @@ class Memory:
             self.awaiting.drop(key)
         self.lives.clear()
         (self.floor,) = execute("SELECT floor FROM node WHERE name = ?", (self.node,)).fetchone()
-        self.claimed = {
-            id for (id,) in execute("SELECT id FROM message WHERE id >= ? AND owner = ?", (self.floor, self.node))
-        }
+        (self.listed,) = execute("SELECT count(*) FROM claim").fetchone()
+        claimed = execute(
+            "SELECT id FROM message WHERE id >= ? AND owner = ? UNION ALL"
+            " SELECT m.id FROM claim c CROSS JOIN message m ON m.id = c.message WHERE m.owner = ?",
+            (self.floor, self.node, self.node),
+        )
+        self.claimed = {id for (id,) in claimed}
         parked = {
             (remote_id, connector)
             for remote_id, connector in execute("SELECT remote_id, connector FROM parked LIMIT ?", (PARKED + 1,))

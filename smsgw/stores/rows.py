@@ -19,7 +19,7 @@ STATES: Final = tuple(State)
 
 _SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 
-PREPARED: Final = 400
+PREPARED: Final = 500
 """Prepared statements to keep: every form of every statement here."""
 
 
@@ -31,15 +31,19 @@ class Execute(Protocol):
 
 
 class Rows:
-    """A statement over many rows of parameters: `before`, one `row` of marks each with `between` them, `after`.
+    """A statement over many rows of parameters: `before`, one `row` of marks each, `after`.
 
-    To find rows by keys of several columns write conditions with `between` OR: SQLite uses the index for each of
-    them, but walks through the whole table for ``(a, b) IN (VALUES ...)``.
+    Do not look for keys of several columns with ``(a, b) IN (VALUES ...)``: SQLite walks through the whole table for
+    that. It uses the index when the values are joined with the table.
+
+    :param single: the same for one row, where a simpler statement does it.
     """
 
-    def __init__(self, before: str, row: str, after: str = "", between: str = ",") -> None:
+    def __init__(self, before: str, row: str, after: str = "", single: str = "") -> None:
         self._width = row.count("?")
-        self._forms = {size: before + between.join([row] * size) + after for size in _SIZES}
+        self._forms = {size: before + ",".join([row] * size) + after for size in _SIZES}
+        if single:
+            self._forms[1] = single
 
     def run(self, execute: Execute, parameters: list[Any]) -> int:
         """Execute over all rows of the flat list `parameters`; returns how many rows were changed."""

@@ -9,7 +9,8 @@ queue    messages waiting to be claimed, in the order of sending (rank: -priorit
 later    messages waiting for their time to come; then they go into the queue
 parked   receipts that matched nothing, the newest per id
 event    what senders are still to be told
-node     per node: the lowest id it may have claimed (floor), the highest id ever given away (counter)
+node     per node: what it claimed has ids from `floor` on, or is in `claim`; the highest id that was deleted (counter)
+claim    ids below the floor that are claimed, and some that were
 tally    messages per state, kept in the same transactions as the messages
 ======== =========================================================================================
 
@@ -126,6 +127,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             counter INTEGER NOT NULL
         ) WITHOUT ROWID
         """,
+        "CREATE TABLE claim (message INTEGER PRIMARY KEY)",
         "CREATE TABLE tally (state INTEGER PRIMARY KEY, messages INTEGER NOT NULL)",
     ),
 )

@@ -30,6 +30,7 @@ _ENROUTE: Final = Rows(
     " FROM (VALUES ",
     "(?,?,?)",
     ") AS v WHERE message.id = v.column1 AND state = 1",
+    "UPDATE message SET state = 2, owner = '', changed = ?2, sent = ?2, remote_id = ?3 WHERE id = ?1 AND state = 1",
 )
 _FINAL: Final = Lists("UPDATE message SET state = ?, error = ?, changed = ? WHERE id IN ({marks}) AND state = 2")
 _LIFE: Final = Rows(
@@ -38,6 +39,8 @@ _LIFE: Final = Rows(
     " FROM (VALUES ",
     "(?,?,?,?,?,?,?,?,?,?)",
     ") AS v WHERE message.id = v.column1",
+    "UPDATE message SET connector = ?2, state = ?3, owner = ?4, attempts = ?5, changed = ?6, due = ?7, error = ?8,"
+    " sent = ?9, remote_id = ?10 WHERE id = ?1",
 )
 _SET_PART: Final = Rows("INSERT OR REPLACE INTO part VALUES ", "(?,?,?,?,?)")
 _INSERT_LATER: Final = Rows("INSERT INTO later VALUES ", "(?,?,?,?,?,?)")

@@ -47,11 +47,6 @@ def encode(text: str, locking: int = 0, single: int = 0, fallbacks: bool = False
     return octets
 
 
-def encodable(text: str, locking: int = 0, single: int = 0) -> bool:
-    """Does the alphabet have every character of `text`?"""
-    return encode(text, locking, single) is not None
-
-
 def septets(text: str, locking: int = 0, single: int = 0) -> int | None:
     """How many septets `text` takes (extension characters two); None if the alphabet cannot express it."""
     octets = encode(text, locking, single)

@@ -1,4 +1,4 @@
-"""What an operator and the clients see of a stop: it takes its time, but not more than 20 seconds, and loses nothing."""
+"""What an operator and the clients see of a stop: it takes its time, at most 20 seconds, and loses nothing."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Accepted, Message, Submission
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
 from smsgw.services.accounts import Accounts
+from smsgw.services.intake import BAD_NUMBER, NOT_REACHABLE, REFUSAL_ERRORS
 from smsgw.services.senders import Senders
 from tests.protocols.smtpsupport import Wire
 
@@ -201,12 +202,16 @@ class MailTests(SynchronousTestCase):
             self.assertEqual(self.say(f"STATUS {name}"), f"550 5.1.1 {name} message not found")
 
     def test_disabled_meanwhile(self) -> None:
-        """An account that was switched off by a reload sends nothing more in an open session."""
+        """An account that a reload has switched off or taken away neither sends nor learns anything in an open
+        session."""
         self.login()
+        self.behind.messages = {7: [message(7, State.QUEUED)]}
         settings = self.accounts.get("demo")
         assert settings is not None
-        self.accounts.update([attrs.evolve(settings.settings, enabled=False)])
-        self.assertTrue(self.mail().startswith("535 5.7.8 "))
+        for left in ([attrs.evolve(settings.settings, enabled=False)], []):
+            self.accounts.update(left)
+            self.assertTrue(self.mail().startswith("535 5.7.8 "))
+            self.assertTrue(self.say("STATUS 7").startswith("535 5.7.8 "))
 
 
 class TableTests(SynchronousTestCase):
@@ -223,6 +228,16 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(set(CODES), set(State))
         self.assertEqual(set(CODES.values()), {0, 1, 2, 3, 5, 8, 20, 21, 22})
         self.assertEqual(set(MEANINGS), set(CODES.values()))
+
+    def test_refused_by_rules(self) -> None:
+        """(000-35) What the rules refused after acceptance has code 5 where the number was the reason, else 21."""
+        codes = []
+        for error in (NOT_REACHABLE, BAD_NUMBER, REFUSAL_ERRORS[Refusal.SENDER_NOT_AGREED_FOR_OPERATOR], 0):
+            refused = message(1, State.REFUSED)
+            refused.error = error
+            codes.append(standing([message(2, State.DELIVERED), refused]))
+        self.assertEqual([one.code for one in codes], [5, 5, 21, 21])
+        self.assertTrue(all(one.closed for one in codes))
 
     def test_batch(self) -> None:
         """A batch is closed when all its messages are; its first bad recipient gives the code."""

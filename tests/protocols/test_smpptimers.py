@@ -250,7 +250,7 @@ class SweepTests(SynchronousTestCase):
         def fail(now: float) -> None:
             raise RuntimeError("out of time")
 
-        self.patch(broken.session, "sweep", fail)
+        self.patch(broken.session, "check_time", fail)
         clock.advance(1.0)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertTrue(broken.transport.disconnected)

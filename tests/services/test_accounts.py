@@ -286,12 +286,12 @@ class ReloadTests(AccountsTestCase):
     """Accounts that change while the gateway runs."""
 
     def test_look_up(self) -> None:
-        """An account carries its agreed senders and its rate."""
+        """An account carries its settings and its rate."""
         self.make(account(senders=("DEMO", "*"), rate=5.0), account("b", senders=("ONE",)))
         demo, other = self.accounts.get("demo"), self.accounts.get("b")
         assert demo is not None
         assert other is not None
-        self.assertEqual((demo.any_sender, other.any_sender, other.senders), (True, False, frozenset({"ONE"})))
+        self.assertEqual((demo.settings.senders, other.settings.senders), (("DEMO", "*"), ("ONE",)))
         self.assertEqual(demo.bucket.level(0.0), 5.0)
         self.assertEqual(other.bucket.level(0.0), float("inf"))
         self.assertIsNone(self.accounts.get("nobody"))
@@ -330,7 +330,7 @@ class ReloadTests(AccountsTestCase):
         assert demo is not None
         assert other is not None
         self.assertEqual((demo.bucket.level(0.0), other.bucket.level(0.0)), (-45.0, 6.0))
-        self.assertEqual(demo.senders, {"NEW"})
+        self.assertEqual(demo.settings.senders, ("NEW",))
 
     def test_gone_and_disabled(self) -> None:
         """A reload tells whose sessions are to be closed: those of accounts that are gone or disabled now."""

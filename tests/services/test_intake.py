@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -165,6 +166,13 @@ class IntakeTests(SynchronousTestCase):
         self.assertEqual((answer.id, answer.message_ids, answer.parts, answer.state), (1, (1,), 1, State.QUEUED))
         self.assertEqual((message.connector, message.dst, message.expires), ("sim", "79161234567", NOW + 3600))
 
+    def test_disabled_meanwhile(self) -> None:
+        """An account that a reload has switched off sends nothing more, whatever session it still has."""
+        demo = self.accounts.get("demo")
+        assert demo is not None
+        self.accounts.update([attrs.evolve(demo.settings, enabled=False)])
+        self.assertIs(self.refused(self.submission()).refusal, Refusal.NOT_ALLOWED)
+
     def test_order_and_length(self) -> None:
         """Answers have the order of the submissions, refused ones between accepted ones included."""
         answers = self.intake.submit([self.submission(), self.submission("nobody"), self.submission(source="MTS")])
@@ -210,6 +218,40 @@ class IntakeTests(SynchronousTestCase):
         for refusal, changed in cases:
             self.assertIs(self.refused(self.submission(**changed)).refusal, refusal, changed)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_handsets(self) -> None:
+        """What reaches into the handset rather than its owner is refused, each by its name; what only looks like it
+        passes."""
+        user_data = {"text": None, "octets": b"\0\0\0\0"}
+        push, other = b"\x0b\x84\x23\xf0", b"\x0b\x86\x23\xf0"
+        injections: dict[str, dict[str, Any]] = {
+            "a long mail header for a phone (protocol_id 0x32)": {"protocol_id": 0x32},
+            "SIM data download": {"protocol_id": 0x7F, "data_coding": 0xF6},
+            "8-bit data for the SIM": {"data_coding": 0xF6},
+            "8-bit data for the SIM, the newer group": {"data_coding": 0x16},
+            "WAP push by header": {"esm_class": 0x40, "data_coding": 4, "octets": b"\x06\x05\x04" + push + b"push"},
+            "WAP push behind a concatenation": {
+                "esm_class": 0x40, "octets": b"\x0b\x00\x03\x05\x04\x01\x05\x04" + push + b"push",
+            },
+            "secure WAP push": {"esm_class": 0x40, "octets": b"\x06\x05\x04\x0b\x85\x00\x00push"},
+            "WAP push by TLV": {"tlvs": b"\x02\x0b\x00\x02\x0b\x84"},
+            "WAP push by a TLV that is longer than it should be": {"tlvs": b"\x02\x0b\x00\x04\x00\x00\x0b\x84"},
+        }  # fmt: skip
+        for name, changed in injections.items():
+            with self.subTest(name):
+                answer = self.refused(self.submission(**(user_data | changed)))
+                self.assertIs(answer.refusal, Refusal.CANNOT_REGISTER)
+        self.clock.advance(100)
+        harmless: dict[str, dict[str, Any]] = {
+            "another port": {"esm_class": 0x40, "octets": b"\x06\x05\x04" + other + b"data"},
+            "the port's octets in the text": {"esm_class": 0x40, "octets": b"\x05\x00\x03\x05\x04\x01\x05\x04" + push},
+            "a source port": {"tlvs": b"\x02\x0a\x00\x02\x0b\x84"},
+            "the tag inside a value": {"tlvs": b"\x03\x81\x00\x04\x02\x0b\x0b\x84"},
+        }
+        for name, changed in harmless.items():
+            with self.subTest(name):
+                self.clock.advance(1)
+                self.accepted(self.submission(**(user_data | changed)))
 
     def test_parts(self) -> None:
         """A long text becomes parts that share a reference; user data of an ESME with a header passes as one."""

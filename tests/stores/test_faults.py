@@ -242,7 +242,7 @@ class FaultTests(SynchronousTestCase):
         for code in (*PASSING, sqlite3.SQLITE_ERROR):
 
             def fail(sql: str, count: int, code: int = code) -> None:
-                if not sql.startswith(("ROLLBACK", "SELECT floor", "SELECT id", "SELECT remote_id", "SELECT state")):
+                if not sql.startswith(("ROLLBACK", "SELECT floor", "SELECT id", "SELECT remote_id", "SELECT state", "SELECT count")):
                     raise trouble(code)
 
             connection.before = fail

@@ -159,33 +159,47 @@ class SqliteTests(SynchronousTestCase):
         self.assertEqual(self.table("parked"), [])
 
     def test_floor(self) -> None:
-        """A restart looks for claimed messages from a floor on, which follows the messages and falls when an old one
-        is claimed."""
+        """A restart looks only through the newest messages for claimed ones: older ones are listed."""
         self.patch(ledger, "FLOOR_STEP", 5)
-        old = new(self.store, claimed=False)
-        self.commit(Changes(accepts=[old]))
+        old = [new(self.store, claimed=False) for _ in range(3)]
+        self.commit(Changes(accepts=old))
         self.delivered(20)
-        self.delivered(6)
+        stuck = new(self.store)
+        self.commit(Changes(accepts=[stuck]))
+        self.delivered(20)
+        self.commit(Changes(claims=old))
+        self.delivered(3)
         ((_, floor, _),) = self.table("node")
-        self.assertGreater(floor, 10)
-        self.commit(Changes(claims=[old]))
-        self.assertEqual(self.table("node")[0][1], old.id)
+        self.assertGreater(floor, stuck.id)
+        self.assertEqual(self.left(), [*(m.id for m in old), stuck.id])
+        self.commit(outcomes(Ended(old[1], 0, State.EXPIRED, 0), sent(stuck, "a")))
         self.delivered(20)
-        self.delivered(1)
-        self.assertEqual(self.table("node")[0][1], old.id)
+        self.assertEqual(self.left(), [old[0].id, old[2].id])
+
+    def left(self) -> list[int]:
+        """Messages that a restart finds claimed."""
         self.reopen()
-        self.assertEqual([part.message.id for part in self.successResultOf(self.store.reclaim(0, 10))], [old.id])
+        return [part.message.id for part in self.successResultOf(self.store.reclaim(0, 100))]
+
+    def test_list_of_claims_stays_short(self) -> None:
+        """Claiming what waited for long does not make the list of claims grow."""
+        self.patch(ledger, "FLOOR_STEP", 5)
+        old = [new(self.store, claimed=False) for _ in range(100)]
+        self.commit(Changes(accepts=old))
+        for m in old:
+            self.commit(Changes(claims=[m]))
+            self.commit(outcomes(sent(m, str(m.id))))
+        self.assertLess(len(self.table("claim")), 20)
+        self.assertEqual(self.left(), [])
 
     def test_floor_of_late_ids(self) -> None:
         """A message that is accepted long after it got its id is found again, too."""
         self.patch(ledger, "FLOOR_STEP", 5)
         late = new(self.store)
         self.delivered(20)
-        self.delivered(6)
         self.assertGreater(self.table("node")[0][1], late.id)
         self.commit(Changes(accepts=[late]))
-        self.reopen()
-        self.assertEqual([part.message.id for part in self.successResultOf(self.store.reclaim(0, 10))], [late.id])
+        self.assertEqual(self.left(), [late.id])
 
     def test_reclaim_only_what_was_left(self) -> None:
         """What this run accepted is not handed out as left by the last one."""

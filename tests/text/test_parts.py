@@ -131,7 +131,8 @@ class SplitTests(SynchronousTestCase):
         pieces = parts.split(octets, alphabet, header, single)
         self.assertEqual(b"".join(pieces), octets)
         self.assertEqual(parts.count(octets, alphabet, header, single), len(pieces))
-        converted = alphabet in (Alphabet.LATIN1, Alphabet.ASCII) and gsm0338.encodable(octets.decode("latin-1"))
+        in_gsm = gsm0338.septets(octets.decode("latin-1")) is not None
+        converted = in_gsm and alphabet in (Alphabet.LATIN1, Alphabet.ASCII)
         for piece in pieces:
             measured = gsm0338.septets(piece.decode("latin-1")) if converted else len(piece)
             limit = parts.capacity(Alphabet.GSM if converted else alphabet, header if len(pieces) > 1 else single)

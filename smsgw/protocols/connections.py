@@ -1,0 +1,132 @@
+"""All connections of one factory: counted, looked at once a second, and ended together.
+
+One timer serves them all, and none runs while there is nobody. A *stranger* is a connection that has not yet shown who
+it is: only strangers are limited in number, in all or from one address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+SWEEP: Final = 1.0
+"""Seconds between two looks at what has taken too long: the precision of all timers of connections."""
+
+log: Final = Logger()
+
+
+class Watched(Protocol):
+    """What is asked of a connection."""
+
+    @property
+    def peer(self) -> str:
+        """The other end's IP address as text, from the moment it is added; empty where there is none."""
+
+    def check_time(self, now: float) -> None:
+        """Do what is due at this reading of the clock."""
+
+    def drain(self) -> None:
+        """Take leave in good order."""
+
+    def cut(self) -> None:
+        """Go at once, whatever is under way."""
+
+
+Each = TypeVar("Each", bound=Watched)
+
+
+class Connections(Generic[Each]):
+    """The connections there are.
+
+    :param clock: its seconds must be monotonic.
+    :ivar all: every one of them. :ivar strangers: those that have not shown who they are.
+    :ivar draining: :meth:`shut_down` has been called.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.clock = clock
+        self.all: set[Each] = set()
+        self.strangers: set[Each] = set()
+        self.draining = False
+        self._from: Counter[str] = Counter()
+        self._next: IDelayedCall | None = None
+        self._cut_off: IDelayedCall | None = None
+        self._waiting: list[Deferred[None]] = []
+
+    def add(self, connection: Each) -> None:
+        """It is here, a stranger."""
+        self.all.add(connection)
+        self.estrange(connection)
+        if self._next is None:
+            self._next = self.clock.callLater(SWEEP, self._sweep)
+
+    def admit(self, connection: Each) -> None:
+        """It has shown who it is."""
+        if connection in self.strangers:
+            self.strangers.remove(connection)
+            self._from[connection.peer] -= 1
+            if not self._from[connection.peer]:
+                del self._from[connection.peer]
+
+    def estrange(self, connection: Each) -> None:
+        """It is a stranger, perhaps once more."""
+        if connection not in self.strangers:
+            self.strangers.add(connection)
+            self._from[connection.peer] += 1
+
+    def strangers_from(self, peer: str) -> int:
+        """How many strangers there are from one address."""
+        return self._from[peer]
+
+    def discard(self, connection: Each) -> None:
+        """It is gone."""
+        self.all.discard(connection)
+        self.admit(connection)
+        if not self.all:
+            self._stop()
+
+    def shut_down(self, within: float | None) -> Deferred[None]:
+        """Have all of them take leave; fires when nobody is left.
+
+        :param within: seconds after which whoever is left is cut off; None: only their own timers end them.
+        """
+        self.draining = True
+        if not self.all:
+            return succeed(None)
+        gone: Deferred[None] = Deferred()
+        self._waiting.append(gone)
+        if within is not None and self._cut_off is None:
+            self._cut_off = self.clock.callLater(within, self._cut_all)
+        self._each(lambda connection: connection.drain())
+        return gone
+
+    def _sweep(self) -> None:
+        self._next = self.clock.callLater(SWEEP, self._sweep)
+        now = self.clock.seconds()
+        self._each(lambda connection: connection.check_time(now))
+
+    def _cut_all(self) -> None:
+        self._cut_off = None
+        self._each(lambda connection: connection.cut())
+
+    def _each(self, act: Callable[[Each], None]) -> None:
+        for connection in list(self.all):
+            try:
+                act(connection)
+            except Exception:  # noqa: BLE001 - one connection's fault must not cost the others their timers; it is logged
+                log.failure("a connection of {peer} is cut off", peer=connection.peer)
+                connection.cut()
+
+    def _stop(self) -> None:
+        for call in (self._next, self._cut_off):
+            if call is not None and call.active():
+                call.cancel()
+        self._next = self._cut_off = None
+        waiting, self._waiting = self._waiting, []
+        for gone in waiting:
+            gone.callback(None)
