@@ -1,7 +1,7 @@
 # make run     the gateway in the foreground, with etc/gw.ini
 # make test    everything under tests/ (make test TESTS=tests.smpp for a part)
 # make lint    style, types, import contract
-# make bench   the benchmarks, one after the other
+# make bench   the benchmarks, one after the other (make bench BENCHMARKS=codec for one)
 # make sample  etc/gw.ini written anew from the settings' documentation
 
 SHELL := /bin/bash
@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 CONFIG := etc/gw.ini
 TESTS := tests
+BENCHMARKS := codec store endtoend
 JOBS := 2
 BENCHMARKS := codec store endtoend
 

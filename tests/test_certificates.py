@@ -60,8 +60,9 @@ def handshake(server: CertificateOptions, trusted: bytes, method: int = SSL.TLS_
                 one.do_handshake()
             with contextlib.suppress(SSL.WantReadError):
                 peer.bio_write(one.bio_read(1 << 16))
-    chain = client.get_peer_cert_chain() or []
-    return client.get_protocol_version_name(), [str(one.get_subject().CN) for one in chain]
+    chain = client.get_peer_cert_chain(as_cryptography=True) or []
+    names = [str(one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value) for one in chain]
+    return client.get_protocol_version_name(), names
 
 
 class OptionsTests(SynchronousTestCase):

@@ -80,6 +80,11 @@ class ScriptTests(SynchronousTestCase):
         targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
         self.assertLessEqual({"run", "test", "lint", "bench", "sample"}, targets)
 
+    def test_benchmarks_exist(self) -> None:
+        """What `make bench` runs is there."""
+        names = re.findall(r"^BENCHMARKS := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[0].split()
+        self.assertEqual([name for name in names if not (ROOT / "benchmarks" / f"{name}.py").exists()], [])
+
     def test_continuous_integration_can_run(self) -> None:
         """.ci/run is executable and stops at the first failure."""
         script = ROOT / ".ci" / "run"

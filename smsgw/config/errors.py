@@ -11,8 +11,9 @@ import attrs
 class Finding:
     """One mistake or warning: its place in the file and what is wrong and allowed, in words.
 
+    `line` is 0 when the whole file is meant.
     `section` is the text between the brackets, empty for a line outside any; `key` is empty when the whole
-    section is meant.
+    section is meant; line 0 means the file as a whole.
     """
 
     filename: str
@@ -22,7 +23,7 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        place = f"{self.filename}:{self.line}: "
+        place = f"{self.filename}:{self.line}: " if self.line else f"{self.filename}: "
         if self.section:
             place += f"[{self.section}] {self.key}: " if self.key else f"[{self.section}]: "
         return place + self.what

@@ -29,7 +29,8 @@ class Submission:
 
     :ivar account: name of the account that submits.
     :ivar path: the return path that tells the sender what became of it: ``smpp``, ``http``, or empty.
-    :ivar source: the sender as the client wrote it; empty means the account's default.
+    :ivar source: the sender as the client wrote it; empty means the account's default. Its TON and NPI follow from
+        its form, whatever the client says of them.
     :ivar recipients: the numbers as the client wrote them.
     :ivar notify: :class:`~smsgw.model.lifecycle.Notify` bits.
     :ivar schedule: absolute time of the first attempt, 0 for now.
@@ -48,8 +49,6 @@ class Submission:
     octets: bytes = b""
     data_coding: int = 0
     esm_class: int = 0
-    source_ton: int = 0
-    source_npi: int = 0
     notify: int = 0
     priority: int = 0
     schedule: float = UNIX_NEVER

@@ -14,29 +14,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web.http import datetimeToString
 from twisted.web.server import Site
 
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.webchannel import ANSWERS, BoundedChannel, BoundedRequest, WebLimits
 
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
-_SWEEP: Final = 1.0
-"""Seconds between two looks at what has taken too long: the precision of all deadlines here."""
-
 
 class BoundedSite(Site):
-    """Makes the connections of one listener, watches their time and ends them.
+    """Makes the connections of one listener.
 
     :param resource: the root; mount what you like.
     :param clock: its seconds must be monotonic.
     :param wall: seconds since 1970, for the Date header.
-    :ivar channels: the connections there are. :ivar draining: :meth:`shut_down` has been called.
+    :ivar connections: those there are.
     """
 
     protocol = BoundedChannel  # type: ignore[assignment]
@@ -54,14 +52,9 @@ class BoundedSite(Site):
         self.timeOut = None
         self.clock = clock
         self.limits = limits
-        self.channels: set[BoundedChannel] = set()
-        self.draining = False
-        self._strangers: set[BoundedChannel] = set()
+        self.connections: Connections[BoundedChannel] = Connections(clock)
         self._wall = wall
         self._date = (0, b"")
-        self._next_sweep: IDelayedCall | None = None
-        self._deadline: IDelayedCall | None = None
-        self._waiting: list[Deferred[None]] = []
 
     # What Twisted calls
 
@@ -94,51 +87,31 @@ class BoundedSite(Site):
 
     # What embedders call
 
+    @property
+    def channels(self) -> set[BoundedChannel]:
+        """The connections there are, whatever they are at."""
+        return self.connections.all
+
     def shut_down(self, within: float | None = None) -> Deferred[None]:
         """Answer what is under way, each with ``Connection: close``; close whoever waits.
 
         :param within: seconds after which whoever is left is cut off; None: only the limits end them.
         :return: fires when no connection is left.
         """
-        self.draining = True
-        if not self.channels:
-            return succeed(None)
-        gone: Deferred[None] = Deferred()
-        self._waiting.append(gone)
-        if within is not None and self._deadline is None:
-            self._deadline = self.clock.callLater(within, self._cut_off)
-        for channel in list(self.channels):
-            channel.drain()
-        return gone
+        return self.connections.shut_down(within)
 
     # What the connections tell and ask
 
     def connected(self, channel: BoundedChannel) -> bool:
         """It is here; whether it may stay."""
-        welcome = not self.draining and len(self._strangers) < self.limits.strangers
-        self.channels.add(channel)
-        self._strangers.add(channel)
-        if self._next_sweep is None:
-            self._next_sweep = self.clock.callLater(_SWEEP, self._sweep)
+        here, limits = self.connections, self.limits
+        welcome = (
+            not here.draining
+            and len(here.strangers) < limits.strangers
+            and here.strangers_from(channel.peer) < limits.strangers_per_source
+        )
+        here.add(channel)
         return welcome
-
-    def admitted(self, channel: BoundedChannel) -> None:
-        """It has had an answer that was no refusal."""
-        self._strangers.discard(channel)
-
-    def disconnected(self, channel: BoundedChannel) -> None:
-        """It is gone."""
-        self.channels.discard(channel)
-        self._strangers.discard(channel)
-        if self.channels:
-            return
-        for timer in (self._next_sweep, self._deadline):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._next_sweep = self._deadline = None
-        waiting, self._waiting = self._waiting, []
-        for gone in waiting:
-            gone.callback(None)
 
     def date(self) -> bytes:
         """The Date header's value (RFC 9110, 6.6.1), made once a second."""
@@ -146,13 +119,3 @@ class BoundedSite(Site):
         if self._date[0] != now:
             self._date = now, datetimeToString(now)
         return self._date[1]
-
-    def _sweep(self) -> None:
-        self._next_sweep = self.clock.callLater(_SWEEP, self._sweep)
-        now = self.clock.seconds()
-        for channel in list(self.channels):
-            channel.check_time(now)
-
-    def _cut_off(self) -> None:
-        for channel in list(self.channels):
-            channel.cut()

@@ -129,6 +129,7 @@ class SmppServerFactory(Factory):
 
     :param delegate: provides :class:`~smsgw.interfaces.ISmppDelegate`.
     :param clock: its seconds must be monotonic.
+    :ivar connections: those there are, bound or not.
     """
 
     noisy = False
@@ -136,16 +137,16 @@ class SmppServerFactory(Factory):
     def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, clock: IReactorTime) -> None:
         self.delegate = delegate
         self.settings = settings
-        self._sessions: Connections[SmppServer] = Connections(clock)
+        self.connections: Connections[SmppServer] = Connections(clock)
 
     @property
     def sessions(self) -> set[SmppServer]:
         """The connections there are, bound or not."""
-        return self._sessions.all
+        return self.connections.all
 
     def buildProtocol(self, addr: IAddress | None) -> SmppServer:
         """A session for one connection, whatever becomes of it: a TLS wrapper cannot do without one."""
-        return SmppServer(self.delegate, self.settings, self._sessions)
+        return SmppServer(self.delegate, self.settings, self.connections)
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
         """Take leave of everybody: what was read is answered, what comes now is refused with 0x08, then unbind.
@@ -153,4 +154,4 @@ class SmppServerFactory(Factory):
         :param within: seconds after which whoever is left is cut off; None: only the sessions' own timers end them.
         :return: fires when no session is left.
         """
-        return self._sessions.shut_down(within)
+        return self.connections.shut_down(within)

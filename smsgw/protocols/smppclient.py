@@ -105,6 +105,7 @@ class SmppClientFactory(Factory):
 
     :param delegate: called with each new connection's session, must return its :class:`SessionDelegate`.
     :param clock: its seconds must be monotonic.
+    :ivar connections: those there are.
     """
 
     noisy = False
@@ -117,20 +118,20 @@ class SmppClientFactory(Factory):
     ) -> None:
         self.delegate = delegate
         self.settings = settings
-        self._sessions: Connections[SmppClient] = Connections(clock)
+        self.connections: Connections[SmppClient] = Connections(clock)
 
     @property
     def sessions(self) -> set[SmppClient]:
         """The connections there are."""
-        return self._sessions.all
+        return self.connections.all
 
     def buildProtocol(self, addr: IAddress | None) -> SmppClient:
         """A session for one connection."""
-        return SmppClient(self.delegate(), self.settings, self._sessions)
+        return SmppClient(self.delegate(), self.settings, self.connections)
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
         """Unbind and close; fires when no session is left, after `within` seconds at the latest."""
-        return self._sessions.shut_down(within)
+        return self.connections.shut_down(within)
 
 
 class _Batch:

@@ -135,8 +135,6 @@ def submission(pdu: SubmitSm, account: str, version: int, now: float) -> Submiss
         octets,
         pdu.data_coding,
         esm_class,
-        pdu.source_addr_ton,
-        pdu.source_addr_npi,
         notify,
         pdu.priority_flag & 3,
         schedule,
@@ -265,7 +263,8 @@ class ReceiptWriter:
     def write(self, event: Event, version: int) -> DeliverSm:
         """The deliver_sm that tells the sender of a message what became of it (3.4 section 5.2.12, appendix B).
 
-        The addresses are those of the submission, swapped. 3.3 has no TLVs.
+        The addresses are those of the message, swapped: the number in international form, the sender as it was
+        agreed. 3.3 has no TLVs.
         """
         message = event.message
         content = message.content

@@ -48,6 +48,9 @@ class Connection(Protocol):
     def start_tls(self) -> None:
         """Encrypt and give the dialogue a new session."""
 
+    def admitted(self) -> None:
+        """The peer has authenticated."""
+
 
 class House(Protocol):
     """What a dialogue asks of the service it belongs to."""
@@ -60,9 +63,6 @@ class House(Protocol):
 
     def capabilities(self, tls: bool) -> bytes:
         """The answer to EHLO."""
-
-    def admitted(self, connection: Connection) -> None:
-        """The peer has authenticated."""
 
 
 class Dialogue:
@@ -239,7 +239,7 @@ class Dialogue:
         if reply.code == 235:
             self.session.authenticated = True
             self._junk = 0
-            self._house.admitted(self._connection)
+            self._connection.admitted()
             self._deliver(reply)
         elif reply.code < 500:
             self._useless(reply)

@@ -53,9 +53,11 @@ class SubmissionProtocol(Protocol):
     """One connection. Made by a :class:`~smsgw.protocols.smtp.SubmissionFactory`.
 
     :ivar dialogue: what has been said; its session is what the delegate knows.
+    :ivar peer: the client's IP address as text; empty where there is none.
     """
 
     dialogue: Dialogue
+    peer: str
     _wire: _Wire
 
     def __init__(self, factory: SubmissionFactory) -> None:
@@ -76,6 +78,7 @@ class SubmissionProtocol(Protocol):
     def connectionMade(self) -> None:
         """Greet, or begin TLS and greet inside it."""
         self._wire = cast(_Wire, self.transport)
+        self.peer = getattr(self._wire.getPeer(), "host", "")
         self._since = self._factory.clock.seconds()
         implicit = self._settings.tls == "implicit"
         self._handshaking = implicit or ISSLTransport.providedBy(self.transport)
@@ -125,7 +128,7 @@ class SubmissionProtocol(Protocol):
         """Forget everything; what the delegate still works on is not answered."""
         self._closing = True
         self._lines.octets.clear()
-        self._factory.disconnected(self)
+        self._factory.connections.discard(self)
         self._farewell(self.dialogue.session)
 
     # What the factory calls
@@ -139,7 +142,7 @@ class SubmissionProtocol(Protocol):
                 self._wire.abortConnection()
         elif self._handshaking:
             if taken >= settings.handshake_time:
-                self.abort()
+                self.cut()
         elif self._busy:
             return
         elif self.dialogue.message is None:
@@ -154,7 +157,7 @@ class SubmissionProtocol(Protocol):
         """Close as soon as no transaction is under way."""
         self._run()
 
-    def abort(self) -> None:
+    def cut(self) -> None:
         """Close whatever is under way."""
         self._closing = True
         self._wire.abortConnection()
@@ -193,6 +196,10 @@ class SubmissionProtocol(Protocol):
             self._busy = True
             waiting.addBoth(self._answered, then).addErrback(self._broken)
 
+    def admitted(self) -> None:
+        """It has authenticated."""
+        self._factory.connections.admit(self)
+
     def start_tls(self) -> None:
         """Encrypt and begin a new session, unless clear text has come along that would be taken for encrypted."""
         former = self.dialogue.session
@@ -204,7 +211,7 @@ class SubmissionProtocol(Protocol):
         self._flush()
         self._handshaking = True
         self.dialogue.session = self._session(tls=True)
-        self._factory.estranged(self)
+        self._factory.connections.estrange(self)
         self._wire.startTLS(self._factory.tls)
         self._blocked = False  # TLS registers us anew
         self._farewell(former)
@@ -239,7 +246,7 @@ class SubmissionProtocol(Protocol):
                 return False
             dialogue.data_ended(dialogue.message)
             return True
-        if self._factory.draining and dialogue.idle:
+        if self._factory.connections.draining and dialogue.idle:
             self.hang_up(replies.SHUTTING_DOWN)
             return True
         if not lines.octets or not lines.at_start():
@@ -262,7 +269,7 @@ class SubmissionProtocol(Protocol):
     def _broken(self, failure: Failure) -> None:
         """A fault of our own, or a delegate that answered something else than a Reply."""
         log.failure("the session of {peer} cannot go on", failure, peer=self.dialogue.session.peer)
-        self.abort()
+        self.cut()
 
     def _flush(self) -> None:
         if self._replies:
@@ -271,7 +278,7 @@ class SubmissionProtocol(Protocol):
             self._wire.write(octets)
 
     def _session(self, tls: bool) -> Session:
-        return Session(getattr(self._wire.getPeer(), "host", ""), tls)
+        return Session(self.peer, tls)
 
     def _farewell(self, session: Session) -> None:
         maybeDeferred(self._factory.delegate.closed, session).addErrback(

@@ -51,6 +51,7 @@ class WebLimits:
     :ivar body_time: from there to the end of the body.
     :ivar idle_time: between an answer and the next request. :ivar requests: on one connection.
     :ivar strangers: connections at once that have not yet had an answer under 400; beyond that, new ones get 503.
+    :ivar strangers_per_source: as many of them from one address.
     :ivar linger: after an answer that ends the connection early, how long the rest of what comes is read and dropped,
         so that the client gets to read the answer. :ivar close_time: after that, until the connection is cut.
     """
@@ -63,6 +64,7 @@ class WebLimits:
     idle_time: float = 30.0
     requests: int = 10_000
     strangers: int = 1000
+    strangers_per_source: int = 200
     linger: float = 2.0
     close_time: float = 5.0
 
@@ -160,6 +162,7 @@ class BoundedRequest(Request):
 class BoundedChannel(HTTPChannel):
     """One connection. Made by a :class:`~smsgw.protocols.boundedweb.BoundedSite`.
 
+    :ivar peer: the client's IP address as text; empty where there is none.
     :ivar refused: the last word has been said; whatever still comes is dropped.
     """
 
@@ -174,6 +177,7 @@ class BoundedChannel(HTTPChannel):
         self._fresh = True
         self._requests = 0
         self._asked_to_close = False
+        self.peer = ""
         self.refused = False
 
     # What Twisted calls
@@ -182,6 +186,7 @@ class BoundedChannel(HTTPChannel):
         """Begin to wait for a head."""
         self._since = self.site.clock.seconds()
         super().connectionMade()
+        self.peer = getattr(self.transport.getPeer(), "host", "")
         beneath = getattr(self.transport, "transport", self.transport)
         if beneath is not self.transport and ITCPTransport.providedBy(beneath):
             beneath.setTcpNoDelay(True)  # twisted.web does not see the socket under TLS
@@ -217,7 +222,7 @@ class BoundedChannel(HTTPChannel):
         wishes = request.requestHeaders.getRawHeaders(b"connection") or ()
         tokens = {token.strip().lower() for wish in wishes for token in wish.split(b",")}
         self._asked_to_close = version != b"HTTP/1.1" or b"close" in tokens
-        return not (self._asked_to_close or self._requests >= self.limits.requests or self.site.draining)
+        return not (self._asked_to_close or self._requests >= self.limits.requests or self.site.connections.draining)
 
     def allHeadersReceived(self) -> None:
         """A head is complete."""
@@ -234,7 +239,7 @@ class BoundedChannel(HTTPChannel):
     def requestDone(self, request: Any) -> None:
         """A request is answered."""
         if request.code < 400:
-            self.site.admitted(self)
+            self.site.connections.admit(self)
         self._enter(_Phase.IDLE)
         super().requestDone(request)
 
@@ -259,7 +264,7 @@ class BoundedChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Nobody is there any more."""
         self._enter(_Phase.CLOSING)
-        self.site.disconnected(self)
+        self.site.connections.discard(self)
         super().connectionLost(reason)
 
     def _respondToBadRequestAndDisconnect(self) -> None:

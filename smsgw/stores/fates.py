@@ -15,7 +15,7 @@ from smsgw.model.lifecycle import FINAL, MOVES, State
 from smsgw.model.message import EventKind, Message
 from smsgw.stores.life import Life, to_life
 from smsgw.stores.memory import Awaiting, Key
-from smsgw.stores.rows import MESSAGE, STATES, Lists, Rows, to_message
+from smsgw.stores.rows import MESSAGE, MOST, STATES, Lists, Rows, to_message
 from smsgw.stores.sheet import EARLY, Sheet
 
 _ENROUTE: Final = State.ENROUTE
@@ -169,7 +169,8 @@ class Fates:
         """See :class:`~smsgw.model.changes.Cancel`."""
         self._sheet.flush()
         execute = self._sheet.execute
-        rows = _MESSAGES.fetch(execute, (), [wish.id]) or execute(_BATCH, (wish.id,)).fetchall()
+        id = wish.id if 0 < wish.id <= MOST else 0
+        rows = _MESSAGES.fetch(execute, (), [id]) or execute(_BATCH, (id,)).fetchall()
         rows = [row for row in rows if wish.account is None or row[1] == wish.account]
         if not rows:
             return Refused(Refusal.UNKNOWN_ID)

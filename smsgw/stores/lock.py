@@ -24,9 +24,12 @@ class LockFile:
     def take(self) -> None:
         """Take the lock, now or not at all.
 
-        :raises StoreDown: naming the file and the process that has it.
+        :raises StoreDown: naming the file and the process that has it, or why there can be none.
         """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as why:
+            raise StoreDown(f"the lock file {self.path} cannot be written: {why.strerror}") from why
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as why:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from smsgw.interfaces import Awaited, Parked, Traced
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Message
-from smsgw.stores.rows import EVENT, MESSAGE, MESSAGE_WIDTH, STATES, Lists, to_event, to_message
+from smsgw.stores.rows import EVENT, MESSAGE, MESSAGE_WIDTH, MOST, STATES, Lists, to_event, to_message
 
 LISTED_SPAN = 20_000
 """Ids looked at in one go by :func:`listed`: some milliseconds during which no commit runs."""
@@ -37,10 +37,11 @@ def with_unsent(connection: sqlite3.Connection, messages: Sequence[Message]) -> 
 def find(connection: sqlite3.Connection, account: str | None, ids: Sequence[int]) -> list[list[Message]]:
     """See :meth:`~smsgw.interfaces.IMessageStore.find`."""
     known: dict[int, list[Message]] = {}
-    for row in _BY_ID.fetch(connection.execute, (), list(ids)):
+    possible = [id for id in ids if 0 < id <= MOST]
+    for row in _BY_ID.fetch(connection.execute, (), possible):
         if account is None or row[1] == account:
             known[row[0]] = [to_message(row)]
-    batches = [id for id in ids if id not in known and id > 0]
+    batches = [id for id in possible if id not in known]
     for row in _BY_BATCH.fetch(connection.execute, (), batches):
         if account is None or row[1] == account:
             m = to_message(row)
@@ -51,7 +52,7 @@ def find(connection: sqlite3.Connection, account: str | None, ids: Sequence[int]
 
 def trace(connection: sqlite3.Connection, id: int) -> Traced | None:
     """See :meth:`~smsgw.interfaces.IMessageStore.trace`."""
-    row = connection.execute(f"SELECT {MESSAGE} FROM message m WHERE m.id = ?", (id,)).fetchone()
+    row = connection.execute(f"SELECT {MESSAGE} FROM message m WHERE m.id = ?", (min(id, MOST),)).fetchone()
     if row is None:
         return None
     m = to_message(row)
@@ -87,6 +88,7 @@ def listed(
     if before <= 0:
         (newest,) = connection.execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
         before = newest + 1
+    before = min(before, MOST)
     lowest = max(before - LISTED_SPAN, 1)
     wanted = "" if account is None else " AND m.account = ?"
     marks = f" AND m.state IN ({','.join('?' * len(states))})" if states else ""

@@ -19,6 +19,9 @@ STATES: Final = tuple(State)
 
 _SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 
+MOST: Final = 2**63 - 1
+"""The largest number that SQLite takes, and so the largest id."""
+
 PREPARED: Final = 500
 """Prepared statements to keep: every form of every statement here."""
 

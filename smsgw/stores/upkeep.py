@@ -13,14 +13,12 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.stores.lookups import with_unsent
 from smsgw.stores.memory import Memory
-from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, MESSAGE, MESSAGE_WIDTH, Lists, to_message
+from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, MESSAGE, MESSAGE_WIDTH, MOST, Lists, to_message
 
 _START_OF_QUEUE: Final = ("", "", 0, 0)
 _START_OF_LATER: Final = (0.0, 0)
 _START_OF_REMOTE: Final = ("", "", 0, 0)
 _START_OF_EVENTS: Final = ("", "", 0, 0)
-
-_LAST_ID: Final = 2**63 - 1
 
 _PURGE_SPAN: Final = 20
 """Rows a purge looks at for each it may delete."""
@@ -209,7 +207,7 @@ class Upkeep:
             "SELECT m.id, m.state, m.batch, m.parts FROM message m WHERE m.id > ? AND m.id <= ?"
             " AND m.state > 2 AND m.changed < ? AND NOT EXISTS (SELECT 1 FROM event e WHERE e.account = m.account"
             " AND e.path = m.path AND e.message = m.id) ORDER BY m.id LIMIT ?",
-            (start, last[0] if last else _LAST_ID, before, limit),
+            (start, last[0] if last else MOST, before, limit),
         ).fetchall()
         self._oldest = rows[-1][0] if len(rows) == limit else last[0] if last else 0
         if not rows:

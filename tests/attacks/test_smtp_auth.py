@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.interfaces import Reply
@@ -125,6 +128,39 @@ class OddAuthTests(SynchronousTestCase):
         self.assertEqual(client.codes(ENVELOPE), [250, 250])
         self.assertEqual(client.code(b"AUTH LOGIN"), 503)
         self.assertEqual(client.codes(b"DATA\r\nx\r\n.\r\n"), [354, 250])
+
+    def test_nothing_in_the_log(self) -> None:
+        """However a login goes, neither the name nor the password gets into the log, encoded or not."""
+        events: list[LogEvent] = []
+        observer = cast(ILogObserver, events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        name, secret = b"seeded-name", b"seeded-secret"
+        plain = encoded(b"\0" + name + b"\0" + secret)
+        for lines in (
+            [b"AUTH PLAIN " + plain],
+            [b"AUTH PLAIN", plain],
+            [b"AUTH PLAIN " + plain + b"!"],
+            [b"AUTH PLAIN " + plain + b"\n"],
+            [b"AUTH PLAIN " + secret],
+            [b"AUTH " + plain],
+            [b"AUTH LOGIN", encoded(name), encoded(secret)],
+            [b"AUTH LOGIN", encoded(name), secret],
+            [plain],
+            [b"STARTTLS\r\nAUTH PLAIN " + plain],
+            [b"AUTH PLAIN " + plain] * 4,
+        ):
+            client = greeted()
+            for line in lines:
+                client.send(line + b"\r\n")
+        client = greeted()
+        self.patch(client.delegate, "login", lambda *credentials: 1 // 0)
+        client.say(b"AUTH PLAIN " + plain)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        logged = "\n".join(map(eventAsText, events))
+        self.assertIn("STARTTLS", logged)
+        for octets in (name, secret, plain, encoded(name), encoded(secret)):
+            self.assertNotIn(octets.decode(), logged)
 
 
 class TriesTests(SynchronousTestCase):

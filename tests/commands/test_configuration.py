@@ -31,7 +31,7 @@ class CheckTests(CommandTestCase):
         """A file that is not there is a mistake like any other."""
         ran = self.run_command("check", "nowhere.ini")
         self.assertEqual(ran.status, 78)
-        self.assertIn("nowhere.ini:0: cannot be read: No such file or directory\n", ran.out)
+        self.assertIn("nowhere.ini: cannot be read: No such file or directory\n", ran.out)
 
     def test_warnings(self) -> None:
         """What works but is hardly meant is told, and is no mistake."""

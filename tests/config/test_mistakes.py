@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import ConfigErrors, parse
+from smsgw.config import ConfigErrors, Finding, parse
 from tests.config.pigeon import ACCOUNT, CONNECTOR, ROUTE, SMPP, TYPES
 
 
@@ -195,6 +195,7 @@ class MistakeTests(SynchronousTestCase):
         (nothing, wrong) = why.findings
         self.assertEqual((wrong.filename, wrong.line, wrong.section, wrong.key), ("x.ini", 2, "gateway", "log"))
         self.assertEqual((nothing.line, nothing.section, nothing.key), (1, "", ""))
+        self.assertEqual(str(Finding("x.ini", 0, "", "", "cannot be read")), "x.ini: cannot be read")
 
     @given(st.lists(st.sampled_from([
         "[gateway]", "[listen a]", "[listen b]", "[account a]", "[account]", "[connector c]", "[route r]", "[sender S]",

@@ -256,6 +256,16 @@ class Connections(SynchronousTestCase):
         self.assertEqual(fourth.ask(request()).status, 200)
         self.assertEqual(len(served.site.channels), 3)
 
+    def test_strangers_of_one_address(self) -> None:
+        """One address cannot take all the room there is for strangers."""
+        served = Served(strangers_per_source=2)
+        served.connect()
+        served.connect()
+        (answer,) = served.connect().heard()
+        self.assertEqual(answer.status, 503)
+        elsewhere = Client(served.site, "198.51.100.7")
+        self.assertEqual(elsewhere.ask(request()).status, 200)
+
     def test_gone_before_the_answer(self) -> None:
         """A client that goes away while its request is worked on is nobody's trouble."""
         served = Served()

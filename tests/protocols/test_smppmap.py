@@ -73,7 +73,7 @@ class SubmissionTests(SynchronousTestCase):
             )
         )
         self.assertEqual((made.account, made.path), ("demo", "smpp"))
-        self.assertEqual((made.source, made.source_ton, made.source_npi), ("DEMO", 5, 1))
+        self.assertEqual(made.source, "DEMO")
         self.assertEqual(list(made.recipients), ["79161234567"])
         self.assertEqual((made.text, made.octets, made.data_coding, made.esm_class), (None, b"hello", 0xF0, 3))
         self.assertEqual((made.service_type, made.protocol_id, made.priority), ("CMT", 0x41, 2))

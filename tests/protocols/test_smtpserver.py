@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
-from tests.protocols.smtpsupport import CONTEXT, ENVELOPE, Client, Recorder, codes, connect, wait
+from tests.protocols.smtpsupport import CONTEXT, ENVELOPE, Client, Recorder, Wire, codes, connect, wait
 
 MESSAGE = ENVELOPE + b"DATA\r\nx\r\n.\r\n"
 
@@ -137,6 +138,16 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(codes(fourth.wire.value()), [220])
         second.leave()
         self.assertEqual(codes(connect(factory=first.factory).wire.value()), [220])
+
+    def test_strangers_of_one_address(self) -> None:
+        """One address cannot take all the room there is for strangers."""
+        first = connect(SubmissionSettings(strangers_per_source=2))
+        connect(factory=first.factory)
+        self.assertEqual(codes(connect(factory=first.factory).wire.value()), [421])
+        wire = Wire()
+        wire.peerAddr = IPv4Address("TCP", "198.51.100.7", 40000)
+        first.factory.buildProtocol(None).makeConnection(wire)
+        self.assertEqual(codes(wire.value()), [220])
 
 
 class TimeTests(SynchronousTestCase):

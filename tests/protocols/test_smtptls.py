@@ -47,7 +47,7 @@ class RealClientTests(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        from twisted.internet import reactor  # noqa: TID251 (real sockets need the real one)
+        from twisted.internet import reactor
 
         self.reactor: Any = reactor
         self.delegate = Recorder()

@@ -1,4 +1,4 @@
-"""A store and a return path for tests of the outbox, worked by hand."""
+"""An outbox between a store and a return path that are worked by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from smsgw.interfaces import IReturnPath
@@ -14,7 +16,9 @@ from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind, Message
+from smsgw.services.outbox import Outbox
 
+ENROUTE, FINAL = EventKind.ENROUTE, EventKind.FINAL
 CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
 
 
@@ -159,3 +163,34 @@ class ByHandPath:
         self.sink.told(events)
         for account in {each.message.account for each in events}:
             self.sink.ready(account)
+
+
+def ids(events: Sequence[Event]) -> list[int]:
+    """The messages that events are about."""
+    return [each.message.id for each in events]
+
+
+class OutboxTestCase(SynchronousTestCase):
+    """An outbox between a store and a return path that are worked by hand."""
+
+    def setUp(self) -> None:
+        """Make them; nothing runs yet."""
+        self.clock = Clock()
+        self.store = ByHandStore()
+        self.path = ByHandPath()
+
+    def make(self, **limits: Any) -> Outbox:
+        """A started outbox."""
+        self.outbox = Outbox(self.store, self.clock, lambda: 1000.0 + self.clock.seconds(), **limits)  # type: ignore[arg-type]
+        self.outbox.attach(self.path)
+        self.started = self.outbox.start()
+        return self.outbox
+
+    def happen(self, *events: Event) -> None:
+        """Events are stored, and then told to the outbox."""
+        self.store.add(*events)
+        self.outbox.occurred(events)
+
+    def turn(self) -> None:
+        """Let one turn of the reactor pass."""
+        self.clock.advance(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smsgw.model.changes import Cancel, Changes, Ended, Later
+from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import State
 from tests.stores.case import ENROUTE, FINAL, StoreCase
 from tests.stores.support import FAR, START, new, outcomes, receipt, receipts
@@ -75,6 +76,17 @@ class LookingUpTests(StoreCase):
             [[m.id for m in some] for some in found],
             [[messages[1].id], [messages[0].id, messages[2].id], [], [messages[0].id], [], []],
         )
+
+    async def test_impossible_ids(self) -> None:
+        """A number that can be no id is as unknown as any other."""
+        await self.accepted(new(self.store, claimed=False))
+        for id in (0, -1, 2**63, 10**30):
+            found = await self.store.find(None, [id, 1])
+            self.assertEqual([len(some) for some in found], [0, 1])
+            committed = await self.commit(Changes(cancels=[Cancel(None, id)]))
+            self.assertEqual(committed.cancels, [Refused(Refusal.UNKNOWN_ID)])
+            self.assertIsNone(await self.store.trace(id))
+        self.assertEqual(len(await self.store.listed(None, [], 10**30, 5)), 1)
 
     async def test_isolation(self) -> None:
         """No look-up shows an account anything of another's."""

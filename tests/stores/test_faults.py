@@ -23,6 +23,9 @@ from tests.stores.support import START, new, outcomes, receipt, receipts, sent
 BREAKING: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY)
 PASSING: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM)
 
+RECALLING: Final = ("ROLLBACK", "SELECT floor", "SELECT id", "SELECT remote_id", "SELECT state", "SELECT count")
+"""How the statements begin that bring memory in line with the tables."""
+
 Check = Callable[[SqliteStore, Any], None]
 
 
@@ -242,7 +245,7 @@ class FaultTests(SynchronousTestCase):
         for code in (*PASSING, sqlite3.SQLITE_ERROR):
 
             def fail(sql: str, count: int, code: int = code) -> None:
-                if not sql.startswith(("ROLLBACK", "SELECT floor", "SELECT id", "SELECT remote_id", "SELECT state", "SELECT count")):
+                if not sql.startswith(RECALLING):
                     raise trouble(code)
 
             connection.before = fail

@@ -142,6 +142,13 @@ class OpeningTests(SynchronousTestCase):
         self.patch(opening, "network_kind", lambda path: "nfs4")
         self.refused("nfs4", "local disk")
 
+    def test_lock_that_cannot_be(self) -> None:
+        """Where no lock file can be written the store is refused, naming it."""
+        lock = LockFile(Path(self.mktemp()) / "lock")
+        with self.assertRaises(StoreDown) as caught:
+            lock.take()
+        self.assertIn(str(lock.path), str(caught.exception))
+
     def test_unlocking_twice(self) -> None:
         """Letting go of a lock that is not held does nothing."""
         lock = LockFile(Path(self.mktemp()))

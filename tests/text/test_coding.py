@@ -47,7 +47,7 @@ class AlphabetTests(SynchronousTestCase):
         self.assertFalse(coding.known(0x100))
 
     def test_default_of_the_peer(self) -> None:
-        """(000-61) What 0 means is the peer's choice, and no other word is taken for it."""
+        """(001-61) What 0 means is the peer's choice, and no other word is taken for it."""
         for default in coding.DEFAULTS:
             self.assertEqual(coding.alphabet(0, default), default)
         for ask in (
@@ -137,7 +137,7 @@ class DecodeTests(SynchronousTestCase):
     """Octets to text."""
 
     def test_alphabets(self) -> None:
-        """(000-60) (000-63) Octets are read as their data_coding says."""
+        """(001-60), (001-63) Octets are read as their data_coding says."""
         for data_coding, octets, text in (
             (0x00, b"\x00\x1be", "@€"),
             (0x01, b"@\xe9", "@\ufffd"),

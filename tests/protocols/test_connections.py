@@ -1,0 +1,135 @@
+"""The connections of a factory: one timer, strangers counted, faults kept apart, an end together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.protocols.connections import Connections
+
+
+@attrs.define(eq=False)
+class Link:
+    """A connection that notes what is asked of it, and may fail at it."""
+
+    peer: str = "192.0.2.1"
+    calls: list[str] = attrs.field(factory=list)
+    fails_at: str = ""
+    when_cut: Callable[[Link], None] = lambda link: None
+
+    def _asked(self, what: str) -> None:
+        self.calls.append(what)
+        if what == self.fails_at:
+            raise RuntimeError(what)
+
+    def check_time(self, now: float) -> None:
+        """Note the reading."""
+        self._asked(f"time {now:g}")
+
+    def drain(self) -> None:
+        """Note it."""
+        self._asked("drain")
+
+    def cut(self) -> None:
+        """Note it, and go."""
+        self.calls.append("cut")
+        self.when_cut(self)
+
+
+class ConnectionsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        """No connections."""
+        self.clock = Clock()
+        self.here: Connections[Link] = Connections(self.clock)
+
+    def linked(self, *peers: str) -> list[Link]:
+        """Connections from these addresses."""
+        links = [Link(peer) for peer in peers]
+        for link in links:
+            self.here.add(link)
+        return links
+
+    def test_one_timer(self) -> None:
+        """Every connection is looked at once a second by one timer, which is gone with the last of them."""
+        links = self.linked("a", "b", "c")
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.pump([1, 1])
+        self.assertEqual([link.calls for link in links], [["time 1", "time 2"]] * 3)
+        for link in links:
+            self.here.discard(link)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_faults_stay_apart(self) -> None:
+        """A connection that fails at its timers or its leave is cut off; the others notice nothing of it."""
+        for what in ("time 1", "drain"):
+            self.setUp()
+            broken = Link(fails_at=what)
+            others = self.linked("a", "b")
+            self.here.add(broken)
+            others += self.linked("c", "d")
+            if what == "drain":
+                self.here.shut_down(None)
+            else:
+                self.clock.advance(1)
+            self.assertEqual([link.calls for link in others], [[what]] * 4)
+            self.assertEqual(broken.calls, [what, "cut"])
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_strangers(self) -> None:
+        """Strangers are counted, in all and by address, until they are admitted or gone; they may become so again."""
+        first, second, third = self.linked("a", "a", "b")
+        self.assertEqual((len(self.here.strangers), self.here.strangers_from("a")), (3, 2))
+        for _ in range(2):
+            self.here.admit(first)
+            self.assertEqual((len(self.here.strangers), self.here.strangers_from("a")), (2, 1))
+        for _ in range(2):
+            self.here.estrange(first)
+            self.assertEqual((len(self.here.strangers), self.here.strangers_from("a")), (3, 2))
+        self.here.admit(second)
+        for link in (first, second, third):
+            self.here.discard(link)
+            self.here.discard(link)
+        self.assertEqual((self.here.strangers, self.here.strangers_from("a")), (set(), 0))
+
+    @given(st.lists(st.tuples(st.sampled_from(["add", "admit", "estrange", "discard"]), st.integers(0, 5))))
+    def test_counts_agree(self, steps: list[tuple[str, int]]) -> None:
+        """Whatever happens in whatever order, an address counts as many strangers as there are from it."""
+        here: Connections[Link] = Connections(Clock())
+        links = [Link("ab"[number % 2]) for number in range(6)]
+        for step, number in steps:
+            if step == "add" or links[number] in here.all:
+                getattr(here, step)(links[number])
+        for peer in "abc":
+            self.assertEqual(here.strangers_from(peer), sum(link.peer == peer for link in here.strangers))
+        self.assertLessEqual(here.strangers, here.all)
+        self.assertLessEqual(set(here._from), {"a", "b"})
+        self.assertNotIn(0, here._from.values())
+
+    def test_shut_down(self) -> None:
+        """All are asked to leave; whoever asked for it hears when nobody is left, and at once if nobody was there."""
+        self.assertIsNone(self.successResultOf(self.here.shut_down(5)))
+        links = self.linked("a", "b")
+        gone = [self.here.shut_down(None), self.here.shut_down(5)]
+        self.assertTrue(self.here.draining)
+        self.here.discard(links[0])
+        self.assertNoResult(gone[0])
+        self.here.discard(links[1])
+        for each in gone:
+            self.assertIsNone(self.successResultOf(each))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_within(self) -> None:
+        """Whoever is left after the time that was given is cut off."""
+        (link,) = self.linked("a")
+        link.when_cut = self.here.discard
+        gone = self.here.shut_down(2.5)
+        self.clock.advance(2)
+        self.assertNoResult(gone)
+        self.clock.advance(0.5)
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual(link.calls[-1], "cut")
