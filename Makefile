@@ -12,7 +12,6 @@ CONFIG := etc/gw.ini
 TESTS := tests
 BENCHMARKS := codec store endtoend
 JOBS := 2
-BENCHMARKS := codec store endtoend
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \

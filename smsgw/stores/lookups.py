@@ -85,10 +85,8 @@ def listed(
 ) -> tuple[list[Message], int]:
     """Newest first among the :data:`LISTED_SPAN` ids below `before` (0: the newest); and below which id to go
     on, 0 when nothing is left."""
-    if before <= 0:
-        (newest,) = connection.execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
-        before = newest + 1
-    before = min(before, MOST)
+    (newest,) = connection.execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
+    before = min(before, newest + 1) if before > 0 else newest + 1
     lowest = max(before - LISTED_SPAN, 1)
     wanted = "" if account is None else " AND m.account = ?"
     marks = f" AND m.state IN ({','.join('?' * len(states))})" if states else ""
