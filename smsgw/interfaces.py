@@ -31,6 +31,8 @@ class IIntake(Interface):
         All checks run before this returns, and room in the store's queue is reserved at the call. The result has
         the length and order of `submissions` and comes after the synced commit, per caller in the order of calls.
 
+        A store that is full refuses every submission of the call with QUEUE_FULL.
+
         :raises smsgw.model.errors.StoreDown: (through the Deferred) nothing was kept.
         :raises smsgw.model.errors.UnknownOutcome: (through the Deferred) it may have been kept.
             In both cases every submission of the call gets the temporary answer.
@@ -98,7 +100,8 @@ class IMessageStore(Interface):
         """Carry out `changes` atomically; several calls may share one sync (group commit), in order of call.
 
         While one commit runs the next batch gathers; the next starts before the callbacks of the former fire.
-        A data error in a shared commit makes every call run alone, so that it fails only its own.
+        A data error in a shared commit makes every call run alone, so that it fails only its own. A call with new
+        messages fails as :class:`~smsgw.model.errors.StoreFull` at once while there is no room for them.
         """
 
     def reclaim(after: int, limit: int) -> Deferred[list[Part]]:

@@ -83,7 +83,7 @@ class GatewaySettings(SectionSettings):
     country: str = fields.choice("how national numbers are read: 8XXXXXXXXXX -> 7XXXXXXXXXX", ("ru",), "ru")
     timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
     keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
-    event_keep: float = fields.duration("undelivered events: then dropped, counted and listed", "7d", at_least=1)
+    event_keep: float = fields.duration("undelivered events: then dropped and counted", "7d", at_least=1)
     report_timeout: float = fields.duration("enroute without a receipt for so long becomes unknown", "24h", at_least=1)
     drain: float = fields.duration("how long a stop waits for answers that are under way", "15s", at_most=20)
 

@@ -59,5 +59,9 @@ class StoreDown(GatewayError):
     """The store cannot take changes now; nothing of the call was kept."""
 
 
+class StoreFull(StoreDown):
+    """No room for new messages now: too many wait for the disk, or the disk is nearly full."""
+
+
 class UnknownOutcome(GatewayError):
     """The commit may or may not have happened; answer a temporary error, never a permanent one."""

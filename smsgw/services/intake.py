@@ -14,7 +14,7 @@ from smsgw.interfaces import IIntake, IMessageStore, IPolicy
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import Content
-from smsgw.model.errors import Refusal, Refused, StoreDown
+from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Accepted, Message, Submission
 from smsgw.services.contents import made, referenced
@@ -102,8 +102,10 @@ class Intake:
                 self._outbox.occurred(committed.events)
             return answers
 
-        def failed(failure: Failure) -> Failure:
+        def failed(failure: Failure) -> Failure | list[Accepted | Refused]:
             dispatch.unstored(messages)
+            if failure.check(StoreFull):
+                return [Refused(Refusal.QUEUE_FULL, failure.getErrorMessage()) for _ in submissions]
             return failure
 
         return self._store.commit(Changes(accepts=messages)).addCallbacks(stored, failed)

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from smsgw.model.changes import Changes, Committed
-from smsgw.model.errors import StoreDown
+from smsgw.model.errors import StoreDown, StoreFull
 from smsgw.telemetry import Counter, Histogram
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class GroupCommit:
             + len(changes.later)
         )
         if rows > self.limit and self._changes and (changes.accepts or rows > 2 * self.limit):
-            return fail(StoreDown("too many changes are waiting for the disk"))
+            return fail(StoreFull("too many changes are waiting for the disk"))
         self._rows = rows
         done: Deferred[Committed] = Deferred()
         self._changes.append((changes, done))

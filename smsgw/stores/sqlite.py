@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from smsgw.interfaces import Awaited, IMessageStore, Parked, Traced
 from smsgw.model.changes import Changes, Committed
-from smsgw.model.errors import GatewayError, StoreDown, UnknownOutcome
+from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.message import Event, Message, Part
 from smsgw.stores import lookups
 from smsgw.stores.groupcommit import GroupCommit, Runner
@@ -139,7 +139,7 @@ class SqliteStore:
         if not self._open:
             return fail(StoreDown("the store is not open"))
         if self._short and changes.accepts:
-            return fail(StoreDown("the disk is nearly full"))
+            return fail(StoreFull("the disk is nearly full"))
         return self._group.commit(changes)
 
     def _carry_out(self, calls: list[Changes]) -> list[Committed | Failure]:

@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 from smsgw.config import AccountSettings, AllowList, Globs, OperatorSettings, RouteSettings, Secret, SenderSettings, Way
 from smsgw.interfaces import IIntake, IPolicy
 from smsgw.model.changes import Changes, Committed
-from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
+from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Accepted, Event, Message, Submission
 from smsgw.services.accounts import Accounts
@@ -187,6 +187,14 @@ class IntakeTests(SynchronousTestCase):
             self.store.finish(trouble)
             self.failureResultOf(answers, type(trouble))
             self.assertEqual(self.recorder.words[-1], "unstored")
+
+    def test_full(self) -> None:
+        """A full store refuses every submission of the call as a full queue, and the room is given back."""
+        answers = self.intake.submit([self.submission(), self.submission("nobody")])
+        self.store.finish(StoreFull("the disk is nearly full"))
+        refusals = [answer.refusal for answer in self.successResultOf(answers) if isinstance(answer, Refused)]
+        self.assertEqual(refusals, [Refusal.QUEUE_FULL, Refusal.QUEUE_FULL])
+        self.assertEqual(self.recorder.words[-1], "unstored")
 
     def test_no_ids(self) -> None:
         """A store that cannot promise an id is down for the whole call, before anything is reserved."""

@@ -65,7 +65,7 @@ class KilledTests(SynchronousTestCase):
         chance = Random(20)
         answered: dict[int, int] = {}
         for _ in range(3):
-            for word, *ids in self.victim(path, chance.uniform(0.05, 0.4)):
+            for word, *ids in self.victim(path, chance.randint(10, 150)):
                 for id in ids:
                     answered[int(id)] = max(answered.get(int(id), 0), LEAST[word])
             store = SqliteStore(path, "gw1", time.time, Inline())
@@ -76,8 +76,8 @@ class KilledTests(SynchronousTestCase):
                 store.close()
         self.assertGreater(len(answered), 100)
 
-    def victim(self, path: Path, seconds: float) -> list[list[str]]:
-        """Let a process work so long, kill it, return what it was answered."""
+    def victim(self, path: Path, count: int) -> list[list[str]]:
+        """Kill a process when it has been answered so often; return all answers."""
         root = Path(__file__).parents[2]
         environment = {**os.environ, "PYTHONPATH": os.fspath(root)}
         with subprocess.Popen(
@@ -85,10 +85,10 @@ class KilledTests(SynchronousTestCase):
         ) as process:
             assert process.stdout is not None
             self.assertEqual(process.stdout.readline(), "ready\n")
-            time.sleep(seconds)
+            lines = [process.stdout.readline() for _ in range(count)]
             process.send_signal(signal.SIGKILL)
-            lines = process.stdout.read()
-        return [line.split() for line in lines.splitlines(keepends=True) if line.endswith("\n")]
+            lines += process.stdout.readlines()
+        return [line.split() for line in lines if line.endswith("\n")]
 
     def check(self, store: SqliteStore, answered: dict[int, int]) -> None:
         """Everything answered is stored, and nothing is half there."""
