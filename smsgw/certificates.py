@@ -71,12 +71,13 @@ def self_signed(directory: Path, host: str = "localhost") -> tuple[Path, Path, b
     """Paths of a self-signed certificate and its key in `directory`, and whether they were made just now.
 
     A pair that is there is used again, so that clients may learn it, until it expires or cannot be used.
+
+    :raises CertificateError: when nothing can be written there.
     """
     certificate, key = directory / "selfsigned.crt", directory / "selfsigned.key"
     now = datetime.datetime.now(datetime.UTC)
     if _usable(certificate, key, now):
         return certificate, key, False
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     names = [x509.DNSName(host), *(x509.IPAddress(ipaddress.ip_address(address)) for address in _HERE)]
@@ -94,8 +95,12 @@ def self_signed(directory: Path, host: str = "localhost") -> tuple[Path, Path, b
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(key, pem, 0o600)
-    _write(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(key, pem, 0o600)
+        _write(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
+    except OSError as error:
+        raise CertificateError(f"a self-signed one cannot be written into {directory}: {error.strerror}") from error
     return certificate, key, True
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -76,6 +76,7 @@ class Gateway(Service):
         self._drain = drain
         self._reload = reload
         self._banner = banner
+        self._starting: Deferred[None] | None = None
         self._started: list[Step] = []
         self._listening: list[Listener] = []
         self._handlers: Mapping[int, Any] = {}
@@ -88,8 +89,8 @@ class Gateway(Service):
         self.state = "starting"
         # After startup: the reactor installs its own handlers when it begins to run.
         self._reactor.callWhenRunning(self._install_signals)
-        starting = ensureDeferred(self._start())
-        starting.addErrback(self._start_failed)
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(self._start_failed)
 
     async def _start(self) -> None:
         for step in self.steps:
@@ -131,7 +132,7 @@ class Gateway(Service):
                 listener.port = None
 
     def _start_failed(self, failure: Failure) -> None:
-        if failure.check(Stopped):
+        if failure.check(Stopped) or not self.running:
             return
         if failure.check(StoreDown):
             log.critical("cannot start: {why}", why=failure.getErrorMessage())
@@ -145,6 +146,8 @@ class Gateway(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self.state = "draining"
         self._restore_signals()
+        if self._starting is not None:
+            self._starting.cancel()  # whoever stops a start does not want the rest of it
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -163,11 +166,23 @@ class Gateway(Service):
         if waiting is None:
             return
         stopping: Deferred[Any] = waiting if isinstance(waiting, Deferred) else ensureDeferred(waiting)  # type: ignore[arg-type]
-        stopping.addTimeout(seconds, self._reactor)
+        done: Deferred[Any] = Deferred()
+        stopping.addBoth(lambda result: None if done.called else done.callback(result))
+
+        def give_up() -> None:
+            stopping.cancel()
+            if not done.called:  # it cannot be cancelled: whatever becomes of it is not waited for
+                done.errback(CancelledError())
+
+        late = self._reactor.callLater(seconds, give_up)
         try:
-            await stopping
+            await done
+        except CancelledError:
+            log.warn("{step}: not waited for any longer", step=step.name)
         except Exception:  # noqa: BLE001 - the parts below (the store, last) still have to be stopped
             log.failure("{step} did not stop in order", step=step.name)
+        if late.active():
+            late.cancel()
 
     def _install_signals(self) -> None:
         """twistd would end with the signal itself; an operator's stop is a success, so these are our own."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from twisted.application.service import IService
 from twisted.logger import ILogObserver
@@ -18,6 +19,9 @@ from smsgw.config import ConfigErrors, Settings
 
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78
+
+MOST_FILES: Final = 65_536
+"""Open files that are asked of the system."""
 
 
 class Options(usage.Options):
@@ -82,4 +86,18 @@ def makeService(options: Options) -> IService:
             # A start may fail before the reactor runs, which then cannot be stopped yet.
             reactor.callWhenRunning(reactor.stop)
 
-    return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)
+    _open_more_files()
+    try:
+        return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)
+    except ConfigErrors as errors:  # what only shows when parts are made: certificates, hashes
+        print(errors, file=sys.stderr)
+        raise SystemExit(EX_CONFIG) from None
+
+
+def _open_more_files() -> None:
+    """As many open files as the system grants at all: each connection is one, and strangers must not use them up
+    where the usual 1,024 are fewer than the connections that the listeners allow."""
+    granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if granted != resource.RLIM_INFINITY and granted < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

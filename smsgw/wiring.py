@@ -241,18 +241,21 @@ class _Program:
     def _tls(self, own: DoorSettings) -> CertificateOptions:
         """The TLS context of a listener; a self-signed pair where none is configured."""
         certificate, key = own.certificate, own.key
-        if certificate is None or key is None:
-            certificate, key, _ = certificates.self_signed(self.settings.gateway.state)
+        made = certificate is None or key is None
+        try:
+            if certificate is None or key is None:
+                certificate, key, _ = certificates.self_signed(self.settings.gateway.state)
+            context = certificates.options(certificate, key)
+        except certificates.CertificateError as error:
+            raise ConfigErrors([own.finding("certificate", str(error))]) from error
+        if made:
             log.warn(
                 "[listen {name}] shows a self-signed certificate ({path}): clients cannot tell who we are. "
                 "Set certificate and key.",
                 name=own.name,
                 path=str(certificate),
             )
-        try:
-            return certificates.options(certificate, key)
-        except certificates.CertificateError as error:
-            raise ConfigErrors([own.finding("certificate", str(error))]) from error
+        return context
 
     def _warn(self, settings: Settings) -> None:
         """Say what is doubtful before anything starts."""

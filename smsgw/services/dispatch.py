@@ -214,11 +214,12 @@ class Dispatch:
         for upstream in self._upstreams.values():
             upstream.opened = False
             self._settlement.recall(upstream)
-        stopping = [maybeDeferred(upstream.connector.stop) for upstream in self._upstreams.values()]
-        stopped = DeferredList(stopping, consumeErrors=True)
-        return stopped.addCallback(self._stopped)
+        return Deferred.fromCoroutine(self._drain())
 
-    def _stopped(self, results: Sequence[tuple[bool, object]]) -> Deferred[None] | None:
+    async def _drain(self) -> None:
+        """The waits behind :meth:`drain`. A DeferredList that has fired would not pass a cancellation on."""
+        stopping = [maybeDeferred(upstream.connector.stop) for upstream in self._upstreams.values()]
+        results: Sequence[tuple[bool, object]] = await DeferredList(stopping, consumeErrors=True)
         cut_short = False
         for (_, result), upstream in zip(results, self._upstreams.values(), strict=True):
             if isinstance(result, Failure):
@@ -231,7 +232,8 @@ class Dispatch:
                     )
                 else:
                     _log.failure("connector {connector} did not stop in order", result, connector=upstream.name)
-        return None if cut_short else self._settlement.when_quiet()
+        if not cut_short:
+            await self._settlement.when_quiet()
 
     def tick(self) -> None:
         """Once a second: notice links that went, move what waits for them, fetch what has room."""

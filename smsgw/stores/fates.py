@@ -15,7 +15,7 @@ from smsgw.model.lifecycle import FINAL, MOVES, State
 from smsgw.model.message import EventKind, Message
 from smsgw.stores.life import Life, to_life
 from smsgw.stores.memory import Awaiting, Key
-from smsgw.stores.rows import MESSAGE, MOST, STATES, Lists, Rows, to_message
+from smsgw.stores.rows import MESSAGE, MESSAGE_WIDTH, MOST, STATES, Lists, Rows, to_message
 from smsgw.stores.sheet import EARLY, Sheet
 
 _ENROUTE: Final = State.ENROUTE
@@ -34,6 +34,12 @@ _FIND_PARKED: Final = Rows(
     "(?,?)",
     ") AS v CROSS JOIN parked p ON p.remote_id = v.column1 AND p.connector = v.column2",
 )
+
+
+def _plain(row: tuple[Any, ...]) -> bool:
+    """Whether a row of :data:`_FIND_REMOTE` is about a message of one part, on its way under its only (last) id."""
+    _, _, _, connector, state, _, _, _, _, parts, *_, remote_id, _, by_id, by_connector, _ = row
+    return parts == 1 and state == _ENROUTE and (remote_id, connector) == (by_id, by_connector)
 
 
 class Fates:
@@ -121,15 +127,12 @@ class Fates:
         keys = {(reported.report.remote_id, reported.connector) for reported in receipts if reported.report.state}
         unknown = [key for key in keys if awaiting.get(key) is None]
         sheet.flush()
-        others = []
-        for row in _FIND_REMOTE.fetch(sheet.execute, [value for key in unknown for value in key]):
-            *message, remote_id, connector, seq = row
-            m = to_message(message)
-            if m.parts == 1 and m.state is _ENROUTE and (m.remote_id, m.connector) == (remote_id, connector):
-                awaiting.put((remote_id, connector), m)
-            else:
-                awaiting.put((remote_id, connector), (m.id, seq))
-                others.append(row)
+        rows = _FIND_REMOTE.fetch(sheet.execute, [value for key in unknown for value in key])
+        others = [row for row in rows if not _plain(row)]
+        lives = {row[0] for row in others}
+        for row in rows:
+            remote_id, connector, seq = row[MESSAGE_WIDTH:]
+            awaiting.put((remote_id, connector), (row[0], seq) if row[0] in lives else to_message(row))
         sheet.keys += unknown
         self._load(others)
 

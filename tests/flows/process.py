@@ -170,6 +170,12 @@ class GatewayProcess:
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send a signal and go on."""
         assert self._process is not None

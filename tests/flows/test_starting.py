@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.tap import MOST_FILES
 from tests.flows.process import ROOT, GatewayProcess
 
 MISTAKES = {
@@ -88,6 +90,31 @@ class StartTests(SynchronousTestCase):
         self.assertRegex(log, r"locked by process \d+")
         self.assertNotIn("Traceback", log)
         self.assertEqual(first.get("/health")[0], 200)
+
+    def test_state_cannot_be_made(self) -> None:
+        """A state directory that cannot be made ends the start, with a line that names it and says why."""
+        gateway = self.gateway()
+        (gateway.directory / "state").write_text("a file is in the way")
+        for tls, status in (("optional", 78), ("none", 69)):
+            gateway.config.write_text(gateway.config.read_text().replace("tls = optional", f"tls = {tls}"))
+            gateway.launch()
+            self.assertEqual(gateway.wait(), status)
+        log = gateway.log.read_text()
+        self.assertNotIn("Traceback", log)
+        for line in ("[listen mail] certificate: ", "cannot start: "):
+            self.assertRegex(log, rf"{re.escape(line)}.*{re.escape(str(gateway.directory / 'state'))}.*File exists")
+
+    def test_open_files(self) -> None:
+        """The gateway takes as many open files as the system grants at all, so that strangers cannot use them up."""
+        gateway = self.gateway()
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
+        try:
+            gateway.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        soft, hard = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
+        self.assertEqual(soft, min(hard, MOST_FILES))
 
     def test_banner(self) -> None:
         """Once everything listens the log says where, with a command to try for each front end, and these work."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from zope.interface.verify import verifyObject
 
 from smsgw.interfaces import IConnectorSink
@@ -369,6 +369,19 @@ class DrainTests(DispatchTestCase):
         assert sim.stopping is not None
         self.assertTrue(sim.stopping.called)
         self.assertTrue(self.found(1).claimed)
+
+    def test_drain_cut_short_at_the_store(self) -> None:
+        """Patience also ends while only the store is waited for: it cannot write, so nothing will ever be quiet."""
+        sim = self.begin()
+        self.accept(message(1))
+        draining = self.dispatch.drain()
+        self.runner.by_hand = True
+        sim.answer()
+        assert sim.stopping is not None
+        self.assertTrue(sim.stopping.called)
+        self.assertNoResult(draining)
+        draining.cancel()
+        self.failureResultOf(draining, CancelledError)
 
     def test_drain_with_a_fault(self) -> None:
         """A connector that fails to stop is logged; the others are waited for."""

@@ -177,6 +177,19 @@ class ReceiptTests(StoreCase):
                 self.assertEqual(await self.states(message), [State.DELIVERED])
                 self.assertEqual(await self.store.awaited("sim", (0, 0), 10), [])
 
+    async def test_two_ids_at_once(self) -> None:
+        """Receipts under both ids may come together, known to memory or not: the first counts."""
+        for restart in (False, True):
+            for first, second in (("a", "b"), ("b", "a")):
+                message = await self.on_its_way("a")
+                await self.commit(outcomes(sent(message, "b")))
+                if restart:
+                    await self.reopen()
+                committed = await self.commit(receipts(receipt(first, State.EXPIRED, 1), receipt(second)))
+                self.assertEqual(sorted(committed.receipts), ["matched", "repeated"])
+                self.assertEqual(len(committed.events), 1)
+                self.assertEqual(await self.store.awaited("sim", (0, 0), 10), [])
+
     async def test_receipt_while_queued_again(self) -> None:
         """A receipt under the first id ends a message that waits to be sent again: it leaves the queue."""
         message = await self.on_its_way("a", parts=2)
