@@ -63,6 +63,10 @@ _NOTIFY: Final = {
     for version in (VERSION_3_3, VERSION_3_4, VERSION_5_0)
 }
 
+LONGEST_OPTIONAL: Final = 1024
+"""Octets of the optional parameters that a message carries along, at most: what waits is counted in messages, so
+that no message may be much larger than its text."""
+
 _TYPES_OF_SUBMISSIONS: Final = (0, int(EsmClass.DELIVERY_ACK), int(EsmClass.USER_ACK))
 _ESM_CLASSES: Final = frozenset(
     octet
@@ -82,7 +86,6 @@ _RECEIPT: Final = int(EsmClass.RECEIPT)
 _INTERMEDIATE: Final = int(EsmClass.INTERMEDIATE)
 _ENROUTE: Final = EventKind.ENROUTE
 _ID: Final = int(Tag.RECEIPTED_MESSAGE_ID)
-_MOST_TLV_OCTETS: Final = 0xFFFF
 _MOST_MINUTES: Final = 10_000
 _MOST_FORMS: Final = 1_000
 _EXCERPT: Final = 20
@@ -120,7 +123,7 @@ def submission(pdu: SubmitSm, account: str, version: int, now: float) -> Submiss
         octets, tlvs, ttl = _optional(pdu)
         if ttl:
             expires = now + ttl
-        if len(tlvs) > _MOST_TLV_OCTETS:
+        if len(tlvs) > LONGEST_OPTIONAL:
             return Refused(Refusal.CANNOT_REGISTER, "the optional parameters are too long")
     if (esm_class & _UDHI or pdu.data_coding == _UCS_2) and octets:
         status = _malformed(octets, esm_class, pdu.data_coding)

@@ -15,6 +15,9 @@ from smsgw.text import coding, parts, udh
 ALWAYS_ONE_PART: Final = 140
 """Octets that fit one part in every alphabet."""
 
+LONGEST_PART: Final = 254
+"""Octets of user data with a header of its own, which is not cut, at most: more fit into no short message."""
+
 FORBIDDEN_PROTOCOLS: Final = frozenset({0x32, 0x7F})
 """protocol_id values that reach into the handset rather than its owner: Internet mail, whose long sender some phones
 cannot take, and SIM data download (3GPP TS 23.040 section 9.2.3.9)."""
@@ -62,6 +65,8 @@ def made(submission: Submission, sender: Sender) -> Content | Refused:
         return _NO_TEXT
     pieces: tuple[bytes, ...]
     if len(octets) <= ALWAYS_ONE_PART or esm_class & _UDHI:
+        if len(octets) > LONGEST_PART:
+            return Refused(Refusal.TEXT_TOO_LONG, f"{len(octets)} octets with a header of their own")
         pieces = (octets,)
     else:
         try:

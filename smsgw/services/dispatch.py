@@ -218,7 +218,9 @@ class Dispatch:
 
     async def _drain(self) -> None:
         """The waits behind :meth:`drain`. A DeferredList that has fired would not pass a cancellation on."""
-        stopping = [maybeDeferred(upstream.connector.stop) for upstream in self._upstreams.values()]
+        stopping: list[Deferred[object]] = [
+            maybeDeferred(upstream.connector.stop) for upstream in self._upstreams.values()
+        ]
         results: Sequence[tuple[bool, object]] = await DeferredList(stopping, consumeErrors=True)
         cut_short = False
         for (_, result), upstream in zip(results, self._upstreams.values(), strict=True):

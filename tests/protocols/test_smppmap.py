@@ -17,6 +17,7 @@ from smsgw.model.message import Event, EventKind, Message, Submission
 from smsgw.protocols.smppmap import (
     FARTHEST,
     GRACE,
+    LONGEST_OPTIONAL,
     MESSAGE_STATES,
     ReceiptWriter,
     answer,
@@ -160,9 +161,10 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(Content.unpack(content.pack()), content)
 
     def test_too_many_octets_of_tlvs(self) -> None:
-        """TLVs that a stored message has no room for are refused, not cut."""
-        self.made(submit(tlvs=((0x1501, bytes(65531)),)))
-        self.assertEqual(self.refused(submit(tlvs=((0x1501, bytes(65532)),))), Refusal.CANNOT_REGISTER)
+        """Optional parameters longer than anything sensible are refused: memory counts messages, not their octets."""
+        self.made(submit(tlvs=((0x1501, bytes(LONGEST_OPTIONAL - 4)),)))
+        for size in (LONGEST_OPTIONAL - 3, 65532):
+            self.assertEqual(self.refused(submit(tlvs=((0x1501, bytes(size)),))), Refusal.CANNOT_REGISTER)
 
     def test_times(self) -> None:
         """Absolute times are read in their zone, relative ones from now."""

@@ -271,6 +271,14 @@ class IntakeTests(SynchronousTestCase):
         changed = {"text": None, "octets": header + b"x" * 153, "esm_class": 0x40}
         self.assertEqual(self.accepted(self.submission(**changed))[0].parts, 1)
 
+    def test_part_that_fits_nowhere(self) -> None:
+        """User data with a header of its own, longer than any short message, is refused: nobody could send it, and
+        it would be a lot to keep for one part."""
+        header = b"\x05\x00\x03\x01\x02\x01"
+        for size in (249, 60_000):
+            refused = self.refused(self.submission(text=None, octets=header + b"x" * size, esm_class=0x40))
+            self.assertEqual(refused.refusal, Refusal.TEXT_TOO_LONG)
+
     def test_long_user_data(self) -> None:
         """User data longer than one part and without a header is cut like a text."""
         answer, (message,) = self.accepted(self.submission(text=None, octets=b"x" * 200))
