@@ -66,7 +66,7 @@ class KillTests(SynchronousTestCase):
     def test_nothing_acknowledged_is_lost(self) -> None:
         """After ten kills, a restart and a drain every promised message is final in the store and was reported."""
         dice = random.Random(SEED)
-        gateway = GatewayProcess(Path(self.mktemp()).absolute(), connector="delay = 0.2\nwindow = 300")
+        gateway = GatewayProcess(Path(self.mktemp()).absolute(), connector="delay = 0.2\nwindow = 300\nrate = 0")
         self.addCleanup(gateway.kill)
         ledger = Ledger()
         for _ in range(KILLS):
