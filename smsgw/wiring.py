@@ -81,7 +81,7 @@ class _Program:
         self._hashes = HashPool(reactor)
         self.accounts = Accounts(settings.accounts.values(), clock, self._hashes.run)
         self.senders = Senders(list(settings.senders.values()), list(settings.operators.values()))
-        self.router = Router(settings.routes)
+        self.router = Router(settings.routes, settings.connectors.keys())
         self.outbox = Outbox(self.store, clock, wall, keep=gateway.event_keep)
         factories = connector_factories()
         self.connectors: dict[str, IConnector] = {

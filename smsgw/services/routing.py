@@ -6,7 +6,7 @@ connectors in failover order, or with weights that spread the load.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import attrs
 
@@ -74,11 +74,13 @@ class Route:
 class Router:
     """The table of routes, with what is known of the links.
 
+    :param connectors: names of the connectors there are.
     :ivar down: names of connectors whose link is not usable now.
     :ivar refusing: names of connectors that have been down for longer than their ``refuse_after``.
     """
 
-    def __init__(self, routes: Sequence[RouteSettings]) -> None:
+    def __init__(self, routes: Sequence[RouteSettings], connectors: Collection[str]) -> None:
+        self._connectors = connectors
         self.down: set[str] = set()
         self.refusing: set[str] = set()
         self.update(routes)
@@ -97,8 +99,9 @@ class Router:
         return Refused(Refusal.NO_ROUTE)
 
     def reroute(self, message: Message) -> str:
-        """The connector for a message that comes back: its own while that is up, else another of its route."""
-        if message.connector not in self.down:
+        """The connector for a message that comes back: its own while there is one of that name and it is up, else
+        another of its route."""
+        if message.connector in self._connectors and message.connector not in self.down:
             return message.connector
         content = message.content
         way = self.route(message.account, content.source, message.dst, content.text)

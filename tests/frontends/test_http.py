@@ -147,7 +147,7 @@ class HttpTestCase(SynchronousTestCase):
             [SenderSettings(name="AVARIA", operators=("mts",))],
             [OperatorSettings(name="mts", numbers=Globs(("7910*", "7911*")))],
         )
-        self.router = Router([RouteSettings(name="russia", to=Globs(("7*",)), connectors=(Way("sim"),))])
+        self.router = Router([RouteSettings(name="russia", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
         shelf: Any = self.shelf
         intake = Intake(
             shelf, self.accounts, self.senders, self.router, shelf, shelf, lambda: 1574087003.5, self.clock.seconds

@@ -138,7 +138,7 @@ class CatalogueTests(SynchronousTestCase):
             self.clock,
             maybeDeferred,
         )
-        router = Router([RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),))])
+        router = Router([RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
         quiet: Any = _Quiet()
         senders = Senders([], [])
         intake = Intake(self.store, accounts, senders, router, quiet, quiet, lambda: START, self.clock.seconds)

@@ -115,7 +115,7 @@ class IntakeTests(SynchronousTestCase):
         senders = Senders(
             [SenderSettings(name="MTS", operators=("mts",))], [OperatorSettings(name="mts", numbers=Globs(("7910*",)))]
         )
-        router = Router([RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),))])
+        router = Router([RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
         self.accounts = Accounts([account], self.clock, maybeDeferred)
         made: Any = self.recorder
         self.intake = Intake(
