@@ -15,7 +15,6 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.services.routing import Router
 
-
 CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
 NAMES = ("a", "b", "c", "spare", "mts", "sim")
 """The connectors there are."""
