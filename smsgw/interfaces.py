@@ -114,6 +114,9 @@ class IMessageStore(Interface):
     def awaited(connector: str, after: tuple[int, int], limit: int) -> Deferred[list[Awaited]]:
         """Parts handed to `connector` whose receipt is awaited, ordered by (message id, seq) and above `after`."""
 
+    def connectors() -> Deferred[list[str]]:
+        """Names of the connectors that messages are queued for and due now, configured or not."""
+
     def waiting(connector: str) -> Deferred[dict[str, int]]:
         """How many messages are queued for `connector` and due now, per account."""
 

@@ -172,19 +172,22 @@ class Dispatch:
 
     def promoted(self, found: Sequence[tuple[str, str, int]]) -> Deferred[None]:
         """(connector, account, id) of queued messages whose time came: they join those that wait."""
+        return ensureDeferred(self._promoted([id for _, _, id in found]))
 
-        def known(found: list[list[Message]]) -> None:
-            arrived: dict[str, list[Message]] = {}
-            for message in (message for messages in found for message in messages):
-                upstream = self._upstreams.get(message.connector)
-                waits = not message.claimed and message.state not in FINAL
-                if upstream and waits and message.id not in upstream.busy:
-                    arrived.setdefault(message.connector, []).append(message)
-            for name, messages in arrived.items():
-                self._upstreams[name].backlog.add(messages)
-                self._settlement.pump(self._upstreams[name])
-
-        return self._store.find(None, [id for _, _, id in found]).addCallback(known)
+    async def _promoted(self, ids: Sequence[int]) -> None:
+        messages = [message for same in await self._store.find(None, ids) for message in same]
+        waiting = [message for message in messages if not message.claimed and message.state not in FINAL]
+        homeless = [message for message in waiting if message.connector not in self._upstreams]
+        if homeless:
+            await recovery.move(self._store, homeless, self._upstreams, self._reroute)
+        arrived: dict[str, list[Message]] = {}
+        for message in waiting:
+            upstream = self._upstreams.get(message.connector)
+            if upstream and message.id not in upstream.busy:
+                arrived.setdefault(message.connector, []).append(message)
+        for name, own in arrived.items():
+            self._upstreams[name].backlog.add(own)
+            self._settlement.pump(self._upstreams[name])
 
     def start(self) -> Deferred[None]:
         """Settle what the last run left, start the connectors, begin to offer.
@@ -196,6 +199,7 @@ class Dispatch:
     async def _start(self) -> None:
         upstreams = self._upstreams
         await recovery.reclaim(self._store, self._outbox, upstreams, self._reroute, self._wall)
+        await recovery.rehome(self._store, upstreams, self._reroute)
         for upstream in upstreams.values():
             upstream.connector.start(self)
             self._links.watch(upstream)

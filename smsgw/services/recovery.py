@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -17,6 +17,9 @@ from smsgw.services.verdicts import AMBIGUOUS, RESENDS
 
 PAGE: Final = 1_000
 """Rows asked from the store at once."""
+
+FIRST: Final = (-1_000, 0)
+"""Below every (-priority, id) of a queue."""
 
 _log = Logger()
 
@@ -59,6 +62,55 @@ async def reclaim(
                 outbox.occurred(committed.events)
     if found:
         _log.warn("{count} parts may or may not have been sent when the last run ended", count=found)
+
+
+async def rehome(
+    store: IMessageStore, upstreams: Mapping[str, Upstream], reroute: Callable[[Message], str]
+) -> None:
+    """Give what is queued for connectors that are no longer configured another way, or say how much has none."""
+    for name in await store.connectors():
+        if name in upstreams:
+            continue
+        left = gone = 0
+        for account in await store.waiting(name):
+            after = FIRST
+            while page := await store.queued(name, account, after, PAGE):
+                after = (-page[-1].priority, page[-1].id)
+                moved = len(await move(store, page, upstreams, reroute))
+                gone += moved
+                left += len(page) - moved
+        _log.warn(
+            "connector {connector} is not configured any more: {gone} messages that waited for it take another route,"
+            " {left} have none and wait until they expire",
+            connector=name,
+            gone=gone,
+            left=left,
+        )
+
+
+async def move(
+    store: IMessageStore,
+    queued: Sequence[Message],
+    upstreams: Mapping[str, Upstream],
+    reroute: Callable[[Message], str],
+) -> list[Message]:
+    """Queue messages of unknown connectors for the one their route says now; returns those that have one."""
+    ways = [(message, reroute(message)) for message in queued]
+    moving = [(message, way) for message, way in ways if way in upstreams]
+    if not moving:
+        return []
+    committed = await store.commit(
+        Changes(
+            claims=[message for message, _ in moving],
+            outcomes=[Requeued(message, way, 0.0, False) for message, way in moving],
+        )
+    )
+    moved = []
+    for (message, way), claimed in zip(moving, committed.claims, strict=True):
+        if claimed:
+            message.connector = way
+            moved.append(message)
+    return moved
 
 
 async def resume(store: IMessageStore, upstream: Upstream) -> None:

@@ -97,6 +97,16 @@ def listed(
     return [to_message(row) for row in rows], lowest if lowest > 1 else 0
 
 
+def connectors(connection: sqlite3.Connection) -> list[str]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.connectors`; one step in the index per name."""
+    rows = connection.execute(
+        "WITH RECURSIVE found(name) AS (SELECT min(connector) FROM queue UNION ALL"
+        " SELECT (SELECT min(connector) FROM queue WHERE connector > found.name) FROM found WHERE name IS NOT NULL)"
+        " SELECT name FROM found WHERE name IS NOT NULL"
+    )
+    return [name for (name,) in rows]
+
+
 def waiting(connection: sqlite3.Connection, connector: str) -> dict[str, int]:
     """See :meth:`~smsgw.interfaces.IMessageStore.waiting`."""
     return dict(

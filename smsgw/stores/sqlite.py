@@ -236,6 +236,10 @@ class SqliteStore:
         """See :meth:`~smsgw.interfaces.IMessageStore.awaited`."""
         return self._read(lookups.awaited, connector, after, limit)
 
+    def connectors(self) -> Deferred[list[str]]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.connectors`."""
+        return self._read(lookups.connectors)
+
     def waiting(self, connector: str) -> Deferred[dict[str, int]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.waiting`."""
         return self._read(lookups.waiting, connector)

@@ -105,6 +105,34 @@ class StartTests(DispatchTestCase):
         self.assertEqual(sim.offers, [[(1, 1)]])
         self.assertEqual(RESENDS.value("old"), 1)
 
+    def test_queue_of_a_connector_gone(self) -> None:
+        """What waits for a connector that is no longer configured takes another way, at its old place; what has
+        none waits on."""
+        self.begin(HandConnector("old", window=2), HandConnector("new"))
+        self.accept(*[message(id, connector="old") for id in range(1, 6)])
+        self.accept(message(6, connector="old", account="stays"))
+        self.crash()
+        self.reroute = lambda one: one.connector if one.account == "stays" else "new"  # type: ignore[method-assign]
+        sim = self.begin(HandConnector("new", window=10))
+        while sim.waiting:
+            sim.answer()
+        self.assertEqual(sorted(sim.offered), [(id, 1) for id in range(1, 6)])
+        self.assertEqual((self.waiting("old"), self.waiting("new")), (1, 0))
+        self.assertEqual(self.state(6), State.QUEUED)
+
+    def test_scheduled_for_a_connector_gone(self) -> None:
+        """A message whose time comes when its connector is gone takes another way then."""
+        self.begin(HandConnector("old"), HandConnector("new"))
+        self.accept(message(1, connector="old", state=State.SCHEDULED, due=NOON + 60))
+        self.crash()
+        self.reroute = lambda one: "new"  # type: ignore[method-assign]
+        sim = self.begin(HandConnector("new"))
+        self.clock.advance(61)
+        self.promote()
+        self.assertEqual(sim.offered, [(1, 1)])
+        sim.answer(Accepted("A1"))
+        self.assertEqual(self.found(1).connector, "new")
+
     def test_owed(self) -> None:
         """The connector is told of every receipt still owed before it is offered anything."""
         sim = self.begin(HandConnector(window=100))

@@ -70,6 +70,9 @@ class AcceptingTests(StoreCase):
         self.assertEqual(await self.queue(connector="mts"), [])
         self.assertEqual(await self.store.waiting("sim"), {"demo": 2, "other": 1})
         self.assertEqual(await self.store.waiting("mts"), {})
+        self.assertEqual(await self.store.connectors(), ["sim"])
+        await self.accepted(new(self.store, claimed=False, connector="mts"), new(self.store, connector="idle"))
+        self.assertEqual(await self.store.connectors(), ["mts", "sim"])
 
     async def test_queue_in_pages(self) -> None:
         """The queue is read in pages by (-priority, id)."""
