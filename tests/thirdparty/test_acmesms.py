@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parent / "acmesms"
 ROOT = PROJECT.parents[2]
 TUTORIAL = ROOT / "docs" / "connectors.rst"
 
-BLOCK = re.compile(r"^\.\. code-block:: \w+\n   :caption: (\S+)\n\n((?:   .*\n|\n)+)", re.MULTILINE)
+BLOCK = re.compile(r"^In ``(\S+)``:\n\n\.\. code-block:: \w+\n\n((?:   .*\n|\n)+)", re.MULTILINE)
 
 SECTION = """
 [listen api]
