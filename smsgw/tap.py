@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import sys
@@ -65,9 +64,6 @@ def makeService(options: Options) -> IService:
     reactor: Any = installed
     # Twisted's timers run on the wall clock: a step of it would fire every timer at once, or none for an hour.
     reactor.seconds = time.monotonic
-    # Messages come by the ten thousand and hold no cycles: the default would walk through all of them all the time.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     ending = False
 
     def end(status: int) -> None:
