@@ -39,7 +39,6 @@ from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refused
 from smsgw.model.message import Message
 from smsgw.plugins import connector_factories
-from smsgw.protocols.jsonweb import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
 from smsgw.services.accounts import Accounts
@@ -315,7 +314,7 @@ class _Program:
 
 def _open(factory: Any) -> int:
     """Connections of a door now."""
-    return len(factory.channels if isinstance(factory, BoundedSite) else factory.sessions)
+    return len(factory.connections.all)
 
 
 def _on_failure(failed: Deferred[Any], act: Callable[[Any], None]) -> None:

@@ -24,7 +24,17 @@ from smsgw.interfaces import IMessageStore, Parked, Traced
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
-from smsgw.protocols.jsonweb import Answer, BoundedSite, JsonResource, Route, error_answer, host, json_answer, query
+from smsgw.protocols.jsonweb import (
+    Answer,
+    BoundedSite,
+    JsonResource,
+    Respond,
+    Route,
+    error_answer,
+    host,
+    json_answer,
+    query,
+)
 
 PATIENCE: Final = 5.0
 """Seconds after which a store that does not answer is told to be down."""
@@ -38,8 +48,6 @@ MOST: Final = 1000
 _HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _NUMBER: Final = "([1-9][0-9]{0,17})"
 _YES: Final = {"1": True, "yes": True, "0": False, "no": False, "": False}
-
-Respond = Callable[..., Answer | Deferred[Answer]]
 
 
 def foreign(request: Request) -> str:

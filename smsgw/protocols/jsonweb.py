@@ -33,6 +33,7 @@ __all__ = [
     "BoundedSite",
     "Credentials",
     "JsonResource",
+    "Respond",
     "Route",
     "WebLimits",
     "compact",

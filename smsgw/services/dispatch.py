@@ -25,7 +25,7 @@ from smsgw.model.outcome import Outcome
 from smsgw.services import recovery
 from smsgw.services.backlog import Backlog
 from smsgw.services.links import Links
-from smsgw.services.receipts import Outbox, Receipts
+from smsgw.services.receipts import EventSink, Receipts
 from smsgw.services.settlement import Settlement
 from smsgw.services.upstream import Upstream
 from smsgw.services.verdicts import Verdicts
@@ -55,7 +55,7 @@ class Dispatch:
     def __init__(
         self,
         store: IMessageStore,
-        outbox: Outbox,
+        outbox: EventSink,
         clock: IReactorTime,
         wall: Callable[[], float],
         links: Iterable[tuple[IConnector, ConnectorSettings]],

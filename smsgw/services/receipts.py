@@ -21,7 +21,7 @@ RECEIPTS: Final = Counter(
 )
 
 
-class Outbox(Protocol):
+class EventSink(Protocol):
     """Whoever tells the senders."""
 
     def occurred(self, events: Sequence[Event]) -> None:
@@ -33,7 +33,7 @@ class Receipts:
     """Takes receipts in."""
 
     store: IMessageStore
-    outbox: Outbox
+    outbox: EventSink
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """Store them: new states and events to the senders in one commit.

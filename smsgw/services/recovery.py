@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Ended, Requeued
 from smsgw.model.message import Message
-from smsgw.services.receipts import Outbox
+from smsgw.services.receipts import EventSink
 from smsgw.services.upstream import Upstream
 from smsgw.services.verdicts import AMBIGUOUS, RESENDS
 
@@ -26,7 +26,7 @@ _log = Logger()
 
 async def reclaim(
     store: IMessageStore,
-    outbox: Outbox,
+    outbox: EventSink,
     upstreams: Mapping[str, Upstream],
     reroute: Callable[[Message], str],
     wall: Callable[[], float],

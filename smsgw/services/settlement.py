@@ -17,7 +17,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.model.pacing import back_off
 from smsgw.services.links import Links
-from smsgw.services.receipts import Outbox
+from smsgw.services.receipts import EventSink
 from smsgw.services.upstream import Upstream, Verdict
 from smsgw.services.verdicts import NO_REPORT
 
@@ -48,7 +48,7 @@ class Settlement:
     def __init__(
         self,
         store: IMessageStore,
-        outbox: Outbox,
+        outbox: EventSink,
         clock: IReactorTime,
         wall: Callable[[], float],
         upstreams: Mapping[str, Upstream],

@@ -16,7 +16,7 @@ from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.services.dispatch import Dispatch
-from smsgw.services.receipts import Outbox
+from smsgw.services.receipts import EventSink
 from smsgw.services.verdicts import NO_REPORT
 from smsgw.telemetry import Counter
 
@@ -49,7 +49,7 @@ class Sweep:
         self,
         store: IMessageStore,
         dispatch: Dispatch,
-        outbox: Outbox,
+        outbox: EventSink,
         clock: IReactorTime,
         wall: Callable[[], float],
         *,
