@@ -15,7 +15,7 @@ from zope.interface import Attribute, Interface
 
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refused
-from smsgw.model.message import Accepted, DeliveryReport, Event, Message, Part, Submission
+from smsgw.model.message import Accepted, DeliveryReport, Event, Incoming, Message, Part, Submission
 from smsgw.model.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -67,6 +67,23 @@ class Traced:
     parts: Sequence[tuple[int, int, int, str]]
     awaited: Sequence[Awaited]
     events: Sequence[Event]
+
+
+@attrs.frozen
+class Wanted:
+    """Which messages a list is to show: those that fit everything given.
+
+    :ivar states: one of these; empty for any. :ivar number: the recipient, digits in international form.
+    :ivar since, until: accepted at or after, and before; absolute, 0 for no bound.
+    :ivar comment, reference: a part of the comment, case ignored; the whole reference.
+    """
+
+    states: Sequence[int] = ()
+    number: str = ""
+    since: float = 0.0
+    until: float = 0.0
+    comment: str = ""
+    reference: str = ""
 
 
 class IMessageStore(Interface):
@@ -144,8 +161,14 @@ class IMessageStore(Interface):
     def trace(id: int) -> Deferred[Traced | None]:
         """Everything about one message, for the operator."""
 
-    def listed(account: str | None, states: Sequence[int], before: int, limit: int) -> Deferred[list[Message]]:
-        """Newest first, ids below `before` (0: from the newest), in one of `states` (empty: any)."""
+    def listed(account: str | None, wanted: Wanted, before: int, limit: int) -> Deferred[list[Message]]:
+        """Newest first, ids below `before` (0: from the newest), that fit `wanted`."""
+
+    def received(account: str | None, before: int, limit: int) -> Deferred[list[Incoming]]:
+        """What came from subscribers, newest first, ids below `before` (0: from the newest)."""
+
+    def expected(phone: str, number: str, now: float) -> Deferred[str]:
+        """The account that waits for a call from `phone` to `number` (the latest to ask); empty for none."""
 
     def counts() -> Deferred[dict[int, int]]:
         """How many messages are stored, per state."""
@@ -159,10 +182,18 @@ class IMessageStore(Interface):
     def parked(limit: int) -> Deferred[list[Parked]]:
         """Receipts that match nothing, oldest first."""
 
+    def unheard(account: str | None, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
+        """Events that were given up because nobody took them in time, ordered by (message id, kind), above `after`."""
+
+    def replay(account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
+        """Take events of these messages (empty: of all) that were given up back among those to be told, as if they
+        had never been tried and had just happened; at most `limit`, returned in the order of :meth:`unheard`."""
+
     def purge(before: float, events_before: float, limit: int) -> Deferred[tuple[int, int]]:
-        """Delete at most `limit` final messages last changed before `before` (and parked receipts as old), and
-        events of states reached before `events_before`; returns how many messages and how many events went.
-        A message with an event that is still kept stays."""
+        """Delete at most `limit` final messages last changed before `before` (and parked receipts, given up events,
+        what came from subscribers, idempotency keys and awaited calls as old), and give up events of states reached
+        before `events_before`; returns how many messages went and how many events were given up.
+        A message with an event that is still to be told stays."""
 
 
 class IConnectorSink(Interface):
@@ -174,6 +205,10 @@ class IConnectorSink(Interface):
     def receipts(connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """The upstream's statements. Acknowledge them upstream after the Deferred fires; if it fails, answer
         a temporary error so that the upstream repeats them."""
+
+    def incoming(connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
+        """What came from subscribers; `id`, `account` and `path` are not known yet. Per item None when it is stored,
+        or why nobody gets it. Acknowledge upstream after the Deferred fires; if it fails, answer a temporary error."""
 
     def ready(connector: str) -> None:
         """There is room again after there was none."""
@@ -208,6 +243,14 @@ class IConnector(Interface):
         """Take no more, wait for outcomes on the way (the caller bounds the wait), close the link."""
 
 
+class ISimulator(Interface):
+    """A connector that makes up what subscribers do, so that it can be tried without any."""
+
+    def simulate(incoming: Incoming) -> Deferred[Refused | None]:
+        """As if it had come from a subscriber just now (`connector` and `at` are filled in): None when it is stored, or
+        why nobody gets it. Fails as the store does."""
+
+
 class IConnectorFactory(Interface):
     """How a type of connector is found and made: a plugin in ``smsgw.plugins`` provides this and IPlugin."""
 
@@ -219,6 +262,38 @@ class IConnectorFactory(Interface):
     def make(settings: Any, clock: Any) -> Any:
         """An :class:`IConnector` for one section. `clock` provides IReactorTime with monotonic seconds (and is
         the reactor when the program runs); nothing is started yet."""
+
+
+@attrs.frozen
+class Called:
+    """An HTTP request that an upstream made to us: a receipt, or something incoming.
+
+    :ivar query: as it came, without the question mark. :ivar headers: by lower-case name, the last of each.
+    :ivar peer: the address it came from.
+    """
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: str
+
+
+@attrs.frozen
+class CallAnswer:
+    """What an upstream that called us is answered."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class ICalledBack(Interface):
+    """A connector whose upstream calls us back over HTTP, at ``/upstream/NAME`` of every HTTP listener."""
+
+    def called(call: Called) -> Deferred[CallAnswer]:
+        """Take the call; it fires after what it brought is committed. The connector itself checks who calls.
+        A failure is answered 503, so that the upstream repeats it."""
 
 
 class IReturnSink(Interface):
@@ -233,6 +308,10 @@ class IReturnSink(Interface):
     def returned(events: Sequence[Event]) -> None:
         """These were under way when the session went: nobody knows whether they arrived; no attempt is charged."""
 
+    def forgotten(events: Sequence[Event]) -> Deferred[None]:
+        """These are about to be told at most once: they count as told. They may be told when the Deferred fires,
+        after the synced commit; if it fails they must not be, and are handed out again later."""
+
     def ready(account: str) -> None:
         """There is room for `account` again (a bind, an acknowledgement) after there was none."""
 
@@ -240,7 +319,7 @@ class IReturnSink(Interface):
 class IReturnPath(Interface):
     """One per front end that can tell a sender what became of a message. Never blocks."""
 
-    path = Attribute("Its word in messages and events: ``smpp``, ``http``.")
+    path = Attribute("Its word in messages and events: ``smpp``, ``callback``.")
 
     def attach(sink: Any) -> None:
         """`sink` provides :class:`IReturnSink`."""
@@ -249,8 +328,8 @@ class IReturnPath(Interface):
         """How many events may be handed over for `account` now; 0 while nobody can take one."""
 
     def deliver(events: Sequence[Event]) -> None:
-        """Tell these, all of one account, in order; each is answered exactly once through the sink (told, later or
-        returned)."""
+        """Tell these, all of one account, in order; each is answered exactly once through the sink (told, later,
+        returned or forgotten)."""
 
 
 class IPolicy(Interface):

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
@@ -34,16 +34,17 @@ from smsgw.frontends.smpp import SmppFrontend
 from smsgw.frontends.smppreceipts import SmppReceipts
 from smsgw.frontends.smtp import MailFrontend
 from smsgw.gateway import Gateway, Listener, Step
-from smsgw.interfaces import IConnector
+from smsgw.interfaces import IConnector, ISimulator
 from smsgw.model.changes import Cancel
-from smsgw.model.errors import Refused
-from smsgw.model.message import Message
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.message import Incoming, Message
 from smsgw.plugins import connector_factories
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancelling import Cancelling
 from smsgw.services.dispatch import Dispatch
+from smsgw.services.inbound import Inbound
 from smsgw.services.intake import Intake
 from smsgw.services.outbox import Outbox
 from smsgw.services.passwords import HashPool
@@ -86,6 +87,9 @@ class _Program:
         self.connectors: dict[str, IConnector] = {
             name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
         }
+        self.inbound = Inbound(
+            self.store, self.outbox, self.accounts, settings.numbers.values(), wall, gateway.country
+        )
         self.dispatch = Dispatch(
             self.store,
             self.outbox,
@@ -93,6 +97,7 @@ class _Program:
             wall,
             [(self.connectors[name], own) for name, own in settings.connectors.items()],
             self.router.reroute,
+            inbound=self.inbound,
             report_timeout=gateway.report_timeout,
             down=self.router.down,
             refusing=self.router.refusing,
@@ -107,6 +112,7 @@ class _Program:
             wall,
             clock.seconds,
             gateway.country,
+            key_life=gateway.idempotency,
         )
         self.cancelling = Cancelling(self.store, self.dispatch, self.outbox)
         self.sweep = Sweep(
@@ -166,6 +172,16 @@ class _Program:
         """The operator takes a message back."""
         return self.cancelling.cancel([Cancel(None, number)]).addCallback(lambda answers: answers[0])
 
+    def _simulate(self, name: str, incoming: Incoming) -> Deferred[Refused | None]:
+        """The operator has a connector make up what a subscriber does."""
+        able = {own: connector for own, connector in self.connectors.items() if ISimulator.providedBy(connector)}
+        chosen = name or next(iter(able), "")
+        if chosen not in able:
+            what = f"connector {name} does not exist, or" if name else "no connector exists that"
+            return succeed(Refused(Refusal.NO_ROUTE, f"{what} cannot make up what subscribers do; type = loopback can"))
+        simulator: ISimulator = able[chosen]
+        return simulator.simulate(incoming)
+
     def _listener(self, own: ListenSettings) -> Listener:
         """A listener with the protocol its section names."""
         tls = self._tls(own) if isinstance(own, DoorSettings) and own.tls != "none" else None
@@ -186,7 +202,10 @@ class _Program:
                 )
                 factory, says = door.factory, "HTTP"
             case AdminListenSettings():
-                factory, says = AdminFrontend(self.store, self._cancel, self._health, self._reactor).factory, "admin"
+                front = AdminFrontend(
+                    self.store, self._cancel, self.outbox.replay, self._simulate, self._health, self._reactor
+                )
+                factory, says = front.factory, "admin"
             case _:
                 raise TypeError(own)
         self._doors[own.name] = factory
@@ -278,6 +297,7 @@ class _Program:
             return
         self.senders = self.intake.senders = Senders(list(new.senders.values()), list(new.operators.values()))
         self.router.update(new.routes)
+        self.inbound.update(new.numbers.values())
         self.smpp_receipts.expel(gone)
         self.settings = new
         RELOADS.add(1, "taken")

@@ -49,11 +49,23 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _whole_seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 86_400):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 86400")
+    return int(text)
+
+
+def _keys(text: str) -> str:
+    if not (text and len(text) <= 100 and set(text) <= set("0123456789*#")):
+        raise argparse.ArgumentTypeError(f"{text!r} are not 1 to 100 of the keys 0 to 9, * and #")
+    return text
+
+
 class _Commands:
     """The commands of a parser, each with help and examples of its own."""
 
-    def __init__(self, whole: argparse.ArgumentParser) -> None:
-        self._subparsers = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    def __init__(self, whole: argparse.ArgumentParser, title: str = "commands", metavar: str = "COMMAND") -> None:
+        self._subparsers = whole.add_subparsers(title=title, metavar=metavar, required=True)
 
     def add(self, name: str, run: str, brief: str, more: str = "", examples: Sequence[str] = ()) -> Any:
         """A command; `run` is the function that carries it out, as ``module:name``."""
@@ -85,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     commands = _Commands(whole)
     _add_configuration(commands)
     _add_messages(commands)
+    _add_callbacks(commands)
     _add_smpp(commands)
     return whole
 
@@ -126,13 +139,17 @@ def _add_messages(commands: _Commands) -> None:
         "messages:show_list",
         "list messages of the running gateway, newest first",
         "`failed` lists those that ended otherwise than delivered or cancelled, `parked` the receipts that match no"
-        " message.",
-        ("list", "list failed --account demo --limit 10", "list messages --state enroute,queued"),
+        " message, `incoming` what came from subscribers, `events` what accounts should have been told and nobody took"
+        " in time.",
+        ("list", "list failed --account demo --limit 10", "list messages --state enroute,queued", "list events"),
     )
-    listing.add_argument("what", nargs="?", choices=("messages", "failed", "parked"), default="messages")
+    listing.add_argument(
+        "what", nargs="?", choices=("messages", "failed", "parked", "incoming", "events"), default="messages"
+    )
     listing.add_argument("--account", metavar="NAME", help="only those of this account")
-    listing.add_argument("--state", metavar="WORDS", help="only those in these states, with commas between them")
+    listing.add_argument("--state", metavar="WORDS", help="only messages in these states, with commas between them")
     listing.add_argument("--before", metavar="ID", type=_identifier, help="only those older than this one")
+    listing.add_argument("--after", metavar="EVENT", help="only events behind this one, as the last list said")
     listing.add_argument("--limit", metavar="N", type=_rows, default=50, help="rows, up to 1000 (%(default)s)")
     story = commands.add(
         "show",
@@ -154,6 +171,63 @@ def _add_messages(commands: _Commands) -> None:
         one.add_argument("--text", action="store_true", help="show texts and whole numbers, which are private")
         one.add_argument("--json", action="store_true", help="print what the gateway answers, for programs")
     for one in (listing, story, cancel):
+        _with_config(one)
+
+
+def _add_callbacks(commands: _Commands) -> None:
+    replay = commands.add(
+        "replay",
+        "events:replay",
+        "tell accounts again what nobody took in time",
+        "Each event keeps its first date; `list events` shows them.",
+        ("replay 3 4", "replay --all --account demo"),
+    )
+    replay.add_argument("ids", metavar="ID", nargs="*", type=_identifier, help="ids of messages, or of incoming things")
+    replay.add_argument("--all", action="store_true", help="all that were given up")
+    replay.add_argument("--account", metavar="NAME", help="only those of this account")
+    _with_config(replay)
+    kinds = _Commands(
+        commands.add(
+            "simulate",
+            "simulate:simulate",
+            "have the simulated operator bring something from a subscriber",
+            "It takes the way that it would take from a real one: to the account of the number, and to its callback.",
+            ('simulate message 79161234567 "Yes, please"', "simulate call 79161234567", "simulate keys 3 12"),
+        ),
+        "what comes in",
+        "KIND",
+    )
+    message = kinds.add(
+        "message",
+        "simulate:simulate",
+        "a text that a subscriber wrote to a number of ours",
+        examples=('simulate message 79161234567 "Yes, please" --answers 3',),
+    )
+    call = kinds.add(
+        "call",
+        "simulate:simulate",
+        "a call that confirms the number of whoever calls",
+        "The number has calls = yes; if no account owns it, the call is for whoever waits for it.",
+        ("simulate call 79161234567 --to 79031112233",),
+    )
+    keys = kinds.add(
+        "keys",
+        "simulate:simulate",
+        "keys pressed in a voice menu",
+        examples=("simulate keys 3 12",),
+    )
+    for one in (message, call):
+        one.add_argument("number", metavar="NUMBER", help="the subscriber's number")
+        one.add_argument("--to", metavar="NUMBER", help="the number of ours (the first that fits)")
+    message.add_argument("text", metavar="TEXT", help="what it says")
+    message.add_argument("--answers", metavar="ID", type=_identifier, help="the message of ours that it answers")
+    keys.add_argument("id", metavar="ID", type=_identifier, help="the message of ours that was listened to")
+    keys.add_argument("keys", metavar="KEYS", type=_keys, help="what was pressed, in order")
+    for one in (call, keys):
+        one.add_argument("--seconds", metavar="N", type=_whole_seconds, default=0, help="how long the call took")
+    for name, one in (("message", message), ("call", call), ("keys", keys)):
+        one.set_defaults(kind=name)
+        one.add_argument("--connector", metavar="NAME", help="the simulated operator (the first there is)")
         _with_config(one)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -57,3 +57,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
             for value, width, to_right in zip(row, widths, right, strict=True)
         ]
         yield "  ".join(cells).rstrip()
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        print(line)

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
-from urllib.parse import urlencode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
-from smsgw.commands.adminclient import admin_of
-from smsgw.commands.console import DONE, REFUSED, Stop, counted, moment, printable, table
+from smsgw.commands.adminclient import Fact, admin_of, asked, good, with_query
+from smsgw.commands.console import DONE, REFUSED, Stop, counted, moment, printable, show, table
+from smsgw.commands.events import show_events, show_incoming
 
 FAILED: Final = "expired,undeliverable,rejected,refused,no_money,failed,unknown"
 """The states that `list failed` is about."""
 
 _NOTIFY: Final = {"enroute": "handing over", "delivered": "delivery", "failed": "failure"}
 
-Fact = Mapping[str, Any]
-"""A JSON object of an answer."""
-
 
 def show_list(options: argparse.Namespace) -> int:
-    """Print a table of messages or of parked receipts."""
-    if options.what == "parked":
-        return _show_parked(options)
+    """Print a table of whatever is to be listed."""
+    only = _NOT_FOR.get(options.what, ())
+    for name in only:
+        if getattr(options, name):
+            raise Stop(2, f"--{name} is not for {options.what}: python -m smsgw list --help says what it is for")
+    return _LISTS[options.what](options)
+
+
+def _show_messages(options: argparse.Namespace) -> int:
     states = options.state or (FAILED if options.what == "failed" else "")
-    asked = {
-        "account": options.account,
-        "state": states,
-        "before": options.before,
-        "limit": options.limit,
-        "text": int(options.text) or None,
-    }
-    value = _asked(options, "/messages?" + urlencode({name: given for name, given in asked.items() if given}))
+    value = asked(options, with_query(
+        "/messages", account=options.account, state=states, before=options.before, limit=options.limit,
+        text=int(options.text),
+    ))
     if not options.json:
         _print_table(value["messages"], options.text)
         if value["before"] is not None:
@@ -42,9 +40,7 @@ def show_list(options: argparse.Namespace) -> int:
 
 
 def _show_parked(options: argparse.Namespace) -> int:
-    if options.account or options.state or options.before:
-        raise Stop(2, "--account, --state and --before are about messages, which parked receipts do not match")
-    value = _asked(options, f"/parked?limit={options.limit}&text={int(options.text)}")
+    value = asked(options, with_query("/parked", limit=options.limit, text=int(options.text)))
     if not options.json:
         rows = [
             (
@@ -57,20 +53,37 @@ def _show_parked(options: argparse.Namespace) -> int:
             )
             for one in value["parked"]
         ]
-        _print(table(("SINCE", "CONNECTOR", "ID", "STATE", "ERROR", "WORDS"), rows))
+        show(table(("SINCE", "CONNECTOR", "ID", "STATE", "ERROR", "WORDS"), rows))
     return DONE
+
+
+_LISTS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "messages": _show_messages,
+    "failed": _show_messages,
+    "parked": _show_parked,
+    "incoming": show_incoming,
+    "events": show_events,
+}
+_NOT_FOR: Final[Mapping[str, Sequence[str]]] = {
+    "messages": ("after",),
+    "failed": ("after",),
+    "parked": ("account", "state", "before", "after"),
+    "incoming": ("state", "after"),
+    "events": ("state", "before"),
+}
+"""Options that a list does not know."""
 
 
 def show_story(options: argparse.Namespace) -> int:
     """Print what is known of one message, or the messages of a batch."""
-    value = _asked(options, f"/messages/{options.id}{'?text=1' if options.text else ''}")
+    value = asked(options, with_query(f"/messages/{options.id}", text=int(options.text)))
     if options.json:
         return DONE
     if "batch" in value and "messages" in value:
         print(f"{options.id} is a batch of {counted(len(value['messages']), 'message')}:")
         _print_table(value["messages"], options.text)
     else:
-        _print(_story(value))
+        show(_story(value))
     return DONE
 
 
@@ -79,32 +92,10 @@ def cancel(options: argparse.Namespace) -> int:
     status, value = admin_of(options.config).ask("POST", f"/messages/{options.id}/cancel")
     if status == 409:
         raise Stop(REFUSED, f"{options.id} cannot be cancelled: {printable(value['why'])}")
-    _good(status, value, options)
+    good(status, value, options)
     for id in value["cancelled"]:
         print(f"message {id} is cancelled")
     return DONE
-
-
-def _asked(options: argparse.Namespace, path: str) -> dict[str, Any]:
-    """What the gateway answers; printed as it is if that is wanted."""
-    status, value = admin_of(options.config).ask("GET", path)
-    _good(status, value, options)
-    if options.json:
-        print(json.dumps(value, indent=2, sort_keys=True))
-    return value
-
-
-def _good(status: int, value: Fact, options: argparse.Namespace) -> None:
-    if status == 200:
-        return
-    if status == 404 and "id" in options:
-        raise Stop(REFUSED, f"there is no message or batch {options.id} (any more)")
-    raise Stop(REFUSED, f"the gateway refuses: {printable(str(value.get('why') or value.get('reason')))}")
-
-
-def _print(lines: Iterator[str]) -> None:
-    for line in lines:
-        print(line)
 
 
 def _print_table(messages: Sequence[Fact], text: bool) -> None:
@@ -115,7 +106,7 @@ def _print_table(messages: Sequence[Fact], text: bool) -> None:
         heads.append("TEXT")
         for row, one in zip(rows, messages, strict=True):
             row.append(one["text"]["text"])
-    _print(table(heads, rows))
+    show(table(heads, rows))
 
 
 def _story(story: Fact) -> Iterator[str]:

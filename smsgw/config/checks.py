@@ -29,6 +29,10 @@ def mistakes(settings: Settings) -> Iterator[Finding]:
         for operator in sender.operators:
             yield from _known(sender, "operators", operator, settings.operators, "operator")
 
+    for number in settings.numbers.values():
+        if number.account and "account" not in number.origin.faulty:
+            yield from _known(number, "account", number.account, settings.accounts, "account")
+
 
 def warnings(settings: Settings) -> Iterator[Finding]:
     """Yield what works but is hardly meant."""

@@ -17,6 +17,7 @@ from smsgw.config.settings import (
     AccountSettings,
     ConnectorSettings,
     GatewaySettings,
+    NumberSettings,
     OperatorSettings,
     RouteSettings,
     SectionSettings,
@@ -32,8 +33,12 @@ _PLAIN: Mapping[str, type[SectionSettings]] = {
     "route": RouteSettings,
     "sender": SenderSettings,
     "operator": OperatorSettings,
+    "number": NumberSettings,
 }
-_ALLOWED = "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME]"
+_ALLOWED = (
+    "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME], "
+    "[number DIGITS]"
+)
 
 
 def parse(text: str, filename: str, connector_types: Mapping[str, type[ConnectorSettings]]) -> Settings:
@@ -55,6 +60,7 @@ def parse(text: str, filename: str, connector_types: Mapping[str, type[Connector
         routes=tuple(_only(RouteSettings, found)),
         senders=_by_name(SenderSettings, found),
         operators=_by_name(OperatorSettings, found),
+        numbers=_by_name(NumberSettings, found),
     )
     findings += mistakes(settings)
     if findings:

@@ -29,6 +29,13 @@ _SENDER_WORDS = "a number of at most 15 digits or a name of at most 11 ASCII cha
 SENDER = kinds.text(16, _SENDER, f"a sender: {_SENDER_WORDS}")
 """A sender's number or name."""
 
+OURS = kinds.text(15, r"[1-9][0-9]{2,14}", "3 to 15 digits in international form, without a plus")
+"""A number of ours: a whole one or a short code."""
+
+_OWNER = kinds.text(64, r"[!-9;-~]*", "the name of an account")
+_URL = kinds.text(2048, r"(https?://[!-~]+)?", "a URL that begins with http:// or https://")
+_HOST = kinds.text(253, r"[A-Za-z0-9.:\[\]-]+", "a host name or address")
+
 _AGREED = kinds.text(16, rf"\*|{_SENDER}", f"* or a sender: {_SENDER_WORDS}")
 _MAIL_ADDRESS = kinds.text(254, r"[!-+.-~-]+@[A-Za-z0-9.-]+", "an e-mail address")
 _PASSWORD_HASH = kinds.secret_like(
@@ -83,7 +90,11 @@ class GatewaySettings(SectionSettings):
     country: str = fields.choice("how national numbers are read: 8XXXXXXXXXX -> 7XXXXXXXXXX", ("ru",), "ru")
     timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
     keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
-    event_keep: float = fields.duration("undelivered events: then dropped and counted", "7d", at_least=1)
+    event_keep: float = fields.duration(
+        "events that nobody takes are given up after this: counted, listed, told again by python -m smsgw replay", "7d",
+        at_least=1)
+    idempotency: float = fields.duration("how long a key protects a request from being carried out twice", "24h",
+                                         at_least=1)
     report_timeout: float = fields.duration("enroute without a receipt for so long becomes unknown", "24h", at_least=1)
     drain: float = fields.duration("how long a stop waits for answers that are under way", "15s", at_most=20)
 
@@ -109,6 +120,9 @@ class AccountSettings(SectionSettings):
     rate: float = fields.number("parts per second over everything; 0 = unlimited", 0)
     connections: int | None = fields.integer("SMPP binds at once; empty: the listener's", None, at_least=1)
     validity: float = fields.duration("life time of a message that brings none of its own", "24h", at_least=1)
+    callback: str = fields.declare(_URL, "URL called on changes of state and incoming messages; empty: none", "")
+    callback_hosts: tuple[str, ...] = fields.texts(
+        "hosts that a message's own callback may be at; empty: only that of callback", "", entry=_HOST)
 
     def check(self) -> Iterator[Fault]:
         """Yield what keeps the account from logging in or from sending under its senders."""
@@ -170,6 +184,23 @@ class SenderSettings(SectionSettings):
     NAMED: ClassVar[Kind[str]] = SENDER
 
     operators: tuple[str, ...] = fields.texts("operators for which this sender is agreed; empty: all", "", entry=NAME)
+
+
+@attrs.frozen(kw_only=True)
+class NumberSettings(SectionSettings):
+    """A number of ours, at which subscribers reach us. The free name is the number, digits in international form."""
+
+    NAMED: ClassVar[Kind[str]] = OURS
+
+    account: str = fields.declare(
+        _OWNER, "whom messages to this number are for; empty: it only takes calls, of whoever waits for one", "")
+    calls: bool = fields.flag("calls to this number can be waited for, to confirm the number that calls", False)
+
+    def check(self) -> Iterator[Fault]:
+        """Yield what makes the number useless."""
+        if not self.account and not self.calls:
+            yield Fault("account", "a value is needed where calls = no: what comes to this number is for nobody",
+                        ("calls",))
 
 
 @attrs.frozen(kw_only=True)

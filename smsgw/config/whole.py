@@ -12,6 +12,7 @@ from smsgw.config.settings import (
     AccountSettings,
     ConnectorSettings,
     GatewaySettings,
+    NumberSettings,
     OperatorSettings,
     RouteSettings,
     SenderSettings,
@@ -32,6 +33,7 @@ class Settings:
     routes: tuple[RouteSettings, ...] = ()
     senders: Mapping[str, SenderSettings] = attrs.field(factory=dict)
     operators: Mapping[str, OperatorSettings] = attrs.field(factory=dict)
+    numbers: Mapping[str, NumberSettings] = attrs.field(factory=dict)
     warnings: tuple[Finding, ...] = attrs.field(default=(), eq=False)
 
     @property

@@ -13,16 +13,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings, Globs, fields
-from smsgw.interfaces import Awaited, IConnector, IConnectorSink
+from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
+from smsgw.model import errors
 from smsgw.model.lifecycle import State
-from smsgw.model.message import DeliveryReport, Message, Part
+from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
 from smsgw.model.pacing import Bucket
 
@@ -49,6 +50,8 @@ MOST_UNACKNOWLEDGED: Final = 2_000
 
 REPEAT_AFTER: Final = 1.0
 """Seconds after which receipts that could not be stored are given again."""
+
+_STOPPED: Final = errors.Refused(errors.Refusal.UPSTREAM_DOWN, "the simulated SMSC is not running")
 
 ROUNDING: Final = 1e-6
 """Seconds by which a timer may be early: sums of floats do not come out even."""
@@ -124,9 +127,9 @@ class _Owed:
     again: bool = False
 
 
-@implementer(IConnector)
+@implementer(IConnector, ISimulator)
 class Loopback:
-    """Implements :class:`~smsgw.interfaces.IConnector`.
+    """Implements :class:`~smsgw.interfaces.IConnector`, and :class:`~smsgw.interfaces.ISimulator` for the operator.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param wall: absolute seconds since 1970, for the dates in receipts.
@@ -341,6 +344,13 @@ class Loopback:
         self._unacknowledged -= count
         if self.up:
             self._refused.put(batch)
+
+    def simulate(self, incoming: Incoming) -> Deferred[errors.Refused | None]:
+        """See :meth:`smsgw.interfaces.ISimulator.simulate`."""
+        if not self.up:
+            return succeed(_STOPPED)
+        incoming.connector, incoming.at = self.name, self._wall()
+        return self._sink.incoming(self.name, [incoming]).addCallback(lambda answers: answers[0])
 
     def stop(self) -> Deferred[None]:
         """See :meth:`smsgw.interfaces.IConnector.stop`.

@@ -18,12 +18,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from smsgw.frontends import adminviews
+from smsgw.frontends import adminrequests, adminviews
 from smsgw.frontends.metrics import CONTENT_TYPE, exposition
-from smsgw.interfaces import IMessageStore, Parked, Traced
+from smsgw.interfaces import IMessageStore, Parked, Traced, Wanted
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
-from smsgw.model.message import Message
+from smsgw.model.message import Event, Incoming, Message
 from smsgw.protocols.jsonweb import (
     Answer,
     BoundedSite,
@@ -71,6 +71,8 @@ def _guarded(respond: Respond) -> Respond:
             answer = respond(self, request, *groups)
         except _BadQuery as error:
             return _no(400, "bad_query", str(error))
+        except adminrequests.BadBody as error:
+            return _no(400, "bad_body", str(error))
         return answer.addErrback(_store_failed) if isinstance(answer, Deferred) else answer
 
     return guarded
@@ -80,6 +82,8 @@ class AdminFrontend:
     """Resources for the operator; `factory` is what listens.
 
     :param cancel: takes back a message or batch by its id, whoever's it is.
+    :param replay: tells again what was given up, as :meth:`smsgw.interfaces.IMessageStore.replay`.
+    :param simulate: lets the connector of that name (empty: the first that can) make up what a subscriber does.
     :param health: the ``state`` of the gateway (``running`` is the good one) and whatever else is to be shown.
     :param clock: with monotonic seconds.
     """
@@ -88,11 +92,15 @@ class AdminFrontend:
         self,
         store: IMessageStore,
         cancel: Callable[[int], Deferred[list[Message] | Refused]],
+        replay: Callable[[str | None, Sequence[int], int], Deferred[list[Event]]],
+        simulate: Callable[[str, Incoming], Deferred[Refused | None]],
         health: Callable[[], Mapping[str, Any]],
         clock: IReactorTime,
     ) -> None:
         self._store = store
         self._cancel = cancel
+        self._replay = replay
+        self._simulate = simulate
         self._health = health
         self._clock = clock
         self.resource = JsonResource(
@@ -103,6 +111,10 @@ class AdminFrontend:
                 Route(f"/messages/{_NUMBER}", {b"GET": self._show_message}),
                 Route(f"/messages/{_NUMBER}/cancel", {b"POST": self._cancel_message}),
                 Route("/parked", {b"GET": self._list_parked}),
+                Route("/incoming", {b"GET": self._list_incoming}),
+                Route("/events", {b"GET": self._list_events}),
+                Route("/replay", {b"POST": self._replay_events}),
+                Route("/simulate", {b"POST": self._make_up}),
             ]
         )
         self.factory = BoundedSite(self.resource, clock)
@@ -149,7 +161,7 @@ class AdminFrontend:
                 }
             )
 
-        return self._store.listed(asked.account, asked.states, asked.before, asked.limit).addCallback(told)
+        return self._store.listed(asked.account, Wanted(asked.states), asked.before, asked.limit).addCallback(told)
 
     @_guarded
     def _show_message(self, request: Request, number: str) -> Deferred[Answer]:
@@ -189,6 +201,58 @@ class AdminFrontend:
         return self._store.parked(asked.limit).addCallback(told)
 
 
+    @_guarded
+    def _list_incoming(self, request: Request) -> Deferred[Answer]:
+        asked = _Query.read(request, "account", "before", "limit", "text")
+
+        def told(found: Sequence[Incoming]) -> Answer:
+            more = len(found) == asked.limit
+            return json_answer(
+                {
+                    "incoming": [adminviews.incoming(one, asked.text) for one in found],
+                    "before": found[-1].id if more else None,
+                }
+            )
+
+        return self._store.received(asked.account, asked.before, asked.limit).addCallback(told)
+
+    @_guarded
+    def _list_events(self, request: Request) -> Deferred[Answer]:
+        """Those that were given up."""
+        asked = _Query.read(request, "account", "after", "limit", "text")
+
+        def told(found: Sequence[Event]) -> Answer:
+            more = len(found) == asked.limit
+            return json_answer(
+                {
+                    "events": [adminviews.given_up(event, asked.text) for event in found],
+                    "after": f"{found[-1].message.id}.{found[-1].kind}" if more else None,
+                }
+            )
+
+        return self._store.unheard(asked.account, asked.after, asked.limit).addCallback(told)
+
+    @_guarded
+    def _replay_events(self, request: Request) -> Deferred[Answer]:
+        wish = adminrequests.read_replay(self.resource.body(request))
+
+        def told(events: Sequence[Event]) -> Answer:
+            return json_answer({"replayed": [event.message.id for event in events], "more": len(events) == MOST})
+
+        return self._replay(wish.account, wish.ids, MOST).addCallback(told)
+
+    @_guarded
+    def _make_up(self, request: Request) -> Deferred[Answer]:
+        connector, incoming = adminrequests.read_incoming(self.resource.body(request))
+
+        def told(refused: Refused | None) -> Answer:
+            if refused is not None:
+                return _no(409, refused.refusal.name.lower(), str(refused))
+            return json_answer(adminviews.incoming(incoming))
+
+        return self._simulate(connector, incoming).addCallback(told)
+
+
 class _BadQuery(ValueError):
     """The query of a request cannot be understood; the text says why."""
 
@@ -198,12 +262,13 @@ class _Query:
     """What a list or a message is asked with.
 
     :ivar account: None for all of them. :ivar states: empty for any. :ivar before: ids below; 0 from the newest.
-    :ivar text: show texts and whole numbers.
+    :ivar after: events above this message id and kind. :ivar text: show texts and whole numbers.
     """
 
     account: str | None
     states: Sequence[State]
     before: int
+    after: tuple[int, int]
     limit: int
     text: bool
 
@@ -222,6 +287,7 @@ class _Query:
                 given.get("account") or None,
                 adminviews.states(given.get("state", "")),
                 _number("before", given.get("before", "0"), 0, 10**18 - 1),
+                _event("after", given.get("after", "0.0")),
                 _number("limit", given.get("limit", str(LIMIT)), 1, MOST),
                 _flag("text", given.get("text", "")),
             )
@@ -233,6 +299,12 @@ def _number(name: str, value: str, least: int, most: int) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 18 and least <= int(value) <= most):
         raise ValueError(f"{name}: {value!r} is not a number from {least} to {most}")
     return int(value)
+
+
+def _event(name: str, value: str) -> tuple[int, int]:
+    """The message id and kind of an event, written ``12.2``."""
+    id, _, kind = value.partition(".")
+    return _number(name, id, 0, 10**18 - 1), _number(name, kind, 0, 9)
 
 
 def _flag(name: str, value: str) -> bool:

@@ -13,7 +13,7 @@ from smsgw.interfaces import Parked, Traced
 from smsgw.model.address import masked
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import FINAL, Notify, State
-from smsgw.model.message import Event, Message
+from smsgw.model.message import Event, Incoming, IncomingKind, Message
 from smsgw.text import coding
 
 Fact = dict[str, Any]
@@ -142,6 +142,38 @@ def parked(receipts: Iterable[Parked], private: bool = False) -> Sequence[Fact]:
         }
         for one in receipts
     ]
+
+
+def incoming(one: Incoming, private: bool = False) -> Fact:
+    """What came from a subscriber."""
+    return {
+        "id": one.id,
+        "account": one.account,
+        "path": one.path,
+        "kind": one.kind.name.lower(),
+        "connector": one.connector,
+        "from": one.source if private else _sender(one.source),
+        "to": one.destination if private else _sender(one.destination),
+        "at": _moment(one.at),
+        "answers": one.answers or None,
+        "seconds": one.seconds or None,
+        "characters": len(one.text) if one.kind is IncomingKind.MESSAGE else None,
+        **({"text": one.text} if private else {}),
+    }
+
+
+def given_up(event: Event, private: bool = False) -> Fact:
+    """An event that nobody took in time, with whom it is about."""
+    about = event.message
+    number = about.source if isinstance(about, Incoming) else about.dst
+    return {
+        "message": about.id,
+        "account": about.account,
+        "path": about.path,
+        "kind": event.kind.name.lower(),
+        "number": number if private else masked(number),
+        **_event(event),
+    }
 
 
 def _text(content: Content, private: bool) -> Fact:

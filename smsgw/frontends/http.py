@@ -58,6 +58,8 @@ REASONS: Final[Mapping[Refusal, Denied | None]] = {
     Refusal.TOO_MANY_RECIPIENTS: SYSTEM_ERROR,
     Refusal.STORE_DOWN: SYSTEM_ERROR,
     Refusal.CANNOT_REGISTER: SYSTEM_ERROR,
+    Refusal.KEY_REUSED: INVALID_BODY,
+    Refusal.BAD_CALLBACK: INVALID_BODY,
     Refusal.UPSTREAM_DOWN: SYSTEM_ERROR,
 }
 """The one table from the domain's refusals to this API's reasons; None: accepted, and the final state says so."""

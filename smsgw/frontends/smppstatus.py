@@ -34,6 +34,8 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.STORE_DOWN: Status.ESME_RSYSERR,
     Refusal.CANNOT_REGISTER: Status.ESME_RSUBMITFAIL,
     Refusal.UPSTREAM_DOWN: Status.ESME_RSYSERR,
+    Refusal.KEY_REUSED: Status.ESME_RSUBMITFAIL,
+    Refusal.BAD_CALLBACK: Status.ESME_RSUBMITFAIL,
 }
 """The command_status of every refusal. Wrong name and wrong password are one answer."""
 

@@ -52,6 +52,8 @@ REPLIES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.TOO_MANY_RECIPIENTS: (452, "4.5.3"),
     Refusal.STORE_DOWN: (451, "4.3.0"),
     Refusal.CANNOT_REGISTER: (554, "5.3.0"),
+    Refusal.KEY_REUSED: (554, "5.6.0"),
+    Refusal.BAD_CALLBACK: (554, "5.6.0"),
     Refusal.UPSTREAM_DOWN: (451, "4.4.1"),
 }
 """The one table from the domain's refusals to SMTP codes (RFC 5321) and enhanced codes (RFC 3463)."""

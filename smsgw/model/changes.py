@@ -6,11 +6,13 @@ share one commit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import State
-from smsgw.model.message import DeliveryReport, Event, Message
+from smsgw.model.message import DeliveryReport, Event, Incoming, Message
 
 
 @attrs.define(eq=False)
@@ -74,6 +76,40 @@ class Later:
 
 
 @attrs.define(eq=False)
+class Keyed:
+    """`messages` (all among the accepts of the same call) are to be stored only if `account` never used `key`.
+
+    :ivar digest: what was asked for, hashed, kept with the key. :ivar id: what the client is told: the id of the
+        message or of the batch. :ivar since: a use before this absolute time does not count any more.
+    """
+
+    account: str
+    key: str
+    digest: bytes
+    id: int
+    messages: Sequence[Message]
+    since: float
+
+
+@attrs.define(eq=False)
+class KeyUsed:
+    """A key was used before: for the message or batch `id`, with that `digest`."""
+
+    id: int
+    digest: bytes
+
+
+@attrs.define(eq=False)
+class Confirmation:
+    """`account` waits until `expires` for a call from the number `phone` to our `number`."""
+
+    account: str
+    phone: str
+    number: str
+    expires: float
+
+
+@attrs.define(eq=False)
 class Changes:
     """One atomic call to the store.
 
@@ -83,6 +119,8 @@ class Changes:
     :ivar outcomes: what upstreams answered, or what dispatch decided, about claimed messages.
     :ivar receipts: statements of upstreams. :ivar cancels: wishes of senders.
     :ivar told: events that their receiver acknowledged. :ivar later: events to try again.
+    :ivar keys: idempotency keys of new messages; the messages of one that was used before are not stored.
+    :ivar incoming: what came from subscribers. :ivar confirmations: calls that are waited for.
     """
 
     accepts: list[Message] = attrs.field(factory=list)
@@ -92,6 +130,9 @@ class Changes:
     cancels: list[Cancel] = attrs.field(factory=list)
     told: list[Event] = attrs.field(factory=list)
     later: list[Later] = attrs.field(factory=list)
+    keys: list[Keyed] = attrs.field(factory=list)
+    incoming: list[Incoming] = attrs.field(factory=list)
+    confirmations: list[Confirmation] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -103,9 +144,11 @@ class Committed:
         (intermediate, changes nothing).
     :ivar cancels: per wish: the messages cancelled, or why not.
     :ivar events: what senders are now to be told, in order of their happening.
+    :ivar keys: per key None if it is new, else what it was used for before.
     """
 
     claims: list[bool]
     receipts: list[str]
     cancels: list[list[Message] | Refused]
     events: list[Event]
+    keys: list[KeyUsed | None] = attrs.field(factory=list)

@@ -11,7 +11,24 @@ from smsgw.text import coding, udh
 
 _HEAD: Final = Struct(">BBBBBBBBHHBBH")
 _VERSION: Final = 1
+LABELLED: Final = 2
+"""First octet of packed content that has labels."""
+
+_LABELS: Final = Struct(">HHH")
 _UDHI: Final = 0x40
+
+
+@attrs.frozen
+class Labels:
+    """What a client attached to a message, for itself and for people.
+
+    :ivar callback: URL to call on changes of state instead of the account's; empty for the account's.
+    :ivar reference: the client's own name for the message, told back to it. :ivar comment: a note for people.
+    """
+
+    callback: str = ""
+    reference: str = ""
+    comment: str = ""
 
 
 @attrs.define(eq=True)
@@ -23,7 +40,7 @@ class Content:
         (with `esm_class` 0x40 the client's own header stands at the start of the only part).
     :ivar reference: concatenation reference shared by the parts (0-65535), the same on every attempt, so that
         a part sent again completes the set on the handset.
-    :ivar tlvs: encoded TLVs to pass on unchanged.
+    :ivar tlvs: encoded TLVs to pass on unchanged. :ivar labels: of the client, None for none.
     """
 
     source: str
@@ -38,6 +55,7 @@ class Content:
     protocol_id: int = 0
     service_type: str = ""
     tlvs: bytes = b""
+    labels: Labels | None = None
 
     def text(self) -> str:
         """The text for people and front ends, without the client's user data header; never raises."""
@@ -50,12 +68,14 @@ class Content:
         return coding.decode(octets, self.data_coding)
 
     def pack(self) -> bytes:
-        """The content as one value: fixed head, lengths of the parts, then the octets themselves."""
+        """The content as one value: fixed head, labels if there are any, lengths of the parts, then the octets
+        themselves."""
         source = self.source.encode("utf-8")
         service_type = self.service_type.encode("latin-1")
         parts = self.parts
+        labels = self.labels
         head = _HEAD.pack(
-            _VERSION,
+            _VERSION if labels is None else LABELLED,
             self.source_ton,
             self.source_npi,
             self.dest_ton,
@@ -69,6 +89,9 @@ class Content:
             len(service_type),
             len(self.tlvs),
         )
+        if labels is not None:
+            words = [word.encode("utf-8") for word in (labels.callback, labels.reference, labels.comment)]
+            head = b"".join((head, _LABELS.pack(*map(len, words)), *words))
         if len(parts) == 1:
             return b"%b%b%b%b%b" % (head, source, service_type, self.tlvs, parts[0])
         lengths = Struct(f">{len(parts)}H").pack(*map(len, parts))
@@ -95,9 +118,18 @@ class Content:
             service_type_size,
             tlvs_size,
         ) = _HEAD.unpack_from(octets)
-        if version != _VERSION:
-            raise ValueError(f"content of version {version}; this program knows version {_VERSION}")
         at = _HEAD.size
+        labels = None
+        if version != _VERSION:
+            if version != LABELLED:
+                raise ValueError(f"content of version {version}; this program knows versions {_VERSION}, {LABELLED}")
+            words = []
+            sizes = _LABELS.unpack_from(octets, at)
+            at += _LABELS.size
+            for size in sizes:
+                words.append(octets[at : at + size].decode("utf-8"))
+                at += size
+            labels = Labels(*words)
         source = octets[at : at + source_size].decode("utf-8")
         at += source_size
         service_type = octets[at : at + service_type_size].decode("latin-1")
@@ -127,4 +159,5 @@ class Content:
             protocol_id,
             service_type,
             tlvs,
+            labels,
         )

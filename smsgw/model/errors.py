@@ -38,6 +38,8 @@ class Refusal(Enum):
     STORE_DOWN = "the message could not be stored, try again later"
     CANNOT_REGISTER = "the message could not be registered"
     UPSTREAM_DOWN = "no upstream of the route is available, try again later"
+    KEY_REUSED = "the idempotency key was used before for another request"
+    BAD_CALLBACK = "the callback address is malformed or its host is not allowed for this account"
 
 
 @attrs.frozen

@@ -12,12 +12,32 @@ from typing import Final
 
 import attrs
 
-from smsgw.model.content import Content
+from smsgw.model.content import Content, Labels
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
 
+CALLBACK: Final = "callback"
+"""The word of the return path over HTTP, in messages and events."""
+
 UNIX_NEVER: Final = 0.0
 """Stands for "no such time" in absolute times, which are seconds since 1970 UTC."""
+
+
+@attrs.frozen
+class Options:
+    """What few submissions bring, together so that the others carry one empty attribute.
+
+    :ivar encoding: how the text is to be written: empty to choose, ``gsm`` or ``ucs2`` to insist.
+    :ivar key: idempotency key, unique within the account with the front end's prefix; empty for none. A submission
+        whose key the account used before is not stored again: the answer is the first one's id.
+    :ivar digest: what was asked for, hashed; a key that comes again with another digest is refused.
+    :ivar labels: kept with the message, None for none.
+    """
+
+    encoding: str = ""
+    key: str = ""
+    digest: bytes = b""
+    labels: Labels | None = None
 
 
 @attrs.define(eq=False)
@@ -39,6 +59,7 @@ class Submission:
     :ivar text_limit: the longest text in characters the front end's dialect takes, 0 for none.
     :ivar as_states: refusals that this front end does not tell at once: the message is accepted and its final
         state says so (HTTP v2).
+    :ivar options: what most submissions do without.
     """
 
     account: str
@@ -58,6 +79,7 @@ class Submission:
     tlvs: bytes = b""
     text_limit: int = 0
     as_states: frozenset[Refusal] = frozenset()
+    options: Options | None = None
 
 
 @attrs.define(eq=False)
@@ -68,12 +90,33 @@ class Accepted:
     :ivar message_ids: ids of the messages, one per recipient.
     :ivar parts: parts of all messages together.
     :ivar state: state of the first message; may already be final (refused by rules).
+    :ivar repeated: the idempotency key was used before: this is the answer to its first use, nothing was stored.
+        Then `message_ids` holds just `id`, and `parts` and `state` are 0.
     """
 
     id: int
     message_ids: Sequence[int]
     parts: int
     state: State
+    repeated: bool = False
+
+
+@attrs.frozen
+class Previewed:
+    """What would become of a submission, which was only looked at.
+
+    :ivar encoding: the alphabet it would be written in, a value of :class:`smsgw.text.coding.Alphabet`.
+    :ivar characters: of the text; of user data with a header of its own, those behind the header.
+    :ivar number: the recipient in international form. :ivar connector: the one it would take now.
+    :ivar price: of all parts in 1/10000 units; None where nobody said what it costs.
+    """
+
+    encoding: str
+    characters: int
+    parts: int
+    number: str
+    connector: str
+    price: int | None = None
 
 
 @attrs.define(eq=False)
@@ -146,11 +189,48 @@ class DeliveryReport:
     raw: bytes = b""
 
 
+class IncomingKind(IntEnum):
+    """What came from a subscriber."""
+
+    MESSAGE = 1
+    CALL = 2
+    KEYS = 3
+
+
+@attrs.define(eq=False)
+class Incoming:
+    """Something that came from a subscriber, as stored: a message, a call, or keys pressed during a voice message.
+
+    :ivar id: from the same counter as the ids of messages. :ivar account: whose number it came to.
+    :ivar path: the return path that tells the account of it; empty: it is only kept, and listed.
+    :ivar source, destination: the subscriber's number, and the number of ours that it came to.
+    :ivar text: of a message; the keys pressed, in order (``12``).
+    :ivar at: absolute time of its arrival.
+    :ivar answers: id of the message of ours that it answers (always known for keys), 0 for none.
+    :ivar seconds: how long the call took, 0 where that is not known.
+    :ivar callback: URL to call instead of the account's; empty for the account's.
+    """
+
+    id: int
+    account: str
+    path: str
+    kind: IncomingKind
+    connector: str
+    source: str
+    destination: str
+    text: str
+    at: float
+    answers: int = 0
+    seconds: int = 0
+    callback: str = ""
+
+
 class EventKind(IntEnum):
     """What an event tells; also its place (`seq`) among the events of one message."""
 
     ENROUTE = 1
     FINAL = 2
+    INCOMING = 3
 
 
 @attrs.define(eq=False)
@@ -159,15 +239,20 @@ class Event:
 
     Unique by (account, path, message.id, kind); kept until the sender acknowledged it, so it may be told twice.
 
-    :ivar state, error, at: the state told, its error code, when it was reached (absolute).
+    :ivar message: an :class:`Incoming` where `kind` is INCOMING, and only there.
+    :ivar state, error, at: the state told, its error code, when it was reached (absolute). Of what is INCOMING:
+        DELIVERED, 0, and when it came.
     :ivar attempts: how often it was tried in vain.
     :ivar due: absolute time before which it is not tried again, 0 for at once.
+    :ivar since: when it was taken up again after it had been given up (absolute): from then on it is kept as if it
+        had just happened; 0 for never.
     """
 
-    message: Message
+    message: Message | Incoming
     kind: EventKind
     state: State
     error: int
     at: float
     attempts: int = 0
     due: float = UNIX_NEVER
+    since: float = UNIX_NEVER

@@ -270,6 +270,7 @@ class ReceiptWriter:
         agreed. 3.3 has no TLVs.
         """
         message = event.message
+        assert type(message) is Message  # what comes from subscribers takes other ways
         content = message.content
         kind = (event.state, event.error, version)
         form = self._forms.get(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from smsgw.model.content import Content
@@ -17,6 +18,10 @@ ALWAYS_ONE_PART: Final = 140
 
 LONGEST_PART: Final = 254
 """Octets of user data with a header of its own, which is not cut, at most: more fit into no short message."""
+
+INSISTED: Final[Mapping[str, int | None]] = {"": None, "gsm": 0x00, "ucs2": 0x08}
+"""data_coding for what a client says of the encoding; None: the one that fits (see
+:class:`~smsgw.model.message.Options`)."""
 
 FORBIDDEN_PROTOCOLS: Final = frozenset({0x32, 0x7F})
 """protocol_id values that reach into the handset rather than its owner: Internet mail, whose long sender some phones
@@ -43,6 +48,7 @@ def made(submission: Submission, sender: Sender) -> Content | Refused:
     no header of its own.
     """
     octets, data_coding, esm_class = submission.octets, submission.data_coding, submission.esm_class
+    options = submission.options
     if submission.protocol_id in FORBIDDEN_PROTOCOLS:
         return Refused(Refusal.CANNOT_REGISTER, f"protocol_id 0x{submission.protocol_id:02X} is not allowed")
     if data_coding in FORBIDDEN_CODINGS:
@@ -56,7 +62,7 @@ def made(submission: Submission, sender: Sender) -> Content | Refused:
                 Refusal.TEXT_TOO_LONG, f"{len(text)} characters; at most {submission.text_limit} are allowed"
             )
         try:
-            data_coding, octets = coding.encode(text)
+            data_coding, octets = coding.encode(text, None if options is None else INSISTED[options.encoding])
         except coding.NotEncodable as error:
             return Refused(Refusal.BAD_ENCODING, str(error))
     elif data_coding not in _KNOWN:
@@ -86,6 +92,7 @@ def made(submission: Submission, sender: Sender) -> Content | Refused:
         submission.protocol_id,
         submission.service_type,
         submission.tlvs,
+        None if options is None else options.labels,
     )
 
 
@@ -116,4 +123,5 @@ def referenced(content: Content, number: int) -> Content:
         content.protocol_id,
         content.service_type,
         content.tlvs,
+        content.labels,
     )

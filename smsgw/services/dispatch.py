@@ -19,11 +19,13 @@ from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings
 from smsgw.interfaces import IConnector, IConnectorSink, IMessageStore
+from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import FINAL, State
-from smsgw.model.message import DeliveryReport, Message, Part
+from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Outcome
 from smsgw.services import recovery
 from smsgw.services.backlog import Backlog
+from smsgw.services.inbound import IncomingSink
 from smsgw.services.links import Links
 from smsgw.services.receipts import EventSink, Receipts
 from smsgw.services.settlement import Settlement
@@ -46,6 +48,7 @@ class Dispatch:
     :param wall: absolute seconds since 1970.
     :param links: the connectors with the settings of their sections.
     :param reroute: the connector that a message shall take now: its own while that is up, else another of its route.
+    :param inbound: takes what comes from subscribers.
     :param report_timeout: seconds after which a part without a receipt is given up.
     :param memory: waiting messages kept in memory per connector.
     :param down: names of connectors whose link is down; kept true in place.
@@ -61,6 +64,7 @@ class Dispatch:
         links: Iterable[tuple[IConnector, ConnectorSettings]],
         reroute: Callable[[Message], str],
         *,
+        inbound: IncomingSink,
         report_timeout: float,
         memory: int = 20_000,
         down: set[str] | None = None,
@@ -68,6 +72,7 @@ class Dispatch:
     ) -> None:
         self._store = store
         self._outbox = outbox
+        self._inbound = inbound
         self._wall = wall
         self._reroute = reroute
         self._receipts = Receipts(store, outbox)
@@ -266,6 +271,10 @@ class Dispatch:
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """See :meth:`smsgw.interfaces.IConnectorSink.receipts`."""
         return self._receipts.receipts(connector, reports)
+
+    def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
+        """See :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
+        return self._inbound.incoming(connector, incoming)
 
     def ready(self, connector: str) -> None:
         """See :meth:`smsgw.interfaces.IConnectorSink.ready`."""

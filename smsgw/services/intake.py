@@ -12,17 +12,20 @@ from zope.interface import implementer
 
 from smsgw.interfaces import IIntake, IMessageStore, IPolicy
 from smsgw.model.address import NATIONAL, normalise
-from smsgw.model.changes import Changes, Committed
+from smsgw.model.changes import Changes, Committed, Keyed
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
-from smsgw.model.lifecycle import State
-from smsgw.model.message import Accepted, Message, Submission
+from smsgw.model.lifecycle import Notify, State
+from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
 from smsgw.services.contents import made, referenced
+from smsgw.services.labels import unfit
 from smsgw.services.routing import Router
 from smsgw.services.senders import Sender, Senders
 from smsgw.telemetry import Counter
+from smsgw.text import coding
 
 if TYPE_CHECKING:
+    from smsgw.config import AccountSettings
     from smsgw.services.accounts import Account, Accounts
     from smsgw.services.dispatch import Dispatch
     from smsgw.services.outbox import Outbox
@@ -31,6 +34,9 @@ log = Logger()
 
 ACCEPTED: Final = Counter("smsgw_accepted_total", "Messages accepted, by account.", ("account",))
 REFUSED: Final = Counter("smsgw_refused_total", "Submissions refused, by account and reason.", ("account", "reason"))
+REPEATED: Final = Counter(
+    "smsgw_repeated_total", "Submissions whose idempotency key was used before: answered, not sent again.", ("account",)
+)
 
 NOT_REACHABLE: Final = 248
 """Error code of a number that cannot be reached by the service."""
@@ -49,6 +55,10 @@ _NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
 _BAD_RECIPIENT: Final = Refused(Refusal.BAD_RECIPIENT)
 _OTHER_OPERATOR: Final = Refused(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
 _OVER_RATE: Final = Refused(Refusal.OVER_RATE)
+_REUSED: Final = Refused(Refusal.KEY_REUSED)
+
+_EVERYTHING: Final = int(Notify.ENROUTE | Notify.FINAL)
+"""What callbacks tell (002-105)."""
 
 
 @implementer(IIntake)
@@ -57,6 +67,7 @@ class Intake:
 
     :param now: absolute time, seconds since 1970. :param seconds: monotonic time for rates.
     :param country: key of :data:`smsgw.model.address.NATIONAL`.
+    :param key_life: seconds for which an idempotency key is remembered.
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class Intake:
         seconds: Callable[[], float],
         country: str = "ru",
         policies: Sequence[IPolicy] = (),
+        key_life: float = 86_400.0,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -82,12 +94,14 @@ class Intake:
         self._seconds = seconds
         self._national = NATIONAL[country]
         self._policies = policies
+        self._key_life = key_life
 
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
         """See :meth:`smsgw.interfaces.IIntake.submit`."""
         messages: list[Message] = []
+        keys: list[Keyed] = []
         try:
-            answers = self._registered(submissions, messages)
+            answers = self._registered(submissions, messages, keys)
         except StoreDown as down:
             return fail(down)
         if not messages:
@@ -96,8 +110,10 @@ class Intake:
         dispatch.reserve(messages)
 
         def stored(committed: Committed) -> list[Accepted | Refused]:
-            _count(messages)
-            dispatch.stored(messages)
+            kept = self._without_repeats(messages, keys, committed, answers) if keys else messages
+            if kept:
+                _count(kept)
+                dispatch.stored(kept)
             if committed.events:
                 self._outbox.occurred(committed.events)
             return answers
@@ -108,10 +124,46 @@ class Intake:
                 return [Refused(Refusal.QUEUE_FULL, failure.getErrorMessage()) for _ in submissions]
             return failure
 
-        return self._store.commit(Changes(accepts=messages)).addCallbacks(stored, failed)
+        return self._store.commit(Changes(accepts=messages, keys=keys)).addCallbacks(stored, failed)
 
-    def _registered(self, submissions: Sequence[Submission], messages: list[Message]) -> list[Accepted | Refused]:
-        """Per submission what the client will be told; its messages are appended."""
+    def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
+        """What would become of `submissions`, of one recipient each: nothing is stored, charged or reserved, and the
+        rate of the account does not matter. Everything else that :meth:`submit` refuses is refused."""
+        now = self._now()
+        return [self._preview(submission, now) for submission in submissions]
+
+    def _preview(self, submission: Submission, now: float) -> Previewed | Refused:
+        """The checks of :meth:`_register`, in its order."""
+        account = self._accounts.get(submission.account)
+        if account is None or not account.settings.enabled:
+            return _NOT_ALLOWED
+        if self._policies and (refused := self._by_policy(account, submission)) is not None:
+            return refused
+        number = normalise(submission.recipients[0], self._national)
+        if number is None:
+            return _BAD_RECIPIENT
+        settings, options = account.settings, submission.options
+        if options is not None and (refused := unfit(options, settings)) is not None:
+            return refused
+        sender = self.senders.resolve(settings, submission.source)
+        if isinstance(sender, Refused):
+            return sender
+        content = made(submission, sender)
+        if isinstance(content, Refused):
+            return content
+        times = _times(submission, now, settings.validity)
+        if isinstance(times, Refused):
+            return times
+        way = self._way(submission, sender, number, content, only_look=True)
+        if isinstance(way, Refused):
+            return way
+        encoding = coding.alphabet(content.data_coding).value
+        return Previewed(encoding, len(content.text()), len(content.parts), number, way)
+
+    def _registered(
+        self, submissions: Sequence[Submission], messages: list[Message], keys: list[Keyed]
+    ) -> list[Accepted | Refused]:
+        """Per submission what the client will be told; its messages and its key are appended."""
         now, seconds = self._now(), self._seconds()
         answers: list[Accepted | Refused] = []
         account: Account | None = None
@@ -121,11 +173,40 @@ class Intake:
             if account is None or not account.settings.enabled:
                 answer: Accepted | Refused = _NOT_ALLOWED
             else:
+                if not submission.notify:
+                    _tell_by_callback(submission, account.settings)
                 answer = self._register(account, submission, now, seconds, messages)
             if isinstance(answer, Refused):
                 REFUSED.add(1, submission.account, answer.refusal.name.lower())
+            elif submission.options is not None and submission.options.key:
+                own = messages[-len(answer.message_ids) :]
+                keys.append(self._keyed(submission.account, submission.options, answer.id, own, now))
             answers.append(answer)
         return answers
+
+    def _keyed(self, account: str, options: Options, id: int, messages: Sequence[Message], now: float) -> Keyed:
+        return Keyed(account, options.key, options.digest, id, messages, now - self._key_life)
+
+    def _without_repeats(
+        self, messages: list[Message], keys: list[Keyed], committed: Committed, answers: list[Accepted | Refused]
+    ) -> list[Message]:
+        """The messages that were stored. Those of a key that was used before were not: their room is given back, and
+        the answer becomes that of the first use, or a refusal if then something else was asked for."""
+        repeats = {key.id: (key, used) for key, used in zip(keys, committed.keys, strict=True) if used is not None}
+        if not repeats:
+            return messages
+        for at, answer in enumerate(answers):
+            if isinstance(answer, Accepted) and answer.id in repeats:
+                key, used = repeats[answer.id]
+                if used.digest == key.digest:
+                    answers[at] = Accepted(used.id, (used.id,), 0, State.SCHEDULED, True)
+                    REPEATED.add(1, key.account)
+                else:
+                    answers[at] = _REUSED
+                    REFUSED.add(1, key.account, Refusal.KEY_REUSED.name.lower())
+        gone = {message.id for key, _ in repeats.values() for message in key.messages}
+        self._dispatch.unstored([message for message in messages if message.id in gone])
+        return [message for message in messages if message.id not in gone]
 
     def _register(
         self, account: Account, submission: Submission, now: float, seconds: float, messages: list[Message]
@@ -137,7 +218,9 @@ class Intake:
         numbers = [normalise(written, national) for written in submission.recipients]
         if None in numbers and not any(numbers):
             return _BAD_RECIPIENT
-        settings = account.settings
+        settings, options = account.settings, submission.options
+        if options is not None and (refused := unfit(options, settings)) is not None:
+            return refused
         sender = self.senders.resolve(settings, submission.source)
         if isinstance(sender, Refused):
             return sender
@@ -193,13 +276,15 @@ class Intake:
         account.bucket.charge(taken * len(content.parts))
         return Accepted(batch, [message.id for message in own], len(own) * len(content.parts), own[0].state)
 
-    def _way(self, submission: Submission, sender: Sender, number: str | None, content: Content) -> str | Refused:
+    def _way(
+        self, submission: Submission, sender: Sender, number: str | None, content: Content, only_look: bool = False
+    ) -> str | Refused:
         """The connector for one recipient."""
         if number is None:
             return _BAD_RECIPIENT
         if sender.operators is not None and not sender.agreed_for(number):
             return _OTHER_OPERATOR
-        return self._router.route(submission.account, sender.value, number, content.text)
+        return self._router.route(submission.account, sender.value, number, content.text, only_look)
 
     def _message(
         self,
@@ -262,6 +347,13 @@ def _count(messages: Sequence[Message]) -> None:
             name, number = message.account, 0
         number += 1
     ACCEPTED.add(number, name)
+
+
+def _tell_by_callback(submission: Submission, settings: AccountSettings) -> None:
+    """A submission that asks for no receipt is told about by callback, if it or its account has one (002-105)."""
+    options = submission.options
+    if settings.callback or (options is not None and options.labels is not None and options.labels.callback):
+        submission.path, submission.notify = CALLBACK, _EVERYTHING
 
 
 def _times(submission: Submission, now: float, validity: float) -> tuple[State, float, float] | Refused:

@@ -94,6 +94,7 @@ class Outbox:
         self._running = False
         self._asking = False
         self._committing = False
+        self._forgetting = 0
         self._faltering = False
         self._stopped: Deferred[None] | None = None
         HELD.watch(lambda: self._held)
@@ -142,6 +143,15 @@ class Outbox:
         for lane in dict.fromkeys(lane for lane, _ in runs):
             self._pump(lane)
 
+    def replay(self, account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
+        """Tell again what was given up, see :meth:`smsgw.interfaces.IMessageStore.replay`."""
+
+        def replayed(events: list[Event]) -> list[Event]:
+            self.occurred(events)
+            return events
+
+        return self._store.replay(account, ids, limit).addCallback(replayed)
+
     def told(self, events: Sequence[Event]) -> None:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
         if events:
@@ -172,10 +182,34 @@ class Outbox:
         for event in reversed(events):
             lane = self._lane(event.message.path, event.message.account)
             lane.waiting.appendleft(event)
-            if lane not in self._roused:
-                self._roused.append(lane)
+            self._rouse(lane)
         RETURNED.add(len(events), events[0].message.path)
-        self._soon()
+
+    def forgotten(self, events: Sequence[Event]) -> Deferred[None]:
+        """See :class:`~smsgw.interfaces.IReturnSink`."""
+        self._forgetting += 1
+        done = self._store.commit(Changes(told=list(events)))
+        return done.addCallbacks(self._let_go, self._keep_on, callbackArgs=(events,), errbackArgs=(events,))
+
+    def _let_go(self, _: Committed, events: Sequence[Event]) -> None:
+        """They will be told at most once, by whoever asked for it."""
+        self._forgetting -= 1
+        if events:
+            TOLD.add(len(events), events[0].message.path)
+        for lane, run in self._by_lane(events):
+            self._held -= lane.settle(run)
+            self._rouse(lane)
+        self._tell_stopped()
+
+    def _keep_on(self, failure: Failure, events: Sequence[Event]) -> Failure:
+        """Whether they are kept in the store is not known; they are here, and were told to nobody."""
+        self._forgetting -= 1
+        due = self._clock.seconds() + FIRST_PAUSE
+        for event in events:
+            lane = self._lane(event.message.path, event.message.account)
+            heappush(self._put_off, (due, next(self._serial), lane, event))
+        self._tell_stopped()
+        return failure
 
     def ready(self, account: str) -> None:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
@@ -292,6 +326,13 @@ class Outbox:
         if not isinstance(failure.value, _EXPECTED):
             _log.failure("who is owed an event cannot be read; it is tried again", failure)
 
+    def _rouse(self, lane: EventLane) -> None:
+        """Hand over what this lane has in the next turn of the reactor."""
+        if self._running:
+            if lane not in self._roused:
+                self._roused.append(lane)
+            self._soon()
+
     def _soon(self) -> None:
         """Do what the events of this turn of the reactor ask for, all at once, in the next one."""
         if self._turn is None and not self._faltering:
@@ -339,7 +380,7 @@ class Outbox:
         self._tell_stopped()
 
     def _tell_stopped(self) -> None:
-        if self._stopped is not None and not (self._committing or self._told or self._later):
+        if self._stopped is not None and not (self._committing or self._forgetting or self._told or self._later):
             stopped, self._stopped = self._stopped, None
             stopped.callback(None)
 
@@ -351,8 +392,6 @@ class Outbox:
             self._soon()
         if self._unasked:
             Deferred.fromCoroutine(self._ask()).addErrback(self._unanswered)
-        if self._keep:
-            self._drop_old(self._wall() - self._keep)
         lanes, self._unread = list(self._unread), {}
         now = self._clock.seconds()
         due: dict[EventLane, list[Event]] = {}
@@ -363,11 +402,13 @@ class Outbox:
         for lane, events in due.items():
             lane.waiting.extendleft(reversed(events))
             lanes.append(lane)
+        if self._keep:
+            self._drop_old(self._wall() - self._keep)
         for lane in lanes:
             self._pump(lane)
 
     def _drop_old(self, before: float) -> None:
-        """Let go of waiting events whose time is over; the purge deletes them from the store."""
+        """Let go of waiting events whose time is over; the purge gives them up in the store."""
         for lanes in self._lanes.values():
             for lane in lanes.values():
                 while lane.waiting and lane.waiting[0].at < before:

@@ -53,17 +53,17 @@ class Route:
             or (self.text is not None and not self.text.matches(text()))
         )
 
-    def choose(self, up: Callable[[str], bool]) -> str:
+    def choose(self, up: Callable[[str], bool], only_look: bool = False) -> str:
         """The connector for the next message: one that is up, or the first if none is.
 
         Weighted ones take smooth turns: over any run of messages each gets its share, evenly mixed. Those
-        without a weight are tried in order when no weighted one is up.
+        without a weight are tried in order when no weighted one is up. To only look takes no turn.
         """
         usable = [way for way in self.ways if up(way.connector)]
         weighted = [way for way in usable if way.weight]
         if len(weighted) < 2:
             return (weighted or usable or self.ways)[0].connector
-        credit = self._credit
+        credit = dict(self._credit) if only_look else self._credit
         for way in weighted:
             credit[way.connector] = credit.get(way.connector, 0) + way.weight
         best = max(weighted, key=lambda way: credit[way.connector]).connector
@@ -89,13 +89,18 @@ class Router:
         """Take a new table; messages already routed keep their connector."""
         self._routes = [Route.from_settings(settings) for settings in routes]
 
-    def route(self, account: str, sender: str, recipient: str, text: Callable[[], str]) -> str | Refused:
-        """Name of the connector this message takes; or NO_ROUTE, or UPSTREAM_DOWN if all of the route refuse."""
+    def route(
+        self, account: str, sender: str, recipient: str, text: Callable[[], str], only_look: bool = False
+    ) -> str | Refused:
+        """Name of the connector this message takes; or NO_ROUTE, or UPSTREAM_DOWN if all of the route refuse.
+
+        To only look changes nothing for the messages to come.
+        """
         for route in self._routes:
             if route.matches(account, sender, recipient, text):
                 if self.refusing and all(way.connector in self.refusing for way in route.ways):
                     return Refused(Refusal.UPSTREAM_DOWN)
-                return route.ways[0].connector if len(route.ways) == 1 else route.choose(self._is_up)
+                return route.ways[0].connector if len(route.ways) == 1 else route.choose(self._is_up, only_look)
         return Refused(Refusal.NO_ROUTE)
 
     def reroute(self, message: Message) -> str:

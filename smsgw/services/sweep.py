@@ -23,7 +23,8 @@ from smsgw.telemetry import Counter
 OVERDUE: Final = Counter(
     "smsgw_overdue_total", "Messages or parts that waited too long, by the state they ended in.", ("state",)
 )
-PURGED: Final = Counter("smsgw_purged_total", "Rows deleted after their time, by what they were.", ("what",))
+PURGED: Final = Counter("smsgw_purged_total", "Messages deleted after their time.")
+GIVEN_UP: Final = Counter("smsgw_events_given_up_total", "Events that nobody took within event_keep.")
 FAILURES: Final = Counter("smsgw_sweep_failures_total", "Steps of the sweep that failed, by step.", ("step",))
 
 INTERVAL: Final = 1.0
@@ -42,7 +43,8 @@ class Sweep:
     """Looks at deadlines, so that nothing needs a timer of its own.
 
     :param wall: absolute seconds since 1970.
-    :param keep: seconds that final messages are kept. :param event_keep: seconds that events nobody took are kept.
+    :param keep: seconds that final messages are kept.
+    :param event_keep: seconds after which events nobody took are given up.
     """
 
     def __init__(
@@ -138,10 +140,18 @@ class Sweep:
             self._outbox.occurred(committed.events)
 
     async def _purge(self) -> None:
+        given_up = 0
         for _ in range(MOST_PAGES):
             now = self._wall()
             messages, events = await self._store.purge(now - self._keep, now - self._event_keep, PAGE)
-            PURGED.add(messages, "message")
-            PURGED.add(events, "event")
+            PURGED.add(messages)
+            GIVEN_UP.add(events)
+            given_up += events
             if messages < PAGE and events < PAGE:
-                return
+                break
+        if given_up:
+            _log.warn(
+                "{count} events were given up, as nobody took them within event_keep; "
+                "python -m smsgw list events shows them, python -m smsgw replay tells them again",
+                count=given_up,
+            )

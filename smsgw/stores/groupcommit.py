@@ -128,6 +128,7 @@ class GroupCommit:
             + len(changes.cancels)
             + len(changes.told)
             + len(changes.later)
+            + len(changes.incoming)
         )
         if rows > self.limit and self._changes and (changes.accepts or rows > 2 * self.limit):
             return fail(StoreFull("too many changes are waiting for the disk"))

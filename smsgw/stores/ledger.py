@@ -12,13 +12,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from smsgw.model.changes import Changes, Committed, Ended, Reported, Requeued, Sent
+from smsgw.model.changes import Changes, Committed, Ended, KeyUsed, Reported, Requeued, Sent
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Event, EventKind, Message
 from smsgw.stores.fates import Fates
 from smsgw.stores.life import to_life
 from smsgw.stores.memory import Awaiting, Key, Memory
-from smsgw.stores.rows import Lists, Rows
+from smsgw.stores.rows import DELETE_EVENTS, Lists, Rows
 from smsgw.stores.sheet import TELLS, Sheet, Stale
 
 # Looking a member up in its class takes longer than all the rest of a comparison.
@@ -44,7 +44,15 @@ _LATER_OF: Final = Lists(
 _CLAIM: Final = Lists(
     "UPDATE message SET owner = ?, state = max(state, 1) WHERE id IN ({marks}) AND owner = '' AND state < 3"
 )
-_DELETE_EVENTS: Final = Lists("DELETE FROM event WHERE account = ? AND path = ? AND kind = ? AND message IN ({marks})")
+_KEYS_USED: Final = Lists("SELECT key, id, digest FROM idempotency WHERE account = ? AND at >= ? AND key IN ({marks})")
+_USE_KEY: Final = Rows("INSERT OR REPLACE INTO idempotency VALUES ", "(?,?,?,?,?)")
+_OLD_KEYS: Final = (
+    "DELETE FROM idempotency WHERE (account, key) IN"
+    " (SELECT account, key FROM idempotency WHERE at < ? ORDER BY at LIMIT ?)"
+)
+_INSERT_INCOMING: Final = Rows("INSERT INTO incoming VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?)")
+_CONFIRM: Final = Rows("INSERT OR REPLACE INTO confirmation VALUES ", "(?,?,?,?)")
+_OLD_CONFIRMATIONS: Final = "DELETE FROM confirmation WHERE expires < ?"
 _LATER: Final = Rows(
     "UPDATE event SET attempts = attempts + 1, due = v.column5 FROM (VALUES ",
     "(?,?,?,?,?)",
@@ -83,6 +91,17 @@ def _meet(call: Changes, before: Sequence[Changes]) -> bool:
     return any(outcome.message.id in ids for earlier in before for outcome in earlier.outcomes)
 
 
+def _new(call: Changes, result: Committed) -> list[Message]:
+    """The accepts of a call but for those whose key was used before."""
+    repeated = {
+        message.id
+        for keyed, before in zip(call.keys, result.keys, strict=True)
+        if before is not None
+        for message in keyed.messages
+    }
+    return [message for message in call.accepts if message.id not in repeated]
+
+
 class Ledger:
     """Writes what one transaction changes. `memory` runs ahead of the commit: if that fails, it must recall.
 
@@ -117,6 +136,9 @@ class Ledger:
 
     def _carry_out(self, calls: Sequence[Changes], results: Sequence[Committed]) -> None:
         pairs = list(zip(calls, results, strict=True))
+        for call, result in pairs:
+            if call.keys:
+                self._use_keys(call, result)
         self._accept(pairs)
         for call, result in pairs:
             if call.claims:
@@ -126,6 +148,8 @@ class Ledger:
         for call, result in pairs:
             if call.cancels:
                 result.cancels = [self._fates.cancel(wish, result) for wish in call.cancels]
+            if call.incoming or call.confirmations:
+                self._take_in(call, result)
         self.sheet.flush()
         self._acknowledge(calls)
 
@@ -139,7 +163,7 @@ class Ledger:
         top = self._top
         plain = 0
         for call, result in pairs:
-            for m in call.accepts:
+            for m in _new(call, result) if call.keys else call.accepts:
                 id = m.id
                 if id > top:
                     top = id
@@ -205,6 +229,48 @@ class Ledger:
             self._execute("DELETE FROM claim")
             memory.listed = len(memory.claimed)
             _LIST_CLAIM.run(self._execute, sorted(memory.claimed))
+
+    # Idempotency keys, and what comes from subscribers
+
+    def _use_keys(self, call: Changes, result: Committed) -> None:
+        """Find out which keys were used before, and keep the others. As many old ones go as new ones come, twice
+        over, so that they never pile up."""
+        wished: defaultdict[tuple[str, float], list[str]] = defaultdict(list)
+        for keyed in call.keys:
+            wished[keyed.account, keyed.since].append(keyed.key)
+        used = {
+            (account, key): KeyUsed(id, digest)
+            for (account, since), keys in wished.items()
+            for key, id, digest in _KEYS_USED.fetch(self._execute, (account, since), keys)
+        }
+        rows: list[Any] = []
+        for keyed in call.keys:
+            before = used.get((keyed.account, keyed.key))
+            result.keys.append(before)
+            if before is None:
+                used[keyed.account, keyed.key] = KeyUsed(keyed.id, keyed.digest)
+                rows += (keyed.account, keyed.key, keyed.digest, keyed.id, self._now)
+        _USE_KEY.run(self._execute, rows)
+        self._execute(_OLD_KEYS, (min(since for _, since in wished), 2 * len(call.keys)))
+
+    def _take_in(self, call: Changes, result: Committed) -> None:
+        """What came from subscribers, to be told where there is a way; and calls that are waited for."""
+        sheet = self.sheet
+        rows: list[Any] = []
+        for one in call.incoming:
+            self._top = max(self._top, one.id)
+            rows += (one.id, one.account, one.path, one.kind + 0, one.connector, one.source, one.destination)
+            rows += (one.text, one.at, one.answers, one.seconds, one.callback)
+            if one.path:
+                result.events.append(Event(one, EventKind.INCOMING, _DELIVERED, 0, one.at))
+                sheet.events += (one.account, one.path, one.id, EventKind.INCOMING + 0, _DELIVERED + 0, 0, one.at)
+        _INSERT_INCOMING.run(self._execute, rows)
+        if call.confirmations:
+            self._execute(_OLD_CONFIRMATIONS, (self._now,))
+            _CONFIRM.run(
+                self._execute,
+                [value for one in call.confirmations for value in (one.phone, one.number, one.account, one.expires)],
+            )
 
     # Claiming
 
@@ -368,5 +434,5 @@ class Ledger:
                 m = wish.event.message
                 later += (m.account, m.path, m.id, wish.event.kind + 0, wish.due)
         for where, messages in told.items():
-            _DELETE_EVENTS.run(self._execute, where, messages)
+            DELETE_EVENTS.run(self._execute, where, messages)
         _LATER.run(self._execute, later)

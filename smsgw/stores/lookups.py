@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Any, Final
 
-from smsgw.interfaces import Awaited, Parked, Traced
+from smsgw.interfaces import Awaited, Parked, Traced, Wanted
+from smsgw.model.content import LABELLED
 from smsgw.model.lifecycle import State
-from smsgw.model.message import DeliveryReport, Event, Message
-from smsgw.stores.rows import EVENT, MESSAGE, MESSAGE_WIDTH, MOST, STATES, Lists, to_event, to_message
+from smsgw.model.message import DeliveryReport, Event, Incoming, Message
+from smsgw.stores.rows import (
+    EVENT,
+    GIVEN_UP,
+    INCOMING,
+    MESSAGE,
+    MESSAGE_WIDTH,
+    MOST,
+    STATES,
+    Lists,
+    to_events,
+    to_incoming,
+    to_message,
+)
 
-LISTED_SPAN = 20_000
+LISTED_SPAN: Final = 20_000
 """Ids looked at in one go by :func:`listed`: some milliseconds during which no commit runs."""
+
+_SLACK: Final = 60.0
+"""Seconds by which the times of acceptance may go against the order of ids."""
 
 _BY_ID = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}})")
 _BY_BATCH = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.batch IN ({{marks}}) AND m.batch > 0 ORDER BY m.id")
@@ -76,25 +93,83 @@ def trace(connection: sqlite3.Connection, id: int) -> Traced | None:
         f"SELECT {MESSAGE}, {EVENT} FROM message m JOIN event e"
         " ON e.account = m.account AND e.path = m.path AND e.message = m.id WHERE m.id = ? ORDER BY e.kind",
         (id,),
-    )
-    return Traced(m, parts, awaited, [to_event(row) for row in events])
+    ).fetchall()
+    return Traced(m, parts, awaited, to_events(connection.execute, events))
 
 
 def listed(
-    connection: sqlite3.Connection, account: str | None, states: Sequence[int], before: int, limit: int
+    connection: sqlite3.Connection, account: str | None, wanted: Wanted, before: int, limit: int
 ) -> tuple[list[Message], int]:
-    """Newest first among the :data:`LISTED_SPAN` ids below `before` (0: the newest); and below which id to go
-    on, 0 when nothing is left."""
+    """Newest first among the :data:`LISTED_SPAN` ids below `before` (0: the newest), a tenth of them where what the
+    client attached is looked at; and below which id to go on, 0 when nothing is left.
+
+    Ids are in order of acceptance but for the moments between making and storing: :data:`_SLACK` allows for those.
+    """
     (newest,) = connection.execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
     before = min(before, newest + 1) if before > 0 else newest + 1
-    lowest = max(before - LISTED_SPAN, 1)
-    wanted = "" if account is None else " AND m.account = ?"
-    marks = f" AND m.state IN ({','.join('?' * len(states))})" if states else ""
+    if wanted.until:
+        before = min(before, _reached(connection, wanted.until + _SLACK, before))
+    labelled = bool(wanted.comment or wanted.reference)
+    lowest = max(before - (LISTED_SPAN // 10 if labelled else LISTED_SPAN), 1)
+    where = ["m.id < ?", "m.id >= ?"]
+    parameters: list[Any] = [before, lowest]
+    for condition, value in (
+        ("m.account = ?", account),
+        ("m.dst = ?", wanted.number or None),
+        ("m.created >= ?", wanted.since or None),
+        ("m.created < ?", wanted.until or None),
+    ):
+        if value is not None:
+            where.append(condition)
+            parameters.append(value)
+    if wanted.states:
+        where.append(f"m.state IN ({','.join('?' * len(wanted.states))})")
+        parameters += [state + 0 for state in wanted.states]
+    if labelled:
+        where.append(f"substr(m.data, 1, 1) = x'{LABELLED:02x}'")
     rows = connection.execute(
-        f"SELECT {MESSAGE} FROM message m WHERE m.id < ? AND m.id >= ?{wanted}{marks} ORDER BY m.id DESC LIMIT ?",
-        (before, lowest, *([] if account is None else [account]), *[state + 0 for state in states], limit),
-    ).fetchall()
-    return [to_message(row) for row in rows], lowest if lowest > 1 else 0
+        f"SELECT {MESSAGE} FROM message m WHERE {' AND '.join(where)} ORDER BY m.id DESC LIMIT ?",
+        (*parameters, -1 if labelled else limit),
+    )
+    found = []
+    for row in rows:
+        m = to_message(row)
+        if not labelled or _fits(m, wanted):
+            found.append(m)
+            if len(found) == limit:
+                break
+    rows.close()
+    if wanted.since and lowest > 1:
+        row = connection.execute(
+            "SELECT created FROM message WHERE id < ? ORDER BY id DESC LIMIT 1", (lowest,)
+        ).fetchone()
+        if row is None or row[0] < wanted.since - _SLACK:
+            lowest = 1
+    return found, lowest if lowest > 1 else 0
+
+
+def _fits(m: Message, wanted: Wanted) -> bool:
+    labels = m.content.labels
+    return (
+        labels is not None
+        and wanted.comment.casefold() in labels.comment.casefold()
+        and wanted.reference in ("", labels.reference)
+    )
+
+
+def _reached(connection: sqlite3.Connection, moment: float, above: int) -> int:
+    """About the first id below `above` that was accepted at `moment` or later; `above` if there is none."""
+    low, high = 1, above
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            "SELECT id, created FROM message WHERE id >= ? ORDER BY id LIMIT 1", (middle,)
+        ).fetchone()
+        if row is None or row[0] >= high or row[1] >= moment:
+            high = middle
+        else:
+            low = row[0] + 1
+    return high
 
 
 def connectors(connection: sqlite3.Connection) -> list[str]:
@@ -134,11 +209,49 @@ def queued(
 def events(connection: sqlite3.Connection, account: str, path: str, after: tuple[int, int], limit: int) -> list[Event]:
     """See :meth:`~smsgw.interfaces.IMessageStore.events`."""
     rows = connection.execute(
-        f"SELECT {MESSAGE}, {EVENT} FROM event e CROSS JOIN message m ON m.id = e.message"
+        f"SELECT {MESSAGE}, {EVENT} FROM event e LEFT JOIN message m ON m.id = e.message"
         " WHERE e.account = ? AND e.path = ? AND (e.message, e.kind) > (?, ?) ORDER BY e.message, e.kind LIMIT ?",
         (account, path, *after, limit),
     ).fetchall()
-    return [to_event(row) for row in rows]
+    return to_events(connection.execute, rows)
+
+
+def unheard(
+    connection: sqlite3.Connection, account: str | None, after: tuple[int, int], limit: int, ids: Sequence[int] = ()
+) -> list[Event]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.unheard`. With `ids` only those about these."""
+    where = "(e.message, e.kind) > (?, ?)"
+    parameters: list[Any] = [*after]
+    if account is not None:
+        where += " AND e.account = ?"
+        parameters.append(account)
+    if ids:
+        where += f" AND e.message IN ({','.join('?' * len(ids))})"
+        parameters += [min(id, MOST) for id in ids]
+    rows = connection.execute(
+        f"SELECT {MESSAGE}, {GIVEN_UP} FROM dead e LEFT JOIN message m ON m.id = e.message"
+        f" WHERE {where} ORDER BY e.message, e.kind LIMIT ?",
+        (*parameters, limit),
+    ).fetchall()
+    return to_events(connection.execute, rows)
+
+
+def received(connection: sqlite3.Connection, account: str | None, before: int, limit: int) -> list[Incoming]:
+    """See :meth:`~smsgw.interfaces.IMessageStore.received`."""
+    wanted = "" if account is None else " AND account = ?"
+    rows = connection.execute(
+        f"SELECT {INCOMING} FROM incoming WHERE id < ?{wanted} ORDER BY id DESC LIMIT ?",
+        (min(before, MOST) if before > 0 else MOST, *([] if account is None else [account]), limit),
+    )
+    return [to_incoming(row) for row in rows]
+
+
+def expected(connection: sqlite3.Connection, phone: str, number: str, now: float) -> str:
+    """See :meth:`~smsgw.interfaces.IMessageStore.expected`."""
+    row = connection.execute(
+        "SELECT account FROM confirmation WHERE phone = ? AND number = ? AND expires > ?", (phone, number, now)
+    ).fetchone()
+    return row[0] if row else ""
 
 
 def debtors(connection: sqlite3.Connection, path: str) -> list[str]:

@@ -100,8 +100,10 @@ class Memory:
         (counter,) = execute("SELECT max(counter) FROM node").fetchone()
         (message,) = execute("SELECT ifnull(max(id), 0) FROM message").fetchone()
         (batch,) = execute("SELECT ifnull(max(batch), 0) FROM message WHERE batch > 0").fetchone()
+        (incoming,) = execute("SELECT ifnull(max(id), 0) FROM incoming").fetchone()
+        (keyed,) = execute("SELECT ifnull(max(id), 0) FROM idempotency").fetchone()
         self.recall()
-        return int(max(counter, message, batch)) + 1
+        return int(max(counter, message, batch, incoming, keyed)) + 1
 
     def recall(self, keys: Iterable[Key] = ()) -> None:
         """Read what must be exact; forget what is known of `keys` and of lives."""

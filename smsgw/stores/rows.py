@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
-from smsgw.model.message import Event, EventKind, Message
+from smsgw.model.message import Event, EventKind, Incoming, IncomingKind, Message
 
 STATES: Final = tuple(State)
 """The state for a stored number: quicker than calling :class:`State`."""
@@ -22,7 +22,7 @@ _SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 MOST: Final = 2**63 - 1
 """The largest number that SQLite takes, and so the largest id."""
 
-PREPARED: Final = 500
+PREPARED: Final = 600
 """Prepared statements to keep: every form of every statement here."""
 
 
@@ -127,6 +127,9 @@ DELETE_REMOTE: Final = Rows(
 INSERT_QUEUE: Final = Rows("INSERT INTO queue VALUES ", "(?,?,?,?,?)")
 """Messages that may be sent now: (connector, account, -priority, message, expires)."""
 
+DELETE_EVENTS: Final = Lists("DELETE FROM event WHERE account = ? AND path = ? AND kind = ? AND message IN ({marks})")
+"""What need not be told any more, of one kind to one account by one path."""
+
 MESSAGE: Final = (
     "m.id, m.account, m.path, m.connector, m.state, m.priority, m.owner, m.attempts, m.notify, m.parts, m.expires, "
     "m.created, m.changed, m.due, m.error, m.dst, m.batch, m.sent, m.remote_id, m.data"
@@ -162,11 +165,34 @@ def to_message(row: Sequence[Any]) -> Message:
     )
 
 
-EVENT: Final = "e.kind, e.state, e.error, e.at, e.attempts, e.due"
-"""The columns :func:`to_event` reads behind those of the message, of a table called e."""
+EVENT: Final = "e.message, e.kind, e.state, e.error, e.at, e.attempts, e.due, e.since"
+"""The columns of an event, of a table called e."""
+
+GIVEN_UP: Final = "e.message, e.kind, e.state, e.error, e.at, e.attempts, 0.0, 0.0"
+"""The same of one that was given up."""
+
+INCOMING: Final = "id, account, path, kind, connector, source, destination, text, at, answers, seconds, callback"
+"""The columns :func:`to_incoming` reads."""
 
 
-def to_event(row: Sequence[Any]) -> Event:
-    """The event a row with the columns :data:`MESSAGE` and :data:`EVENT` stands for."""
-    kind, state, error, at, attempts, due = row[MESSAGE_WIDTH:]
-    return Event(to_message(row), EventKind(kind), STATES[state], error, at, attempts, due)
+def to_incoming(row: Sequence[Any]) -> Incoming:
+    """What came from a subscriber, from a row with the columns :data:`INCOMING`."""
+    id, account, path, kind, *rest = row
+    return Incoming(id, account, path, IncomingKind(kind), *rest)
+
+
+_INCOMING_BY_ID = Lists(f"SELECT {INCOMING} FROM incoming WHERE id IN ({{marks}})")
+
+
+def to_events(execute: Execute, rows: Sequence[Sequence[Any]]) -> list[Event]:
+    """The events that rows with the columns :data:`MESSAGE` (absent where it is not about a message) and then
+    :data:`EVENT` or :data:`GIVEN_UP` stand for; what came from subscribers is looked up."""
+    ids = [row[MESSAGE_WIDTH] for row in rows if row[0] is None]
+    incoming = {row[0]: to_incoming(row) for row in _INCOMING_BY_ID.fetch(execute, (), ids)} if ids else {}
+    events = []
+    for row in rows:
+        id, kind, state, error, at, attempts, due, since = row[MESSAGE_WIDTH:]
+        about = incoming.get(id) if row[0] is None else to_message(row)
+        if about is not None:
+            events.append(Event(about, EventKind(kind), STATES[state], error, at, attempts, due, since))
+    return events

@@ -1,18 +1,23 @@
 """The tables of the SQLite store, as numbered migrations.
 
-======== =========================================================================================
-message  one row per message for as long as it is kept; ``data`` is the packed content, ``owner`` the
-         node that claimed it or empty; no index names ``state``, which changes with every step
-part     what became of the parts of messages that have several; a part without a row is unsent
-remote   one row per receipt awaited; remote_id leads the key, because that is what a receipt brings
-queue    messages waiting to be claimed, in the order of sending (rank: -priority)
-later    messages waiting for their time to come; then they go into the queue
-parked   receipts that matched nothing, the newest per id
-event    what senders are still to be told
-node     per node: what it claimed has ids from `floor` on, or is in `claim`; the highest id that was deleted (counter)
-claim    ids below the floor that are claimed, and some that were
-tally    messages per state, kept in the same transactions as the messages
-======== =========================================================================================
+============ ===========================================================================================
+message      one row per message for as long as it is kept; ``data`` is the packed content, ``owner`` the
+             node that claimed it or empty; no index names ``state``, which changes with every step
+part         what became of the parts of messages that have several; a part without a row is unsent
+remote       one row per receipt awaited; remote_id leads the key, because that is what a receipt brings
+queue        messages waiting to be claimed, in the order of sending (rank: -priority)
+later        messages waiting for their time to come; then they go into the queue
+parked       receipts that matched nothing, the newest per id
+event        what senders are still to be told
+dead         events that nobody took in time, until they are told after all or their message is deleted
+incoming     what came from subscribers
+idempotency  keys of accounts, and what was stored under each
+confirmation calls that are waited for
+node         per node: what it claimed has ids from `floor` on, or is in `claim`; the highest id that was
+             deleted (counter)
+claim        ids below the floor that are claimed, and some that were
+tally        messages per state, kept in the same transactions as the messages
+============ ===========================================================================================
 
 Absent values are 0 and empty strings, never NULL: binding None costs the driver several times as much.
 """
@@ -129,6 +134,61 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
         """,
         "CREATE TABLE claim (message INTEGER PRIMARY KEY)",
         "CREATE TABLE tally (state INTEGER PRIMARY KEY, messages INTEGER NOT NULL)",
+    ),
+    (
+        "ALTER TABLE event ADD COLUMN since REAL NOT NULL DEFAULT 0",
+        """
+        CREATE TABLE dead (
+            message INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            account TEXT NOT NULL,
+            path TEXT NOT NULL,
+            state INTEGER NOT NULL,
+            error INTEGER NOT NULL,
+            at REAL NOT NULL,
+            attempts INTEGER NOT NULL,
+            PRIMARY KEY (message, kind)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX dead_account ON dead (account)",
+        """
+        CREATE TABLE incoming (
+            id INTEGER PRIMARY KEY,
+            account TEXT NOT NULL,
+            path TEXT NOT NULL,
+            kind INTEGER NOT NULL,
+            connector TEXT NOT NULL,
+            source TEXT NOT NULL,
+            destination TEXT NOT NULL,
+            text TEXT NOT NULL,
+            at REAL NOT NULL,
+            answers INTEGER NOT NULL,
+            seconds INTEGER NOT NULL,
+            callback TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX incoming_account ON incoming (account, id)",
+        """
+        CREATE TABLE idempotency (
+            account TEXT NOT NULL,
+            key TEXT NOT NULL,
+            digest BLOB NOT NULL,
+            id INTEGER NOT NULL,
+            at REAL NOT NULL,
+            PRIMARY KEY (account, key)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX idempotency_at ON idempotency (at)",
+        """
+        CREATE TABLE confirmation (
+            phone TEXT NOT NULL,
+            number TEXT NOT NULL,
+            account TEXT NOT NULL,
+            expires REAL NOT NULL,
+            PRIMARY KEY (phone, number)
+        ) WITHOUT ROWID
+        """,
+        "CREATE INDEX confirmation_expires ON confirmation (expires)",
     ),
 )
 """Step n takes a database from version n to n + 1 (``PRAGMA user_version``), in one transaction."""

@@ -13,10 +13,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.interfaces import Awaited, IMessageStore, Parked, Traced
+from smsgw.interfaces import Awaited, IMessageStore, Parked, Traced, Wanted
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcome
-from smsgw.model.message import Event, Message, Part
+from smsgw.model.message import Event, Incoming, Message, Part
 from smsgw.stores import lookups
 from smsgw.stores.groupcommit import GroupCommit, Runner
 from smsgw.stores.ledger import Ledger
@@ -266,16 +266,24 @@ class SqliteStore:
 
     @inlineCallbacks
     def listed(
-        self, account: str | None, states: Sequence[int], before: int, limit: int
+        self, account: str | None, wanted: Wanted, before: int, limit: int
     ) -> Generator[Deferred[tuple[list[Message], int]], tuple[list[Message], int], list[Message]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.listed`. Other work is done between slices of the table."""
         found: list[Message] = []
         while len(found) < limit:
-            some, before = yield self._read(lookups.listed, account, states, before, limit - len(found))
+            some, before = yield self._read(lookups.listed, account, wanted, before, limit - len(found))
             found += some
             if not before:
                 break
         return found
+
+    def received(self, account: str | None, before: int, limit: int) -> Deferred[list[Incoming]]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.received`."""
+        return self._read(lookups.received, account, before, limit)
+
+    def expected(self, phone: str, number: str, now: float) -> Deferred[str]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.expected`."""
+        return self._read(lookups.expected, phone, number, now)
 
     def counts(self) -> Deferred[dict[int, int]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.counts`."""
@@ -292,6 +300,14 @@ class SqliteStore:
     def parked(self, limit: int) -> Deferred[list[Parked]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.parked`."""
         return self._read(lookups.parked, limit)
+
+    def unheard(self, account: str | None, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.unheard`."""
+        return self._read(lookups.unheard, account, after, limit)
+
+    def replay(self, account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.replay`."""
+        return self._do(lambda upkeep: upkeep.replay(account, ids, limit, self._wall()))
 
     def purge(self, before: float, events_before: float, limit: int) -> Deferred[tuple[int, int]]:
         """See :meth:`~smsgw.interfaces.IMessageStore.purge`."""

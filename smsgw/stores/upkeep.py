@@ -7,13 +7,25 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final
 
 from smsgw.model.lifecycle import State
-from smsgw.model.message import Message, Part
-from smsgw.stores.lookups import with_unsent
+from smsgw.model.message import Event, Message, Part
+from smsgw.stores.lookups import unheard, with_unsent
 from smsgw.stores.memory import Memory
-from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, MESSAGE, MESSAGE_WIDTH, MOST, Lists, to_message
+from smsgw.stores.rows import (
+    DELETE_EVENTS,
+    DELETE_REMOTE,
+    INSERT_QUEUE,
+    MESSAGE,
+    MESSAGE_WIDTH,
+    MOST,
+    Lists,
+    Rows,
+    to_message,
+)
 
 _START_OF_QUEUE: Final = ("", "", 0, 0)
 _START_OF_LATER: Final = (0.0, 0)
@@ -27,6 +39,15 @@ _CLAIMED = Lists(f"SELECT {MESSAGE} FROM message m WHERE m.id IN ({{marks}}) ORD
 _SETTLED = Lists("SELECT message, seq FROM part WHERE message IN ({marks})")
 _ATTEMPT = Lists("UPDATE message SET attempts = attempts + 1 WHERE id IN ({marks})")
 _QUEUED_NOW = Lists("UPDATE message SET state = 1 WHERE id IN ({marks}) AND state = 0")
+_INSERT_DEAD = Rows("INSERT OR REPLACE INTO dead VALUES ", "(?,?,?,?,?,?,?,?)")
+_INSERT_EVENT = Rows("INSERT OR REPLACE INTO event VALUES ", "(?,?,?,?,?,?,?,?,?,?)")
+_DELETE_DEAD = Lists("DELETE FROM dead WHERE message IN ({marks})")
+_DELETE_ONE_DEAD = Rows(
+    "DELETE FROM dead WHERE (message, kind) IN (SELECT d.message, d.kind FROM (VALUES ",
+    "(?,?)",
+    ") AS v CROSS JOIN dead d ON d.message = v.column1 AND d.kind = v.column2)",
+)
+_DELETE_INCOMING = Lists("DELETE FROM incoming WHERE id IN ({marks})")
 _DELETE_MESSAGE = Lists("DELETE FROM message WHERE id IN ({marks})")
 _DELETE_PARTS = Lists("DELETE FROM part WHERE message IN ({marks})")
 
@@ -44,6 +65,7 @@ class Upkeep:
         self._remote: tuple[Any, ...] = _START_OF_REMOTE
         self._events: tuple[Any, ...] = _START_OF_EVENTS
         self._oldest = 0
+        self._oldest_incoming = 0
 
     def cursors(self) -> dict[str, Any]:
         """How far everything came, for :meth:`set_cursors` if the transaction fails."""
@@ -172,8 +194,9 @@ class Upkeep:
 
     def purge(self, before: float, events_before: float, limit: int) -> tuple[int, int]:
         """See :meth:`~smsgw.interfaces.IMessageStore.purge`."""
-        events = self._purge_events(events_before, limit)
+        events = self._give_up(events_before, limit)
         messages = self._purge_messages(before, limit)
+        self._purge_incoming(before, limit)
         gone = self._execute(
             "DELETE FROM parked WHERE (remote_id, connector) IN"
             " (SELECT remote_id, connector FROM parked WHERE since < ? ORDER BY since LIMIT ?)"
@@ -184,18 +207,26 @@ class Upkeep:
             self._memory.parked.difference_update(gone)
         return messages, events
 
-    def _purge_events(self, before: float, limit: int) -> int:
+    def _give_up(self, before: float, limit: int) -> int:
+        """Lay aside what nobody took in time."""
         key = "e.account, e.path, e.message, e.kind"
         start, last = self._events, self._step("event e", key, self._events, limit * _PURGE_SPAN)
-        gone = self._execute(
-            f"DELETE FROM event WHERE (account, path, message, kind) IN (SELECT {key} FROM event e"
-            f" WHERE ({key}) > (?, ?, ?, ?)"
+        rows = self._execute(
+            f"SELECT {key}, e.state, e.error, e.at, e.attempts FROM event e WHERE ({key}) > (?, ?, ?, ?)"
             + (f" AND ({key}) <= (?, ?, ?, ?)" if last else "")
-            + f" AND e.at < ? ORDER BY {key} LIMIT ?) RETURNING account, path, message, kind",
-            (*start, *last, before, limit),
+            + f" AND e.at < ? AND e.since < ? ORDER BY {key} LIMIT ?",
+            (*start, *last, before, before, limit),
         ).fetchall()
-        self._events = max(gone) if len(gone) == limit else last or _START_OF_EVENTS
-        return len(gone)
+        dead: list[Any] = []
+        gone: defaultdict[tuple[str, str, int], list[int]] = defaultdict(list)
+        for account, path, message, kind, *fate in rows:
+            dead += (message, kind, account, path, *fate)
+            gone[account, path, kind].append(message)
+        _INSERT_DEAD.run(self._execute, dead)
+        for where, messages in gone.items():
+            DELETE_EVENTS.run(self._execute, where, messages)
+        self._events = rows[-1][:4] if len(rows) == limit else last or _START_OF_EVENTS
+        return len(rows)
 
     def _purge_messages(self, before: float, limit: int) -> int:
         execute = self._execute
@@ -213,12 +244,52 @@ class Upkeep:
         if not rows:
             return 0
         ids = [row[0] for row in rows]
-        highest = max(max(row[0], row[2]) for row in rows)
-        execute("UPDATE node SET counter = ? WHERE name = ? AND counter < ?", (highest, self._memory.node, highest))
+        self._remember(max(max(row[0], row[2]) for row in rows))
         _DELETE_PARTS.run(execute, (), [row[0] for row in rows if row[3] > 1])
+        _DELETE_DEAD.run(execute, (), ids)
         _DELETE_MESSAGE.run(execute, (), ids)
         for state in {row[1] for row in rows}:
             gone = sum(row[1] == state for row in rows)
             execute("UPDATE tally SET messages = messages - ? WHERE state = ?", (gone, state))
             self._memory.tally[state] -= gone
         return len(rows)
+
+    def _purge_incoming(self, before: float, limit: int) -> None:
+        execute = self._execute
+        start = self._oldest_incoming
+        last = execute(
+            "SELECT id FROM incoming WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", (start, limit * _PURGE_SPAN - 1)
+        ).fetchone()
+        rows = execute(
+            "SELECT i.id FROM incoming i WHERE i.id > ? AND i.id <= ? AND i.at < ?"
+            " AND NOT EXISTS (SELECT 1"
+            " FROM event e WHERE e.account = i.account AND e.path = i.path AND e.message = i.id) ORDER BY i.id LIMIT ?",
+            (start, last[0] if last else MOST, before, limit),
+        ).fetchall()
+        ids = [id for (id,) in rows]
+        self._oldest_incoming = ids[-1] if len(ids) == limit else last[0] if last else 0
+        if ids:
+            self._remember(ids[-1])
+            _DELETE_DEAD.run(execute, (), ids)
+            _DELETE_INCOMING.run(execute, (), ids)
+
+    def _remember(self, highest: int) -> None:
+        """Rows up to this id go: it must not be given again after a restart."""
+        self._execute(
+            "UPDATE node SET counter = ? WHERE name = ? AND counter < ?", (highest, self._memory.node, highest)
+        )
+
+    def replay(self, account: str | None, ids: Sequence[int], limit: int, now: float) -> list[Event]:
+        """See :meth:`~smsgw.interfaces.IMessageStore.replay`."""
+        found = unheard(self._connection, account, (0, 0), limit, ids)
+        rows: list[Any] = []
+        keys: list[Any] = []
+        for event in found:
+            event.attempts = 0
+            event.since = now
+            m = event.message
+            rows += (m.account, m.path, m.id, event.kind + 0, event.state + 0, event.error, event.at, 0, 0.0, now)
+            keys += (m.id, event.kind + 0)
+        _INSERT_EVENT.run(self._execute, rows)
+        _DELETE_ONE_DEAD.run(self._execute, keys)
+        return found

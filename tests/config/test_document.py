@@ -10,6 +10,7 @@ from smsgw.config import (
     GatewaySettings,
     Globs,
     HttpListenSettings,
+    NumberSettings,
     RouteSettings,
     Secret,
     Settings,
@@ -125,6 +126,14 @@ class MeaningTests(SynchronousTestCase):
         whole = settings(SMPP + "[sender MY SHOP]\noperators = mts\n[operator mts]\nnumbers = 7910*, 7911*\n")
         self.assertEqual(whole.senders["MY SHOP"].operators, ("mts",))
         self.assertTrue(whole.operators["mts"].numbers.matches("79101112233"))
+
+    def test_numbers(self) -> None:
+        """A number of ours belongs to an account, or is shared by those who wait for calls."""
+        whole = settings(SMPP + ACCOUNT + "[number 79031112233]\naccount = demo\n[number 4647]\ncalls = yes\n")
+        self.assertEqual(whole.numbers, {
+            "79031112233": NumberSettings(name="79031112233", account="demo"),
+            "4647": NumberSettings(name="4647", calls=True),
+        })
 
     def test_equality(self) -> None:
         """Two files that mean the same are equal, wherever their lines are; a changed value makes them differ."""

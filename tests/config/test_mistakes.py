@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import ConfigErrors, Finding, parse
+from smsgw.config import AccountSettings, ConfigErrors, Finding, parse
+from smsgw.config.fields import declared
 from tests.config.pigeon import ACCOUNT, CONNECTOR, ROUTE, SMPP, TYPES
 
 
@@ -27,8 +28,12 @@ def warnings(text: str) -> list[str]:
 
 
 BY_KEY = f"allow_from = any\napi_key_hash = {'0a' * 32}\n"
-GATEWAY_KEYS = "state, store, node, log, country, timezone, keep, event_keep, report_timeout, drain"
-SECTIONS = "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME]"
+GATEWAY_KEYS = "state, store, node, log, country, timezone, keep, event_keep, idempotency, report_timeout, drain"
+ACCOUNT_KEYS = ", ".join(one.key for one in declared(AccountSettings))
+SECTIONS = (
+    "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME], "
+    "[number DIGITS]"
+)
 MAIL = "[listen m]\nprotocol = smtp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = quicktel\ndomains = a.example\n"
 
 # What is written behind a good SMPP listener of three lines -> the lines that are reported.
@@ -101,8 +106,7 @@ MISTAKES: Mapping[str, list[str]] = {
     "[account a]\npassword = x\nallow_from = any\nprotocols =": [
         "7: [account a] protocols: the list is empty; it needs one of smpp, smtp, http"],
     "[account a]\npassword = x\nallow_from = any\nlogin_of = b": [
-        "7: [account a] login_of: unknown key; allowed: password, password_hash, smpp_password, api_key_hash, enabled, "
-        "protocols, senders, default_sender, aliases, allow_from, rate, connections, validity"],
+        f"7: [account a] login_of: unknown key; allowed: {ACCOUNT_KEYS}"],
     f"[account a]\n{BY_KEY}[account b]\n{BY_KEY}": [
         "9: [account b] api_key_hash: [account a] has the same; a key tells one account"],
     "[account b c]\npassword = x": ['4: [account b c]: "b c" is not a login of visible ASCII characters without a '
@@ -130,6 +134,12 @@ MISTAKES: Mapping[str, list[str]] = {
     ACCOUNT + CONNECTOR + "[route r]\nconnectors = sim\naccount = x*": [],
     "[sender A]\noperators = mts\n[operator beeline]": [
         '5: [sender A] operators: there is no operator "mts"; allowed: beeline'],
+    "[number +79031112233]\ncalls = yes": [
+        '4: [number +79031112233]: "+79031112233" is not 3 to 15 digits in international form, without a plus'],
+    "[number 79031112233]": [
+        "4: [number 79031112233] account: a value is needed where calls = no: what comes to this number is for nobody"],
+    ACCOUNT + "[number 79031112233]\naccount = demi": [
+        '8: [number 79031112233] account: there is no account "demi"; allowed: demo'],
 }
 
 MANY = """\

@@ -11,10 +11,11 @@ from zope.interface.verify import verifyObject
 
 from smsgw.config import Globs, Settings, parse
 from smsgw.connectors.loopback import MOST_REPORTS, MOST_UNACKNOWLEDGED, REPEAT_AFTER, Loopback, LoopbackSettings
-from smsgw.interfaces import Awaited, IConnector, IConnectorSink
+from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
+from smsgw.model import errors
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
-from smsgw.model.message import DeliveryReport, Message, Part
+from smsgw.model.message import DeliveryReport, Incoming, IncomingKind, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
 from tests.services.dispatchsupport import NOON, message, names
 
@@ -27,6 +28,8 @@ class RecordingSink:
         self.answers: list[tuple[Part, Outcome]] = []
         self.batches: list[int] = []
         self.reports: list[DeliveryReport] = []
+        self.came: list[Incoming] = []
+        self.nobodys: errors.Refused | None = None
         self.unacknowledged: list[Deferred[None]] = []
         self.by_hand = False
         self.broken: Exception | None = None
@@ -49,6 +52,13 @@ class RecordingSink:
             return succeed(None)
         self.unacknowledged.append(Deferred())
         return self.unacknowledged[-1]
+
+    def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[errors.Refused | None]]:
+        """See IConnectorSink."""
+        if self.broken is not None:
+            return fail(self.broken)
+        self.came += incoming
+        return succeed([self.nobodys for _ in incoming])
 
     def ready(self, connector: str) -> None:
         """See IConnectorSink."""
@@ -357,3 +367,35 @@ class SettingsTests(SynchronousTestCase):
         self.assertTrue(sim.undeliverable.matches("79991112233"))
         for name in ("expired", "rejected", "throttled", "unanswered", "early", "twice", "never"):
             self.assertFalse(getattr(LoopbackSettings(name="sim"), name))
+
+
+class SimulationTests(LoopbackTestCase):
+    """What the operator has it make up."""
+
+    def made_up(self) -> Incoming:
+        """A message of a subscriber."""
+        return Incoming(0, "", "", IncomingKind.MESSAGE, "", "79161234567", "79031112233", "hello", 0.0)
+
+    def test_interface(self) -> None:
+        """It is known by its interface."""
+        self.assertTrue(verifyObject(ISimulator, self.make()))
+
+    def test_hands_it_on(self) -> None:
+        """What is made up comes in as if a subscriber had sent it now; who asked hears what became of it."""
+        loopback, one = self.make(), self.made_up()
+        self.clock.advance(5)
+        self.assertIsNone(self.successResultOf(loopback.simulate(one)))
+        self.assertEqual((self.sink.came, one.connector, one.at), ([one], "sim", NOON + 5))
+        self.sink.nobodys = errors.Refused(errors.Refusal.NO_ROUTE)
+        self.assertIs(self.successResultOf(loopback.simulate(self.made_up())), self.sink.nobodys)
+        self.sink.broken = StoreDown("full")
+        self.failureResultOf(loopback.simulate(self.made_up()), StoreDown)
+
+    def test_stopped(self) -> None:
+        """A simulator that does not run brings nothing."""
+        loopback = self.make()
+        loopback.stop()
+        answer = self.successResultOf(loopback.simulate(self.made_up()))
+        assert answer is not None
+        self.assertIs(answer.refusal, errors.Refusal.UPSTREAM_DOWN)
+        self.assertEqual(self.sink.came, [])

@@ -9,7 +9,7 @@ from smsgw.services.dispatch import Dispatch
 from smsgw.services.receipts import RECEIPTS
 from smsgw.services.sweep import Sweep
 from smsgw.services.verdicts import RESENDS
-from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingOutbox, message
+from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
 
 KINDS = ("rejected", "throttled", "unanswered", "early", "undeliverable", "expired", "twice", "never")
 
@@ -21,9 +21,10 @@ class FlowTests(DispatchTestCase):
         """Start everything but the doors."""
         made = LoopbackSettings(name=name, **{"rate": 0.0, "delay": 2.0, "retry_first": 5.0, **settings})
         loopback = Loopback(made, self.clock, self.wall)
-        self.outbox = RecordingOutbox()
+        self.outbox, self.inbound = RecordingOutbox(), RecordingInbound()
         self.dispatch = Dispatch(
-            self.store, self.outbox, self.clock, self.wall, [(loopback, made)], self.reroute, report_timeout=DAY
+            self.store, self.outbox, self.clock, self.wall, [(loopback, made)], self.reroute, inbound=self.inbound,
+            report_timeout=DAY,
         )
         self.successResultOf(self.dispatch.start())
         self.sweep = Sweep(self.store, self.dispatch, self.outbox, self.clock, self.wall, keep=DAY * 9,

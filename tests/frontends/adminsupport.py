@@ -10,9 +10,9 @@ from twisted.internet.task import Clock
 from smsgw.frontends.admin import AdminFrontend
 from smsgw.model.changes import Cancel, Changes, Committed, Ended, Reported, Sent
 from smsgw.model.content import Content
-from smsgw.model.errors import Refused
+from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
-from smsgw.model.message import DeliveryReport, Message
+from smsgw.model.message import DeliveryReport, Incoming, Message
 from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
 from tests.protocols.websupport import Client, Heard, request
@@ -27,7 +27,8 @@ class Admin:
     """The front end, its store and one client of it.
 
     :ivar state: what the gateway says of itself. :ivar broken: what every question to the store fails with.
-    :ivar silent: whether the store never answers.
+    :ivar silent: whether the store never answers. :ivar made_up: what was simulated, with the connector named.
+    :ivar nobody: whether nobody gets what is simulated.
     """
 
     def __init__(self, directory: str) -> None:
@@ -38,7 +39,16 @@ class Admin:
         self.state = "running"
         self.broken: Exception | None = None
         self.silent = False
-        self.front = AdminFrontend(self, self._cancel, self._health, self.clock)  # type: ignore[arg-type]
+        self.made_up: list[tuple[str, Incoming]] = []
+        self.nobody = False
+        self.front = AdminFrontend(
+            self,  # type: ignore[arg-type]
+            self._cancel,
+            self.store.replay,
+            self._simulate,
+            self._health,
+            self.clock,
+        )
         self.client = Client(self.front.factory)
 
     def __getattr__(self, name: str) -> Any:
@@ -63,13 +73,17 @@ class Admin:
             return fail(self.broken)
         return succeed(Changes(cancels=[Cancel(None, number)])).addCallback(self.store.commit).addCallback(first)
 
+    def _simulate(self, connector: str, incoming: Incoming) -> Deferred[Refused | None]:
+        self.made_up.append((connector, incoming))
+        return succeed(Refused(Refusal.NO_ROUTE) if self.nobody else None)
+
     def get(self, path: str, *lines: bytes) -> Heard:
         """Ask for something."""
         return self.client.ask(request(b"GET", path.encode(), None, *lines))
 
-    def post(self, path: str, *lines: bytes) -> Heard:
+    def post(self, path: str, *lines: bytes, body: bytes = b"") -> Heard:
         """Have something done."""
-        return self.client.ask(request(b"POST", path.encode(), b"", *lines))
+        return self.client.ask(request(b"POST", path.encode(), body, *lines))
 
     # Messages
 

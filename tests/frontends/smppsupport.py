@@ -68,6 +68,7 @@ class HandSink:
         self.was_later: list[tuple[Event, float | None]] = []
         self.was_returned: list[Event] = []
         self.was_ready: list[str] = []
+        self.was_forgotten: list[Event] = []
 
     def told(self, events: Sequence[Event]) -> None:
         """See IReturnSink."""
@@ -80,6 +81,11 @@ class HandSink:
     def returned(self, events: Sequence[Event]) -> None:
         """See IReturnSink."""
         self.was_returned += events
+
+    def forgotten(self, events: Sequence[Event]) -> Deferred[None]:
+        """See IReturnSink."""
+        self.was_forgotten += events
+        return succeed(None)
 
     def ready(self, account: str) -> None:
         """See IReturnSink."""

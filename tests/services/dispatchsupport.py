@@ -18,8 +18,9 @@ from smsgw.config import ConnectorSettings
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import Content
+from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import Notify, State
-from smsgw.model.message import Event, Message, Part
+from smsgw.model.message import Event, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Lost, Outcome
 from smsgw.services.dispatch import Dispatch
 from smsgw.stores.groupcommit import Inline
@@ -235,6 +236,18 @@ class FlakyStore(SqliteStore):
         return super().commit(changes)
 
 
+class RecordingInbound:
+    """Notes what came from subscribers, and keeps it."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, Incoming]] = []
+
+    def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
+        """See IConnectorSink."""
+        self.taken += [(connector, one) for one in incoming]
+        return succeed([None for _ in incoming])
+
+
 @attrs.define
 class RecordingOutbox:
     """Writes down what happened."""
@@ -293,7 +306,7 @@ class DispatchTestCase(SynchronousTestCase):
     def begin(self, *connectors: HandConnector, **settings: Any) -> HandConnector:
         """Start dispatch over `connectors`, by default one named sim; returns the first."""
         links = connectors or (HandConnector(),)
-        self.outbox = RecordingOutbox()
+        self.outbox, self.inbound = RecordingOutbox(), RecordingInbound()
         self.dispatch = Dispatch(
             self.store,
             self.outbox,
@@ -301,6 +314,7 @@ class DispatchTestCase(SynchronousTestCase):
             self.wall,
             [(link, ConnectorSettings(name=link.name, window=link.window, **settings)) for link in links],
             self.reroute,
+            inbound=self.inbound,
             report_timeout=DAY,
             memory=self.memory,
             down=self.down,

@@ -42,11 +42,13 @@ class ByHandStore:
     """Keeps events. Calls are carried out, and their results handed out, at once or when a test says so.
 
     :ivar by_hand: whether calls wait for :meth:`work` and results for :meth:`answer`.
-    :ivar broken: what calls fail with. :ivar told, later: names committed so far. :ivar pages: reads so far.
+    :ivar broken: what calls fail with. :ivar given_up: events beside the rows.
+    :ivar told, later: names committed so far. :ivar pages: reads so far.
     """
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[tuple[int, int], Event]] = {}
+        self.given_up: list[Event] = []
         self.by_hand = False
         self.broken: Exception | None = None
         self.todo: list[tuple[Callable[[], Any], Deferred[Any]]] = []
@@ -74,6 +76,20 @@ class ByHandStore:
             return [rows[each] for each in sorted(rows) if each > after][:limit]
 
         return self._call(read)
+
+    def replay(self, account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
+        """See IMessageStore."""
+
+        def take_back() -> list[Event]:
+            wanted = [
+                each for each in self.given_up
+                if account in (None, each.message.account) and (not ids or each.message.id in ids)
+            ][:limit]
+            self.given_up = [each for each in self.given_up if each not in wanted]
+            self.add(*wanted)
+            return wanted
+
+        return self._call(take_back)
 
     def commit(self, changes: Changes) -> Deferred[Committed]:
         """See IMessageStore; only what concerns events."""

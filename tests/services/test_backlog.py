@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.interfaces import Wanted
 from smsgw.model.changes import Cancel, Changes, Committed
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
@@ -279,7 +280,7 @@ class Play:
     def start(self) -> None:
         """Begin to run; what is claimed in the store now is in doubt."""
         rig = self.rig
-        listed = rig.successResultOf(rig.store.listed(None, (), 0, 10_000))
+        listed = rig.successResultOf(rig.store.listed(None, Wanted(), 0, 10_000))
         claimed = {one.id for one in listed if one.claimed}
         rig.assertLessEqual(len(claimed), self.window)
         before = RESENDS.value("sim")

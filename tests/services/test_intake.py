@@ -97,8 +97,8 @@ class NoPromises:
         return [Refused(Refusal.CANNOT_REGISTER, "no promises") if submission.text == "promise" else None]
 
 
-class IntakeTests(SynchronousTestCase):
-    """What a front end may rely on."""
+class IntakeTestCase(SynchronousTestCase):
+    """The door before a store and a dispatch that are worked by hand."""
 
     def setUp(self) -> None:
         """One account that may use DEMO everywhere and MTS for one operator; numbers in 49 have no route."""
@@ -149,6 +149,10 @@ class IntakeTests(SynchronousTestCase):
         (answer,) = self.successResultOf(answers)
         assert isinstance(answer, Accepted), answer
         return answer, messages
+
+
+class IntakeTests(IntakeTestCase):
+    """What a front end may rely on."""
 
     def test_provides_the_interface(self) -> None:
         """Front ends may check what they are given."""

@@ -103,3 +103,12 @@ class RouterTests(SynchronousTestCase):
         answer = self.choose(router)
         assert isinstance(answer, Refused)
         self.assertIs(answer.refusal, Refusal.UPSTREAM_DOWN)
+
+    def test_only_look(self) -> None:
+        """Who only looks learns where the next message would go, and takes no turn."""
+        router = Router([route("all", Way("a", 2), Way("b", 1))], NAMES)
+        for expected in ("a", "b", "a", "a", "b", "a"):
+            for _ in range(3):
+                looked = router.route("demo", "DEMO", "79161234567", str, only_look=True)
+                self.assertEqual(looked, expected)
+            self.assertEqual(self.choose(router), expected)

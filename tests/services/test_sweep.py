@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
 from smsgw.model.outcome import Accepted, Busy
-from smsgw.services.sweep import FAILURES, INTERVAL, PURGED, Sweep
+from smsgw.services.sweep import FAILURES, GIVEN_UP, INTERVAL, PURGED, Sweep
 from smsgw.services.verdicts import NO_REPORT
 from tests.services.dispatchsupport import DAY, NOON, DispatchTestCase, HandConnector, message
 
@@ -113,18 +114,21 @@ class SweepTests(DispatchTestCase):
 
     def test_purge(self) -> None:
         """Final messages and events nobody took are deleted after their time, in small batches; others stay."""
-        messages, events = PURGED.value("message"), PURGED.value("event")
+        messages, events = PURGED.value(), GIVEN_UP.value()
         sim = self.begin(HandConnector(window=50))
         self.accept(*[message(id) for id in range(1, 31)], message(99, state=State.SCHEDULED, due=NOON + 90 * DAY,
                                                                   expires=NOON + 99 * DAY))
         sim.answer()
         reports = [DeliveryReport(f"sim-{id}", State.DELIVERED, 0, NOON) for id in range(1, 31)]
         self.successResultOf(self.dispatch.receipts("sim", reports))
-        self.later(8 * DAY)
-        self.assertEqual(PURGED.value("event") - events, 60)
+        with capturedLogs() as logged:
+            self.later(8 * DAY)
+        self.assertEqual(GIVEN_UP.value() - events, 60)
+        warnings = [formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn]
+        self.assertEqual([line.split(",")[0] for line in warnings], ["60 events were given up"])
         self.assertEqual(self.state(1), State.DELIVERED)
         self.later(31 * DAY)
-        self.assertEqual(PURGED.value("message") - messages, 30)
+        self.assertEqual(PURGED.value() - messages, 30)
         self.assertEqual(self.successResultOf(self.store.find(None, [1])), [[]])
         self.assertEqual(self.state(99), State.SCHEDULED)
 

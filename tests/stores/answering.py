@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smsgw.interfaces import Wanted
 from smsgw.model.changes import Cancel, Changes, Ended, Later
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import State
@@ -86,7 +87,7 @@ class LookingUpTests(StoreCase):
             committed = await self.commit(Changes(cancels=[Cancel(None, id)]))
             self.assertEqual(committed.cancels, [Refused(Refusal.UNKNOWN_ID)])
             self.assertIsNone(await self.store.trace(id))
-        self.assertEqual(len(await self.store.listed(None, [], 10**30, 5)), 1)
+        self.assertEqual(len(await self.store.listed(None, Wanted(), 10**30, 5)), 1)
 
     async def test_isolation(self) -> None:
         """No look-up shows an account anything of another's."""
@@ -97,7 +98,7 @@ class LookingUpTests(StoreCase):
         self.assertEqual([[m.id for m in some] for some in found], [[mine.id], [], [mine.id]])
         found = await self.store.find("stranger", [mine.id, foreign.id, batch])
         self.assertEqual(found, [[], [], []])
-        self.assertEqual([m.id for m in await self.store.listed("other", [], 0, 10)], [foreign.id])
+        self.assertEqual([m.id for m in await self.store.listed("other", Wanted(), 0, 10)], [foreign.id])
         found = await self.store.find(None, [mine.id, foreign.id, batch])
         self.assertEqual([len(some) for some in found], [1, 1, 2])
 
@@ -130,12 +131,13 @@ class LookingUpTests(StoreCase):
         refused = [new(self.store, claimed=False, state=State.REFUSED) for _ in range(2)]
         foreign = new(self.store, account="other")
         await self.accepted(*queued, *refused, foreign)
-        ids = [m.id for m in await self.store.listed(None, [], 0, 10)]
+        ids = [m.id for m in await self.store.listed(None, Wanted(), 0, 10)]
         self.assertEqual(ids, [6, 5, 4, 3, 2, 1])
-        self.assertEqual([m.id for m in await self.store.listed("demo", [State.QUEUED], 0, 2)], [3, 2])
-        self.assertEqual([m.id for m in await self.store.listed("demo", [State.QUEUED], 2, 2)], [1])
-        self.assertEqual([m.id for m in await self.store.listed(None, [State.REFUSED, State.EXPIRED], 5, 9)], [4])
-        self.assertEqual(await self.store.listed("demo", [], 1, 2), [])
+        self.assertEqual([m.id for m in await self.store.listed("demo", Wanted([State.QUEUED]), 0, 2)], [3, 2])
+        self.assertEqual([m.id for m in await self.store.listed("demo", Wanted([State.QUEUED]), 2, 2)], [1])
+        ended = Wanted([State.REFUSED, State.EXPIRED])
+        self.assertEqual([m.id for m in await self.store.listed(None, ended, 5, 9)], [4])
+        self.assertEqual(await self.store.listed("demo", Wanted(), 1, 2), [])
 
     async def test_counts(self) -> None:
         """The numbers per state are those of the messages, whatever happened, after restarts too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smsgw.interfaces import Wanted
 from smsgw.model.changes import Changes, Ended, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
@@ -189,7 +190,7 @@ class UpkeepTests(StoreCase):
         self.assertEqual(sum(messages for messages, _ in gone), 5)
         self.assertLessEqual(max(messages for messages, _ in gone), 2)
         self.assertEqual(await self.store.find(None, [m.id for m in old] + [batch]), [[]] * 6)
-        self.assertEqual(len(await self.store.listed(None, [], 0, 100)), 5)
+        self.assertEqual(len(await self.store.listed(None, Wanted(), 0, 100)), 5)
         self.assertEqual(await self.store.counts(), {State.QUEUED: 2, State.ENROUTE: 1, State.REFUSED: 2})
         self.assertEqual((await self.commit(receipts(receipt("a")))).receipts, ["matched"])
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.interfaces import Wanted
 from smsgw.model.changes import Cancel, Changes, Committed, Ended, Requeued
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
@@ -260,7 +261,7 @@ class FaultTests(SynchronousTestCase):
                 store.purge(START, START, 10),
                 store.events("demo", "smpp", (0, 0), 10),
                 store.debtors("smpp"),
-                store.listed(None, [], 0, 10),
+                store.listed(None, Wanted(), 0, 10),
             ):
                 self.failureResultOf(call, StoreDown)
             connection.before = lambda sql, count: None

@@ -12,11 +12,11 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from smsgw.interfaces import IMessageStore
-from smsgw.model.changes import Cancel, Changes, Ended, Later, Requeued
+from smsgw.interfaces import IMessageStore, Wanted
+from smsgw.model.changes import Cancel, Changes, Confirmation, Ended, Keyed, Later, Requeued
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
-from smsgw.model.message import Message
+from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
 from smsgw.stores import fates, ledger, lookups, memory, rows, sheet, sqlite, upkeep
 from smsgw.stores.groupcommit import Inline, Runner, StoreThread
 from smsgw.stores.sqlite import SqliteStore
@@ -263,9 +263,9 @@ class SqliteTests(SynchronousTestCase):
         self.patch(lookups, "LISTED_SPAN", 4)
         rare = [new(self.store, account="rare") for _ in range(2)]
         self.commit(Changes(accepts=[*rare, *(new(self.store) for _ in range(30))]))
-        found = self.successResultOf(self.store.listed("rare", [State.QUEUED], 0, 10))
+        found = self.successResultOf(self.store.listed("rare", Wanted([State.QUEUED]), 0, 10))
         self.assertEqual([m.id for m in found], [rare[1].id, rare[0].id])
-        self.assertEqual(len(self.successResultOf(self.store.listed(None, [], 0, 7))), 7)
+        self.assertEqual(len(self.successResultOf(self.store.listed(None, Wanted(), 0, 7))), 7)
 
     def test_indices(self) -> None:
         """No statement looks through a whole table, but the one that sorts what a connector is owed."""
@@ -282,7 +282,11 @@ class SqliteTests(SynchronousTestCase):
                 scanned |= {
                     step
                     for step in steps
-                    if re.match(r"SCAN (m|message|q|queue|later|l|r|remote|e|event|p|part|parked)\b", step)
+                    if re.match(
+                        r"SCAN (m|message|q|queue|later|l|r|remote|e|event|p|part|parked|i|incoming|dead|d"
+                        r"|idempotency|confirmation)\b",
+                        step,
+                    )
                 }
         self.assertEqual(scanned, {"SCAN parked USING INDEX parked_since"})
 
@@ -301,10 +305,24 @@ class SqliteTests(SynchronousTestCase):
         store = self.store
         events = self.successResultOf(store.events("demo", "smpp", (0, 0), 10))
         self.commit(Changes(later=[Later(event, START) for event in events[:2]]))
+        mine = new(self.store)
+        heard = Incoming(store.next_id(), "demo", CALLBACK, IncomingKind.CALL, "sim", "7", "8", "", START)
+        self.commit(
+            Changes(
+                accepts=[mine],
+                keys=[Keyed("demo", "k", b"", mine.id, [mine], START - 1)],
+                incoming=[heard],
+                confirmations=[Confirmation("demo", "7", "8", START + 1)],
+            )
+        )
         questions: list[Deferred[Any]] = [
+            store.received("demo", 0, 10),
+            store.received(None, 5, 10),
+            store.expected("7", "8", START),
+            store.listed("demo", Wanted((), "7", START, START + 1, "a", "b"), 0, 5),
             store.find(None, [parts[0].id, 4711]),
             store.trace(parts[0].id),
-            store.listed("demo", [State.QUEUED], 0, 5),
+            store.listed("demo", Wanted([State.QUEUED]), 0, 5),
             store.waiting("sim"),
             store.queued("sim", "demo", (-1000, 0), 10),
             store.awaited("sim", (0, 0), 10),
@@ -316,6 +334,11 @@ class SqliteTests(SynchronousTestCase):
             store.overdue(START + 1, 2),
             store.overdue(START + 1e7, 200),
             store.purge(START + 9, START + 9, 2),
+            store.purge(START + 9, START + 9, 200),
+            store.unheard("demo", (0, 0), 10),
+            store.unheard(None, (0, 0), 10),
+            store.replay("demo", [parts[0].id, heard.id], 10),
+            store.replay(None, [], 1),
             store.purge(START + 9, START + 9, 200),
         ]
         for question in questions:

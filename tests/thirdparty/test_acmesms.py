@@ -22,7 +22,7 @@ from smsgw.config import ConfigErrors, ConnectorSettings, Settings, parse
 from smsgw.interfaces import IConnector
 from smsgw.model.lifecycle import State
 from smsgw.services.dispatch import Dispatch
-from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingOutbox, message
+from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
 
 PROJECT = Path(__file__).resolve().parent / "acmesms"
 ROOT = PROJECT.parents[2]
@@ -172,7 +172,7 @@ class CarriedTests(DispatchTestCase):
         self.outbox = RecordingOutbox()
         self.dispatch = Dispatch(
             self.store, self.outbox, self.reactor, self.wall, [(self.connector, own)],
-            self.reroute, report_timeout=DAY,
+            self.reroute, inbound=RecordingInbound(), report_timeout=DAY,
             down=self.down,
         )
         self.successResultOf(self.dispatch.start())

@@ -1,0 +1,182 @@
+"""What comes from subscribers: whose it is, kept, and told to its account.
+
+Messages belong to the account that has the number they came to. A call belongs to it too or, at a number that accounts
+share, to whoever waits for a call from that phone. Keys pressed during a voice message belong to whoever sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, succeed
+
+from smsgw.config import NumberSettings
+from smsgw.interfaces import IMessageStore
+from smsgw.model.address import NATIONAL, normalise
+from smsgw.model.changes import Changes, Confirmation
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.message import CALLBACK, Incoming, IncomingKind
+from smsgw.telemetry import Counter
+
+if TYPE_CHECKING:
+    from smsgw.services.accounts import Accounts
+    from smsgw.services.receipts import EventSink
+
+RECEIVED: Final = Counter(
+    "smsgw_received_total",
+    "What came from subscribers: messages, calls and keys, stored or refused as nobody's.",
+    ("connector", "what", "result"),
+)
+
+WAIT: Final = 600.0
+"""Seconds for which a call is waited for."""
+
+_NOBODYS: Final = Refused(Refusal.NO_ROUTE, "nobody has this number")
+_NO_CALLS: Final = Refused(Refusal.NO_ROUTE, "calls to this number are waited for by nobody")
+_NOT_ANSWERED: Final = Refused(Refusal.NO_ROUTE, "keys answer a message of ours, which this is not")
+_DISABLED: Final = Refused(Refusal.NO_ROUTE, "the account of this number is gone or disabled")
+_NONE_TAKES_CALLS: Final = Refused(Refusal.NO_ROUTE, "no number of the gateway takes calls for this account")
+_ALL_TAKEN: Final = Refused(
+    Refusal.QUEUE_FULL, "a call from this phone is waited for at every number already, try again later"
+)
+_BAD_PHONE: Final = Refused(Refusal.BAD_RECIPIENT, "the phone that is to call is not a number")
+
+
+class IncomingSink(Protocol):
+    """Whoever takes what came from subscribers."""
+
+    def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
+        """See :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
+
+
+class Inbound:
+    """Takes in what came from subscribers, and the wishes of accounts to be called.
+
+    :param wall: absolute seconds since 1970. :param country: key of :data:`smsgw.model.address.NATIONAL`.
+    """
+
+    def __init__(
+        self,
+        store: IMessageStore,
+        outbox: EventSink,
+        accounts: Accounts,
+        numbers: Iterable[NumberSettings],
+        wall: Callable[[], float],
+        country: str = "ru",
+    ) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._accounts = accounts
+        self._wall = wall
+        self._national = NATIONAL[country]
+        self._choosing = DeferredLock()
+        self.update(numbers)
+
+    def update(self, numbers: Iterable[NumberSettings]) -> None:
+        """Replace the numbers; calls that are waited for stay so."""
+        self._numbers: Mapping[str, NumberSettings] = {number.name: number for number in numbers}
+
+    def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
+        """See :meth:`smsgw.interfaces.IConnectorSink.incoming`. What only the gateway knows of each (id, account, path,
+        callback) is filled in.
+
+        :raises StoreDown: or UnknownOutcome, through the Deferred: the upstream shall repeat all of them.
+        """
+        return ensureDeferred(self._incoming(connector, incoming))
+
+    async def _incoming(self, connector: str, incoming: Sequence[Incoming]) -> list[Refused | None]:
+        answers = [await self._assign(one) for one in incoming]
+        stored = [one for one, refused in zip(incoming, answers, strict=True) if refused is None]
+        if stored:
+            for one in stored:
+                one.id = self._store.next_id()
+            committed = await self._store.commit(Changes(incoming=stored))
+            if committed.events:
+                self._outbox.occurred(committed.events)
+        for one, refused in zip(incoming, answers, strict=True):
+            RECEIVED.add(1, connector, one.kind.name.lower(), "stored" if refused is None else "refused")
+        return answers
+
+    async def _assign(self, one: Incoming) -> Refused | None:
+        """Fill in whose it is and how that account is told; or why it is nobody's."""
+        one.source = self._number(one.source)
+        one.destination = self._number(one.destination)
+        if one.kind is IncomingKind.KEYS:
+            refused = await self._as_answer(one)
+        else:
+            refused = await self._at_number(one)
+        if refused is not None:
+            return refused
+        account = self._accounts.get(one.account)
+        if account is None or not account.settings.enabled:
+            return _DISABLED
+        one.path = CALLBACK if account.settings.callback or one.callback else ""
+        return None
+
+    async def _as_answer(self, keys: Incoming) -> Refused | None:
+        """Keys belong to the message during which they were pressed (002-130)."""
+        (found,) = await self._store.find(None, [keys.answers])
+        if len(found) != 1 or found[0].id != keys.answers:
+            return _NOT_ANSWERED
+        message = found[0]
+        keys.account = message.account
+        keys.source = keys.source or message.dst
+        keys.destination = keys.destination or message.content.source
+        if message.content.labels is not None:
+            keys.callback = message.content.labels.callback
+        return None
+
+    async def _at_number(self, one: Incoming) -> Refused | None:
+        """Messages and calls belong to the number; calls to a shared one to whoever waits for them."""
+        number = self._numbers.get(one.destination)
+        if number is None:
+            return _NOBODYS
+        one.account = number.account
+        if one.kind is IncomingKind.CALL:
+            if not number.calls:
+                return _NO_CALLS
+            if not one.account:
+                one.account = await self._store.expected(one.source, one.destination, self._wall())
+            return None if one.account else _NO_CALLS
+        if not one.account:
+            return _NOBODYS
+        if one.answers:
+            (found,) = await self._store.find(one.account, [one.answers])
+            if not found:
+                one.answers = 0
+        return None
+
+    def expect(self, account: str, phone: str) -> Deferred[Confirmation | Refused]:
+        """Wait :data:`WAIT` seconds for a call from `phone` to one of our numbers: the answer says which one is to be
+        called, or why there is none (BAD_RECIPIENT, NO_ROUTE, QUEUE_FULL). It comes after the synced commit.
+
+        :raises StoreDown: or UnknownOutcome, through the Deferred.
+        """
+        number = normalise(phone, self._national)
+        if number is None:
+            return succeed(_BAD_PHONE)
+        return ensureDeferred(self._expect(account, number))
+
+    async def _expect(self, account: str, phone: str) -> Confirmation | Refused:
+        """One at a time: no two accounts wait for one phone at one shared number, whose call would be the other's."""
+        async with self._choosing:
+            return await self._choose(account, phone)
+
+    async def _choose(self, account: str, phone: str) -> Confirmation | Refused:
+        candidates = [one for one in self._numbers.values() if one.calls and one.account in ("", account)]
+        candidates.sort(key=lambda one: not one.account)
+        if not candidates:
+            return _NONE_TAKES_CALLS
+        now = self._wall()
+        for number in candidates:
+            if await self._store.expected(phone, number.name, now) in ("", account):
+                confirmation = Confirmation(account, phone, number.name, now + WAIT)
+                await self._store.commit(Changes(confirmations=[confirmation]))
+                return confirmation
+        return _ALL_TAKEN
+
+    def _number(self, written: str) -> str:
+        """A number as upstreams write it in international form; what is none (a name, a short code) as it is, but
+        without a plus."""
+        return normalise(written, self._national) or written.removeprefix("+")
