@@ -29,6 +29,7 @@ from smsgw.config import (
 )
 from smsgw.frontends import metrics
 from smsgw.frontends.admin import AdminFrontend
+from smsgw.frontends.callbacks import CallbackPath
 from smsgw.frontends.http import HttpFrontend
 from smsgw.frontends.smpp import SmppFrontend
 from smsgw.frontends.smppreceipts import SmppReceipts
@@ -41,6 +42,7 @@ from smsgw.model.message import Incoming, Message
 from smsgw.plugins import connector_factories
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
+from smsgw.protocols.webclient import WebClient
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancelling import Cancelling
 from smsgw.services.dispatch import Dispatch
@@ -120,6 +122,10 @@ class _Program:
         )
         self.smpp_receipts = SmppReceipts(gateway.timezone)
         self.outbox.attach(self.smpp_receipts)
+        self.callbacks = CallbackPath(
+            self.accounts, WebClient(reactor), WebClient(reactor, guard=True), clock, wall, gateway.timezone
+        )
+        self.outbox.attach(self.callbacks)
         self._doors: dict[str, Any] = {}
         listeners = [self._listener(own) for own in settings.listeners.values()]
         self.gateway = Gateway(reactor, end, gateway.drain, self.reload, self._banner)
@@ -147,6 +153,7 @@ class _Program:
         yield Step("password checks", None, self._hashes.stop)
         yield Step("watch over the store", lambda: _on_failure(store.failed, self.gateway.fail_program))
         yield Step("outbox", outbox.start, outbox.stop)
+        yield Step("callbacks", None, self.callbacks.stop)
         yield Step("dispatch", dispatch.start, dispatch.drain)
         yield Step("sweep", sweep.start, sweep.stop)
         yield Step("sessions", None, partial(self._close_sessions, doors))

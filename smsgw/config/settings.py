@@ -13,6 +13,7 @@ from smsgw.config import fields, kinds
 from smsgw.config.errors import Fault, Finding, Origin, Unfit
 from smsgw.config.kinds import Kind
 from smsgw.config.values import AllowList, Globs, Secret, Way
+from smsgw.model.callbackurl import host_of, read_handler
 
 DOORS = ("smpp", "smtp", "http")
 """The protocols through which an account may hand messages in."""
@@ -121,6 +122,11 @@ class AccountSettings(SectionSettings):
     connections: int | None = fields.integer("SMPP binds at once; empty: the listener's", None, at_least=1)
     validity: float = fields.duration("life time of a message that brings none of its own", "24h", at_least=1)
     callback: str = fields.declare(_URL, "URL called on changes of state and incoming messages; empty: none", "")
+    callback_dialect: str = fields.choice(
+        "rostelecom (GET, never repeated); smsc (POST) and native (JSON, signed) are repeated until they succeed",
+        ("rostelecom", "smsc", "native"), "rostelecom")
+    callback_key: Secret | None = fields.secret(
+        "signs native callbacks (HMAC-SHA256); while it is replaced two, with a comma between", None)
     callback_hosts: tuple[str, ...] = fields.texts(
         "hosts that a message's own callback may be at; empty: only that of callback", "", entry=_HOST)
 
@@ -132,6 +138,11 @@ class AccountSettings(SectionSettings):
         if not common and (not self.smpp_password or self.protocols != ("smpp",)):
             yield Fault("password", "nothing to log in with; one of password, password_hash and api_key_hash is needed",
                         ("password_hash", "smpp_password", "api_key_hash", "protocols"))
+        try:
+            if self.callback:
+                read_handler(self.callback) if self.callback_dialect == "smsc" else host_of(self.callback)
+        except ValueError as error:
+            yield Fault("callback", str(error), ("callback_dialect",))
         agreed = f"; allowed: {', '.join(self.senders) or 'none, as senders is empty'}"
         if "*" not in self.senders:
             if self.default_sender and self.default_sender not in self.senders:

@@ -1,13 +1,61 @@
-"""Addresses of callbacks: what may be called, and where it is."""
+"""Addresses of callbacks: what may be called, where it is, and the options that smsc.ru hides in one. Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal
+from urllib.parse import unquote_plus
+
+import attrs
 
 _ADDRESS: Final = re.compile(
-    r"https?://(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?(?:[/?#][!-\[\]-~]*)?"
+    r"(?P<scheme>https?)://(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
+    r"""(?P<rest>(?:[/?][!"$-\[\]-~]*)?)"""
 )
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]+")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+Digest = Literal["md5", "sha1", "crc32"]
+DIGESTS: Final[frozenset[str]] = frozenset({"md5", "sha1", "crc32"})
+"""The parameters of a handler's address whose secret is replaced by a hash (002-116)."""
+
+CHARSETS: Final[Mapping[str, str]] = {"windows-1251": "cp1251", "utf-8": "utf-8", "koi8-r": "koi8-r"}
+"""Python's names of the character sets a handler may ask for (002-108, 002-109)."""
+
+FORMS: Final[Mapping[str, Literal["xml", "json"]]] = {"2": "xml", "3": "json"}
+"""What `fmt` stands for (002-111, 002-112)."""
+
+
+@attrs.frozen
+class Place:
+    """Where an address leads: host in lower case (an IPv6 address without its brackets), port, path with query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def place_of(url: str) -> Place:
+    """Take an http or https address apart.
+
+    :raises ValueError: saying what is wrong with it: anything but scheme, host, port, path and query, in ASCII.
+    """
+    found = _ADDRESS.fullmatch(url)
+    if found is None:
+        raise ValueError(
+            "an address is http:// or https://, a host without user or password, perhaps port and path; no fragment"
+        )
+    scheme = found["scheme"]
+    port = int(found["port"]) if found["port"] is not None else _PORTS[scheme]
+    if not 0 < port < 65_536:
+        raise ValueError("a port is a number from 1 to 65535")
+    rest = found["rest"]
+    return Place(scheme, (found["six"] or found["name"]).lower(), port, rest if rest.startswith("/") else f"/{rest}")
 
 
 def host_of(url: str) -> str:
@@ -15,9 +63,84 @@ def host_of(url: str) -> str:
 
     :raises ValueError: saying what is wrong with it.
     """
-    found = _ADDRESS.fullmatch(url)
-    if found is None:
-        raise ValueError("an address is http:// or https://, a host without user or password, perhaps port and path")
-    if found["port"] is not None and not 0 < int(found["port"]) < 65_536:
-        raise ValueError("a port is a number from 1 to 65535")
-    return (found["six"] or found["name"]).lower()
+    return place_of(url).host
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port in one word: what is told of an address where its path and query may hold secrets.
+
+    :raises ValueError: saying what is wrong with it.
+    """
+    place = place_of(url)
+    return f"{place.scheme}://{place.host}:{place.port}"
+
+
+@attrs.frozen
+class Parameter:
+    """One parameter of an address: its name, its value as text, how both are written there, and which hash of the
+    event takes the place of the value (empty: none, the value stays)."""
+
+    name: str
+    value: str
+    written: str
+    digest: str = ""
+
+
+@attrs.frozen
+class Handler:
+    """A handler's address as smsc.ru reads it (provider document 002.2).
+
+    :ivar url: what is called, without the parameters. :ivar query: those that stay in the address (002-115).
+    :ivar body: those that go into the body (002-114).
+    :ivar charset: Python's name of the character set of the values. :ivar form: how the body is written.
+    """
+
+    url: str
+    query: tuple[Parameter, ...]
+    body: tuple[Parameter, ...]
+    charset: str
+    form: Literal["form", "xml", "json"]
+
+
+def read_handler(url: str) -> Handler:
+    """Read the options inside a handler's address.
+
+    Without ``!`` all parameters behind ``?`` go into the body; behind ``!`` the first of them, up to ``?``, stay.
+
+    :raises ValueError: saying what is wrong: the address, a secret with other characters than Latin letters, digits,
+        minus and underscore (002-122), an unknown `charset` or `fmt`, koi8-r together with fmt (002-113).
+    """
+    place_of(url)
+    head, _, behind = url.partition("?")
+    base, mark, query = head.partition("!")
+    kept = _read(query) if mark else ()
+    body = _read(behind)
+    charset, form = "cp1251", "form"
+    for one in (*kept, *body):
+        if one.name == "charset":
+            if one.value.lower() not in CHARSETS:
+                raise ValueError(f"charset: one of {', '.join(CHARSETS)}")
+            charset = CHARSETS[one.value.lower()]
+        elif one.name == "fmt":
+            if one.value not in FORMS:
+                raise ValueError("fmt: 2 (XML) or 3 (JSON); none for form fields")
+            form = FORMS[one.value]
+    if form != "form" and charset == "koi8-r":
+        raise ValueError("charset: koi8-r is not used together with fmt")
+    if form == "xml":
+        for one in body:
+            if not _NAME.fullmatch(one.name):
+                raise ValueError(f"parameter {one.name!r}: not a name that XML allows")
+    return Handler(base, kept, body, charset, form)  # type: ignore[arg-type]
+
+
+def _read(text: str) -> tuple[Parameter, ...]:
+    parameters = []
+    for written in filter(None, text.split("&")):
+        name, _, value = written.partition("=")
+        name, value = unquote_plus(name), unquote_plus(value)
+        digest = name if name in DIGESTS else ""
+        if digest and not _SECRET.fullmatch(value):
+            raise ValueError(f"{digest}: a secret has Latin letters, digits, minus and underscore")
+        parameters.append(Parameter(name, value, written, digest))
+    return tuple(parameters)
