@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 CONFIG := etc/gw.ini
 TESTS := tests
-BENCHMARKS := codec store endtoend
+BENCHMARKS := codec store endtoend callbacks
 JOBS := 2
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))

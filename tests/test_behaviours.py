@@ -24,9 +24,10 @@ NUMBERS = {
 
 SPOKEN = {
     *(("000", number) for number in NUMBERS["000"] if number not in (18, 23)),
-    *(("004", number) for number in NUMBERS["004"] if number < 198),
+    *(("002", number) for number in NUMBERS["002"] if number != 126),
+    *(("004", number) for number in NUMBERS["004"]),
 }
-"""What the gateway does: all of QUICKTEL but contact lists, all of Rostelecom but callbacks."""
+"""What the gateway does: all of QUICKTEL but contact lists, callbacks but those of HLR queries, all of Rostelecom."""
 
 
 def docstrings() -> Iterator[str]:

@@ -12,7 +12,7 @@ from smsgw import telemetry
 from smsgw.telemetry import Counter, Gauge, Histogram
 
 WORDS = ("account", "connector", "listener", "door", "reason", "refusal", "result", "state", "path", "fault", "status",
-         "step", "what", "outcome")
+         "step", "what", "outcome", "form")
 """What a label may be called: each takes its values from the configuration or from a fixed list."""
 
 

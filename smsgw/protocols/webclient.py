@@ -23,10 +23,12 @@ from twisted.internet.error import (
 )
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IHostnameResolver,
     IHostResolution,
     IProtocol,
     IProtocolFactory,
+    IReactorTime,
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
@@ -51,6 +53,9 @@ from smsgw.protocols.forbidden import forbidden
 
 CONNECTING: Final = 5.0
 """Seconds for one attempt to connect."""
+
+CLOSING: Final = 2.0
+"""Seconds for which a connection may be closing."""
 
 IDLE: Final = 3.0
 """Seconds for which an idle connection is kept: less than servers keep it, so that few requests meet a closed one."""
@@ -90,10 +95,10 @@ class Got:
 
 
 class _Counted(ProtocolWrapper):
-    """A connection that is cut off when a server sends more than the bound for one request; never closed politely,
-    for a peer could hold up a polite end for ever."""
+    """A connection that is cut off when a server sends more than the bound for one request."""
 
     left = 0
+    closing: IDelayedCall | None = None
 
     def dataReceived(self, data: bytes) -> None:
         """Pass on what there is room for."""
@@ -114,13 +119,20 @@ class _Counted(ProtocolWrapper):
         super().writeSequence(data)  # type: ignore[no-untyped-call]
 
     def loseConnection(self) -> None:
-        """Close at once."""
-        self.disconnecting = 1
-        self._abort()
+        """Close politely, but not for long: a peer could hold up the end of a TLS connection for ever."""
+        if not self.disconnecting:
+            super().loseConnection()  # type: ignore[no-untyped-call]
+            self.closing = cast("_Counting", self.factory).clock.callLater(CLOSING, self._abort)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """It is closed."""
+        if self.closing is not None and self.closing.active():
+            self.closing.cancel()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def stopProducing(self) -> None:
-        """Close at once."""
-        self.loseConnection()
+        """Close at once: what comes is too much."""
+        self._abort()
 
     def _abort(self) -> None:
         transport: Any = self.transport
@@ -131,9 +143,10 @@ class _Counting(WrappingFactory):
     protocol = _Counted
     noisy = False
 
-    def __init__(self, factory: Any, most: int) -> None:
+    def __init__(self, factory: Any, most: int, clock: IReactorTime) -> None:
         super().__init__(factory)  # type: ignore[no-untyped-call]
         self.most = most
+        self.clock = clock
 
     def registerProtocol(self, p: ProtocolWrapper) -> None:
         """Nobody asks who is connected."""
@@ -149,10 +162,11 @@ class _Bounded:
 
     endpoint: Any
     most: int
+    clock: IReactorTime
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; the answer is the protocol inside."""
-        connecting: Deferred[Any] = self.endpoint.connect(_Counting(protocolFactory, self.most))
+        connecting: Deferred[Any] = self.endpoint.connect(_Counting(protocolFactory, self.most, self.clock))
         return connecting.addCallback(lambda wrapper: wrapper.wrappedProtocol)
 
 
@@ -229,7 +243,7 @@ class _Endpoints:
             endpoint = HostnameEndpoint(self._reactor, host, uri.port, CONNECTING)
         if uri.scheme == b"https":
             endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
-        return _Bounded(endpoint, self._most)
+        return _Bounded(endpoint, self._most, self._reactor)
 
 
 class _Body(Protocol):

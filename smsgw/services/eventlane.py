@@ -117,6 +117,19 @@ class EventLane:
                 self.waiting.append(behind.pop(key))
         return before - len(held)
 
+    def supersede(self, events: Sequence[Event]) -> int:
+        """These are about to arrive anew, after they were given up: forget what is held of them.
+
+        :returns: how many are held less than before.
+        """
+        gone = [self.held.pop(key, None) for key in map(key_of, events)]
+        old = {id(event) for event in gone if event is not None}
+        if old:
+            kept = [event for event in self.waiting if id(event) not in old]
+            self.waiting.clear()
+            self.waiting.extend(kept)
+        return len(old)
+
     def shed(self) -> int:
         """Leave everything that waits to the store; returns how many events that were."""
         count = len(self.waiting)

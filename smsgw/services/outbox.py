@@ -147,6 +147,8 @@ class Outbox:
         """Tell again what was given up, see :meth:`smsgw.interfaces.IMessageStore.replay`."""
 
         def replayed(events: list[Event]) -> list[Event]:
+            for lane, run in self._by_lane(events):
+                self._held -= lane.supersede(run)
             self.occurred(events)
             return events
 
@@ -411,5 +413,5 @@ class Outbox:
         """Let go of waiting events whose time is over; the purge gives them up in the store."""
         for lanes in self._lanes.values():
             for lane in lanes.values():
-                while lane.waiting and lane.waiting[0].at < before:
+                while lane.waiting and (lane.waiting[0].since or lane.waiting[0].at) < before:
                     self._held -= lane.settle([lane.waiting.popleft()])

@@ -48,6 +48,13 @@ MISTAKES: Mapping[str, list[str]] = {
     "[gateway]\ncallback = x": [f"5: [gateway] callback: unknown key; allowed: {GATEWAY_KEYS}"],
     "[gateway]\nstore = postgresql://us:hunter2@db/sms": [
         "5: [gateway] store: postgresql: is not a store that is available; allowed: sqlite:"],
+    f"[account a]\n{BY_KEY}callback = http://h/\ncallback = http://g/": [
+        "8: [account a] callback: the key is already written at line 7"],
+    f"[account a]\n{BY_KEY}callback = http://user@h/": [
+        "7: [account a] callback: an address is http:// or https://, a host without user or password, perhaps port "
+        "and path; no fragment"],
+    f"[account a]\n{BY_KEY}callback_dialect = smsc\ncallback = http://h/?md5=a.b": [
+        "8: [account a] callback: md5: a secret has Latin letters, digits, minus and underscore"],
     "[gateway]\nlog = xml": ['5: [gateway] log: "xml" is not one of text, json'],
     "[gateway]\nkeep = 0": ['5: [gateway] keep: "0" is not a duration such as 10, 30s, 10m, 24h or 7d, of 1s or more'],
     "[gateway]\ntimezone = Moscow": [
@@ -168,6 +175,10 @@ class MistakeTests(SynchronousTestCase):
         """Each mistake is reported as file, line, section, key, what is wrong and what is allowed, and only once."""
         for text, expected in MISTAKES.items():
             self.assertEqual(errors(SMPP + text), [f"gw.ini:{line}" for line in expected], text)
+
+    def test_one_callback(self) -> None:
+        """An account has one address that is called (002-104)."""
+        self.assertIn(f"[account a]\n{BY_KEY}callback = http://h/\ncallback = http://g/", MISTAKES)
 
     def test_nothing_listens(self) -> None:
         """A file without a listener is a mistake, also an empty one."""

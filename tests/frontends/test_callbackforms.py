@@ -121,8 +121,7 @@ class SmscTests(SynchronousTestCase):
         return dict(pairs)
 
     def test_example(self) -> None:
-        """A status is a POST with the standard fields, then the hash, then the other parameters (002-105, 002-110,
-        002-114, 002-124, 002-125)."""
+        """A status is a POST with the standard fields, then the hash, then the other parameters (002-105) (002-110) (002-114) (002-124) (002-125)."""
         handler = read_handler(f"https://h.example/sms?charset=utf-8&md5={SECRET}&branch=7")
         call = smsc(handler, status(), ZONE)
         self.assertEqual(call.url, "https://h.example/sms")
@@ -134,7 +133,7 @@ class SmscTests(SynchronousTestCase):
         )
 
     def test_vectors(self) -> None:
-        """Hashes are those known, md5 and sha1 in lower-case hex (002-117, 002-118, 002-119, 002-120, 002-121)."""
+        """Hashes are those known, md5 and sha1 in lower-case hex (002-117) (002-118) (002-119) (002-120) (002-121)."""
         for (base, encoding), (md5, sha1, crc32) in VECTORS.items():
             octets = base.encode(encoding)
             self.assertEqual(digest("md5", octets, SECRET), md5)
@@ -142,8 +141,7 @@ class SmscTests(SynchronousTestCase):
             self.assertEqual(digest("crc32", octets, SECRET), crc32)
 
     def test_hashes(self) -> None:
-        """Each event signs its own fields, with several hashes at once, and the secret never leaves (002-116,
-        002-117, 002-118, 002-119, 002-123)."""
+        """Each event signs its own fields, with several hashes at once, and the secret never leaves (002-116) (002-117) (002-118) (002-119) (002-123)."""
         query = f"?md5={SECRET}&sha1={SECRET}&crc32={SECRET}"
         call = incoming(IncomingKind.CALL)
         call.at = 1_313_870_460.0
@@ -160,7 +158,7 @@ class SmscTests(SynchronousTestCase):
             self.assertNotIn(SECRET, fields.values())
 
     def test_secret_in_the_address(self) -> None:
-        """A secret in the part that stays in the address is replaced there (002-115, 002-116)."""
+        """A secret in the part that stays in the address is replaced there (002-115) (002-116)."""
         call = smsc(read_handler(f"http://h/!a=%20&md5={SECRET}?b"), status(), ZONE)
         self.assertEqual(call.url, "http://h/?a=%20&md5=d27ad946045732522e764384be6ccbd1")
         assert call.body is not None
@@ -179,7 +177,7 @@ class SmscTests(SynchronousTestCase):
         self.assertEqual(self.fields(status(State.UNDELIVERABLE, 6))["err"], "6")
 
     def test_incoming(self) -> None:
-        """An incoming message has phone, mes and to, in the character set asked for (002-108, 002-109, 002-127)."""
+        """An incoming message has phone, mes and to, in the character set asked for (002-108) (002-109) (002-127)."""
         for charset, encoding in {"": "cp1251", "?charset=utf-8": "utf-8", "?charset=koi8-r": "koi8-r"}.items():
             fields = self.fields(incoming(answers=5), charset, encoding)
             self.assertEqual((fields["phone"], fields["mes"], fields["to"]), ("79161234567", "Привет", "79031112233"))

@@ -106,13 +106,13 @@ class HandlerTests(SynchronousTestCase):
         self.assertEqual((handler.url, handler.body[0].value), ("https://mysite.ru/a", "1!c"))
 
     def test_charset(self) -> None:
-        """windows-1251 unless charset says utf-8 or koi8-r (002-108, 002-109)."""
+        """windows-1251 unless charset says utf-8 or koi8-r (002-108) (002-109)."""
         for text, charset in {"": "cp1251", "?charset=UTF-8": "utf-8", "?charset=koi8-r": "koi8-r"}.items():
             self.assertEqual(read_handler(f"http://h/{text}").charset, charset)
         self.assertRaises(ValueError, read_handler, "http://h/?charset=utf-7")
 
     def test_form(self) -> None:
-        """Form fields, or XML for fmt=2, or JSON for fmt=3 (002-110, 002-111, 002-112); koi8-r with neither
+        """Form fields, or XML for fmt=2, or JSON for fmt=3 (002-110) (002-111) (002-112); koi8-r with neither
         (002-113)."""
         for text, form in {"": "form", "?fmt=2": "xml", "?fmt=3": "json", "!fmt=3": "json"}.items():
             self.assertEqual(read_handler(f"http://h/{text}").form, form)

@@ -1,0 +1,178 @@
+"""Callbacks of the real program: every form, what comes from subscribers, giving up, telling again, kill -9."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.flows.esme import Esme
+from tests.flows.process import ROOT, GatewayProcess
+from tests.flows.receiver import CallbackReceiver, Heard, failing_at_random
+
+OURS = "\n[number 4455]\naccount = demo\n"
+
+
+class FormTests(SynchronousTestCase):
+    """One account that is called back."""
+
+    def begin(self, account: str, sections: str = "", connector: str = "delay = 0.05", gateway: str = "") -> Esme:
+        """A receiver, a gateway that calls it, and a client."""
+        self.receiver = CallbackReceiver()
+        self.addCleanup(self.receiver.close)
+        self.gateway = GatewayProcess(
+            Path(self.mktemp()).absolute(),
+            account=account.format(url=self.receiver.url),
+            connector=connector,
+            sections=sections,
+            gateway=gateway,
+        )
+        self.addCleanup(self.gateway.kill)
+        self.gateway.start()
+        return Esme(self.gateway.smpp)
+
+    def command(self, *words: str) -> str:
+        """What the operator's command says."""
+        program = [sys.executable, "-m", "smsgw", *words, "-c", str(self.gateway.config)]
+        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_native(self) -> None:
+        """A message without an SMPP receipt is told by two signed calls, in order (002-107); one that asks for a
+        receipt, as those do that are sent from the command line, by none (002-106)."""
+        esme = self.begin("callback = {url}/x\ncallback_dialect = native\ncallback_key = a-long-secret")
+        id = esme.accepted("hello", notify=0)
+        first, second = self.receiver.wait(lambda taken: len(taken) == 2)
+        self.assertEqual([one.json["state"] for one in (first, second)], ["enroute", "delivered"])
+        self.assertEqual({one.json["id"] for one in (first, second)}, {int(id)})
+        signed = f"{first.headers['x-smsgw-timestamp']}.{first.headers['x-smsgw-event']}.".encode() + first.body
+        expected = hmac.new(b"a-long-secret", signed, hashlib.sha256).hexdigest()
+        self.assertEqual(first.headers["x-smsgw-signature"], f"v1={expected}")
+        esme.accepted("with a receipt", notify=1)
+        esme.receipts(1)
+        self.assertEqual(self.receiver.calls, 2)
+        self.assertEqual(self.gateway.stop(), 0)
+
+    def test_rostelecom(self) -> None:
+        """The form of Rostelecom: GET with id, status and parts (004-198)."""
+        esme = self.begin("callback = {url}/x?a=b")
+        id = esme.accepted("hello", notify=0)
+        calls = self.receiver.wait(lambda taken: len(taken) == 2)
+        queries = [parse_qs(urlsplit(one.path).query) for one in calls]
+        self.assertEqual([one.method for one in calls], ["GET", "GET"])
+        self.assertEqual([query["status"] for query in queries], [["awaiting_report"], ["delivered"]])
+        self.assertEqual(
+            queries[0], {"a": ["b"], "id": [f"message-id-{id}"], "status": ["awaiting_report"], "parts": ["1"]}
+        )
+
+    def test_subscribers(self) -> None:
+        """What subscribers do is told in the form of smsc.ru, each event with its own fields (002-105)."""
+        esme = self.begin("callback = {url}/x?charset=utf-8\ncallback_dialect = smsc", OURS + "calls = yes\n")
+        id = esme.accepted("hello", notify=0)
+        self.receiver.wait(lambda taken: len(taken) == 2)
+        self.command("simulate", "message", "79031112233", "Привет", "--to", "4455")
+        self.command("simulate", "call", "79031112233", "--to", "4455")
+        self.command("simulate", "keys", id, "12")
+        calls = self.receiver.wait(lambda taken: len(taken) == 5)[2:]
+        fields = [parse_qs(one.body.decode()) for one in calls]
+        self.assertEqual(fields[0]["mes"], ["Привет"])
+        self.assertEqual(fields[1]["waitcall"], ["4455"])
+        self.assertEqual((fields[2]["id"], fields[2]["key"]), ([id], ["12"]))
+        self.assertIn("4455", self.command("list", "incoming"))
+
+    def test_given_up_and_told_again(self) -> None:
+        """What nobody took within event_keep is listed, and told when the operator says so."""
+        esme = self.begin("callback = {url}/x\ncallback_dialect = native", gateway="event_keep = 2s")
+        status = [500]
+        self.receiver._answer = lambda heard: status[0]
+        id = esme.accepted("hello", notify=0)
+        deadline = time.monotonic() + 20
+        while id not in self.command("list", "events") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        status[0] = 200
+        self.command("replay", id)
+        calls = self.receiver.wait(lambda taken: len(taken) == 2)
+        self.assertEqual([one.json["state"] for one in calls], ["enroute", "delivered"])
+        self.assertNotIn(id, self.command("list", "events").split())
+
+
+class KillTests(SynchronousTestCase):
+    """kill -9 while callbacks are under way, to receivers that fail at random."""
+
+    MESSAGES = 5_000
+    KILLS = 4
+
+    def flow(self, dialect: str, share: float) -> tuple[CallbackReceiver, set[int]]:
+        """Hand in messages through kills; the receiver and the ids that were promised."""
+        receiver = CallbackReceiver(failing_at_random(share, 7))
+        self.addCleanup(receiver.close)
+        gateway = GatewayProcess(
+            Path(self.mktemp()).absolute(),
+            account=f"callback = {receiver.url}/x\ncallback_dialect = {dialect}",
+            connector="delay = 0.05\nwindow = 2000\nrate = 0",
+        )
+        self.addCleanup(gateway.kill)
+        dice = random.Random(11)
+        promised: set[int] = set()
+        for kill in range(self.KILLS + 1):
+            gateway.start()
+            esme = Esme(gateway.smpp)
+            wanted = self.MESSAGES * (kill + 1) // (self.KILLS + 1)
+            outstanding = 0
+            while len(promised) < wanted:
+                while outstanding < 200:
+                    esme.submit("tell me", notify=0)
+                    outstanding += 1
+                esme.read(1)
+                outstanding -= len(esme.answers)
+                promised |= {int(body.rstrip(b"\0")) for _, status, body in esme.answers if not status}
+                esme.answers.clear()
+            esme.close()
+            if kill < self.KILLS:
+                time.sleep(dice.uniform(0.0, 0.5))
+                gateway.kill()
+        self.gateway = gateway
+        return receiver, promised
+
+    def test_repeated_until_taken(self) -> None:
+        """10,000 events arrive, each once or more, in the order of their message, over kills and failures."""
+        receiver, promised = self.flow("native", 0.1)
+        expected = {f"{id}.{kind}" for id in promised for kind in (1, 2)}
+        seen: set[str] = set()
+        looked = 0
+
+        def all_there(taken: list[Heard]) -> bool:
+            nonlocal looked
+            seen.update(one.headers["x-smsgw-event"] for one in taken[looked:])
+            looked = len(taken)
+            return expected <= seen
+
+        calls = receiver.wait(all_there, 90)
+        first: dict[str, int] = {}
+        for place, one in enumerate(calls):
+            first.setdefault(one.headers["x-smsgw-event"], place)
+        disordered = [id for id in promised if first[f"{id}.1"] > first[f"{id}.2"]]
+        self.assertEqual(disordered, [])
+        self.assertEqual(self.gateway.stop(), 0)
+
+    def test_at_most_once(self) -> None:
+        """In the form of Rostelecom no event is told twice, over kills and failures."""
+        self.patch(KillTests, "MESSAGES", 1_000)
+        receiver, promised = self.flow("rostelecom", 0.0)
+        deadline = time.monotonic() + 30
+        before = -1
+        while receiver.calls != before and time.monotonic() < deadline:
+            before = receiver.calls
+            time.sleep(1.5)
+        told = [one.path for one in receiver.taken]
+        self.assertEqual(len(told), len(set(told)), "told twice")
+        self.assertGreater(len(told), len(promised))
+        self.assertEqual(self.gateway.stop(), 0)
