@@ -101,7 +101,10 @@ class Feeder:
         """Nothing fails here."""
         raise SystemExit("a callback failed")
 
-    returned = forgotten = later
+    forgotten = later
+
+    def returned(self, events: list[Event]) -> None:
+        """The end."""
 
 
 async def callbacks(ports: list[int], seconds: float) -> float:

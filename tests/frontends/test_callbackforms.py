@@ -121,7 +121,10 @@ class SmscTests(SynchronousTestCase):
         return dict(pairs)
 
     def test_example(self) -> None:
-        """A status is a POST with the standard fields, then the hash, then the other parameters (002-105) (002-110) (002-114) (002-124) (002-125)."""
+        """A status is a POST with the standard fields, then the hash, then the other parameters.
+
+        (002-105) (002-110) (002-114) (002-124) (002-125)
+        """
         handler = read_handler(f"https://h.example/sms?charset=utf-8&md5={SECRET}&branch=7")
         call = smsc(handler, status(), ZONE)
         self.assertEqual(call.url, "https://h.example/sms")
@@ -141,7 +144,10 @@ class SmscTests(SynchronousTestCase):
             self.assertEqual(digest("crc32", octets, SECRET), crc32)
 
     def test_hashes(self) -> None:
-        """Each event signs its own fields, with several hashes at once, and the secret never leaves (002-116) (002-117) (002-118) (002-119) (002-123)."""
+        """Each event signs its own fields, with several hashes at once, and the secret never leaves.
+
+        (002-116) (002-117) (002-118) (002-119) (002-123)
+        """
         query = f"?md5={SECRET}&sha1={SECRET}&crc32={SECRET}"
         call = incoming(IncomingKind.CALL)
         call.at = 1_313_870_460.0
