@@ -15,6 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.resource import IResource
 
 from smsgw import certificates, configfile
 from smsgw.config import (
@@ -30,16 +31,19 @@ from smsgw.config import (
 from smsgw.frontends import metrics
 from smsgw.frontends.admin import AdminFrontend
 from smsgw.frontends.callbacks import CallbackPath
-from smsgw.frontends.http import HttpFrontend
+from smsgw.frontends.http import HttpFrontend, web_limits
 from smsgw.frontends.smpp import SmppFrontend
 from smsgw.frontends.smppreceipts import SmppReceipts
 from smsgw.frontends.smtp import MailFrontend
+from smsgw.frontends.upstreams import Crossing, UpstreamResource
+from smsgw.frontends.v1 import V1Resource
 from smsgw.gateway import Gateway, Listener, Step
 from smsgw.interfaces import IConnector, ISimulator
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Incoming, Message
 from smsgw.plugins import connector_factories
+from smsgw.protocols.boundedweb import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
 from smsgw.protocols.webclient import WebClient
@@ -198,16 +202,7 @@ class _Program:
             case SmtpListenSettings():
                 factory, says = self._smtp_door(own, tls), "SMTP"
             case HttpListenSettings():
-                door = HttpFrontend(
-                    self.intake,
-                    self.store,
-                    self.accounts,
-                    lambda: self.senders,
-                    own,
-                    self._reactor,
-                    self.settings.gateway.country,
-                )
-                factory, says = door.factory, "HTTP"
+                factory, says = self._http_door(own), "HTTP"
             case AdminListenSettings():
                 front = AdminFrontend(
                     self.store, self._cancel, self.outbox.replay, self._simulate, self._health, self._reactor
@@ -246,6 +241,27 @@ class _Program:
             pdu_limit=own.pdu_limit,
         )
         return SmppServerFactory(delegate, settings, self._reactor)
+
+    def _http_door(self, own: HttpListenSettings) -> Any:
+        """The native API and calls of upstreams everywhere; the provider's API where the dialect is."""
+        native = V1Resource(
+            self.intake,
+            self.store,
+            self.accounts,
+            self.cancelling.cancel,
+            self.inbound.expect,
+            time.time,
+            own.body_limit,
+        )
+        ways: dict[bytes, IResource] = {
+            b"v1": native,
+            b"upstream": UpstreamResource(self.connectors, own.body_limit),
+        }
+        if own.dialect == "rostelecom":
+            country = self.settings.gateway.country
+            front = HttpFrontend(self.intake, self.store, self.accounts, lambda: self.senders, own.body_limit, country)
+            ways[b"api"] = front.resource
+        return BoundedSite(Crossing(ways, native), self._reactor, web_limits(own))
 
     def _smtp_door(self, own: SmtpListenSettings, tls: CertificateOptions | None) -> Any:
         delegate = MailFrontend(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -15,7 +14,7 @@ from smsgw.interfaces import Denied, IIntake, IJsonDelegate, IMessageStore, Show
 from smsgw.model.errors import GatewayError, Refusal, Refused
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Accepted, Message, Submission
-from smsgw.protocols.jsonweb import BoundedSite, WebLimits
+from smsgw.protocols.jsonweb import WebLimits
 from smsgw.protocols.sendmessage import (
     AUTH_REQUIRED,
     INVALID_BODY,
@@ -92,9 +91,8 @@ class HttpFrontend:
     """One HTTP listener: what its requests ask, answered by the gateway.
 
     :param senders: the senders as configured now.
-    :param clock: its seconds must be monotonic.
-    :param country: key of :data:`smsgw.model.address.NATIONAL`.
-    :ivar resource: the API. :ivar factory: a site with nothing but the API, bounded as `settings` say.
+    :param body_limit: octets of the longest body. :param country: key of :data:`smsgw.model.address.NATIONAL`.
+    :ivar resource: the API.
     """
 
     def __init__(
@@ -103,16 +101,14 @@ class HttpFrontend:
         store: IMessageStore,
         accounts: Accounts,
         senders: Callable[[], Senders],
-        settings: HttpListenSettings,
-        clock: IReactorTime,
+        body_limit: int,
         country: str = "ru",
     ) -> None:
         self._intake = intake
         self._store = store
         self._accounts = accounts
         self._senders = senders
-        self.resource = MessageResource(self, country, settings.body_limit)
-        self.factory = BoundedSite(self.resource, clock, web_limits(settings))
+        self.resource = MessageResource(self, country, body_limit)
 
     def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | Denied]:
         """Check credentials against the accounts (004-179 to 004-183)."""

@@ -7,3 +7,6 @@ from smsgw.plugins import LazyConnector
 loopback = LazyConnector(
     "loopback", "smsgw.connectors.loopback.Loopback", "smsgw.connectors.loopback.LoopbackSettings"
 )
+http = LazyConnector(
+    "http", "smsgw.connectors.http.HttpConnector", "smsgw.connectors.httpsettings.HttpConnectorSettings"
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qsl
 
 import attrs
@@ -132,13 +132,6 @@ class _Way:
         return cls(re.compile(route.path.encode("ascii")), methods, ((b"Allow", allowed),))
 
 
-_NOT_FOUND: Final = error_body("not_found")
-_NOT_ALLOWED: Final = error_body("method_not_allowed")
-_BAD_REQUEST: Final = error_body("bad_request")
-_TOO_LARGE: Final = error_body("body_too_large")
-_FAILED: Final = error_body("system_error")
-
-
 class JsonResource(Resource):
     """Answers requests by `routes`; the first that fits wins.
 
@@ -166,14 +159,18 @@ class JsonResource(Resource):
 
     def failed(self, failure: Failure) -> Answer:
         """The answer when a route's function failed; what it failed with is in the log already."""
-        return Answer(500, _FAILED)
+        return self.refused(500, "system_error")
+
+    def refused(self, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
+        """The answer to a request that leads nowhere: no such path or method, too long, not to be understood."""
+        return error_answer(status, reason, headers)
 
     def render(self, request: Request) -> int:
         """Answer now, or when the route's Deferred has fired and the client is still there."""
         try:
             answer = self._answer(request)
         except BodyTooLarge:
-            answer = Answer(413, _TOO_LARGE)
+            answer = self.refused(413, "body_too_large")
         except Exception:  # noqa: BLE001  (logged with its traceback there)
             answer = self._failed(Failure())
         if isinstance(answer, Answer):
@@ -189,14 +186,14 @@ class JsonResource(Resource):
             if fits is not None:
                 break
         else:
-            return Answer(404, _NOT_FOUND)
+            return self.refused(404, "not_found")
         respond = way.methods.get(request.method)
         if respond is None:
             if request.method == b"OPTIONS":
                 return Answer(204, b"", way.allow)
-            return Answer(405, _NOT_ALLOWED, way.allow)
+            return self.refused(405, "method_not_allowed", way.allow)
         if len(request.requestHeaders.getRawHeaders(b"authorization") or ()) > 1:
-            return Answer(400, _BAD_REQUEST)
+            return self.refused(400, "bad_request")
         return respond(request, *[group.decode("latin-1") for group in fits.groups()])
 
     def _send_later(self, request: Request, waiting: Deferred[Answer]) -> None:
@@ -213,7 +210,7 @@ class JsonResource(Resource):
 
     def _failed(self, failure: Failure) -> Answer:
         if failure.check(BodyTooLarge):
-            return Answer(413, _TOO_LARGE)
+            return self.refused(413, "body_too_large")
         log.failure("a request failed", failure)
         return self.failed(failure)
 

@@ -65,7 +65,7 @@ MISTAKES: Mapping[str, list[str]] = {
     "[listen x]\nprotocol = smpp\nendpoint = tcp:1\ndialect = smsc": [
         '7: [listen x] dialect: "smsc" is not available for smpp; allowed: standard'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = quicktel": [
-        '7: [listen x] dialect: "quicktel" is not available for http; allowed: rostelecom'],
+        '7: [listen x] dialect: "quicktel" is not available for http; allowed: standard, rostelecom'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = klingon": [
         '7: [listen x] dialect: "klingon" is not a dialect; allowed: rostelecom'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1": ["4: [listen x] dialect: a value is needed: a word"],

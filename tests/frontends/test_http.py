@@ -34,6 +34,7 @@ from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Message
+from smsgw.protocols.boundedweb import BoundedSite
 from smsgw.protocols.webchannel import WebLimits
 from smsgw.services.accounts import Accounts
 from smsgw.services.intake import Intake
@@ -153,8 +154,10 @@ class HttpTestCase(SynchronousTestCase):
             shelf, self.accounts, self.senders, self.router, shelf, shelf, lambda: 1574087003.5, self.clock.seconds
         )
         self.settings = HttpListenSettings(name="api", endpoint="tcp:8080:interface=127.0.0.1", dialect="rostelecom")
-        self.frontend = HttpFrontend(intake, shelf, self.accounts, lambda: self.senders, self.settings, self.clock)
-        self.client = Client(self.frontend.factory)
+        limit = self.settings.body_limit
+        self.frontend = HttpFrontend(intake, shelf, self.accounts, lambda: self.senders, limit)
+        self.site = BoundedSite(self.frontend.resource, self.clock, web_limits(self.settings))
+        self.client = Client(self.site)
 
     def post(self, line: bytes = BASIC, **fields: object) -> Heard:
         """Send fields over a sound message."""
@@ -266,11 +269,11 @@ class Access(HttpTestCase):
 
     def test_wrong_address(self) -> None:
         """An address outside the account's list is told so, but only with the right password. (004-183)"""
-        self.client = Client(self.frontend.factory, "192.0.2.7")
+        self.client = Client(self.site, "192.0.2.7")
         self.assert_no(self.post(), "wrong_ip", 403)
         self.assert_no(self.get(33), "wrong_ip", 403)
         self.assert_no(self.post(b"Authorization: Basic " + b64encode(b"demo:x")), "wrong_credentials", 403)
-        self.client = Client(self.frontend.factory, "::ffff:127.0.0.1")
+        self.client = Client(self.site, "::ffff:127.0.0.1")
         self.assertEqual(self.post().json["status"], "ok")
 
     def test_fifteen_addresses(self) -> None:
@@ -387,14 +390,14 @@ class Bounds(HttpTestCase):
         )  # fmt: skip
         expected = WebLimits(body=2048, head_time=1.0, body_time=2.0, idle_time=3.0, requests=4)
         self.assertEqual(web_limits(settings), expected)
-        self.assertEqual(self.frontend.factory.limits, web_limits(self.settings))
+        self.assertEqual(self.site.limits, web_limits(self.settings))
 
     def test_shut_down(self) -> None:
         """Draining waits for the message that is being stored, and answers it."""
         self.shelf.held = []
         body = json.dumps({"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello"}).encode()
         self.client.send(request(b"POST", SEND, body, BASIC))
-        gone = self.frontend.factory.shut_down(within=15)
+        gone = self.site.shut_down(within=15)
         self.assertNoResult(gone)
         self.shelf.held[0].callback(None)
         (answer,) = self.client.heard()

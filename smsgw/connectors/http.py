@@ -1,0 +1,415 @@
+"""An upstream with an HTTP API, as its section in gw.ini describes it: one request per message, with its whole text.
+
+The upstream cuts a long text itself, so the first part of a message that is offered carries all of it, and the other
+parts share its fate: their remote ids are the upstream's with ``#2``, ``#3`` behind it, and a receipt counts for all.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from base64 import b64encode
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from smsgw.connectors.httpsettings import WORDS, HttpConnectorSettings
+from smsgw.connectors.webtemplates import Spoken, percent_encoder
+from smsgw.connectors.window import Window
+from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector, IConnectorSink
+from smsgw.model.lifecycle import State
+from smsgw.model.message import DeliveryReport, Incoming, IncomingKind, Part
+from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.protocols.webclient import CallFailed, Got, WebClient
+from smsgw.text import coding
+
+UNEXPLAINED: Final = 255
+"""Error of a message that the upstream refuses without a number that says why (001.11)."""
+
+UNREADABLE: Final = 241
+"""Error of a message that cannot be sent as text (001.11)."""
+
+LONGEST_ANSWER: Final = 64 * 1024
+"""Octets of an answer that are looked at."""
+
+KNOWN: Final = 100_000
+"""Messages of several parts of which the upstream's id is remembered, and receipts that are polled for."""
+
+REPEAT_AFTER: Final = 1.0
+"""Seconds after which a receipt that could not be stored is given again."""
+
+DOWN_AFTER: Final = 3
+"""Requests in a row that could not be sent, after which the upstream counts as down until the next pause ends."""
+
+_log = Logger()
+
+
+class Client(Protocol):
+    """Who asks: a :class:`~smsgw.protocols.webclient.WebClient`."""
+
+    def request(
+        self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
+    ) -> Deferred[Got]:
+        """Ask once."""
+
+
+@implementer(IConnector, ICalledBack)
+class HttpConnector:
+    """Implements :class:`~smsgw.interfaces.IConnector` and :class:`~smsgw.interfaces.ICalledBack`.
+
+    :param clock: the reactor; its seconds are monotonic. :param client: asks; one of its own if None.
+    """
+
+    def __init__(
+        self,
+        settings: HttpConnectorSettings,
+        clock: Any,
+        client: Client | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = settings.name
+        self._settings = settings
+        self._clock: IReactorTime = clock
+        self._wall = wall
+        self._client = client or WebClient(
+            clock, per_host=min(settings.window, 100), seconds=settings.timeout, limit=LONGEST_ANSWER
+        )
+        self._window = Window(settings.window, settings.rate, clock, self._say_ready)
+        self._encode = percent_encoder(settings.charset)
+        self._headers = _headers(settings)
+        self._sharing: dict[int, list[Part]] = {}
+        self._known: OrderedDict[int, str] = OrderedDict()
+        self._parts: OrderedDict[str, int] = OrderedDict()
+        self._asking = 0
+        self._failures = 0
+        self._pause: IDelayedCall | None = None
+        self._polls: OrderedDict[str, float] = OrderedDict()
+        self._poll_timer: IDelayedCall | None = None
+        self._stopped: Deferred[None] | None = None
+        self._sink: IConnectorSink
+
+    @property
+    def up(self) -> bool:
+        """See :class:`~smsgw.interfaces.IConnector`."""
+        return self._window.open
+
+    def start(self, sink: IConnectorSink) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.start`."""
+        self._sink = sink
+        self._window.open = True
+        self._window.feed()
+
+    def _say_ready(self) -> None:
+        self._sink.ready(self.name)
+
+    def room(self) -> int:
+        """See :meth:`smsgw.interfaces.IConnector.room`."""
+        return self._window.room()
+
+    def settled(self, count: int) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.settled`."""
+        self._window.settled(count)
+
+    # Sending
+
+    def offer(self, parts: Sequence[Part]) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.offer`."""
+        self._window.take(len(parts))
+        first: list[Part] = []
+        done: list[tuple[Part, Outcome]] = []
+        for part in parts:
+            message = part.message
+            if message.parts > 1:
+                sharing = self._sharing.get(message.id)
+                if sharing is not None:
+                    sharing.append(part)
+                    continue
+                known = self._known.get(message.id) or (part.seq > 1 and message.remote_id.partition("#")[0])
+                if known:
+                    done.append((part, Accepted(_share(known, part.seq))))
+                    continue
+                self._sharing[message.id] = []
+            first.append(part)
+        if done:
+            self._tell(done)
+        for part in first:
+            self._ask(part)
+
+    def _ask(self, part: Part) -> None:
+        message = part.message
+        content = message.content
+        if coding.alphabet(content.data_coding) is coding.Alphabet.OCTETS:
+            self._tell(self._whole(part, Refused(UNREADABLE, "binary data cannot be sent as text")))
+            return
+        uid = f"{message.id}.{message.attempts}"
+        values = {"to": message.dst, "from": content.source, "text": content.text(), "uid": uid, "id": ""}
+        settings = self._settings
+        body: bytes | None = None
+        headers = self._headers
+        try:
+            if settings.json.source:
+                body = settings.json.fill(values)
+                headers = [*headers, (b"Content-Type", b"application/json; charset=utf-8")]
+            elif settings.method == "POST":
+                body = settings.form.fill(values, self._encode).encode("ascii", "replace")
+                kind = f"application/x-www-form-urlencoded; charset={settings.charset}"
+                headers = [*headers, (b"Content-Type", kind.encode())]
+        except ValueError:
+            self._tell(self._whole(part, Refused(UNREADABLE, "a value that is to be a number is none")))
+            return
+        url = settings.url.fill(values, self._encode)
+        self._asking += 1
+        asking: Deferred[Any] = self._client.request(settings.method.encode(), url, headers, body)
+        asking.addCallbacks(self._answered, self._failed, callbackArgs=(uid,), errbackArgs=())
+        asking.addCallback(lambda outcome: self._over(part, outcome))
+        asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
+
+    def _answered(self, got: Got, uid: str) -> Outcome:
+        """What an answer means."""
+        self._failures = 0
+        settings = self._settings
+        headers = {name: values[-1] for name, values in got.headers.getAllRawHeaders()}
+        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()}
+        spoken = Spoken(told, got.body, charset=settings.charset)
+        if got.status in (429, 503):
+            wait = got.header(b"Retry-After")
+            seconds = float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
+            return Busy(seconds, charged=got.status != 429, why=f"answered {got.status}")
+        error = spoken.at(settings.error)
+        if error and error not in settings.no_error:
+            if error in settings.busy:
+                return Busy(why=f"error {error[:40]}")
+            code = int(error) if error.isascii() and error.isdigit() and len(error) < 6 else UNEXPLAINED
+            return Refused(code or UNEXPLAINED, f"error {error[:40]}")
+        if got.status >= 500:
+            return Lost(f"answered {got.status}")
+        if got.status >= 400:
+            return Refused(UNEXPLAINED, f"answered {got.status}")
+        if got.status >= 300:
+            return Busy(why=f"answered {got.status}; redirects are not followed, url must be the last address")
+        if not settings.id:
+            return Accepted(uid)
+        id = spoken.at(settings.id)
+        return Accepted(id[:255]) if id else Lost("the answer has no id where it should be")
+
+    def _failed(self, failure: Failure) -> Outcome:
+        failure.trap(CallFailed)
+        failed: Any = failure.value
+        if failed.sent:
+            return Lost(str(failed))
+        self._failures += 1
+        if self._failures >= DOWN_AFTER and self._pause is None and self._stopped is None:
+            self._window.open = False
+            self._pause = self._clock.callLater(self._settings.retry_first, self._again)
+            _log.warn("connector {name}: {why}; down for a while", name=self.name, why=str(failed))
+        return Busy(why=str(failed))
+
+    def _again(self) -> None:
+        self._pause = None
+        self._failures = DOWN_AFTER - 1
+        if self._stopped is None:
+            self._window.open = True
+            self._window.feed()
+
+    def _over(self, part: Part, outcome: Outcome) -> None:
+        """One request is over: it decides over the message's parts that came meanwhile, too."""
+        self._asking -= 1
+        answers = self._whole(part, outcome)
+        self._tell(answers)
+        if isinstance(outcome, Accepted):
+            message = part.message
+            if message.parts > 1:
+                _put(self._known, message.id, outcome.remote_id)
+                _put(self._parts, outcome.remote_id, message.parts)
+            if self._settings.receipts == "none":
+                self._delivered(outcome.remote_id)
+            elif self._settings.receipts == "polled":
+                self._poll_later(outcome.remote_id)
+        self._tell_stopped()
+
+    def _whole(self, part: Part, outcome: Outcome) -> list[tuple[Part, Outcome]]:
+        """The outcome of a message's first offered part, and of those that came after it meanwhile."""
+        others = self._sharing.pop(part.message.id, [])
+        if not isinstance(outcome, Accepted):
+            return [(one, outcome) for one in (part, *others)]
+        return [(one, Accepted(_share(outcome.remote_id, one.seq))) for one in (part, *others)]
+
+    def _tell(self, outcomes: list[tuple[Part, Outcome]]) -> None:
+        self._sink.outcomes(self.name, outcomes)
+
+    # Receipts
+
+    def resume(self, awaited: Sequence[Awaited]) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.resume`."""
+        for one in awaited:
+            remote_id = one.remote_id.partition("#")[0] if one.seq > 1 else one.remote_id
+            if one.message.parts > 1:
+                _put(self._parts, remote_id, one.message.parts)
+                _put(self._known, one.message.id, remote_id)
+            if self._settings.receipts == "polled":
+                self._poll_later(remote_id)
+            elif self._settings.receipts == "none":
+                self._delivered(remote_id)
+
+    def _delivered(self, remote_id: str) -> None:
+        """An upstream that never reports took it: that is all that will be known. Said until it is stored."""
+
+        def again(_: Failure) -> None:
+            if self._stopped is None:
+                self._clock.callLater(REPEAT_AFTER, self._delivered, remote_id)
+
+        self._report([(remote_id, State.DELIVERED, 0)]).addErrback(again)
+
+    def _report(self, told: Sequence[tuple[str, State, int]]) -> Deferred[None]:
+        """Hand over what became of messages, each for all parts."""
+        at = self._wall()
+        reports = [
+            DeliveryReport(_share(remote_id, seq), state, error, at)
+            for remote_id, state, error in told
+            for seq in range(1, self._parts.get(remote_id, 1) + 1)
+        ]
+        return self._sink.receipts(self.name, reports)
+
+    def _understood(self, spoken: Spoken) -> tuple[State | None, int]:
+        """The state and error of a receipt; None for words that change nothing."""
+        word = self._settings.states.get(spoken.at(self._settings.receipt_state))
+        if word is None:
+            return None, 0
+        error = spoken.at(self._settings.receipt_error)
+        return WORDS[word], int(error) if error.isascii() and error.isdigit() and len(error) < 6 else 0
+
+    def called(self, call: Called) -> Deferred[CallAnswer]:
+        """See :meth:`smsgw.interfaces.ICalledBack.called`."""
+        settings = self._settings
+        spoken = Spoken.of(call, settings.charset)
+        given = spoken.at(settings.secret_at).encode("utf-8", "replace")
+        secret = settings.secret
+        if secret is None or not hmac.compare_digest(given, secret.reveal().encode()):
+            return _now(CallAnswer(403, b"wrong secret\n"))
+        text = spoken.at(settings.incoming_text)
+        if settings.incoming_text and text:
+            return self._incoming(spoken, text)
+        id = spoken.at(settings.receipt_id)
+        if settings.receipts != "called" or not id:
+            return _now(CallAnswer(400, b"neither a receipt nor a message\n"))
+        state, error = self._understood(spoken)
+        if state is None:
+            return _now(CallAnswer(200, settings.answer.encode()))
+        done = self._report([(id, state, error)])
+        return done.addCallback(lambda _: CallAnswer(200, settings.answer.encode()))
+
+    def _incoming(self, spoken: Spoken, text: str) -> Deferred[CallAnswer]:
+        settings = self._settings
+        source, destination = spoken.at(settings.incoming_from), spoken.at(settings.incoming_to)
+        one = Incoming(0, "", "", IncomingKind.MESSAGE, self.name, source[:64], destination[:64], text, self._wall())
+
+        def stored(answers: Sequence[Any]) -> CallAnswer:
+            if answers[0] is not None:
+                _log.info("connector {name}: an incoming message: {why}", name=self.name, why=str(answers[0]))
+            return CallAnswer(200, settings.answer.encode())
+
+        return self._sink.incoming(self.name, [one]).addCallback(stored)
+
+    # Polling
+
+    def _poll_later(self, remote_id: str) -> None:
+        """Ask what became of it after a while; the oldest is forgotten where there are too many."""
+        _put(self._polls, remote_id, self._clock.seconds() + self._settings.poll_every)
+        self._poll_soon()
+
+    def _poll_soon(self) -> None:
+        if self._polls and self._poll_timer is None and self._stopped is None:
+            due = next(iter(self._polls.values()))
+            self._poll_timer = self._clock.callLater(max(due - self._clock.seconds(), 0.01), self._poll)
+
+    def _poll(self) -> None:
+        """Ask about what is due, as many at once as the window has room for."""
+        self._poll_timer = None
+        now = self._clock.seconds()
+        room = max(self._settings.window - self._asking, 1)
+        while self._polls and room and next(iter(self._polls.values())) <= now:
+            remote_id, _ = self._polls.popitem(last=False)
+            room -= 1
+            self._asking += 1
+            url = self._settings.poll_url.fill(
+                {"id": remote_id, "to": "", "from": "", "text": "", "uid": remote_id}, lambda text: quote(text, safe="")
+            )
+            asking = self._client.request(b"GET", url, self._headers)
+            asking.addCallbacks(self._polled, self._not_polled, callbackArgs=(remote_id,), errbackArgs=(remote_id,))
+            asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
+            asking.addCallback(lambda _: self._poll_over())
+        self._poll_soon()
+
+    def _poll_over(self) -> None:
+        self._asking -= 1
+        self._tell_stopped()
+
+    def _polled(self, got: Got, remote_id: str) -> Deferred[None] | None:
+        state, error = (None, 0)
+        if 200 <= got.status < 300:
+            state, error = self._understood(Spoken({}, got.body, charset=self._settings.charset))
+        if state is None:
+            self._poll_later(remote_id)
+            return None
+        return self._report([(remote_id, state, error)]).addErrback(lambda _: self._poll_later(remote_id))
+
+    def _not_polled(self, failure: Failure, remote_id: str) -> None:
+        failure.trap(CallFailed)
+        self._poll_later(remote_id)
+
+    # The end
+
+    def stop(self) -> Deferred[None]:
+        """See :meth:`smsgw.interfaces.IConnector.stop`."""
+        self._window.close()
+        for timer in (self._pause, self._poll_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._stopped = Deferred()
+        stopped = self._stopped
+        self._tell_stopped()
+        return stopped
+
+    def _tell_stopped(self) -> None:
+        if self._stopped is not None and not self._asking and not self._stopped.called:
+            close = getattr(self._client, "close", None)
+            if close is not None:
+                close()
+            self._stopped.callback(None)
+
+
+def _headers(settings: HttpConnectorSettings) -> list[tuple[bytes, bytes]]:
+    """Those of every request."""
+    headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
+    if settings.token is not None:
+        headers.append((b"Authorization", b"Bearer " + settings.token.reveal().encode()))
+    elif settings.password is not None:
+        pair = f"{settings.login}:{settings.password.reveal()}".encode()
+        headers.append((b"Authorization", b"Basic " + b64encode(pair)))
+    return headers
+
+
+def _share(remote_id: str, seq: int) -> str:
+    """The remote id of a part."""
+    return remote_id if seq == 1 else f"{remote_id}#{seq}"
+
+
+def _put(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    """Remember, and forget the oldest where there are too many."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > KNOWN:
+        known.popitem(last=False)
+
+
+def _now(answer: CallAnswer) -> Deferred[CallAnswer]:
+    done: Deferred[CallAnswer] = Deferred()
+    done.callback(answer)
+    return done
