@@ -16,7 +16,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Options, Submission
 from smsgw.protocols.strictjson import compact, is_integer
 
-MOST_MESSAGES: Final = 1000
+MOST_MESSAGES: Final = 100
 """Messages in one request."""
 
 MOST_LISTED: Final = 1000

@@ -48,6 +48,8 @@ _NEW: Final[Mapping[str, Schema]] = {
     "encoding": {"enum": ["auto", "gsm", "ucs2"], "description": "insist on one; a text it cannot write is refused"},
 }
 
+_STATES: Final = "^({0})(,({0}))*$".format("|".join(STATES))
+
 _MESSAGE: Final[Mapping[str, Schema]] = {
     "id": _ID,
     "batch": _or_null(_ID),
@@ -158,8 +160,10 @@ def _responses(good: Mapping[str, Schema], *statuses: int) -> Schema:
             "description": _PROBLEMS[status],
             "content": {"application/problem+json": {"schema": _ref("Problem")}},
         }
-        for status in sorted({401, 403, 429, 503, *statuses})
+        for status in sorted({401, 403, 429, 503, *statuses} - {413})
     }
+    if 413 in statuses:  # said by the server before the API hears of the request
+        problems["413"] = _json(_object({"reason": {"type": "string"}, "status": {"type": "string"}}), _PROBLEMS[413])
     return {**good, **problems}
 
 
@@ -245,7 +249,7 @@ DOCUMENT: Final[Schema] = {
                 "summary": "Messages of the account, newest first",
                 "parameters": [
                     *_CURSOR,
-                    _query("state", {"type": "string"}, "states, with commas between"),
+                    _query("state", {"type": "string", "pattern": _STATES}, "states, with commas between"),
                     _query("to", _text(1, 16, pattern=r"^\+?[0-9]{1,15}$")),
                     _query("since", _TIME, "accepted then or later"),
                     _query("until", _TIME, "accepted before"),

@@ -67,7 +67,7 @@ MISTAKES: Mapping[str, list[str]] = {
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = quicktel": [
         '7: [listen x] dialect: "quicktel" is not available for http; allowed: standard, rostelecom'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = klingon": [
-        '7: [listen x] dialect: "klingon" is not a dialect; allowed: rostelecom'],
+        '7: [listen x] dialect: "klingon" is not a dialect; allowed: standard, rostelecom'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1": ["4: [listen x] dialect: a value is needed: a word"],
     "[listen x]\nprotocol = smpp\nendpoint = tcp:2775": [
         '6: [listen x] endpoint: "tcp:2775" is taken by [listen smpp]'],

@@ -176,8 +176,8 @@ class SendingTests(V1TestCase):
         self.assertEqual(len(self.stored()), 2)
 
     def test_bad_lists(self) -> None:
-        """A list is of 1 to 1000 messages, with nothing beside it."""
-        for value in ({"messages": []}, {"messages": 7}, {"messages": [{}] * 1001}, {"messages": [{}], "text": "a"}):
+        """A list is of 1 to 100 messages, with nothing beside it."""
+        for value in ({"messages": []}, {"messages": 7}, {"messages": [{}] * 101}, {"messages": [{}], "text": "a"}):
             self.problem(self.ask("POST", "/v1/messages", value), 422, "bad-fields")
 
     def test_bad_fields(self) -> None:
