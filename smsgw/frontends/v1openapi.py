@@ -140,6 +140,11 @@ def _json(schema: Schema, description: str) -> Schema:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
+_ANY_MESSAGE: Final[Schema] = {
+    "description": "a NewMessage; what is none is refused by itself, in its place among the answers",
+    "anyOf": [_ref("NewMessage"), {}],
+}
+
 _PROBLEMS: Final[Mapping[int, str]] = {
     400: "the body is not strict JSON, or the query or the key cannot be read",
     401: "no credentials, or wrong ones",
@@ -218,7 +223,7 @@ DOCUMENT: Final[Schema] = {
                                 {
                                     "messages": {
                                         "type": "array",
-                                        "items": _ref("NewMessage"),
+                                        "items": _ANY_MESSAGE,
                                         "minItems": 1,
                                         "maxItems": MOST_MESSAGES,
                                     }
