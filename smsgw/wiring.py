@@ -45,15 +45,16 @@ from smsgw.model.message import Incoming, Message
 from smsgw.plugins import connector_factories
 from smsgw.protocols.boundedweb import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
-from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
+from smsgw.protocols.smtp import STANDARD_EHLO, SubmissionFactory, SubmissionSettings
 from smsgw.protocols.webclient import WebClient
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancelling import Cancelling
+from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.inbound import Inbound
 from smsgw.services.intake import Intake
 from smsgw.services.outbox import Outbox
-from smsgw.services.passwords import HashPool
+from smsgw.services.passwords import WorkerPool
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
@@ -84,7 +85,8 @@ class _Program:
         self._source = source
         gateway, clock, wall = settings.gateway, reactor, time.time
         self.store = SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor))
-        self._hashes = HashPool(reactor)
+        self._hashes = WorkerPool(reactor)
+        self._mails = WorkerPool(reactor, 2, "mails")
         self.accounts = Accounts(settings.accounts.values(), clock, self._hashes.run)
         self.senders = Senders(list(settings.senders.values()), list(settings.operators.values()))
         self.router = Router(settings.routes, settings.connectors.keys())
@@ -120,6 +122,7 @@ class _Program:
             gateway.country,
             key_life=gateway.idempotency,
         )
+        self.contacts = Contacts(settings.lists.values())
         self.cancelling = Cancelling(self.store, self.dispatch, self.outbox)
         self.sweep = Sweep(
             self.store, self.dispatch, self.outbox, clock, wall, keep=gateway.keep, event_keep=gateway.event_keep
@@ -155,6 +158,7 @@ class _Program:
         yield Step("admin sessions", None, partial(self._close_sessions, operators))
         yield Step("admin listeners", partial(gateway.listen, operators), partial(gateway.close, operators))
         yield Step("password checks", None, self._hashes.stop)
+        yield Step("reading of mails", None, self._mails.stop)
         yield Step("watch over the store", lambda: _on_failure(store.failed, self.gateway.fail_program))
         yield Step("outbox", outbox.start, outbox.stop)
         yield Step("callbacks", None, self.callbacks.stop)
@@ -265,9 +269,22 @@ class _Program:
 
     def _smtp_door(self, own: SmtpListenSettings, tls: CertificateOptions | None) -> Any:
         delegate = MailFrontend(
-            self.intake, self.store, self.accounts, lambda: self.senders, own, self.settings.gateway.country
+            self.intake,
+            self.store,
+            self.accounts,
+            lambda: self.senders,
+            own,
+            self.contacts,
+            self._mails.run,
+            self._reactor,
+            self.settings.gateway.country,
         )
+        manners: dict[str, Any] = {}
+        if own.dialect == "standard":
+            host = own.domains[0]
+            manners = {"greeting": f"{host} ESMTP", "ehlo": (host, *STANDARD_EHLO), "plain_challenge": ""}
         settings = SubmissionSettings(
+            **manners,
             tls=own.tls,
             auth_without_tls=own.auth_without_tls,
             auth_tries=own.auth_tries,
@@ -321,6 +338,7 @@ class _Program:
         self.senders = self.intake.senders = Senders(list(new.senders.values()), list(new.operators.values()))
         self.router.update(new.routes)
         self.inbound.update(new.numbers.values())
+        self.contacts.update(new.lists.values())
         self.smpp_receipts.expel(gone)
         self.settings = new
         RELOADS.add(1, "taken")

@@ -23,11 +23,11 @@ NUMBERS = {
 """The numbers of each document: SMTP of QUICKTEL, SMPP and callbacks of smsc, SMPP of SMS-Agent, Rostelecom's JSON."""
 
 SPOKEN = {
-    *(("000", number) for number in NUMBERS["000"] if number not in (18, 23)),
+    *(("000", number) for number in NUMBERS["000"]),
     *(("002", number) for number in NUMBERS["002"] if number != 126),
     *(("004", number) for number in NUMBERS["004"]),
 }
-"""What the gateway does: all of QUICKTEL but contact lists, callbacks but those of HLR queries, all of Rostelecom."""
+"""What the gateway does: all of QUICKTEL, callbacks but those of HLR queries, all of Rostelecom."""
 
 
 def docstrings() -> Iterator[str]:

@@ -29,9 +29,17 @@ def mistakes(settings: Settings) -> Iterator[Finding]:
         for operator in sender.operators:
             yield from _known(sender, "operators", operator, settings.operators, "operator")
 
+    yield from _unowned(settings)
+
+
+def _unowned(settings: Settings) -> Iterator[Finding]:
+    """What belongs to accounts that do not exist."""
     for number in settings.numbers.values():
         if number.account and "account" not in number.origin.faulty:
             yield from _known(number, "account", number.account, settings.accounts, "account")
+    for one in settings.lists.values():
+        if one.account not in settings.accounts:
+            yield one.finding("", f'the account "{one.account}" does not exist')
 
 
 def warnings(settings: Settings) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ NAMES = ("standard", "quicktel", "smsc", "smsagent", "rostelecom")
 
 PRESETS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
     "smpp": {"standard": {}},
-    "smtp": {"quicktel": {"auth_without_tls": True, "text_limit": 480}},
+    "smtp": {"standard": {"text_limit": 1530}, "quicktel": {"auth_without_tls": True, "text_limit": 480}},
     "http": {"standard": {}, "rostelecom": {}},
 }
 """Protocol -> dialect -> attribute -> value. (000-14) AUTH without TLS, (000-26) 480 characters."""

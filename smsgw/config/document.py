@@ -17,6 +17,7 @@ from smsgw.config.settings import (
     AccountSettings,
     ConnectorSettings,
     GatewaySettings,
+    ListSettings,
     NumberSettings,
     OperatorSettings,
     RouteSettings,
@@ -34,10 +35,11 @@ _PLAIN: Mapping[str, type[SectionSettings]] = {
     "sender": SenderSettings,
     "operator": OperatorSettings,
     "number": NumberSettings,
+    "list": ListSettings,
 }
 _ALLOWED = (
     "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME], "
-    "[number DIGITS]"
+    "[number DIGITS], [list ACCOUNT NAME]"
 )
 
 
@@ -61,6 +63,7 @@ def parse(text: str, filename: str, connector_types: Mapping[str, type[Connector
         senders=_by_name(SenderSettings, found),
         operators=_by_name(OperatorSettings, found),
         numbers=_by_name(NumberSettings, found),
+        lists=_by_name(ListSettings, found),
     )
     findings += mistakes(settings)
     if findings:

@@ -33,6 +33,7 @@ SENDER = kinds.text(16, _SENDER, f"a sender: {_SENDER_WORDS}")
 OURS = kinds.text(15, r"[1-9][0-9]{2,14}", "3 to 15 digits in international form, without a plus")
 """A number of ours: a whole one or a short code."""
 
+_CONTACT = kinds.text(30, r"[0-9+() -]+", "a phone number")
 _OWNER = kinds.text(64, r"[!-9;-~]*", "the name of an account")
 _URL = kinds.text(2048, r"(https?://[!-~]+)?", "a URL that begins with http:// or https://")
 _HOST = kinds.text(253, r"[A-Za-z0-9.:\[\]-]+", "a host name or address")
@@ -212,6 +213,33 @@ class NumberSettings(SectionSettings):
         if not self.account and not self.calls:
             yield Fault("account", "a value is needed where calls = no: what comes to this number is for nobody",
                         ("calls",))
+
+
+@attrs.frozen(kw_only=True)
+class ListSettings(SectionSettings):
+    """A contact list: mail to list_NAME at a domain of ours goes to all its numbers. The free name is ACCOUNT NAME."""
+
+    NAMED: ClassVar[Kind[str]] = kinds.text(
+        129, r"[!-9;-~]+ [A-Za-z0-9_.-]{1,64}", "the login of an account and the name of a list, with a space between")
+
+    numbers: tuple[str, ...] = fields.texts("its numbers", "", entry=_CONTACT)
+    file: Path | None = fields.path("CSV file with more: first column, or the one called phone, number or msisdn", None)
+    sender: str = fields.declare(SENDER, "who its messages are from; empty: the account's default", "")
+
+    @property
+    def account(self) -> str:
+        """Whose list it is."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def title(self) -> str:
+        """What stands behind ``list_`` in an address, in lower case."""
+        return self.name.partition(" ")[2].lower()
+
+    def check(self) -> Iterator[Fault]:
+        """Yield that nobody is on it."""
+        if not self.numbers and self.file is None:
+            yield Fault("numbers", "numbers or file is needed", ("file",))
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ from smsgw.config.settings import (
     AccountSettings,
     ConnectorSettings,
     GatewaySettings,
+    ListSettings,
     NumberSettings,
     OperatorSettings,
     RouteSettings,
@@ -34,6 +35,7 @@ class Settings:
     senders: Mapping[str, SenderSettings] = attrs.field(factory=dict)
     operators: Mapping[str, OperatorSettings] = attrs.field(factory=dict)
     numbers: Mapping[str, NumberSettings] = attrs.field(factory=dict)
+    lists: Mapping[str, ListSettings] = attrs.field(factory=dict)
     warnings: tuple[Finding, ...] = attrs.field(default=(), eq=False)
 
     @property

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.config import SmtpListenSettings
+from smsgw.frontends.smtplists import ListSender
 from smsgw.interfaces import IIntake, IMailDelegate, IMessageStore, Reply
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.errors import GatewayError, Refusal, Refused
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Accepted, Message, Submission
-from smsgw.protocols.mailtext import plain_text
+from smsgw.protocols.mailtext import is_plain, mail_text, message_id
 from smsgw.protocols.smtp import Envelope, Session
 from smsgw.services.accounts import Account, Accounts
+from smsgw.services.contacts import Contacts
 from smsgw.services.intake import BAD_NUMBER, NOT_REACHABLE
 from smsgw.services.senders import Senders
 
@@ -97,6 +100,13 @@ def refusal_reply(refused: Refused) -> Reply:
     return Reply(code, f"{enhanced} {str(refused)[:200]}")
 
 
+LIST: Final = "list_"
+"""What the local part of a contact list's address begins with (000-18)."""
+
+MOST_IN_THREADS: Final = 32
+"""Mails that are read in threads, or wait for one, at a time; more are to come again."""
+
+
 @attrs.frozen
 class Standing:
     """What STATUS answers: units, whether all is over, the code (000-32..35)."""
@@ -130,7 +140,7 @@ def standing(messages: Sequence[Message]) -> Standing:
 class MailFrontend:
     """One SMTP listener: what its sessions ask, answered by the gateway.
 
-    :param settings: of the listener: domains, full_stop, text_limit.
+    :param settings: of the listener: domains, full_stop, text_limit. :param run: calls a function in a thread.
     """
 
     def __init__(
@@ -140,6 +150,9 @@ class MailFrontend:
         accounts: Accounts,
         senders: Callable[[], Senders],
         settings: SmtpListenSettings,
+        contacts: Contacts,
+        run: Callable[..., Deferred[Any]],
+        clock: IReactorTime,
         country: str = "ru",
     ) -> None:
         self._intake = intake
@@ -148,6 +161,10 @@ class MailFrontend:
         self._senders = senders
         self._settings = settings
         self._national = NATIONAL[country]
+        self._contacts = contacts
+        self._run = run
+        self._in_threads = 0
+        self._lists = ListSender(intake, store, run, clock)
         self._accepted = "{} message accepted." if settings.full_stop else "{} message accepted"
 
     def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
@@ -185,7 +202,12 @@ class MailFrontend:
             return succeed(refusal_reply(Refused(Refusal.NOT_ALLOWED)))
         assert session.envelope is not None
         local, _, domain = address.rpartition("@")
-        if domain.lower() not in self._settings.domains or normalise(local, self._national) is None:
+        if domain.lower() not in self._settings.domains:
+            return succeed(NO_SUCH_RECIPIENT)
+        if local.lower().startswith(LIST):
+            known = self._contacts.get(account.name, local[len(LIST) :])
+            return succeed(NO_SUCH_RECIPIENT if known is None else OK)
+        if normalise(local, self._national) is None:
             return succeed(NO_SUCH_RECIPIENT)
         sender = self._senders().resolve(account.settings, session.envelope.data)
         return succeed(refusal_reply(sender) if isinstance(sender, Refused) else OK)
@@ -193,19 +215,46 @@ class MailFrontend:
     def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
         """Hand the text over; the 250 with the id leaves after the synced commit (000-26, 000-27, 000-30). Whether
         the account may still send is intake's to say."""
-        text = plain_text(octets)
+        if is_plain(octets):
+            return self._send(mail_text(octets), session, envelope, octets)
+        if self._in_threads >= MOST_IN_THREADS:
+            return succeed(TRY_LATER)
+        self._in_threads += 1
+
+        async def read() -> Reply:
+            try:
+                text: str | Refused = await self._run(mail_text, octets)
+            finally:
+                self._in_threads -= 1
+            return await self._send(text, session, envelope, octets)
+
+        return Deferred.fromCoroutine(read())
+
+    def _send(self, text: str | Refused, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
+        """Hand over a text that was read."""
         if isinstance(text, Refused):
             return succeed(refusal_reply(text))
-        numbers = [address.rpartition("@")[0] for address in envelope.recipients]
-        submission = Submission(session.account, "", envelope.data, numbers, text, text_limit=self._settings.text_limit)
+        limit = self._settings.text_limit
+        named = [address.rpartition("@")[0] for address in envelope.recipients]
+        titles = [local[len(LIST) :] for local in named if local.lower().startswith(LIST)]
+        if titles:
+            numbers = [local for local in named if not local.lower().startswith(LIST)]
+            found = [self._contacts.get(session.account, title) for title in titles]
+            lists = [one for one in found if one is not None]
+            sending = self._lists.send(
+                session.account, envelope.data, numbers, lists, text, limit, message_id(octets)
+            )
+            return Deferred.fromCoroutine(sending).addCallbacks(self._reply, _not_stored)
+        submission = Submission(session.account, "", envelope.data, named, text, text_limit=limit)
 
         def stored(answers: list[Accepted | Refused]) -> Reply:
             (answer,) = answers
-            if isinstance(answer, Refused):
-                return refusal_reply(answer)
-            return Reply(250, self._accepted.format(answer.id))
+            return self._reply(answer if isinstance(answer, Refused) else answer.id)
 
         return self._intake.submit([submission]).addCallbacks(stored, _not_stored)
+
+    def _reply(self, answer: int | Refused) -> Reply:
+        return refusal_reply(answer) if isinstance(answer, Refused) else Reply(250, self._accepted.format(answer))
 
     def status(self, session: Session, argument: str) -> Deferred[Reply]:
         """``STATUS <id>``: parts, closed, code (000-31..38)."""

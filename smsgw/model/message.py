@@ -32,12 +32,14 @@ class Options:
         whose key the account used before is not stored again: the answer is the first one's id.
     :ivar digest: what was asked for, hashed; a key that comes again with another digest is refused.
     :ivar labels: kept with the message, None for none.
+    :ivar batch: id of a batch that this continues, 0 for one of its own where there are several recipients.
     """
 
     encoding: str = ""
     key: str = ""
     digest: bytes = b""
     labels: Labels | None = None
+    batch: int = 0
 
 
 @attrs.define(eq=False)

@@ -113,7 +113,7 @@ class Accounts:
     and after fifty in an hour that network altogether, except for accounts that list it in ``allow_from``.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
-    :param run: calls a function in a thread, see :meth:`smsgw.services.passwords.HashPool.run`.
+    :param run: calls a function in a thread, see :meth:`smsgw.services.passwords.WorkerPool.run`.
     :raises smsgw.config.ConfigErrors: a hash cannot be used, or two accounts have the same key.
     """
 

@@ -236,7 +236,7 @@ class Intake:
         bucket = account.bucket
         if bucket.rate and bucket.level(seconds) <= 0:
             return _OVER_RATE
-        if len(numbers) > 1:
+        if len(numbers) > 1 or (options is not None and options.batch):
             return self._to_several(account, submission, numbers, sender, content, times, now, messages)
         number = numbers[0]
         way = self._way(submission, sender, number, content)
@@ -267,7 +267,8 @@ class Intake:
             first = next(way for way in ways if isinstance(way, Refused) and way is not _BAD_RECIPIENT)
             if first.refusal not in submission.as_states:
                 return first
-        batch = self._store.next_id()
+        options = submission.options
+        batch = (options.batch if options is not None else 0) or self._store.next_id()
         own = [
             self._message(submission, number or written[:20], way, content, times, now, batch)
             for written, number, way in zip(submission.recipients, numbers, ways, strict=True)

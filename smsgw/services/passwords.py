@@ -112,12 +112,12 @@ def key_hash(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
-class HashPool:
-    """The threads that slow checks run in. They are started by the first check."""
+class WorkerPool:
+    """The threads that one kind of slow work runs in. They are started by the first of it."""
 
-    def __init__(self, reactor: Any, threads: int = THREADS) -> None:
+    def __init__(self, reactor: Any, threads: int = THREADS, name: str = "passwords") -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(0, threads, "passwords")
+        self._pool = ThreadPool(0, threads, name)
 
     def run(self, check: Callable[..., _Answer], *args: object) -> Deferred[_Answer]:
         """Call `check` with `args` in a thread; the caller bounds how many wait."""

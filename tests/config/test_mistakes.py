@@ -32,7 +32,7 @@ GATEWAY_KEYS = "state, store, node, log, country, timezone, keep, event_keep, id
 ACCOUNT_KEYS = ", ".join(one.key for one in declared(AccountSettings))
 SECTIONS = (
     "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME], "
-    "[number DIGITS]"
+    "[number DIGITS], [list ACCOUNT NAME]"
 )
 MAIL = "[listen m]\nprotocol = smtp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = quicktel\ndomains = a.example\n"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -11,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from smsgw.config import AccountSettings, AllowList, Secret, SmtpListenSettings
-from smsgw.frontends.smtp import CODES, MEANINGS, REPLIES, MailFrontend, standing
+from smsgw.config import AccountSettings, AllowList, ListSettings, Secret, SmtpListenSettings
+from smsgw.frontends.smtp import CODES, MEANINGS, MOST_IN_THREADS, REPLIES, MailFrontend, standing
 from smsgw.interfaces import IMailDelegate
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
@@ -20,6 +21,7 @@ from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Accepted, Message, Submission
 from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
 from smsgw.services.accounts import Accounts
+from smsgw.services.contacts import PAGE, Contacts
 from smsgw.services.intake import BAD_NUMBER, NOT_REACHABLE, REFUSAL_ERRORS
 from smsgw.services.senders import Senders
 from tests.protocols.smtpsupport import Wire
@@ -46,7 +48,14 @@ class Behind:
             return fail(self.failure)
         self.submitted += submissions
         number = len(self.submitted)
+        options = submissions[0].options
+        if options is not None and options.batch:
+            number = options.batch
         return succeed([self.refuse or Accepted(number, [number], 1, State.QUEUED)])
+
+    def next_id(self) -> int:
+        """A batch id."""
+        return 1000
 
     def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
         """What is stored, of this account only."""
@@ -56,8 +65,8 @@ class Behind:
         return succeed([[one for one in each if one.account == account] for each in found])
 
 
-class MailTests(SynchronousTestCase):
-    """What a mail program may rely on."""
+class MailCase(SynchronousTestCase):
+    """One session over real protocol and accounts."""
 
     def setUp(self) -> None:
         """One account with an alias, one listener, one logged-in session."""
@@ -71,11 +80,29 @@ class MailTests(SynchronousTestCase):
             allow_from=AllowList(everyone=True),
         )
         self.behind = Behind()
+        self.clock = clock
+        self.file = Path(self.mktemp())
+        self.contacts = Contacts(
+            [
+                ListSettings(name="demo staff", numbers=("89061234567", "89061234568"), sender="AVARIA"),
+                ListSettings(name="demo big", file=self.file),
+                ListSettings(name="other team", numbers=("89061234567",)),
+            ]
+        )
         self.accounts = Accounts([settings], clock, maybeDeferred)
         listener = SmtpListenSettings(
             name="mail", endpoint="tcp:2525", dialect="quicktel", domains=("sms.qtelecom.ru",), auth_without_tls=True
         )
-        self.delegate = MailFrontend(self.behind, self.behind, self.accounts, lambda: Senders([], []), listener)  # type: ignore[arg-type]
+        self.delegate = MailFrontend(
+            self.behind,  # type: ignore[arg-type]
+            self.behind,  # type: ignore[arg-type]
+            self.accounts,
+            lambda: Senders([], []),
+            listener,
+            self.contacts,
+            maybeDeferred,
+            self.clock,
+        )
         self.factory = SubmissionFactory(self.delegate, SubmissionSettings(tls="none"), clock)
         self.wire = Wire()
         self.protocol = self.factory.buildProtocol(self.wire.getPeer())
@@ -105,6 +132,11 @@ class MailTests(SynchronousTestCase):
         else:
             body = b"Subject: none\r\n\r\n" + body
         return self.say(body, b".")
+
+
+
+class MailTests(MailCase):
+    """What a mail program may rely on."""
 
     def test_provides_the_interface(self) -> None:
         """The front end is what the protocol asks for."""
@@ -212,6 +244,119 @@ class MailTests(SynchronousTestCase):
             self.accounts.update(left)
             self.assertTrue(self.mail().startswith("535 5.7.8 "))
             self.assertTrue(self.say("STATUS 7").startswith("535 5.7.8 "))
+
+
+class ListTests(MailCase):
+    """Contact lists."""
+
+    def test_list(self) -> None:
+        """(000-18), (000-23) A list's address sends to all its numbers under one id, from the sender of the list."""
+        self.login()
+        self.assertEqual(self.mail(to="List_Staff", sender="nobody@corp.example"), "250 1000 message accepted")
+        (submission,) = self.behind.submitted
+        self.assertEqual(list(submission.recipients), ["89061234567", "89061234568"])
+        self.assertEqual((submission.source, submission.text), ("AVARIA", "hello"))
+
+    def test_unknown_list(self) -> None:
+        """(000-18) A list that is not there, or another account's, is no recipient."""
+        self.login()
+        for title in ("list_nobody", "list_team", "list_"):
+            self.assertTrue(self.mail(to=title).startswith("550 5.1.1"), title)
+            self.say("RSET")
+
+    def test_list_and_numbers(self) -> None:
+        """One id covers numbers and lists of one mail; numbers are sent from the mail's sender."""
+        self.login()
+        commands = ["MAIL FROM:<DEMO@c.example>"]
+        commands += [f"RCPT TO:<{to}@sms.qtelecom.ru>" for to in ("89061234569", "list_staff")]
+        for command in (*commands, "DATA"):
+            self.say(command)
+        self.assertEqual(self.say("", "hello", "."), "250 1000 message accepted")
+        self.assertEqual([one.source for one in self.behind.submitted], ["DEMO", "AVARIA"])
+
+    def test_file(self) -> None:
+        """A list in a file is sent a page at a time, from whichever column has the numbers."""
+        for head, row in (("", "8906{:07};x"), ("name;Phone\r\n", "x;8906{:07}"), ("phone\n", "8906{:07}")):
+            self.file.write_text(head + "".join(row.format(number) + "\n\n" for number in range(2 * PAGE + 5)))
+            del self.behind.submitted[:]
+            self.login()
+            self.assertEqual(self.mail(to="list_big"), "250 1000 message accepted")
+            self.assertEqual([len(one.recipients) for one in self.behind.submitted], [PAGE, PAGE, 5])
+            self.assertEqual({one.options.batch for one in self.behind.submitted if one.options}, {1000})
+            self.assertEqual(self.behind.submitted[2].recipients[4], f"8906{2 * PAGE + 4:07}")
+
+    def test_repeated(self) -> None:
+        """Pages of a mail with a Message-ID have keys, so that a mail that comes again goes on where it ended."""
+        self.login()
+        for _ in range(2):
+            for command in ("MAIL FROM:<a@c.example>", "RCPT TO:<list_staff@sms.qtelecom.ru>", "DATA"):
+                self.say(command)
+            self.say("Message-ID: <1@c.example>", "", "hello", ".")
+        keys = {(one.options.key, one.options.digest) for one in self.behind.submitted if one.options is not None}
+        self.assertEqual(len(keys), 1)
+        self.assertTrue(keys.pop()[0].startswith("mail:"))
+
+    def test_file_that_cannot_be_read(self) -> None:
+        """A file that is gone is a temporary failure, and said in the log."""
+        self.login()
+        self.assertTrue(self.mail(to="list_big").startswith("451 "))
+        self.file.write_bytes(b"\xff\xfe\xff")
+        self.assertTrue(self.mail(to="list_big").startswith("451 "))
+
+    def test_no_room(self) -> None:
+        """A page that finds no room waits for it."""
+        self.login()
+        self.behind.refuse = Refused(Refusal.QUEUE_FULL)
+        self.assertEqual(self.mail(to="list_staff"), "")
+        self.behind.refuse = None
+        before = len(self.wire.value())
+        self.clock.advance(1)
+        self.assertEqual(self.wire.value()[before:], b"250 1000 message accepted\r\n")
+
+    def test_nobody_reachable(self) -> None:
+        """A list of which no number can be reached is refused."""
+        self.login()
+        self.behind.refuse = Refused(Refusal.BAD_RECIPIENT)
+        self.assertTrue(self.mail(to="list_staff").startswith("550 "))
+
+
+class PartsTests(MailCase):
+    """Mails of several parts."""
+
+    def test_multipart(self) -> None:
+        """(000-25) Of several parts the first plain text is sent, else the first HTML as text."""
+        self.login()
+        html = "<html><head><title>x</title><style>p {}</style></head><p>Hello&nbsp;&amp;</p>world<br>!</html>"
+        for parts, text in (
+            (("text/plain", "plain"), "plain"),
+            (("text/html", html), "Hello &\nworld\n!"),
+        ):
+            body = (
+                "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"a b\"\r\n\r\npreamble\r\n--a b\r\n"
+                "Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nattached\r\n--a b\r\n"
+                "Content-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\nContent-Type: image/png\r\n\r\nx\r\n"
+                f"--c\r\nContent-Type: {parts[0]}; charset=utf-8\r\n\r\n{parts[1]}\r\n--c--\r\n--a b--\r\n"
+            )
+            for command in ("MAIL FROM:<default@c.example>", "RCPT TO:<89061234567@sms.qtelecom.ru>", "DATA"):
+                self.say(command)
+            self.assertTrue(self.say(body + ".").startswith("250 "), text)
+            self.assertEqual(self.behind.submitted[-1].text, text)
+
+    def test_crowded(self) -> None:
+        """No more than so many mails wait for a thread; more are to come again."""
+        waiting: list[Deferred[str]] = []
+
+        def never(*_: object) -> Deferred[str]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.patch(self.delegate, "_run", never)
+        self.patch(self.delegate, "_in_threads", MOST_IN_THREADS)
+        self.login()
+        for command in ("MAIL FROM:<default@c.example>", "RCPT TO:<89061234567@sms.qtelecom.ru>", "DATA"):
+            self.say(command)
+        self.assertTrue(self.say("Content-Type: text/html", "", "x", ".").startswith("451 "))
+        self.assertEqual(waiting, [])
 
 
 class TableTests(SynchronousTestCase):

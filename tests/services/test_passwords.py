@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AccountSettings, Secret
-from smsgw.services.passwords import HashPool, ScryptHash, hash_password, key_hash, make_key
+from smsgw.services.passwords import ScryptHash, WorkerPool, hash_password, key_hash, make_key
 
 CHEAP = 16
 """A cost that makes a check take no time."""
@@ -101,13 +101,13 @@ class KeyTests(SynchronousTestCase):
         self.assertNotEqual(make_key()[0], key)
 
 
-class HashPoolTests(SynchronousTestCase):
+class WorkerTests(SynchronousTestCase):
     """Slow checks in threads."""
 
     def setUp(self) -> None:
         """A pool whose results come back when the test takes them."""
         self.results: Queue[Callable[[], None]] = Queue()
-        self.pool = HashPool(self)
+        self.pool = WorkerPool(self)
         self.addCleanup(self.pool.stop)
 
     def callFromThread(self, call: Callable[..., None], *args: object) -> None:

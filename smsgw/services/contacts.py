@@ -1,0 +1,64 @@
+"""Contact lists: whose they are, and their numbers a page at a time, however many there are."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
+from typing import Final
+
+from smsgw.config import ListSettings
+
+PAGE: Final = 1_000
+"""Numbers of one page."""
+
+LONGEST_NUMBER: Final = 30
+"""Characters of a field that are looked at."""
+
+_TITLES: Final = frozenset({"phone", "number", "msisdn"})
+_DELIMITERS: Final = (";", "\t", ",")
+
+
+class Contacts:
+    """The lists as configured now."""
+
+    def __init__(self, lists: Iterable[ListSettings]) -> None:
+        self.update(lists)
+
+    def update(self, lists: Iterable[ListSettings]) -> None:
+        """Replace them all."""
+        self._lists: Mapping[tuple[str, str], ListSettings] = {(one.account, one.title): one for one in lists}
+
+    def get(self, account: str, title: str) -> ListSettings | None:
+        """The list of that account and name, case ignored."""
+        return self._lists.get((account, title.lower()))
+
+
+def pages(one: ListSettings) -> Iterator[list[str]]:
+    """The numbers of a list as they are written, first those of gw.ini, then those of its file. Reads the file as it
+    goes on.
+
+    :raises OSError: the file cannot be read. :raises ValueError: it is no text in UTF-8, or no CSV.
+    """
+    numbers = chain(one.numbers, _of_file(one.file) if one.file is not None else ())
+    while page := list(islice(numbers, PAGE)):
+        yield page
+
+
+def _of_file(path: Path) -> Iterator[str]:
+    """One column of a CSV file: that with a title of :data:`_TITLES`, else the first."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline(10_000)
+        delimiter = max(_DELIMITERS, key=first.count)
+        titles = [title.strip().lower() for title in next(csv.reader([first], delimiter=delimiter), [])]
+        column = next((place for place, title in enumerate(titles) if title in _TITLES), None)
+        if column is None:
+            column = 0
+            file.seek(0)
+        try:
+            for row in csv.reader(file, delimiter=delimiter):
+                if len(row) > column and (number := row[column].strip()[:LONGEST_NUMBER]):
+                    yield number
+        except csv.Error as error:
+            raise ValueError(f"not CSV: {error}") from None
