@@ -1,7 +1,6 @@
 """An upstream with an HTTP API, as its section in gw.ini describes it: one request per message, with its whole text.
 
-The upstream cuts a long text itself, so the first part of a message that is offered carries all of it, and the other
-parts share its fate: their remote ids are the upstream's with ``#2``, ``#3`` behind it, and a receipt counts for all.
+The upstream cuts a long text itself, see :mod:`smsgw.connectors.whole`.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from zope.interface import implementer
 
 from smsgw.connectors.httpsettings import WORDS, HttpConnectorSettings
 from smsgw.connectors.webtemplates import Spoken, percent_encoder
+from smsgw.connectors.whole import Whole, put
 from smsgw.connectors.window import Window
 from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector, IConnectorSink
 from smsgw.model.lifecycle import State
@@ -38,9 +38,6 @@ UNREADABLE: Final = 241
 
 LONGEST_ANSWER: Final = 64 * 1024
 """Octets of an answer that are looked at."""
-
-KNOWN: Final = 100_000
-"""Messages of several parts of which the upstream's id is remembered, and receipts that are polled for."""
 
 REPEAT_AFTER: Final = 1.0
 """Seconds after which a receipt that could not be stored is given again."""
@@ -84,9 +81,7 @@ class HttpConnector:
         self._window = Window(settings.window, settings.rate, clock, self._say_ready)
         self._encode = percent_encoder(settings.charset)
         self._headers = _headers(settings)
-        self._sharing: dict[int, list[Part]] = {}
-        self._known: OrderedDict[int, str] = OrderedDict()
-        self._parts: OrderedDict[str, int] = OrderedDict()
+        self._messages = Whole()
         self._asking = 0
         self._failures = 0
         self._pause: IDelayedCall | None = None
@@ -122,21 +117,7 @@ class HttpConnector:
     def offer(self, parts: Sequence[Part]) -> None:
         """See :meth:`smsgw.interfaces.IConnector.offer`."""
         self._window.take(len(parts))
-        first: list[Part] = []
-        done: list[tuple[Part, Outcome]] = []
-        for part in parts:
-            message = part.message
-            if message.parts > 1:
-                sharing = self._sharing.get(message.id)
-                if sharing is not None:
-                    sharing.append(part)
-                    continue
-                known = self._known.get(message.id) or (part.seq > 1 and message.remote_id.partition("#")[0])
-                if known:
-                    done.append((part, Accepted(_share(known, part.seq))))
-                    continue
-                self._sharing[message.id] = []
-            first.append(part)
+        first, done = self._messages.offered(parts)
         if done:
             self._tell(done)
         for part in first:
@@ -146,7 +127,7 @@ class HttpConnector:
         message = part.message
         content = message.content
         if coding.alphabet(content.data_coding) is coding.Alphabet.OCTETS:
-            self._tell(self._whole(part, Refused(UNREADABLE, "binary data cannot be sent as text")))
+            self._tell(self._messages.over(part, Refused(UNREADABLE, "binary data cannot be sent as text")))
             return
         uid = f"{message.id}.{message.attempts}"
         values = {"to": message.dst, "from": content.source, "text": content.text(), "uid": uid, "id": ""}
@@ -162,7 +143,7 @@ class HttpConnector:
                 kind = f"application/x-www-form-urlencoded; charset={settings.charset}"
                 headers = [*headers, (b"Content-Type", kind.encode())]
         except ValueError:
-            self._tell(self._whole(part, Refused(UNREADABLE, "a value that is to be a number is none")))
+            self._tell(self._messages.over(part, Refused(UNREADABLE, "a value that is to be a number is none")))
             return
         url = settings.url.fill(values, self._encode)
         self._asking += 1
@@ -221,25 +202,14 @@ class HttpConnector:
     def _over(self, part: Part, outcome: Outcome) -> None:
         """One request is over: it decides over the message's parts that came meanwhile, too."""
         self._asking -= 1
-        answers = self._whole(part, outcome)
+        answers = self._messages.over(part, outcome)
         self._tell(answers)
         if isinstance(outcome, Accepted):
-            message = part.message
-            if message.parts > 1:
-                _put(self._known, message.id, outcome.remote_id)
-                _put(self._parts, outcome.remote_id, message.parts)
             if self._settings.receipts == "none":
                 self._delivered(outcome.remote_id)
             elif self._settings.receipts == "polled":
                 self._poll_later(outcome.remote_id)
         self._tell_stopped()
-
-    def _whole(self, part: Part, outcome: Outcome) -> list[tuple[Part, Outcome]]:
-        """The outcome of a message's first offered part, and of those that came after it meanwhile."""
-        others = self._sharing.pop(part.message.id, [])
-        if not isinstance(outcome, Accepted):
-            return [(one, outcome) for one in (part, *others)]
-        return [(one, Accepted(_share(outcome.remote_id, one.seq))) for one in (part, *others)]
 
     def _tell(self, outcomes: list[tuple[Part, Outcome]]) -> None:
         self._sink.outcomes(self.name, outcomes)
@@ -248,11 +218,7 @@ class HttpConnector:
 
     def resume(self, awaited: Sequence[Awaited]) -> None:
         """See :meth:`smsgw.interfaces.IConnector.resume`."""
-        for one in awaited:
-            remote_id = one.remote_id.partition("#")[0] if one.seq > 1 else one.remote_id
-            if one.message.parts > 1:
-                _put(self._parts, remote_id, one.message.parts)
-                _put(self._known, one.message.id, remote_id)
+        for remote_id in self._messages.resumed(awaited):
             if self._settings.receipts == "polled":
                 self._poll_later(remote_id)
             elif self._settings.receipts == "none":
@@ -271,9 +237,9 @@ class HttpConnector:
         """Hand over what became of messages, each for all parts."""
         at = self._wall()
         reports = [
-            DeliveryReport(_share(remote_id, seq), state, error, at)
+            DeliveryReport(id, state, error, at)
             for remote_id, state, error in told
-            for seq in range(1, self._parts.get(remote_id, 1) + 1)
+            for id in self._messages.ids(remote_id)
         ]
         return self._sink.receipts(self.name, reports)
 
@@ -321,7 +287,7 @@ class HttpConnector:
 
     def _poll_later(self, remote_id: str) -> None:
         """Ask what became of it after a while; the oldest is forgotten where there are too many."""
-        _put(self._polls, remote_id, self._clock.seconds() + self._settings.poll_every)
+        put(self._polls, remote_id, self._clock.seconds() + self._settings.poll_every)
         self._poll_soon()
 
     def _poll_soon(self) -> None:
@@ -394,19 +360,6 @@ def _headers(settings: HttpConnectorSettings) -> list[tuple[bytes, bytes]]:
         pair = f"{settings.login}:{settings.password.reveal()}".encode()
         headers.append((b"Authorization", b"Basic " + b64encode(pair)))
     return headers
-
-
-def _share(remote_id: str, seq: int) -> str:
-    """The remote id of a part."""
-    return remote_id if seq == 1 else f"{remote_id}#{seq}"
-
-
-def _put(known: OrderedDict[Any, Any], key: Any, value: Any) -> None:
-    """Remember, and forget the oldest where there are too many."""
-    known[key] = value
-    known.move_to_end(key)
-    if len(known) > KNOWN:
-        known.popitem(last=False)
 
 
 def _now(answer: CallAnswer) -> Deferred[CallAnswer]:

@@ -10,3 +10,4 @@ loopback = LazyConnector(
 http = LazyConnector(
     "http", "smsgw.connectors.http.HttpConnector", "smsgw.connectors.httpsettings.HttpConnectorSettings"
 )
+smtp = LazyConnector("smtp", "smsgw.connectors.smtp.SmtpConnector", "smsgw.connectors.smtp.SmtpConnectorSettings")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.flows.process import free_ports
+from tests.flows.esme import Esme
+from tests.flows.process import GatewayProcess, free_ports
 from tests.flows.shared import shown_as
 from tests.interop import peers
 
@@ -179,3 +181,41 @@ postlog unix-dgram n - n - 1 postlogd
     def _pid(self) -> str:
         path = self.directory / "queue" / "pid" / "master.pid"
         return path.read_text() if path.exists() else ""
+
+
+class RelayTests(SynchronousTestCase):
+    """Messages that leave as e-mail."""
+
+    def test_through_postfix(self) -> None:
+        """A message leaves as e-mail through Postfix, counts as delivered, and what arrives has its text."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        (smtp,) = free_ports(1)
+        postfix = Postfix(directory, smtp)
+        self.addCleanup(postfix.stop)
+        postfix.start()
+        gateway = GatewayProcess(
+            directory / "gateway",
+            connector="delay = 0.1\n[connector mailbox]\ntype = smtp\nhost = 127.0.0.1\ntls = none\n"
+            f"port = {postfix.port}\nsender = DEMO@example.org\nto = {{to}}@sms.qtelecom.ru\n"
+            "[route back]\naccount = mail\nconnectors = sim\n[route out]\nto = 7904*\nconnectors = mailbox\n",
+            sections="[account mail]\npassword = mail\nsenders = *\nallow_from = 127.0.0.0/8\n",
+        )
+        text = gateway.config.read_text().replace(f"tcp:{gateway.smtp}:", f"tcp:{smtp}:")
+        gateway.config.write_text(text)
+        self.addCleanup(gateway.kill)
+        gateway.start()
+        esme = Esme(gateway.smpp)
+        id = esme.accepted("Hello by mail", to="79041234567")
+        self.assertEqual(esme.receipts(1), [(id, "DELIVRD")])
+        esme.close()
+        deadline = time.monotonic() + peers.PATIENCE
+        while True:
+            _, found = gateway.get("/messages?account=mail&text=1")
+            if found["messages"]:
+                break
+            self.assertLess(time.monotonic(), deadline, postfix.log())
+            select.select([], [], [], 0.1)
+        _, story = gateway.get(f"/messages/{found['messages'][0]['id']}?text=1")
+        self.assertIn("Hello by mail", json.dumps(story))
+        self.assertEqual(gateway.stop(), 0)
