@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from smsgw.interfaces import Bound, Denied, IJsonDelegate, IMailDelegate, ISmppDelegate, Reply, Shown
 from smsgw.protocols.jsonweb import BoundedSite
-from smsgw.protocols.mailtext import plain_text
+from smsgw.protocols.mailtext import mail_text
 from smsgw.protocols.sendmessage import MessageResource
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings
@@ -111,7 +111,7 @@ class MailBoard:
 
     def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
         """The whole mail, its dots undone: pin its text once for each recipient."""
-        text = plain_text(octets)
+        text = mail_text(octets)
         if not isinstance(text, str):
             return succeed(Reply(554, f"5.6.1 {text}"))
         ids = [self.board.pin("smtp", address.partition("@")[0], text) for address in envelope.recipients]

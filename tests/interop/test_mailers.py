@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -76,7 +77,7 @@ class MailerTests(SynchronousTestCase):
 
     def test_postfix(self) -> None:
         """Postfix relays to us: it logs in over STARTTLS and hands on a mail of two parts."""
-        postfix = Postfix(self.directory, self.gateway.smtp)
+        postfix = Postfix(self.gateway.smtp)
         self.addCleanup(postfix.stop)
         postfix.start()
         done = peers.run(
@@ -91,10 +92,10 @@ class MailerTests(SynchronousTestCase):
 
 
 class Postfix:
-    """An instance of its own, in a directory of its own, on a free port."""
+    """An instance of its own, on a free port, in a directory of its own with a short path: its sockets allow no
+    other."""
 
-    def __init__(self, directory: Path, relay: int) -> None:
-        self.directory = directory
+    def __init__(self, relay: int) -> None:
         (self.port,) = free_ports(1)
         self._relay = relay
         program = shutil.which("postfix") or ("/usr/sbin/postfix" if Path("/usr/sbin/postfix").exists() else "")
@@ -103,15 +104,14 @@ class Postfix:
         if os.geteuid() != 0:
             peers.missing("postfix only starts as root")
         self._program = program
+        self.directory = Path(tempfile.mkdtemp(prefix="pf-"))
 
     def start(self) -> None:
         """Write its configuration and start it."""
         config, queue, data = (self.directory / name for name in ("config", "queue", "data"))
         for path in (config, queue, data):
             path.mkdir()
-        for path in (self.directory, *self.directory.parents):
-            if os.stat(path).st_uid == 0 and str(path) != "/":
-                path.chmod(path.stat().st_mode | 0o055)
+        self.directory.chmod(0o755)
         shutil.chown(data, "postfix", "postfix")
         (config / "sasl").write_text(f"[127.0.0.1]:{self._relay} mail:mail\n")
         (config / "main.cf").write_text(
@@ -177,6 +177,7 @@ postlog unix-dgram n - n - 1 postlogd
         """End it, whatever it is at."""
         if re.search(r"\d", self._pid()):
             self._run("stop")
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _pid(self) -> str:
         path = self.directory / "queue" / "pid" / "master.pid"
@@ -191,7 +192,7 @@ class RelayTests(SynchronousTestCase):
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         (smtp,) = free_ports(1)
-        postfix = Postfix(directory, smtp)
+        postfix = Postfix(smtp)
         self.addCleanup(postfix.stop)
         postfix.start()
         gateway = GatewayProcess(
