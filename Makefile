@@ -1,6 +1,7 @@
 # make run     the gateway in the foreground, with etc/gw.ini
 # make test    everything under tests/ (make test TESTS=tests.smpp for a part)
 # make lint    style, types, import contract
+# make faults  a million hostile SMTP sessions
 # make bench   the benchmarks, one after the other (make bench BENCHMARKS=codec for one)
 # make sample  etc/gw.ini written anew from the settings' documentation
 
@@ -10,14 +11,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 CONFIG := etc/gw.ini
 TESTS := tests
-BENCHMARKS := codec store endtoend callbacks
+BENCHMARKS := codec store endtoend doors callbacks
 JOBS := 2
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$name" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$name"; break; }; done)
 
-.PHONY: run test lint bench sample
+.PHONY: run test lint bench faults sample
 
 run: $(VENV)/.run-installed
 	exec $(BIN)/twistd -n --pidfile= smsgw -c $(CONFIG)
@@ -33,6 +34,10 @@ lint: $(VENV)/.dev-installed
 
 bench: $(VENV)/.dev-installed
 	timeout 20m bash -c 'set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python "benchmarks/$$name.py"; done'
+
+# Every run has another seed; a failure shows the session it stumbled over.
+faults: $(VENV)/.test-installed
+	SMSGW_STREAMS=1000000 timeout 30m $(BIN)/python -m twisted.trial tests.attacks.test_smtp_streams
 
 sample: $(VENV)/.run-installed
 	$(BIN)/python -m smsgw sample > $(CONFIG).new

@@ -7,7 +7,9 @@ and only a 354 begins a text, which only CR LF . CR LF ends. It knows nothing of
 
 from __future__ import annotations
 
+import os
 import random
+import time
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.protocols.smtp import SubmissionSettings
 from tests.protocols.smtpsupport import Client, codes, connect, encoded
 
-STREAMS = 10_000
-SEED = 20_240_607
+STREAMS = int(os.environ.get("SMSGW_STREAMS", "10000"))
+SEED = 20_240_607 if STREAMS == 10_000 else time.time_ns()
 SETTINGS = SubmissionSettings(
     command_line=64,
     auth_line=100,
