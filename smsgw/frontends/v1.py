@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
@@ -35,6 +35,9 @@ from smsgw.protocols.jsonweb import (
     strict_json,
 )
 from smsgw.services.accounts import Account
+
+SEARCHES: Final = 2
+"""Lists that are looked for at a time: a rare word may lead through the whole store, and commits go first."""
 
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 _BEARER: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -123,6 +126,7 @@ class V1Resource(JsonResource):
         self._cancel = cancel
         self._expect = expect
         self._wall = wall
+        self._searching = DeferredSemaphore(SEARCHES)
         id = "/v1/messages/([^/]*)"
         super().__init__(
             [
@@ -203,7 +207,7 @@ class V1Resource(JsonResource):
         digest = hashlib.sha256(compact(value)).digest()
         now = self._wall()
         if not (isinstance(value, dict) and "messages" in value):
-            key = f"http::{request_key}" if request_key else ""
+            key = f"http-one:{request_key}" if request_key else ""
             submission = read_message(value).submission(account.name, now, key, digest)
             (answer,) = await self._intake.submit([submission])
             if isinstance(answer, Refused):
@@ -231,7 +235,7 @@ class V1Resource(JsonResource):
                 told = problem(422, "bad-fields", "fields cannot be used", error.errors)
                 answers[place] = {"status": 422, "problem": told}
                 continue
-            key = f"http:{place}:{request_key}" if request_key else ""
+            key = f"http-{place}:{request_key}" if request_key else ""
             submissions.append(written.submission(account.name, now, key, digest))
             places.append(place)
         results: list[Accepted | Refused] = await self._intake.submit(submissions) if submissions else []
@@ -270,7 +274,7 @@ class V1Resource(JsonResource):
         given = self._query(request)
         cursor, limit = read_page(given, _LIST)
         wanted = read_wanted(given)
-        found = await self._store.listed(account.name, wanted, cursor, limit)
+        found = await self._searching.run(self._store.listed, account.name, wanted, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
         return json_answer({"messages": [v1views.message(one) for one in found], "next": following})
 

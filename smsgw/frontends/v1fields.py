@@ -137,7 +137,7 @@ class Written:
         get = self.values.get
         labels = Labels(get("callback", ""), get("reference", ""), get("comment", ""))
         own = get("idempotency_key", "")
-        used = f"http:{own}" if own else request_key
+        used = f"http-own:{own}" if own else request_key
         if own:
             digest = hashlib.sha256(compact(dict(self.values))).digest()
         encoding = get("encoding", "")

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AccountSettings, AllowList, Globs, NumberSettings, RouteSettings, Secret, Way
 from smsgw.config.values import folded_network
-from smsgw.frontends.v1 import V1Resource
+from smsgw.frontends.v1 import SEARCHES, V1Resource
 from smsgw.frontends.v1fields import FIELDS, BadFields, read_message
 from smsgw.frontends.v1views import STATUSES
 from smsgw.model.changes import Changes, Committed
@@ -281,6 +281,17 @@ class IdempotencyTests(V1TestCase):
         self.assertEqual([one["status"] for one in answers], [409, 409])
         self.assertEqual(len(self.stored()), 3)
 
+    def test_kinds_of_keys(self) -> None:
+        """Keys of messages, of requests of one and of requests of many never meet, whatever a client writes."""
+        many = {"messages": [{"to": NUMBER, "text": "Hello"}]}
+        for key in ("k", "0:k", ":k", "one:k", "own:k"):
+            header = b"Idempotency-Key: " + key.encode()
+            self.assertEqual(self.send(idempotency_key=key).status, 201, key)
+            self.assertEqual(self.send(header).status, 201, key)
+            (answer,) = self.ask("POST", "/v1/messages", many, header).json["messages"]
+            self.assertEqual(answer["status"], 201, key)
+        self.assertEqual(len({message.id for message in self.stored()}), 15)
+
     def test_bad_keys(self) -> None:
         """A key is visible ASCII."""
         for line in (b"Idempotency-Key: a b", b"Idempotency-Key:", b"Idempotency-Key: " + b"k" * 129):
@@ -323,6 +334,27 @@ class LookingTests(V1TestCase):
         }.items():
             found = self.ask("GET", f"/v1/messages?{query}")
             self.assertEqual([one["id"] for one in found.json["messages"]], ids, query)
+
+    def test_searches_take_turns(self) -> None:
+        """No more than two lists are looked for at a time; the others wait for those."""
+        waiting: list[Deferred[list[Message]]] = []
+
+        def listed(*wanted: object) -> Deferred[list[Message]]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.patch(self.store, "listed", listed)
+        clients = [Client(BoundedSite(self.resource, self.clock)) for _ in range(4)]
+        for client in clients:
+            client.send(request(b"GET", b"/v1/messages?comment=rare", None, BASIC))
+        self.assertEqual(len(waiting), SEARCHES)
+        waiting[0].callback([])
+        self.assertEqual(len(waiting), SEARCHES + 1)
+        waiting[1].errback(StoreDown("away"))
+        self.assertEqual(len(waiting), 4)
+        for search in waiting[2:]:
+            search.callback([])
+        self.assertEqual([len(client.heard()) for client in clients], [1] * 4)
 
     def test_bad_queries(self) -> None:
         """A query that cannot be used is refused with the name."""

@@ -1,0 +1,83 @@
+"""A mail to a contact list in a file, through the real program and a kill -9; the dialect standard of SMTP."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.flows.process import GatewayProcess
+
+NUMBERS = 30_000
+
+
+class ListTests(SynchronousTestCase):
+    """One list, one mail, twice."""
+
+    def send(self) -> None:
+        """The mail; whatever becomes of the connection."""
+        with smtplib.SMTP("127.0.0.1", self.gateway.smtp, timeout=60) as server:
+            server.login("demo", "demo")
+            text = "Message-ID: <1@shop.example>\r\nSubject: x\r\n\r\nHello everybody\r\n"
+            server.sendmail("DEMO@shop.example", ["list_big@sms.qtelecom.ru"], text)
+
+    def test_killed_in_the_middle(self) -> None:
+        """A mail that comes again after a kill in the middle of the list reaches each number exactly once (000-18)."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        rows = "".join(f"7916{number:07};x\n" for number in range(NUMBERS))
+        (directory / "list.csv").write_text("phone;name\n" + rows)
+        self.gateway = GatewayProcess(
+            directory, connector="delay = 0.05\nwindow = 2000\nrate = 0",
+            sections=f"[list demo big]\nfile = {directory}/list.csv\n",
+        )  # fmt: skip
+        self.addCleanup(self.gateway.kill)
+        self.gateway.start()
+
+        def try_once() -> None:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                self.send()
+
+        sending = threading.Thread(target=try_once)
+        sending.start()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            _, health = self.gateway.get("/health")
+            if sum(health["messages"].values()) >= 3_000:
+                break
+        self.gateway.kill()
+        sending.join(30)
+        self.gateway.start()
+        self.send()
+        self.assertEqual(self.gateway.stop(), 0)
+        with contextlib.closing(sqlite3.connect(directory / "state" / "messages.sqlite")) as store:
+            found = store.execute("SELECT count(*), count(DISTINCT dst), count(DISTINCT batch) FROM message").fetchone()
+        self.assertEqual(found, (NUMBERS, NUMBERS, 1))
+
+
+class DialectTests(SynchronousTestCase):
+    """The dialect standard of SMTP."""
+
+    def test_standard(self) -> None:
+        """A mail program sees SIZE, PIPELINING and ENHANCEDSTATUSCODES, and a size too big is refused at once."""
+        gateway = GatewayProcess(Path(self.mktemp()).absolute())
+        self.addCleanup(gateway.kill)
+        text = gateway.config.read_text().replace("dialect = quicktel", "dialect = standard\nauth_without_tls = yes")
+        gateway.config.write_text(text)
+        gateway.start()
+        with smtplib.SMTP("127.0.0.1", gateway.smtp, timeout=20) as server:
+            server.login("demo", "demo")
+            self.assertEqual(server.esmtp_features["size"], str(1 << 20))
+            for word in ("pipelining", "enhancedstatuscodes", "8bitmime", "starttls"):
+                self.assertIn(word, server.esmtp_features)
+            self.assertEqual(server.mail("DEMO@a.example", ["SIZE=99999999"])[0], 552)
+            code, words = server.mail("DEMO@a.example", ["SIZE=100"])
+            self.assertEqual((code, words[:6]), (250, b"2.1.0 "))
+            server.rset()
+            server.sendmail("DEMO@a.example", ["79161234567@sms.qtelecom.ru"], "Subject: x\r\n\r\nHello\r\n")
+        self.assertEqual(gateway.stop(), 0)
