@@ -25,8 +25,25 @@ from smsgw.services.contacts import Contacts
 from smsgw.services.intake import BAD_NUMBER, NOT_REACHABLE
 from smsgw.services.senders import Senders
 
-OK: Final = Reply(250, "Ok")
-AUTHENTICATED: Final = Reply(235, "Authentication successful.")
+
+@attrs.frozen
+class Yes:
+    """The positive replies; `accepted` has a gap for the id."""
+
+    login: Reply
+    sender: Reply
+    recipient: Reply
+    accepted: str
+
+
+PLAIN: Final = Yes(Reply(235, "Authentication successful."), Reply(250, "Ok"), Reply(250, "Ok"), "{}")
+"""As QUICKTEL says them (000-8, 000-27)."""
+
+ENHANCED: Final = Yes(
+    Reply(235, "2.7.0 Authentication successful"), Reply(250, "2.1.0 Ok"), Reply(250, "2.1.5 Ok"), "2.0.0 {}"
+)
+"""With the codes of RFC 3463, in the dialect standard."""
+
 TRY_LATER: Final = Reply(451, "4.3.0 The message could not be stored, try again later")
 NO_SUCH_RECIPIENT: Final = Reply(550, "5.1.1 The recipient is not known here")
 
@@ -165,7 +182,8 @@ class MailFrontend:
         self._run = run
         self._in_threads = 0
         self._lists = ListSender(intake, store, run, clock)
-        self._accepted = "{} message accepted." if settings.full_stop else "{} message accepted"
+        self._yes = ENHANCED if settings.dialect == "standard" else PLAIN
+        self._accepted = self._yes.accepted + (" message accepted." if settings.full_stop else " message accepted")
 
     def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
         """Check credentials against the accounts (000-9, 000-10)."""
@@ -174,7 +192,7 @@ class MailFrontend:
             if isinstance(answer, Refused):
                 return refusal_reply(answer)
             session.account = answer.name
-            return AUTHENTICATED
+            return self._yes.login
 
         return self._accounts.check(login, password, session.peer, "smtp").addCallback(checked)
 
@@ -193,7 +211,7 @@ class MailFrontend:
         local, _, _ = address.partition("@")
         alias = account.settings.aliases.get(address.lower())
         session.envelope.data = alias or ("" if local.lower() == "default" else local)
-        return succeed(OK)
+        return succeed(self._yes.sender)
 
     def recipient(self, session: Session, address: str) -> Deferred[Reply]:
         """Take a number at one of our domains (000-15..17, 000-19)."""
@@ -206,11 +224,11 @@ class MailFrontend:
             return succeed(NO_SUCH_RECIPIENT)
         if local.lower().startswith(LIST):
             known = self._contacts.get(account.name, local[len(LIST) :])
-            return succeed(NO_SUCH_RECIPIENT if known is None else OK)
+            return succeed(NO_SUCH_RECIPIENT if known is None else self._yes.recipient)
         if normalise(local, self._national) is None:
             return succeed(NO_SUCH_RECIPIENT)
         sender = self._senders().resolve(account.settings, session.envelope.data)
-        return succeed(refusal_reply(sender) if isinstance(sender, Refused) else OK)
+        return succeed(refusal_reply(sender) if isinstance(sender, Refused) else self._yes.recipient)
 
     def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
         """Hand the text over; the 250 with the id leaves after the synced commit (000-26, 000-27, 000-30). Whether

@@ -29,6 +29,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "a number without end": (with_text(b"1e400"), 400),
     "an integer of 5,000 digits": (with_text(b"9" * 5000), 400),
     "an integer of 4,000 digits": (with_text(b"9" * 4000), 400),
+    "an integer beyond 63 bits": (b'{"to": 99999999999999999999, "text": "a"}', 400),
     "arrays 20,000 deep": (b"[" * 20_000 + b"]" * 20_000, 400),
     "objects 5,000 deep": (b'{"a":' * 5000 + b"1" + b"}" * 5000, 400),
     "half a surrogate pair": (with_text(b'"\\ud800"'), 400),
@@ -47,7 +48,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "a text without characters": (with_text(b'""'), 422),
     "a number that is true": (b'{"to": true, "text": "a"}', 422),
     "a number that is a list": (b'{"to": ["%b"], "text": "a"}' % NUMBER.encode(), 422),
-    "a number beyond 63 bits": (b'{"to": 99999999999999999999, "text": "a"}', 422),
+    "a number of 16 digits": (b'{"to": 9999999999999999, "text": "a"}', 422),
     "a priority that is true": (b'{"to": "%b", "text": "a", "priority": true}' % NUMBER.encode(), 422),
     "a priority with a point": (b'{"to": "%b", "text": "a", "priority": 1.0}' % NUMBER.encode(), 422),
     "a validity below zero": (b'{"to": "%b", "text": "a", "validity": -1}' % NUMBER.encode(), 422),
@@ -83,11 +84,10 @@ class CatalogueTests(V1TestCase):
     def test_bodies(self) -> None:
         """Every body has its status and a problem."""
         for name, (body, status) in BODIES.items():
-            with self.subTest(name):
-                answer = self.ask("POST", "/v1/messages", body)
-                self.assertEqual((answer.status, answer.json["status"]), (status, status), name)
-                self.assertEqual(answer.headers["content-type"], "application/problem+json", name)
-                self.assertEqual(bool(answer.json.get("errors")), status == 422, name)
+            answer = self.ask("POST", "/v1/messages", body)
+            self.assertEqual((answer.status, answer.json["status"]), (status, status), name)
+            self.assertEqual(answer.headers["content-type"], "application/problem+json", name)
+            self.assertEqual(bool(answer.json.get("errors")), status == 422, name)
         self.assertEqual(self.stored(), [])
 
     def test_heads(self) -> None:
