@@ -20,12 +20,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings, Globs, fields
+from smsgw.connectors.window import Window
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
 from smsgw.model import errors
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
-from smsgw.model.pacing import Bucket
 
 REJECTED: Final = 255
 """Error of a part that is refused: the operator gives no reason (001.11)."""
@@ -35,12 +35,6 @@ NO_SUBSCRIBER: Final = 1
 
 OFFLINE: Final = 6
 """Error of an expired part: the phone was off all the time (001.11)."""
-
-BURST: Final = 0.1
-"""Seconds of the rate that may be saved up."""
-
-TICK: Final = 0.01
-"""Seconds that a connector out of tokens waits at least, so that they are spent in batches."""
 
 MOST_REPORTS: Final = 500
 """Receipts handed over at once."""
@@ -143,17 +137,14 @@ class Loopback:
         self._settings = settings
         self._clock = clock
         self._wall = wall
-        self._bucket = Bucket(settings.rate, max(1.0, settings.rate * BURST))
+        self._window = Window(settings.window, settings.rate, clock, self._say_ready, self._remembers)
         self._plain = not any(
             (settings.rejected, settings.throttled, settings.unanswered, settings.early, settings.undeliverable,
              settings.expired, settings.twice, settings.never)
         )
-        self._unsettled = 0
         self._unanswered = 0
         self._owed = 0
         self._unacknowledged = 0
-        self._starved = False
-        self._tokens: IDelayedCall | None = None
         self._due: deque[_Owed] = deque()
         self._answers = _After(clock, settings.latency, self._answer_all)
         self._given_up = _After(clock, settings.patience, self._answer_all)
@@ -165,39 +156,25 @@ class Loopback:
     def start(self, sink: IConnectorSink) -> None:
         """See :meth:`smsgw.interfaces.IConnector.start`."""
         self._sink = sink
-        self.up = True
-        sink.ready(self.name)
+        self.up = self._window.open = True
+        self._window.feed()
+
+    def _say_ready(self) -> None:
+        self._sink.ready(self.name)
+
+    def _remembers(self) -> bool:
+        """Whether it can owe more receipts."""
+        return self._owed < self._settings.memory
 
     def room(self) -> int:
         """See :meth:`smsgw.interfaces.IConnector.room`."""
-        room = self._settings.window - self._unsettled if self.up and self._owed < self._settings.memory else 0
-        if room > 0 and self._bucket.rate:
-            room = min(room, int(self._bucket.level(self._clock.seconds())))
-            if room <= 0 and self._tokens is None:
-                wait = self._bucket.wait(self._clock.seconds())
-                self._tokens = self._clock.callLater(max(wait, TICK), self._have_tokens)
-        if room <= 0:
-            self._starved = True
-            return 0
-        return room
-
-    def _have_tokens(self) -> None:
-        self._tokens = None
-        self._feed()
-
-    def _feed(self) -> None:
-        """Say so if there is room again."""
-        if self._starved and self.room() > 0:
-            self._starved = False
-            self._sink.ready(self.name)
+        return self._window.room()
 
     def offer(self, parts: Sequence[Part]) -> None:
         """See :meth:`smsgw.interfaces.IConnector.offer`."""
         count = len(parts)
-        self._unsettled += count
         self._unanswered += count
-        self._starved = self._starved or self._unsettled >= self._settings.window
-        self._bucket.charge(count)
+        self._window.take(count)
         answers: list[tuple[Part, Outcome]] = []
         if self._plain:
             ids = [f"{part.message.id}.{part.seq}.{part.message.attempts}" for part in parts]
@@ -281,8 +258,7 @@ class Loopback:
 
     def settled(self, count: int) -> None:
         """See :meth:`smsgw.interfaces.IConnector.settled`."""
-        self._unsettled -= count
-        self._feed()
+        self._window.settled(count)
 
     def resume(self, awaited: Sequence[Awaited]) -> None:
         """See :meth:`smsgw.interfaces.IConnector.resume`: every receipt is owed once more."""
@@ -334,7 +310,7 @@ class Loopback:
         if repeats and self.up:
             self._owed += sum(len(one.ids) for one in repeats)
             self._repeats.put(repeats)
-        self._feed()
+        self._window.feed()
         self._report()
 
     def _not_stored(self, failure: Failure, batch: list[_Owed], count: int) -> None:
@@ -359,6 +335,7 @@ class Loopback:
         and owed again after the next start.
         """
         self.up = False
+        self._window.close()
         stopped: Deferred[None] = Deferred(self._give_up)
         self._stopped = stopped
         self._answer_all(self._given_up.empty())
@@ -373,8 +350,5 @@ class Loopback:
         stopped, self._stopped = self._stopped, None
         for queue in (self._answers, self._given_up, self._receipts, self._repeats, self._refused):
             queue.empty()
-        if self._tokens is not None:
-            self._tokens.cancel()
-            self._tokens = None
         if stopped is not None:
             stopped.callback(None)

@@ -20,12 +20,21 @@ class Window:
     """The room of one connector.
 
     :param window: parts at most that are not settled. :param rate: parts a second, 0 for no limit.
-    :param ready: called whenever the room was 0 and grows.
+    :param ready: called whenever the room was 0 and grows. :param willing: says no while there is none for reasons of
+        the connector's own; call :meth:`feed` when that changes.
     :ivar open: whether anything may be offered at all.
     """
 
-    def __init__(self, window: int, rate: float, clock: IReactorTime, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        window: int,
+        rate: float,
+        clock: IReactorTime,
+        ready: Callable[[], None],
+        willing: Callable[[], bool] | None = None,
+    ) -> None:
         self.open = False
+        self._willing = willing
         self._window = window
         self._clock = clock
         self._ready = ready
@@ -36,7 +45,7 @@ class Window:
 
     def room(self) -> int:
         """How many parts may be offered now."""
-        room = self._window - self._unsettled if self.open else 0
+        room = self._window - self._unsettled if self.open and (self._willing is None or self._willing()) else 0
         if room > 0 and self._bucket.rate:
             now = self._clock.seconds()
             room = min(room, int(self._bucket.level(now)))

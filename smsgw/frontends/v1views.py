@@ -29,7 +29,7 @@ STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.UNKNOWN_ID: (404, ""),
     Refusal.ALREADY_FINAL: (409, ""),
     Refusal.BAD_SCHEDULE: (422, "/send_at"),
-    Refusal.BAD_VALIDITY: (422, "/validity"),
+    Refusal.BAD_VALIDITY: (422, "/valid_until"),
     Refusal.BAD_RECIPIENT: (422, "/to"),
     Refusal.BAD_SENDER: (422, "/from"),
     Refusal.SENDER_NOT_AGREED: (422, "/from"),

@@ -139,8 +139,9 @@ class SendingTests(V1TestCase):
 
     def test_everything(self) -> None:
         """Every field arrives."""
+        sender: dict[str, Any] = {"from": "SHOP"}
         answer = self.send(
-            to=int(NUMBER), **{"from": "SHOP"}, text="Привет", callback="https://h.example/own", reference="order-1",
+            to=int(NUMBER), **sender, text="Привет", callback="https://h.example/own", reference="order-1",
             comment="Note", priority=3, encoding="ucs2", send_at="2019-11-19T00:00:00+03:00", validity=60,
         )  # fmt: skip
         self.assertEqual((answer.status, answer.json["state"]), (201, "scheduled"))
@@ -177,14 +178,19 @@ class SendingTests(V1TestCase):
 
     def test_bad_lists(self) -> None:
         """A list is of 1 to 100 messages, with nothing beside it."""
-        for value in ({"messages": []}, {"messages": 7}, {"messages": [{}] * 101}, {"messages": [{}], "text": "a"}):
+        lists: list[Any] = [
+            {"messages": []},
+            {"messages": 7},
+            {"messages": [{}] * 101},
+            {"messages": [{}], "text": "a"},
+        ]
+        for value in lists:
             self.problem(self.ask("POST", "/v1/messages", value), 422, "bad-fields")
 
     def test_bad_fields(self) -> None:
         """Everything that is wrong is named at once, with the way to it."""
-        answer = self.send(
-            to=True, text=5, priority=4, encoding="utf-8", send_at="tomorrow", colour="red", **{"a/b~": 1}
-        )
+        unknown: dict[str, Any] = {"colour": "red", "a/b~": 1}
+        answer = self.send(to=True, text=5, priority=4, encoding="utf-8", send_at="tomorrow", **unknown)
         value = self.problem(answer, 422, "bad-fields")
         self.assertEqual(
             {error["pointer"] for error in value["errors"]},
@@ -199,15 +205,16 @@ class SendingTests(V1TestCase):
 
     def test_refusals(self) -> None:
         """What the gateway refuses is said of the field that it is about."""
-        for fields, kind, pointer in (
+        refused: list[tuple[dict[str, Any], str, str]] = [
             ({"to": "12"}, "bad-recipient", "/to"),
             ({"to": "33123456789"}, "no-route", "/to"),
             ({"from": "NOBODY"}, "sender-not-agreed", "/from"),
             ({"encoding": "gsm", "text": "日本"}, "bad-encoding", "/encoding"),
             ({"callback": "https://elsewhere.example/"}, "bad-callback", "/callback"),
             ({"callback": "http://user@h.example/"}, "bad-callback", "/callback"),
-            ({"valid_until": "2019-01-01T00:00:00Z"}, "bad-validity", "/validity"),
-        ):
+            ({"valid_until": "2019-01-01T00:00:00Z"}, "bad-validity", "/valid_until"),
+        ]
+        for fields, kind, pointer in refused:
             value = self.problem(self.send(**fields), 422, kind)
             self.assertEqual(value["errors"][0]["pointer"], pointer, kind)
         self.assertEqual(set(STATUSES), set(Refusal))
@@ -411,7 +418,8 @@ class LookingTests(V1TestCase):
         answer = self.ask("POST", "/v1/confirmations", {"phone": "+7 916 123-45-67"})
         self.assertEqual((answer.status, answer.json["phone"], answer.json["number"]), (201, NUMBER, "4455"))
         self.problem(self.ask("POST", "/v1/confirmations", {"phone": "12"}), 422, "bad-recipient")
-        for value in ({}, {"phone": 7}, {"phone": NUMBER, "x": 1}, []):
+        bad: list[Any] = [{}, {"phone": 7}, {"phone": NUMBER, "x": 1}, []]
+        for value in bad:
             self.problem(self.ask("POST", "/v1/confirmations", value), 422, "bad-fields")
 
     def test_document(self) -> None:
