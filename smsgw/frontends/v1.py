@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final, Protocol
@@ -37,7 +38,7 @@ from smsgw.protocols.jsonweb import (
 from smsgw.services.accounts import Account
 
 SEARCHES: Final = 2
-"""Lists that are looked for at a time: a rare word may lead through the whole store, and commits go first."""
+"""Lists that are looked for at a time for one account: a rare word may lead through the whole store."""
 
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 _BEARER: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -126,7 +127,7 @@ class V1Resource(JsonResource):
         self._cancel = cancel
         self._expect = expect
         self._wall = wall
-        self._searching = DeferredSemaphore(SEARCHES)
+        self._searching: defaultdict[str, DeferredSemaphore] = defaultdict(lambda: DeferredSemaphore(SEARCHES))
         id = "/v1/messages/([^/]*)"
         super().__init__(
             [
@@ -274,7 +275,7 @@ class V1Resource(JsonResource):
         given = self._query(request)
         cursor, limit = read_page(given, _LIST)
         wanted = read_wanted(given)
-        found = await self._searching.run(self._store.listed, account.name, wanted, cursor, limit)
+        found = await self._searching[account.name].run(self._store.listed, account.name, wanted, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
         return json_answer({"messages": [v1views.message(one) for one in found], "next": following})
 
