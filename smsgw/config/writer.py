@@ -15,6 +15,8 @@ from smsgw.config.settings import (
     AccountSettings,
     ConnectorSettings,
     GatewaySettings,
+    ListSettings,
+    NumberSettings,
     RouteSettings,
     SectionSettings,
 )
@@ -60,6 +62,8 @@ def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_S
         _Shown("account demo", AccountSettings, account),
         _Shown("connector sim", connector_types["loopback"], {"type": "loopback", "delay": "0.1", "rate": "1000"}),
         _Shown("route default", RouteSettings, {"to": "7*", "connectors": "sim"}),
+        _Shown("number 4455", NumberSettings, {"account": "demo", "calls": "yes"}),
+        _Shown("list demo friends", ListSettings, {"numbers": "79161234567, 79161234568"}),
     ]
 
 
