@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from functools import lru_cache
+from random import random
 from typing import Final, Protocol, cast
 
 import attrs
@@ -27,6 +28,7 @@ from smsgw.interfaces import IReturnPath, IReturnSink
 from smsgw.model.callbackurl import origin_of, read_handler
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import CALLBACK, Event, Message
+from smsgw.model.pacing import back_off
 from smsgw.protocols.webclient import CallFailed, Got
 from smsgw.telemetry import Counter, Histogram
 
@@ -50,6 +52,12 @@ MOST_RECEIVERS: Final = 10_000
 
 IN_VAIN: Final = 600.0
 """Seconds until an event is tried again that cannot be told as things are configured."""
+
+FIRST_PAUSE: Final = 5.0
+"""Seconds before the second try, at most; doubled each time."""
+
+LONGEST_PAUSE: Final = 3600.0
+"""Seconds that a pause between two tries never exceeds."""
 
 LONGEST_WISH: Final = 3600.0
 """Seconds to which what a receiver asks for with Retry-After is bounded."""
@@ -106,7 +114,7 @@ class CallbackPath:
     """See the module.
 
     :param client: calls the addresses of gw.ini. :param guarded: calls those that clients gave; public hosts only.
-    :param zone: of readable times.
+    :param zone: of readable times. :param dice: gives numbers from 0 to 1.
     """
 
     path = CALLBACK
@@ -119,6 +127,7 @@ class CallbackPath:
         clock: IReactorTime,
         wall: Callable[[], float],
         zone: tzinfo,
+        dice: Callable[[], float] = random,
     ) -> None:
         self._accounts = accounts
         self._client = client
@@ -126,6 +135,7 @@ class CallbackPath:
         self._clock = clock
         self._wall = wall
         self._zone = zone
+        self._dice = dice
         self._sink: IReturnSink | None = None
         self._held: dict[str, int] = {}
         self._receivers: dict[tuple[str, str], Receiver[_Job]] = {}
@@ -277,7 +287,8 @@ class CallbackPath:
         elif 200 <= got.status < 300:
             self._end(job, lambda sink: sink.told([job.event]))
         else:
-            self._end(job, lambda sink: sink.later([job.event], _wish(got)))
+            wish = _wish(got)
+            self._end(job, lambda sink: sink.later([job.event], self._pause(job) if wish is None else wish))
 
     def _unanswered(self, failure: Failure, job: _Job, began: float) -> None:
         failure.trap(CallFailed)
@@ -289,7 +300,11 @@ class CallbackPath:
         elif self._stopped is not None:
             self._end(job, lambda sink: sink.returned([job.event]))
         else:
-            self._end(job, lambda sink: sink.later([job.event], IN_VAIN if failed.refused else None))
+            self._end(job, lambda sink: sink.later([job.event], IN_VAIN if failed.refused else self._pause(job)))
+
+    def _pause(self, job: _Job) -> float:
+        """Seconds until the next try: anything up to a bound that doubles, so that not all come again at once."""
+        return self._dice() * back_off(job.event.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
 
     def _note(self, job: _Job, result: str, began: float) -> None:
         CALLS.add(1, job.form, result)

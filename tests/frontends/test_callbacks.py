@@ -117,6 +117,7 @@ class Case(SynchronousTestCase):
             self.clock,
             lambda: 1e9,
             UTC,
+            lambda: 0.5,
         )
         self.path.attach(self.sink)
         self.addCleanup(self.end)
@@ -163,13 +164,13 @@ class TellingTests(Case):
             self.next().answer(code)
         self.path.deliver([status(id=1)])
         self.next().fail()
-        self.assertEqual([wait for _, wait in self.sink.was_later], [None] * 8)
+        self.assertEqual([wait for _, wait in self.sink.was_later], [2.5] * 8)
         for text, seconds in {
             "7": 7.0,
             "999999": 3600.0,
-            "-1": None,
-            "Wed, 21 Oct 2015 07:28:00 GMT": None,
-            "٣": None,
+            "-1": 2.5,
+            "Wed, 21 Oct 2015 07:28:00 GMT": 2.5,
+            "٣": 2.5,
         }.items():
             self.path.deliver([status()])
             self.next().answer(
@@ -177,6 +178,15 @@ class TellingTests(Case):
             )
             self.assertEqual(self.sink.was_later[-1][1], seconds, text)
         self.assertEqual(self.sink.was_told, [])
+
+    def test_pauses(self) -> None:
+        """Pauses are random, up to a bound that doubles with each attempt until it is an hour."""
+        for attempts, pause in ((0, 2.5), (1, 5.0), (4, 40.0), (50, 1800.0)):
+            event = status()
+            event.attempts = attempts
+            self.path.deliver([event])
+            self.next().answer(500)
+            self.assertEqual(self.sink.was_later[-1], (event, pause))
 
     def test_at_most_once(self) -> None:
         """In the form of Rostelecom an event counts as told before the call, and whatever comes of it then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import attrs
@@ -146,6 +147,24 @@ class MailTests(MailCase):
         """(000-8), (000-9), (000-10), (000-14) The account's login opens the session; a wrong one leaves it usable."""
         self.assertTrue(self.login("wrong").startswith("535 5.7.8 "))
         self.assertEqual(self.login(), "235 Authentication successful.")
+
+    def test_api_key(self) -> None:
+        """(000-9) With an empty login the password is an API key, by either mechanism."""
+        settings = AccountSettings(
+            name="robot", api_key_hash=Secret(sha256(b"the-key").hexdigest()), allow_from=AllowList(everyone=True)
+        )
+        self.accounts.update([settings])
+        self.assertEqual(self.say("AUTH LOGIN"), "334 VXNlcm5hbWU6")
+        self.assertEqual(self.say(""), "334 UGFzc3dvcmQ6")
+        self.assertEqual(self.say(base64.b64encode(b"the-key").decode()), "235 Authentication successful.")
+        self.say("RSET")
+        other = SubmissionFactory(self.delegate, SubmissionSettings(tls="none"), self.clock)
+        self.wire = Wire()
+        self.protocol = other.buildProtocol(self.wire.getPeer())
+        self.protocol.makeConnection(self.wire)
+        self.say("EHLO me")
+        for key, answer in ((b"wrong", "535 "), (b"the-key", "235 ")):
+            self.assertTrue(self.say("AUTH PLAIN " + base64.b64encode(b"\0\0" + key).decode()).startswith(answer), key)
 
     def test_login_first(self) -> None:
         """(000-11) Nothing is taken or told before the login."""
