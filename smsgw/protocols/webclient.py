@@ -227,11 +227,11 @@ class _Guarded:
 class _Endpoints:
     """How the Agent connects."""
 
-    def __init__(self, reactor: Any, guard: bool, most: int) -> None:
+    def __init__(self, reactor: Any, guard: bool, most: int, trust: Any) -> None:
         self._reactor = reactor
         self._guard = guard
         self._most = most
-        self._policy = BrowserLikePolicyForHTTPS()
+        self._policy = BrowserLikePolicyForHTTPS(trust)
 
     def endpointForURI(self, uri: URI) -> Any:
         """Counted, guarded if it is to be, with the server's certificate verified where there is one."""
@@ -283,10 +283,18 @@ class WebClient:
     :param limit: octets of a body that are read.
     :param guard: call public hosts only (see :func:`~smsgw.protocols.forbidden.forbidden`), at the usual ports and
         those above 1023.
+    :param trust: whose certificates are believed; those that the system believes if None.
     """
 
     def __init__(
-        self, reactor: Any, *, per_host: int = 4, seconds: float = 10.0, limit: int = 8192, guard: bool = False
+        self,
+        reactor: Any,
+        *,
+        per_host: int = 4,
+        seconds: float = 10.0,
+        limit: int = 8192,
+        guard: bool = False,
+        trust: Any = None,
     ) -> None:
         self._reactor = reactor
         self._seconds = seconds
@@ -296,7 +304,8 @@ class WebClient:
         self._pool.maxPersistentPerHost = per_host
         self._pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
         self._pool.retryAutomatically = False
-        self._agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, guard, limit + HEADERS), self._pool)
+        endpoints = _Endpoints(reactor, guard, limit + HEADERS, trust)
+        self._agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None

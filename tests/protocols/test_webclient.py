@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.task import LoopingCall
 from twisted.trial.unittest import TestCase
 
+from smsgw import certificates
 from smsgw.protocols.webclient import CallFailed, Got, WebClient
 from tests.protocols.webservers import Receiver, ReceiverFactory, answering, reactor
 
@@ -160,6 +163,21 @@ class WebClientTests(TestCase):
         server = self.server(answer)
         for _ in range(3):
             self.assertEqual((await self.client.request(b"GET", server.url)).status, 200)
+
+    async def test_tls(self) -> None:
+        """A server over TLS is called if its certificate is believed and bears its name, and not otherwise."""
+        certificate, key, _ = certificates.self_signed(Path(self.mktemp()), "gateway.example")
+        server = ReceiverFactory(answering(), certificates.options(certificate, key))
+        self.addCleanup(server.stop)
+        believed = trustRootFromCertificates([Certificate.loadPEM(certificate.read_bytes())])
+        believing = WebClient(reactor, seconds=5.0, trust=believed)
+        self.addCleanup(believing.close)
+        number = server.port.getHost().port
+        self.assertEqual((await believing.request(b"GET", f"https://127.0.0.1:{number}/")).status, 200)
+        for client, host in ((self.client, "127.0.0.1"), (believing, "localhost")):
+            with self.assertRaises(CallFailed):
+                await client.request(b"GET", f"https://{host}:{number}/")
+        self.assertEqual(len(server.requests), 1)
 
     async def test_bad_addresses(self) -> None:
         """An address with anything but host, port, path and query is refused before anything happens."""

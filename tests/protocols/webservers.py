@@ -61,12 +61,15 @@ class ReceiverFactory(Factory):
     protocol = Receiver
     noisy = False
 
-    def __init__(self, answer: Callable[[Receiver], None]) -> None:
+    def __init__(self, answer: Callable[[Receiver], None], tls: Any = None) -> None:
         self.answer = answer
         self.requests: list[tuple[bytes, bytes]] = []
         self.connections: list[Receiver] = []
         self.empty: Deferred[None] | None = None
-        self.port = reactor.listenTCP(0, self, interface="127.0.0.1")
+        if tls is None:
+            self.port = reactor.listenTCP(0, self, interface="127.0.0.1")
+        else:
+            self.port = reactor.listenSSL(0, self, tls, interface="127.0.0.1")
 
     @property
     def url(self) -> str:
