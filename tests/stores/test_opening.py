@@ -9,6 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.model.content import Content
 from smsgw.model.errors import StoreDown
 from smsgw.stores import opening, schema
 from smsgw.stores.groupcommit import Inline
@@ -103,6 +104,29 @@ class OpeningTests(SynchronousTestCase):
             schema.migrate(connection, steps)
             self.assertEqual(connection.execute("PRAGMA user_version").fetchone(), (len(steps),))
             self.assertEqual(connection.execute("SELECT count(*) FROM fragment").fetchone(), (1,))
+
+    def test_database_of_version_1(self) -> None:
+        """A database of the first version is taken over with its messages and events, and is not changed again."""
+        self.path.mkdir(parents=True)
+        connection = opening.connect(self.path / "messages.sqlite")
+        schema.migrate(connection, schema.MIGRATIONS[:1])
+        data = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hi",)).pack()
+        connection.execute(
+            "INSERT INTO message VALUES"
+            " (7, 'demo', 'smpp', 'sim', 3, 0, '', 0, 3, 1, 0, 1, 1, 0, 0, '7916', 0, 1, 'a', ?)",
+            (data,),
+        )
+        connection.execute("INSERT INTO event VALUES ('demo', 'smpp', 7, 2, 3, 0, 1.5, 2, 0)")
+        connection.execute("INSERT INTO tally VALUES (3, 1)")
+        connection.commit()
+        connection.close()
+        for _ in range(2):
+            store = self.opened()
+            (event,) = self.successResultOf(store.events("demo", "smpp", (0, 0), 10))
+            self.assertEqual((event.message.id, event.attempts, event.at, event.since), (7, 2, 1.5, 0.0))
+            self.assertEqual(self.successResultOf(store.received(None, 0, 10)), [])
+            self.assertEqual(store.next_id(), 8)
+            self.successResultOf(store.close())
 
     def test_migration_that_fails(self) -> None:
         """A step that fails leaves nothing of itself, and those before it stand."""
