@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,9 +148,6 @@ def rate(kind: str, port: int, sessions: int, each: int, seconds: float) -> floa
 
 def bare(text: str, port: int) -> subprocess.Popen[bytes]:
     """A server that stores nothing."""
-    import socket
-    import time
-
     process = subprocess.Popen([sys.executable, "-c", text, str(port)])
     for _ in range(200):
         with socket.socket() as probe:

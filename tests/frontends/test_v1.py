@@ -18,6 +18,7 @@ from smsgw.config.values import folded_network
 from smsgw.frontends.v1 import SEARCHES, V1Resource
 from smsgw.frontends.v1fields import FIELDS, BadFields, read_message
 from smsgw.frontends.v1views import STATUSES
+from smsgw.interfaces import Wanted
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
@@ -110,8 +111,6 @@ class V1TestCase(SynchronousTestCase):
 
     def stored(self) -> list[Message]:
         """Everything in the store, newest first."""
-        from smsgw.interfaces import Wanted
-
         return self.successResultOf(self.store.listed(None, Wanted(), 0, 100))
 
     def problem(self, answer: Heard, status: int, kind: str) -> Any:
