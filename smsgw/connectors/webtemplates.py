@@ -23,7 +23,8 @@ NAMES: Final = ("to", "from", "text", "uid", "id")
 """What may stand in braces: recipient (digits), sender, text, our own id of the attempt, the upstream's id."""
 
 _FIELD: Final = re.compile(r"\{([a-z_]*)(:int)?\}")
-_OLD: Final = 64 * 1024
+_SEARCHED: Final = 64 * 1024
+"""Octets of a body that a pattern looks through."""
 
 Values = Mapping[str, str]
 
@@ -206,7 +207,7 @@ def _at_path(spoken: Spoken, name: str) -> str:
 
 
 def _by_pattern(spoken: Spoken, name: str) -> str:
-    found = re.search(name, spoken.body[:_OLD].decode(spoken.charset, "replace"))
+    found = re.search(name, spoken.body[:_SEARCHED].decode(spoken.charset, "replace"))
     return found[1] or "" if found is not None else ""
 
 

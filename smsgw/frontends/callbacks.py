@@ -254,7 +254,11 @@ class CallbackPath:
         """Its turn has come."""
         began = self._clock.seconds()
         settings = self._settings(job.event.message.account)
-        call = self._written(job, settings)
+        try:
+            call = self._written(job, settings)
+        except Exception:  # noqa: BLE001 - a poisoned event must not stop the others; it is logged each time
+            _log.failure("the callback of message {id} cannot be written", id=job.event.message.id)
+            call = None
         if call is None:
             receiver.ended(answered=True)
             self._end(job, None if job.once else lambda sink: sink.later([job.event], IN_VAIN))

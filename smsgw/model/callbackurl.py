@@ -11,7 +11,7 @@ import attrs
 
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
-    r"""(?P<rest>(?:[/?][!"$-\[\]-~]*)?)"""
+    r"""(?:[/?][!"$-\[\]-~]*)?"""
 )
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -19,7 +19,6 @@ _PORTS: Final = {"http": 80, "https": 443}
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
-Digest = Literal["md5", "sha1", "crc32"]
 DIGESTS: Final[frozenset[str]] = frozenset({"md5", "sha1", "crc32"})
 """The parameters of a handler's address whose secret is replaced by a hash (002-116)."""
 
@@ -32,12 +31,11 @@ FORMS: Final[Mapping[str, Literal["xml", "json"]]] = {"2": "xml", "3": "json"}
 
 @attrs.frozen
 class Place:
-    """Where an address leads: host in lower case (an IPv6 address without its brackets), port, path with query."""
+    """Where an address leads: scheme, host in lower case (an IPv6 address without its brackets), port."""
 
     scheme: str
     host: str
     port: int
-    path: str
 
 
 def place_of(url: str) -> Place:
@@ -54,8 +52,7 @@ def place_of(url: str) -> Place:
     port = int(found["port"]) if found["port"] is not None else _PORTS[scheme]
     if not 0 < port < 65_536:
         raise ValueError("a port is a number from 1 to 65535")
-    rest = found["rest"]
-    return Place(scheme, (found["six"] or found["name"]).lower(), port, rest if rest.startswith("/") else f"/{rest}")
+    return Place(scheme, (found["six"] or found["name"]).lower(), port)
 
 
 def host_of(url: str) -> str:

@@ -33,13 +33,16 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.web.client import (
+from twisted.web.client import (  # type: ignore[attr-defined]  # RequestNotSent is there, but not in its __all__
     URI,
     Agent,
     BrowserLikePolicyForHTTPS,
     HTTPConnectionPool,
+    RequestNotSent,
+    RequestTransmissionFailed,
     ResponseDone,
     ResponseFailed,
 )
@@ -64,6 +67,7 @@ HEADERS: Final = 32 * 1024
 """Octets of headers, interim answers and framing that a server may send with one answer, beside its body."""
 
 _USER_AGENT: Final = b"smsgw"
+_log = Logger()
 
 
 class CallFailed(Exception):
@@ -258,7 +262,7 @@ class _Body(Protocol):
         """More; beyond the bound the connection goes."""
         self._octets += data
         if len(self._octets) > self._limit:
-            self._end(False)
+            self._cut()
 
     def connectionLost(self, reason: Failure = Failure(ConnectionAborted())) -> None:
         """The body's end, as it was meant or not."""
@@ -266,11 +270,11 @@ class _Body(Protocol):
             self.done.callback((bytes(self._octets), reason.check(ResponseDone, PotentialDataLoss) is not None))
 
     def _give_up(self, _: Deferred[tuple[bytes, bool]]) -> None:
-        self._end(False)
+        self._cut()
 
-    def _end(self, whole: bool) -> None:
+    def _cut(self) -> None:
         if not self.done.called:
-            self.done.callback((bytes(self._octets[: self._limit]), whole))
+            self.done.callback((bytes(self._octets[: self._limit]), False))
         transport: Any = self.transport
         transport.stopProducing()
 
@@ -385,15 +389,19 @@ class _Octets:
 
 
 def _failed(error: Exception, *, late_already: bool) -> CallFailed:
-    """What went wrong, in our words; what is no failure of the network is a fault of ours and goes on as it is."""
+    """What went wrong, in our words. What is no failure of the network is a fault of ours: it is logged, and costs this
+    one request."""
     if late_already:
         return CallFailed("no answer in time", sent=not isinstance(error, ConnectingCancelledError))
     if isinstance(error, DNSLookupError):
         return CallFailed("the host is not known", sent=False)
     if isinstance(error, ConnectError):
         return CallFailed(f"no connection: {type(error).__name__}", sent=False)
-    if isinstance(error, ResponseFailed):
+    if isinstance(error, RequestNotSent):
+        return CallFailed("the connection ended before the request", sent=False)
+    if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
         return CallFailed("the connection ended before the answer, or it was no HTTP", sent=True)
     if isinstance(error, (ConnectionClosed, CancelledError)):
         return CallFailed(f"the connection ended: {type(error).__name__}", sent=True)
-    raise error
+    _log.failure("a request of ours failed for no fault of the network", Failure(error))
+    return CallFailed(f"{type(error).__name__}", sent=True)

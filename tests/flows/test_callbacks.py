@@ -95,8 +95,9 @@ class FormTests(SynchronousTestCase):
         self.receiver._answer = lambda heard: status[0]
         id = esme.accepted("hello", notify=0)
         deadline = time.monotonic() + 20
-        while id not in self.command("list", "events") and time.monotonic() < deadline:
-            time.sleep(0.2)
+        while len(self.gateway.get("/events")[1]["events"]) < 2:
+            self.assertLess(time.monotonic(), deadline, "not given up")
+        self.assertIn(id, self.command("list", "events"))
         status[0] = 200
         self.command("replay", id)
         calls = self.receiver.wait(lambda taken: len(taken) == 2)
@@ -110,8 +111,8 @@ class KillTests(SynchronousTestCase):
     MESSAGES = 5_000
     KILLS = 4
 
-    def flow(self, dialect: str, share: float) -> tuple[CallbackReceiver, set[int]]:
-        """Hand in messages through kills; the receiver and the ids that were promised."""
+    def flow(self, dialect: str, share: float) -> tuple[CallbackReceiver, set[int], set[int]]:
+        """Hand in messages through kills; the receiver, the ids that were promised, and those after the last kill."""
         receiver = CallbackReceiver(failing_at_random(share, 7))
         self.addCleanup(receiver.close)
         gateway = GatewayProcess(
@@ -122,12 +123,14 @@ class KillTests(SynchronousTestCase):
         self.addCleanup(gateway.kill)
         dice = random.Random(11)
         promised: set[int] = set()
+        stage = self.MESSAGES // (self.KILLS + 1)
         for kill in range(self.KILLS + 1):
+            before = set(promised)
+            told = len(receiver.taken) + dice.randrange(stage)
             gateway.start()
             esme = Esme(gateway.smpp)
-            wanted = self.MESSAGES * (kill + 1) // (self.KILLS + 1)
             outstanding = 0
-            while len(promised) < wanted:
+            while len(promised) < len(before) + stage:
                 while outstanding < 200:
                     esme.submit("tell me", notify=0)
                     outstanding += 1
@@ -137,14 +140,14 @@ class KillTests(SynchronousTestCase):
                 esme.answers.clear()
             esme.close()
             if kill < self.KILLS:
-                time.sleep(dice.uniform(0.0, 0.5))
+                receiver.wait(lambda taken, told=told: len(taken) >= told)  # type: ignore[misc]
                 gateway.kill()
         self.gateway = gateway
-        return receiver, promised
+        return receiver, promised, promised - before
 
     def test_repeated_until_taken(self) -> None:
         """10,000 events arrive, each once or more, in the order of their message, over kills and failures."""
-        receiver, promised = self.flow("native", 0.1)
+        receiver, promised, _ = self.flow("native", 0.1)
         expected = {f"{id}.{kind}" for id in promised for kind in (1, 2)}
         seen: set[str] = set()
         looked = 0
@@ -166,13 +169,11 @@ class KillTests(SynchronousTestCase):
     def test_at_most_once(self) -> None:
         """In the form of Rostelecom no event is told twice, over kills and failures."""
         self.patch(KillTests, "MESSAGES", 1_000)
-        receiver, promised = self.flow("rostelecom", 0.0)
-        deadline = time.monotonic() + 30
-        before = -1
-        while receiver.calls != before and time.monotonic() < deadline:
-            before = receiver.calls
-            time.sleep(1.5)
+        receiver, promised, last = self.flow("rostelecom", 0.0)
+        words = ("awaiting_report", "delivered")
+        expected = {f"/x?id=message-id-{id}&status={word}&parts=1" for id in last for word in words}
+        receiver.wait(lambda taken: expected <= {one.path for one in taken}, 60)
+        self.assertEqual(self.gateway.stop(), 0)
         told = [one.path for one in receiver.taken]
         self.assertEqual(len(told), len(set(told)), "told twice")
         self.assertGreater(len(told), len(promised))
-        self.assertEqual(self.gateway.stop(), 0)

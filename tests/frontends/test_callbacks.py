@@ -222,6 +222,16 @@ class TellingTests(Case):
         self.path.deliver([event])
         self.assertEqual((self.asked, self.sink.was_forgotten), ([], [event]))
 
+    def test_poisoned_event(self) -> None:
+        """An event that cannot be written is put off alone, logged, and stops no other."""
+        poisoned = status(id=1)
+        poisoned.at = 1e300
+        self.path.deliver([poisoned, status(id=2)])
+        self.assertEqual(self.sink.was_later, [(poisoned, 600.0)])
+        self.next().answer()
+        self.assertEqual((len(self.sink.was_told), self.path._held, self.path.room("demo")), (1, {}, PER_RECEIVER))
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
     def test_own_address(self) -> None:
         """A message's own address is called in the native form, by the client that looks where it leads."""
         self.use(callback_dialect="rostelecom", callback_key=None)

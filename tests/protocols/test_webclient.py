@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionLost
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from twisted.web.client import RequestNotSent, RequestTransmissionFailed
 
 from smsgw import certificates
 from smsgw.protocols.webclient import CallFailed, Got, WebClient
@@ -178,6 +181,22 @@ class WebClientTests(TestCase):
             with self.assertRaises(CallFailed):
                 await client.request(b"GET", f"https://{host}:{number}/")
         self.assertEqual(len(server.requests), 1)
+
+    async def test_lost_while_sending(self) -> None:
+        """A connection that goes while the request leaves, or just before, is no answer either; only in the second case
+        nothing was sent."""
+        for fault, sent in ((RequestTransmissionFailed([Failure(ConnectionLost())]), True), (RequestNotSent(), False)):
+            self.patch(self.client._agent, "request", lambda *_, fault=fault: fail(fault))
+            with self.assertRaises(CallFailed) as caught:
+                await self.client.request(b"GET", "http://127.0.0.1/")
+            self.assertEqual(caught.exception.sent, sent)
+
+    async def test_fault_of_ours(self) -> None:
+        """A fault that is no network's is logged, costs its request, and leaves nobody waiting."""
+        self.patch(self.client._agent, "request", lambda *_: fail(ZeroDivisionError("inside")))
+        with self.assertRaises(CallFailed):
+            await self.client.request(b"GET", "http://127.0.0.1/")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     async def test_bad_addresses(self) -> None:
         """An address with anything but host, port, path and query is refused before anything happens."""
