@@ -14,33 +14,22 @@ from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.connectors.httpsettings import WORDS, HttpConnectorSettings
 from smsgw.connectors.webtemplates import Spoken, percent_encoder
-from smsgw.connectors.whole import Whole, put
-from smsgw.connectors.window import Window
-from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector, IConnectorSink
+from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector, put
+from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector
 from smsgw.model.lifecycle import State
-from smsgw.model.message import DeliveryReport, Incoming, IncomingKind, Part
+from smsgw.model.message import Incoming, IncomingKind, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
 from smsgw.protocols.webclient import CallFailed, Got, WebClient
-from smsgw.text import coding
-
-UNEXPLAINED: Final = 255
-"""Error of a message that the upstream refuses without a number that says why (001.11)."""
-
-UNREADABLE: Final = 241
-"""Error of a message that cannot be sent as text (001.11)."""
 
 LONGEST_ANSWER: Final = 64 * 1024
 """Octets of an answer that are looked at."""
-
-REPEAT_AFTER: Final = 1.0
-"""Seconds after which a receipt that could not be stored is given again."""
 
 DOWN_AFTER: Final = 3
 """Requests in a row that could not be sent, after which the upstream counts as down until the next pause ends."""
@@ -58,7 +47,7 @@ class Client(Protocol):
 
 
 @implementer(IConnector, ICalledBack)
-class HttpConnector:
+class HttpConnector(WholeConnector):
     """Implements :class:`~smsgw.interfaces.IConnector` and :class:`~smsgw.interfaces.ICalledBack`.
 
     :param clock: the reactor; its seconds are monotonic. :param client: asks; one of its own if None.
@@ -71,64 +60,24 @@ class HttpConnector:
         client: Client | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.name = settings.name
+        super().__init__(settings, clock, wall)
         self._settings = settings
-        self._clock: IReactorTime = clock
-        self._wall = wall
         self._client = client or WebClient(
             clock, per_host=min(settings.window, 100), seconds=settings.timeout, limit=LONGEST_ANSWER
         )
-        self._window = Window(settings.window, settings.rate, clock, self._say_ready)
         self._encode = percent_encoder(settings.charset)
         self._headers = _headers(settings)
-        self._messages = Whole()
-        self._asking = 0
         self._failures = 0
         self._pause: IDelayedCall | None = None
         self._polls: OrderedDict[str, float] = OrderedDict()
         self._poll_timer: IDelayedCall | None = None
-        self._stopped: Deferred[None] | None = None
-        self._sink: IConnectorSink
-
-    @property
-    def up(self) -> bool:
-        """See :class:`~smsgw.interfaces.IConnector`."""
-        return self._window.open
-
-    def start(self, sink: IConnectorSink) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.start`."""
-        self._sink = sink
-        self._window.open = True
-        self._window.feed()
-
-    def _say_ready(self) -> None:
-        self._sink.ready(self.name)
-
-    def room(self) -> int:
-        """See :meth:`smsgw.interfaces.IConnector.room`."""
-        return self._window.room()
-
-    def settled(self, count: int) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.settled`."""
-        self._window.settled(count)
 
     # Sending
 
-    def offer(self, parts: Sequence[Part]) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.offer`."""
-        self._window.take(len(parts))
-        first, done = self._messages.offered(parts)
-        if done:
-            self._tell(done)
-        for part in first:
-            self._ask(part)
-
-    def _ask(self, part: Part) -> None:
+    def send(self, part: Part) -> None:
+        """Ask the upstream to send the message."""
         message = part.message
         content = message.content
-        if coding.alphabet(content.data_coding) is coding.Alphabet.OCTETS:
-            self._tell(self._messages.over(part, Refused(UNREADABLE, "binary data cannot be sent as text")))
-            return
         uid = f"{message.id}.{message.attempts}"
         values = {"to": message.dst, "from": content.source, "text": content.text(), "uid": uid, "id": ""}
         settings = self._settings
@@ -143,7 +92,7 @@ class HttpConnector:
                 kind = f"application/x-www-form-urlencoded; charset={settings.charset}"
                 headers = [*headers, (b"Content-Type", kind.encode())]
         except ValueError:
-            self._tell(self._messages.over(part, Refused(UNREADABLE, "a value that is to be a number is none")))
+            self._settle(part, Refused(UNREADABLE, "a value that is to be a number is none"))
             return
         url = settings.url.fill(values, self._encode)
         self._asking += 1
@@ -202,17 +151,13 @@ class HttpConnector:
     def _over(self, part: Part, outcome: Outcome) -> None:
         """One request is over: it decides over the message's parts that came meanwhile, too."""
         self._asking -= 1
-        answers = self._messages.over(part, outcome)
-        self._tell(answers)
+        self._settle(part, outcome)
         if isinstance(outcome, Accepted):
             if self._settings.receipts == "none":
                 self._delivered(outcome.remote_id)
             elif self._settings.receipts == "polled":
                 self._poll_later(outcome.remote_id)
         self._tell_stopped()
-
-    def _tell(self, outcomes: list[tuple[Part, Outcome]]) -> None:
-        self._sink.outcomes(self.name, outcomes)
 
     # Receipts
 
@@ -223,25 +168,6 @@ class HttpConnector:
                 self._poll_later(remote_id)
             elif self._settings.receipts == "none":
                 self._delivered(remote_id)
-
-    def _delivered(self, remote_id: str) -> None:
-        """An upstream that never reports took it: that is all that will be known. Said until it is stored."""
-
-        def again(_: Failure) -> None:
-            if self._stopped is None:
-                self._clock.callLater(REPEAT_AFTER, self._delivered, remote_id)
-
-        self._report([(remote_id, State.DELIVERED, 0)]).addErrback(again)
-
-    def _report(self, told: Sequence[tuple[str, State, int]]) -> Deferred[None]:
-        """Hand over what became of messages, each for all parts."""
-        at = self._wall()
-        reports = [
-            DeliveryReport(id, state, error, at)
-            for remote_id, state, error in told
-            for id in self._messages.ids(remote_id)
-        ]
-        return self._sink.receipts(self.name, reports)
 
     def _understood(self, spoken: Spoken) -> tuple[State | None, int]:
         """The state and error of a receipt; None for words that change nothing."""
@@ -268,7 +194,7 @@ class HttpConnector:
         state, error = self._understood(spoken)
         if state is None:
             return _now(CallAnswer(200, settings.answer.encode()))
-        done = self._report([(id, state, error)])
+        done = self._reported(id, state, error)
         return done.addCallback(lambda _: CallAnswer(200, settings.answer.encode()))
 
     def _incoming(self, spoken: Spoken, text: str) -> Deferred[CallAnswer]:
@@ -324,7 +250,7 @@ class HttpConnector:
         if state is None:
             self._poll_later(remote_id)
             return None
-        return self._report([(remote_id, state, error)]).addErrback(lambda _: self._poll_later(remote_id))
+        return self._reported(remote_id, state, error).addErrback(lambda _: self._poll_later(remote_id))
 
     def _not_polled(self, failure: Failure, remote_id: str) -> None:
         failure.trap(CallFailed)

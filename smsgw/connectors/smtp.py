@@ -14,34 +14,21 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
 from queue import Empty, Queue
-from typing import Any, Final
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings, Fault, Secret, fields
 from smsgw.connectors.webtemplates import TEMPLATE, Template
-from smsgw.connectors.whole import Whole
-from smsgw.connectors.window import Window
+from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
-from smsgw.model.lifecycle import State
-from smsgw.model.message import DeliveryReport, Part
+from smsgw.model.message import Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
-from smsgw.text import coding
-
-REFUSED: Final = 255
-"""Error of a message that the relay refuses (001.11)."""
-
-UNREADABLE: Final = 241
-"""Error of a message that cannot be sent as text (001.11)."""
-
-REPEAT_AFTER: Final = 1.0
-"""Seconds after which a receipt that could not be stored is given again."""
 
 _log = Logger()
 
@@ -74,7 +61,7 @@ class SmtpConnectorSettings(ConnectorSettings):
 
 
 @implementer(IConnector)
-class SmtpConnector:
+class SmtpConnector(WholeConnector):
     """Implements :class:`~smsgw.interfaces.IConnector`.
 
     :param clock: the reactor; its seconds are monotonic. :param wall: absolute seconds since 1970.
@@ -88,54 +75,21 @@ class SmtpConnector:
         wall: Callable[[], float] = time.time,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        self.name = settings.name
+        super().__init__(settings, clock, wall)
         self._settings = settings
-        self._clock = clock
-        self._wall = wall
-        self._window = Window(settings.window, settings.rate, clock, self._say_ready)
-        self._messages = Whole()
         self._pool = ThreadPool(0, settings.connections, f"connector {settings.name}")
         self._relay = _Relay(settings, context)
-        self._asking = 0
-        self._stopped: Deferred[None] | None = None
-        self._sink: IConnectorSink
-
-    @property
-    def up(self) -> bool:
-        """See :class:`~smsgw.interfaces.IConnector`."""
-        return self._window.open
 
     def start(self, sink: IConnectorSink) -> None:
         """See :meth:`smsgw.interfaces.IConnector.start`."""
-        self._sink = sink
         self._pool.start()
-        self._window.open = True
-        self._window.feed()
+        super().start(sink)
 
-    def _say_ready(self) -> None:
-        self._sink.ready(self.name)
-
-    def room(self) -> int:
-        """See :meth:`smsgw.interfaces.IConnector.room`."""
-        return self._window.room()
-
-    def settled(self, count: int) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.settled`."""
-        self._window.settled(count)
-
-    def offer(self, parts: Sequence[Part]) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.offer`."""
-        self._window.take(len(parts))
-        first, done = self._messages.offered(parts)
-        if done:
-            self._sink.outcomes(self.name, done)
-        for part in first:
-            self._send(part)
-
-    def _send(self, part: Part) -> None:
+    def send(self, part: Part) -> None:
+        """Hand the message to a thread as a mail."""
         mail = self._mail(part)
         if isinstance(mail, Refused):
-            self._sink.outcomes(self.name, self._messages.over(part, mail))
+            self._settle(part, mail)
             return
         self._asking += 1
         sending: Deferred[Any] = deferToThreadPool(self._clock, self._pool, self._relay.send, mail)
@@ -143,11 +97,9 @@ class SmtpConnector:
         sending.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
 
     def _mail(self, part: Part) -> EmailMessage | Refused:
-        """The e-mail of a message; refused where it is no text, or its addresses are none."""
+        """The e-mail of a message; refused where its addresses are none."""
         message = part.message
         content = message.content
-        if coding.alphabet(content.data_coding) is coding.Alphabet.OCTETS:
-            return Refused(UNREADABLE, "binary data cannot be sent as text")
         settings = self._settings
         uid = f"{message.id}.{message.attempts}"
         values = {"to": message.dst, "from": content.source, "text": "", "uid": uid, "id": ""}
@@ -166,22 +118,11 @@ class SmtpConnector:
     def _over(self, part: Part, outcome: Outcome) -> None:
         """The relay answered."""
         self._asking -= 1
-        self._sink.outcomes(self.name, self._messages.over(part, outcome))
+        self._settle(part, outcome)
         if isinstance(outcome, Accepted):
             self._delivered(outcome.remote_id)
         if self._stopped is not None and not self._asking:
             self._finish()
-
-    def _delivered(self, remote_id: str) -> None:
-        """What the relay took is all that will be known. Said until it is stored."""
-
-        def again(_: Failure) -> None:
-            if self._stopped is None:
-                self._clock.callLater(REPEAT_AFTER, self._delivered, remote_id)
-
-        at = self._wall()
-        reports = [DeliveryReport(id, State.DELIVERED, 0, at) for id in self._messages.ids(remote_id)]
-        self._sink.receipts(self.name, reports).addErrback(again)
 
     def resume(self, awaited: Sequence[Awaited]) -> None:
         """See :meth:`smsgw.interfaces.IConnector.resume`."""
@@ -280,7 +221,7 @@ class _Relay:
 def _refusal(code: int, words: bytes | str) -> Outcome:
     """4xx is for now, 5xx for ever (RFC 5321, 4.2.1)."""
     why = _words(code, words)
-    return Busy(why=why) if 400 <= code < 500 else Refused(REFUSED, why)
+    return Busy(why=why) if 400 <= code < 500 else Refused(UNEXPLAINED, why)
 
 
 def _words(code: int, words: bytes | str) -> str:

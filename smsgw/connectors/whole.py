@@ -7,12 +7,28 @@ upstream's with ``#2``, ``#3`` behind it, and what the upstream says of the mess
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
-from smsgw.interfaces import Awaited
-from smsgw.model.message import Part
-from smsgw.model.outcome import Accepted, Outcome
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from smsgw.config import ConnectorSettings
+from smsgw.connectors.window import Window
+from smsgw.interfaces import Awaited, IConnectorSink
+from smsgw.model.lifecycle import State
+from smsgw.model.message import DeliveryReport, Part
+from smsgw.model.outcome import Accepted, Outcome, Refused
+from smsgw.text import coding
+
+UNREADABLE: Final = 241
+"""Error of a message that cannot be sent as text (001.11)."""
+
+UNEXPLAINED: Final = 255
+"""Error of a message that the upstream refuses without a number that says why (001.11)."""
+
+REPEAT_AFTER: Final = 1.0
+"""Seconds after which a receipt that could not be stored is given again."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -87,3 +103,77 @@ def put(known: OrderedDict[K, V], key: K, value: V) -> None:
 def _share(remote_id: str, seq: int) -> str:
     """The remote id of a part."""
     return remote_id if seq == 1 else f"{remote_id}#{seq}"
+
+
+class WholeConnector:
+    """What connectors of whole messages have in common; :meth:`send` is their own.
+
+    :param clock: the reactor; its seconds are monotonic. :param wall: absolute seconds since 1970.
+    """
+
+    def __init__(self, settings: ConnectorSettings, clock: Any, wall: Callable[[], float]) -> None:
+        self.name = settings.name
+        self._clock = clock
+        self._wall = wall
+        self._window = Window(settings.window, settings.rate, clock, self._say_ready)
+        self._messages = Whole()
+        self._asking = 0
+        self._stopped: Deferred[None] | None = None
+        self._sink: IConnectorSink
+
+    @property
+    def up(self) -> bool:
+        """See :class:`~smsgw.interfaces.IConnector`."""
+        return self._window.open
+
+    def start(self, sink: IConnectorSink) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.start`."""
+        self._sink = sink
+        self._window.open = True
+        self._window.feed()
+
+    def _say_ready(self) -> None:
+        self._sink.ready(self.name)
+
+    def room(self) -> int:
+        """See :meth:`smsgw.interfaces.IConnector.room`."""
+        return self._window.room()
+
+    def settled(self, count: int) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.settled`."""
+        self._window.settled(count)
+
+    def offer(self, parts: Sequence[Part]) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.offer`."""
+        self._window.take(len(parts))
+        first, done = self._messages.offered(parts)
+        if done:
+            self._sink.outcomes(self.name, done)
+        for part in first:
+            if coding.alphabet(part.message.content.data_coding) is coding.Alphabet.OCTETS:
+                self._settle(part, Refused(UNREADABLE, "binary data cannot be sent as text"))
+            else:
+                self.send(part)
+
+    def send(self, part: Part) -> None:
+        """Send the whole message of `part`; :meth:`_settle` must follow."""
+        raise NotImplementedError
+
+    def _settle(self, part: Part, outcome: Outcome) -> None:
+        """The outcome of a message, for all its parts that were offered."""
+        self._sink.outcomes(self.name, self._messages.over(part, outcome))
+
+    def _reported(self, remote_id: str, state: State, error: int = 0) -> Deferred[None]:
+        """What became of a message, for all its parts."""
+        at = self._wall()
+        reports = [DeliveryReport(id, state, error, at) for id in self._messages.ids(remote_id)]
+        return self._sink.receipts(self.name, reports)
+
+    def _delivered(self, remote_id: str) -> None:
+        """An upstream that never reports took it: that is all that will be known. Said until it is stored."""
+
+        def again(_: Failure) -> None:
+            if self._stopped is None:
+                self._clock.callLater(REPEAT_AFTER, self._delivered, remote_id)
+
+        self._reported(remote_id, State.DELIVERED).addErrback(again)
