@@ -9,12 +9,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+import attrs
+
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import FINAL, Notify, State
 from smsgw.model.message import Event, EventKind, Message, Submission
+from smsgw.smpp.codec import encode
 from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, VERSION_5_0, DataCoding, EsmClass, MessageState, Status, Tag
-from smsgw.smpp.pdus import DeliverSm, QuerySmResp, SubmitSm
+from smsgw.smpp.pdus import HEADER, DeliverSm, QuerySmResp, SubmitSm, WrittenDeliverSm
 from smsgw.smpp.receipt import STAT, receipt_text, receipt_tlvs, write_date
 from smsgw.smpp.times import read_time, write_absolute
 from smsgw.smpp.tlvs import Tlv, read_tlvs, write_tlvs
@@ -85,7 +88,10 @@ _REFERENCE: Final = int(Tag.USER_MESSAGE_REFERENCE)
 _RECEIPT: Final = int(EsmClass.RECEIPT)
 _INTERMEDIATE: Final = int(EsmClass.INTERMEDIATE)
 _ENROUTE: Final = EventKind.ENROUTE
-_ID: Final = int(Tag.RECEIPTED_MESSAGE_ID)
+_NO_ADDRESSES: Final = b"\0" + 2 * b"\0\0\0"
+_ADDRESSES: Final = b"\0" + 2 * b"%c%c%b\0"  # service_type; TON, NPI and address of source and destination
+_ID_TLV: Final = Tag.RECEIPTED_MESSAGE_ID.to_bytes(2, "big") + b"\0%c%b\0"
+_DATE: Final = b"YYMMDDhhmm"
 _MOST_MINUTES: Final = 10_000
 _MOST_FORMS: Final = 1_000
 _EXCERPT: Final = 20
@@ -250,20 +256,42 @@ class _Minutes(dict[float, bytes]):
         return date
 
 
+@attrs.frozen
+class _Form:
+    """What receipts that say the same have in common.
+
+    :ivar body: of the deliver_sm, with gaps for the addresses, the length of the text, and what that and the TLV
+        receipted_message_id name. :ivar size: octets of the text without the id and the excerpt.
+    """
+
+    body: bytes
+    size: int
+
+
 class ReceiptWriter:
-    """Writes receipts, with dates in `zone`; what is the same in many of them is worked out once."""
+    """Writes receipts, with dates in `zone`; what is the same in many of them is encoded once."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._minutes = _Minutes(zone)
-        self._forms: dict[tuple[int, int, int], tuple[bytes, tuple[Tlv, ...]]] = {}
+        self._forms: dict[tuple[int, int, int, int], _Form] = {}
 
-    def _form(self, state: State, error: int, version: int) -> tuple[bytes, tuple[Tlv, ...]]:
-        """The text with gaps for id, dates and excerpt, and the TLVs that stand behind the id."""
+    def _form(self, state: State, error: int, kind: EventKind, version: int) -> _Form:
+        if len(self._forms) > _MOST_FORMS:
+            self._forms.clear()
         number = MESSAGE_STATES[state]
+        bare = encode(DeliverSm(esm_class=_INTERMEDIATE if kind == _ENROUTE else _RECEIPT))[HEADER:]
         text = receipt_text(b"%b", number, b"%b", b"%b", b"%03d" % min(error, 999)) + b"%b"
-        return text, receipt_tlvs(b"", number, min(error, 0xFFFF), version=version)[1:]
+        tlvs = b""
+        if version >= VERSION_3_4:
+            behind = write_tlvs(receipt_tlvs(b"", number, min(error, 0xFFFF), version=version)[1:])
+            tlvs = _ID_TLV + behind.replace(b"%", b"%%")
+        form = _Form(
+            _ADDRESSES + bare[len(_NO_ADDRESSES) : -1] + b"%c" + text + tlvs, len(text % (b"", _DATE, _DATE, b""))
+        )
+        self._forms[state, error, kind, version] = form
+        return form
 
-    def write(self, event: Event, version: int) -> DeliverSm:
+    def write(self, event: Event, version: int) -> WrittenDeliverSm:
         """The deliver_sm that tells the sender of a message what became of it (3.4 section 5.2.12, appendix B).
 
         The addresses are those of the message, swapped: the number in international form, the sender as it was
@@ -272,42 +300,30 @@ class ReceiptWriter:
         message = event.message
         assert type(message) is Message  # what comes from subscribers takes other ways
         content = message.content
-        kind = (event.state, event.error, version)
-        form = self._forms.get(kind)
-        if form is None:
-            if len(self._forms) > _MOST_FORMS:
-                self._forms.clear()
-            form = self._forms[kind] = self._form(*kind)
-        text, tlvs = form
+        state, error, kind = event.state, event.error, event.kind
+        form = self._forms.get((state, error, kind, version)) or self._form(state, error, kind, version)
         minutes = self._minutes
-        if version >= VERSION_3_4:
-            id = b"%d" % message.id
-            tlvs = ((_ID, id + b"\0"), *tlvs)
-            if content.tlvs:
-                tlvs += tuple(tlv for tlv in passed(content) if tlv[0] == _REFERENCE)[:1]
-        else:
-            id = b"%08X" % message.id
-        return DeliverSm(
-            0,
-            b"",
+        id = b"%d" % message.id if version >= VERSION_3_4 else b"%08X" % message.id
+        excerpt = _excerpt(content)
+        gaps: tuple[int | bytes, ...] = (
             content.dest_ton,
             content.dest_npi,
             message.dst.encode("latin-1", "replace"),
             content.source_ton,
             content.source_npi,
             content.source.encode("latin-1", "replace"),
-            _INTERMEDIATE if event.kind == _ENROUTE else _RECEIPT,
-            0,
-            0,
-            b"",
-            b"",
-            0,
-            0,
-            0,
-            0,
-            text % (id, minutes[message.created // 60.0], minutes[event.at // 60.0], _excerpt(content)),
-            tlvs=tlvs,
+            form.size + len(id) + len(excerpt),
+            id,
+            minutes[message.created // 60.0],
+            minutes[event.at // 60.0],
+            excerpt,
         )
+        if version < VERSION_3_4:
+            return WrittenDeliverSm(0, form.body % gaps)
+        body = form.body % (*gaps, len(id) + 1, id)
+        if content.tlvs:
+            body += write_tlvs([tlv for tlv in passed(content) if tlv[0] == _REFERENCE][:1])
+        return WrittenDeliverSm(0, body)
 
 
 def passed(content: Content) -> list[Tlv]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from smsgw.smpp.consts import VERSION_3_4, Status
 from smsgw.smpp.errors import Answerable, PduError, Unframed
 from smsgw.smpp.fields import Unreadable
 from smsgw.smpp.generate import UNUSUAL, UNWRITABLE, Decoder, Encoder, decoder, encoder
 from smsgw.smpp.maxima import Maxima, raise_maxima, unfit
-from smsgw.smpp.pdus import BY_ID, HEADER, GenericNack, Pdu, Response, SubmitMulti, body
+from smsgw.smpp.pdus import BY_ID, HEADER, GenericNack, Pdu, Response, SubmitMulti, WrittenDeliverSm, body
 from smsgw.smpp.tlvs import TLV_TYPES, Tlv, read_tlvs
 
 LIMIT: Final = 128 * 1024
@@ -139,8 +139,14 @@ class _Encoders(dict[type[Pdu], Encoder]):
         self._version_3_3 = version_3_3
 
     def __missing__(self, cls: type[Pdu]) -> Encoder:
-        made = self[cls] = encoder(cls, version_3_3=self._version_3_3)
+        made = self[cls] = _finish if cls is WrittenDeliverSm else encoder(cls, version_3_3=self._version_3_3)
         return made
+
+
+def _finish(pdu: Any) -> bytes:
+    """Put the header before a body that is written already."""
+    octets: bytes = pdu.body
+    return _HEADER.pack(HEADER + len(octets), pdu.command_id, 0, pdu.sequence_number) + octets
 
 
 _LISTS: Final = frozenset({SubmitMulti})

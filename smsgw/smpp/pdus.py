@@ -36,7 +36,7 @@ HEADER: Final = 16
 _PAYLOAD: Final = int(Tag.MESSAGE_PAYLOAD)
 _SECRET: Final = frozenset({"password"})
 _ADDRESSES: Final = frozenset({"source_addr", "destination_addr", "esme_addr"})
-_TEXT: Final = frozenset({"short_message", "tlvs", "raw"})
+_TEXT: Final = frozenset({"short_message", "tlvs", "raw", "body"})
 
 
 class BodyOnError(enum.Enum):
@@ -281,6 +281,16 @@ class DeliverSm(ShortMessage, command=CommandId.DELIVER_SM, response=DeliverSmRe
 
 
 @attrs.define(eq=False, repr=False)
+class WrittenDeliverSm(Request, command=CommandId.DELIVER_SM, response=DeliverSmResp):
+    """A deliver_sm whose ``body``, TLVs included, is encoded already, for a peer of one version.
+
+    For what is said often and in few words: the rest of it need be encoded but once.
+    """
+
+    body: bytes = b""
+
+
+@attrs.define(eq=False, repr=False)
 class SubmitMultiResp(Response, command=CommandId.SUBMIT_MULTI_RESP, body_on_error=BodyOnError.GIVEN):
     """The answer to submit_multi with the destinations that failed at once."""
 
@@ -506,7 +516,7 @@ def _declared(cls: type[Pdu]) -> tuple[tuple[str, Wire], ...]:
     return tuple((name, wire) for name, wire in wires if wire is not None)
 
 
-_BODIES: Final = {cls: _declared(cls) for cls in PDUS}
+_BODIES: Final = {cls: _declared(cls) for cls in (*PDUS, WrittenDeliverSm)}
 
 
 def body(cls: type[Pdu]) -> tuple[tuple[str, Wire], ...]:

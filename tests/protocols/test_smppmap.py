@@ -325,8 +325,19 @@ class ReceiptTests(SynchronousTestCase):
         """A 3.3 peer gets the id as it was told and no TLVs."""
         pdu = self.write(event(State.UNDELIVERABLE, 255), 0x33)
         self.assertTrue(pdu.short_message.startswith(b"id:00001267 sub:001 dlvrd:000 "), pdu.short_message)
-        self.assertEqual(list(self.writer.write(event(), 0x33).tlvs), [])
+        self.assertTrue(self.writer.write(event(), 0x33).body.endswith(pdu.short_message[-20:]))
         self.assertLessEqual(len(pdu.short_message), 160)
+
+    def test_addresses(self) -> None:
+        """Whatever a sender may be called, it is told as it is; an id may be long."""
+        told = event()
+        assert isinstance(told.message, Message)
+        told.message.content.source = "100%b \u20ac"
+        told.message.id = 2**63 - 1
+        pdu = self.write(told)
+        self.assertEqual(pdu.destination_addr, b"100%b ?")
+        self.assertEqual(pdu.tlv(Tag.RECEIPTED_MESSAGE_ID), b"9223372036854775807")
+        self.assertTrue(pdu.short_message.startswith(b"id:9223372036854775807 sub:001 "))
 
     def test_intermediate(self) -> None:
         """An intermediate notification is marked as such and tells ENROUTE."""
@@ -337,7 +348,8 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_error(self) -> None:
         """The error code has three digits in the text, and is whole in the TLV as far as that reaches."""
-        for error, err, code in ((1, b"001", 1), (241, b"241", 241), (1024, b"999", 1024), (99999, b"999", 65535)):
+        codes = ((1, b"001", 1), (37, b"037", 37), (241, b"241", 241), (1024, b"999", 1024), (99999, b"999", 65535))
+        for error, err, code in codes:
             pdu = self.write(event(State.UNDELIVERABLE, error))
             self.assertIn(b" err:%b " % err, pdu.short_message)
             self.assertEqual(pdu.tlv(Tag.NETWORK_ERROR_CODE), b"\3" + code.to_bytes(2, "big"))
@@ -385,18 +397,18 @@ class ReceiptTests(SynchronousTestCase):
         pdu = self.write(event(tlvs=made.tlvs))
         self.assertEqual(pdu.tlv(Tag.USER_MESSAGE_REFERENCE), 513)
         self.assertEqual(len(pdu.tlvs), 4)
-        self.assertEqual(list(self.writer.write(event(tlvs=made.tlvs), 0x33).tlvs), [])
+        self.assertEqual(decode(encode(self.writer.write(event(tlvs=made.tlvs), 0x33)), 0x34).tlvs, ())
 
     def test_many_receipts(self) -> None:
         """What is remembered for the next receipt never shows in a wrong one, and is bounded."""
         for error in range(1500):
-            pdu = self.writer.write(event(State.UNDELIVERABLE, error), 0x34)
+            pdu = self.write(event(State.UNDELIVERABLE, error))
             self.assertIn(b"err:%03d" % min(error, 999), pdu.short_message)
         for minute in range(0, 12000, 7):
             late = event()
             late.at = NOW + 60 * minute
             date = datetime.fromtimestamp(late.at, MOSCOW).strftime("%y%m%d%H%M").encode()
-            self.assertIn(b"done date:%b " % date, self.writer.write(late, 0x34).short_message)
+            self.assertIn(b"done date:%b " % date, self.write(late).short_message)
         self.assertLessEqual(len(self.writer._forms), 1002)
 
 
