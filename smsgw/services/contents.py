@@ -107,9 +107,7 @@ def _forbidden_port(submission: Submission) -> int:
 
 
 def referenced(content: Content, number: int) -> Content:
-    """The content with a concatenation reference taken from the id of its message, where it needs one."""
-    if len(content.parts) == 1:
-        return content
+    """The content, which has several parts, with a concatenation reference taken from the id of its message."""
     return Content(
         content.source,
         content.source_ton,

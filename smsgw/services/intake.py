@@ -214,9 +214,11 @@ class Intake:
         """Append the messages of one submission; or say why there are none."""
         if self._policies and (refused := self._by_policy(account, submission)) is not None:
             return refused
-        national = self._national
-        numbers = [normalise(written, national) for written in submission.recipients]
-        if None in numbers and not any(numbers):
+        national, recipients = self._national, submission.recipients
+        number = normalise(recipients[0], national)
+        several = len(recipients) > 1
+        numbers = [normalise(written, national) for written in recipients] if several else (number,)
+        if number is None and not any(numbers):
             return _BAD_RECIPIENT
         settings, options = account.settings, submission.options
         if options is not None and (refused := unfit(options, settings)) is not None:
@@ -236,9 +238,8 @@ class Intake:
         bucket = account.bucket
         if bucket.rate and bucket.level(seconds) <= 0:
             return _OVER_RATE
-        if len(numbers) > 1 or (options is not None and options.batch):
+        if several or (options is not None and options.batch):
             return self._to_several(account, submission, numbers, sender, content, times, now, messages)
-        number = numbers[0]
         way = self._way(submission, sender, number, content)
         if isinstance(way, Refused) and way.refusal not in submission.as_states:
             return way
@@ -323,7 +324,7 @@ class Intake:
             error,
             number or "",
             batch,
-            referenced(content, id),
+            content if len(content.parts) == 1 else referenced(content, id),
         )
 
     def _by_policy(self, account: Account, submission: Submission) -> Refused | None:

@@ -22,7 +22,10 @@ def _condition(globs: Globs) -> Globs | None:
 
 @attrs.define(eq=False)
 class Route:
-    """One row of the table; a condition of None holds for every message."""
+    """One row of the table; a condition of None holds for every message.
+
+    :ivar always: whether it holds for every message. :ivar only: its connector, where it has but one.
+    """
 
     name: str
     ways: tuple[Way, ...]
@@ -30,7 +33,13 @@ class Route:
     sender: Globs | None
     account: Globs | None
     text: Globs | None
+    always: bool = attrs.field(init=False)
+    only: str = attrs.field(init=False)
     _credit: dict[str, int] = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.always = self.recipient is None and self.sender is None and self.account is None and self.text is None
+        self.only = self.ways[0].connector if len(self.ways) == 1 else ""
 
     @classmethod
     def from_settings(cls, settings: RouteSettings) -> Route:
@@ -97,10 +106,10 @@ class Router:
         To only look changes nothing for the messages to come.
         """
         for route in self._routes:
-            if route.matches(account, sender, recipient, text):
+            if route.always or route.matches(account, sender, recipient, text):
                 if self.refusing and all(way.connector in self.refusing for way in route.ways):
                     return Refused(Refusal.UPSTREAM_DOWN)
-                return route.ways[0].connector if len(route.ways) == 1 else route.choose(self._is_up, only_look)
+                return route.only or route.choose(self._is_up, only_look)
         return Refused(Refusal.NO_ROUTE)
 
     def reroute(self, message: Message) -> str:

@@ -203,7 +203,7 @@ class Ledger:
                         m.batch,
                         m.sent,
                         m.remote_id,
-                        bytearray(m.content.pack()),
+                        m.content.pack(),
                     )
                 )
         self._top = top
