@@ -90,7 +90,7 @@ class Fates:
         life.sent = life.sent or self._now
         if life.state is not _ENROUTE:
             self._move(life, _ENROUTE)
-        sheet.remotes += (*key, id, sent.seq, sent.due)
+        sheet.remotes[sent.message.connector, sent.seq] += (sent.remote_id, id, sent.due)
         awaiting.put(key, (id, sent.seq))
         if unsent and not life.unsent:
             self._handed_over(life, result)

@@ -158,7 +158,9 @@ class Ledger:
     def _accept(self, pairs: Sequence[tuple[Changes, Committed]]) -> None:
         sheet = self.sheet
         node = self._memory.node
-        insert = sheet.messages.extend
+        groups = sheet.messages
+        common: tuple[Any, ...] = ()
+        own: list[Any] = []
         claimed: list[int] = []
         top = self._top
         plain = 0
@@ -182,30 +184,26 @@ class Ledger:
                         sheet.enqueue(m, m.connector, m.due)
                     elif state in FINAL:
                         sheet.tell(result, m, _TOLD_FINAL, state, m.error, m.changed)
-                insert(
-                    (
-                        id,
-                        m.account,
-                        m.path,
-                        m.connector,
-                        state + 0,
-                        m.priority,
-                        owner,
-                        m.attempts,
-                        m.notify + 0,
-                        m.parts,
-                        m.expires,
-                        m.created,
-                        m.changed,
-                        m.due,
-                        m.error,
-                        m.dst,
-                        m.batch,
-                        m.sent,
-                        m.remote_id,
-                        m.content.pack(),
-                    )
+                alike = (
+                    m.account,
+                    m.path,
+                    m.connector,
+                    state + 0,
+                    m.priority,
+                    owner,
+                    m.attempts,
+                    m.notify + 0,
+                    m.parts,
+                    m.due,
+                    m.error,
+                    m.batch,
+                    m.sent,
+                    m.remote_id,
                 )
+                if alike != common:
+                    common = alike
+                    own = groups[alike]
+                own += (id, m.expires, m.created, m.changed, m.dst, m.content.pack())
         self._top = top
         sheet.delta[_QUEUED] += plain
         if claimed:
@@ -263,7 +261,7 @@ class Ledger:
             rows += (one.text, one.at, one.answers, one.seconds, one.callback)
             if one.path:
                 result.events.append(Event(one, EventKind.INCOMING, _DELIVERED, 0, one.at))
-                sheet.events += (one.account, one.path, one.id, EventKind.INCOMING + 0, _DELIVERED + 0, 0, one.at)
+                sheet.events[one.account, one.path, EventKind.INCOMING + 0, _DELIVERED + 0, 0] += (one.id, one.at)
         _INSERT_INCOMING.run(self._execute, rows)
         if call.confirmations:
             self._execute(_OLD_CONFIRMATIONS, (self._now,))
@@ -319,7 +317,7 @@ class Ledger:
         if early is None:
             early = fates.early([sent for call, _ in pairs for sent in call.outcomes if isinstance(sent, Sent)])
         enroute = sheet.enroute.extend
-        remotes = sheet.remotes.extend
+        remotes = sheet.remotes
         keys = sheet.keys.append
         now = self._now
         moved = 0
@@ -334,7 +332,7 @@ class Ledger:
                         remote_id = outcome.remote_id
                         connector = m.connector
                         enroute((id, now, remote_id))
-                        remotes((remote_id, connector, id, 1, outcome.due))
+                        remotes[connector, 1] += (remote_id, id, outcome.due)
                         key = (remote_id, connector)
                         keys(key)
                         awaiting[key] = m
@@ -360,7 +358,7 @@ class Ledger:
         finals = sheet.finals
         plain_gone = sheet.plain_gone
         keys = sheet.keys.append
-        insert = sheet.events.extend
+        rows = sheet.events
         now = self._now
         ended: list[int] = []
         ended_as: State | None = None
@@ -406,7 +404,7 @@ class Ledger:
                         at = now if at > now else at  # noqa: FURB136 - min() costs more
                         at = m.created if at < m.created else at  # noqa: FURB136
                         events.append(Event(m, _TOLD_FINAL, state, error, at))
-                        insert((m.account, m.path, id, 2, state + 0, error, at))
+                        rows[m.account, m.path, 2, state + 0, error] += (id, at)
                 elif m is False:
                     words.append("repeated")
                 else:

@@ -6,7 +6,7 @@ A statement for many rows is run in a few executions of fixed sizes, so that its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from sqlite3 import Cursor
 from typing import Any, Final, Protocol
 
@@ -112,6 +112,48 @@ class Lists:
                 at += size
                 left -= size
         return found
+
+
+class Alike:
+    """An INSERT of many rows that agree in most columns: what rows agree in is bound once for all of them, since
+    binding a value costs more than storing it.
+
+    :param before: up to the names of the columns. :param common: columns in which many rows agree.
+    :param own: the others.
+    """
+
+    FEW: Final = 8
+    """Rows that agree, below which they are written together with those that do not."""
+
+    def __init__(self, before: str, common: Sequence[str], own: Sequence[str]) -> None:
+        head = f"{before} ({', '.join((*common, *own))}) VALUES "
+        self._width = width = len(own)
+        self._rows = Rows(head, f"({','.join('?' * (len(common) + width))})")
+        marks = ",".join(f"?{number}" for number in range(1, len(common) + 1))
+        self._forms = {}
+        for size in _SIZES:
+            numbers = iter(range(len(common) + 1, len(common) + size * width + 1))
+            rows = (",".join(f"?{next(numbers)}" for _ in own) for _ in range(size))
+            self._forms[size] = head + ",".join(f"({marks},{row})" for row in rows)
+
+    def run(self, execute: Execute, groups: Mapping[tuple[Any, ...], list[Any]]) -> None:
+        """Insert rows, given as a flat list of their own values by what they have in common."""
+        width = self._width
+        others: list[Any] = []
+        for common, parameters in groups.items():
+            left = len(parameters) // width
+            if left < self.FEW:
+                for at in range(0, len(parameters), width):
+                    others += common
+                    others += parameters[at : at + width]
+                continue
+            at = 0
+            for size in _SIZES:
+                while left >= size:
+                    execute(self._forms[size], [*common, *parameters[at : at + size * width]])
+                    at += size * width
+                    left -= size
+        self._rows.run(execute, others)
 
 
 DELETE_REMOTE: Final = Rows(

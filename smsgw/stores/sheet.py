@@ -15,7 +15,7 @@ from smsgw.model.lifecycle import State, wants
 from smsgw.model.message import Event, EventKind, Message
 from smsgw.stores.life import Life
 from smsgw.stores.memory import Key, Memory
-from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, Lists, Rows
+from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, Alike, Lists, Rows
 
 EARLY: Final = 3600
 """Seconds for which a parked receipt waits for the upstream's acceptance to be committed; of several the first
@@ -24,7 +24,12 @@ counts. An older one is left alone, and makes room for a newer one: upstreams us
 TELLS: Final = tuple(tuple(wants(notify, state) for state in State) for notify in range(8))
 """By notify bits and state: whether the sender is told (one look-up instead of a call)."""
 
-_INSERT_MESSAGE: Final = Rows("INSERT INTO message VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")
+_INSERT_MESSAGE: Final = Alike(
+    "INSERT INTO message",
+    ("account", "path", "connector", "state", "priority", "owner", "attempts", "notify", "parts", "due", "error",
+     "batch", "sent", "remote_id"),
+    ("id", "expires", "created", "changed", "dst", "data"),
+)  # fmt: skip
 _ENROUTE: Final = Rows(
     "UPDATE message SET state = 2, owner = '', changed = v.column2, sent = v.column2, remote_id = v.column3"
     " FROM (VALUES ",
@@ -51,13 +56,15 @@ _LEAVE_QUEUE: Final = Lists(
 _LEAVE_LATER: Final = Lists(
     "DELETE FROM later WHERE (due, message) IN (SELECT due, id FROM message WHERE id IN ({marks}))"
 )
-_INSERT_REMOTE: Final = Rows("INSERT OR REPLACE INTO remote VALUES ", "(?,?,?,?,?)")
+_INSERT_REMOTE: Final = Alike(
+    "INSERT OR REPLACE INTO remote", ("connector", "seq"), ("remote_id", "message", "due")
+)
 _DELETE_PLAIN_REMOTE: Final = Lists(
     # The plus sign keeps SQLite from trying every pair of the two lists.
     "DELETE FROM remote WHERE connector = ? AND remote_id IN ({marks}) AND +message IN ({marks})"
 )
-_INSERT_EVENT: Final = Rows(
-    "INSERT OR IGNORE INTO event (account, path, message, kind, state, error, at) VALUES ", "(?,?,?,?,?,?,?)"
+_INSERT_EVENT: Final = Alike(
+    "INSERT OR IGNORE INTO event", ("account", "path", "kind", "state", "error"), ("message", "at")
 )
 _PARK: Final = Rows(
     "INSERT INTO parked VALUES ",
@@ -77,11 +84,12 @@ class Stale(Exception):
 
 class Sheet:
     """Flat lists of parameters, by the statement they are for. :meth:`flush` empties them in place, so that whoever
-    fills one may hold on to it.
+    fills one may hold on to it; of those in dicts only to the dict.
 
     :ivar now: the time of everything that has none of its own.
     :ivar keys: the remote ids of which `memory` was told something new.
     :ivar delta: by how much the number of messages per state changes.
+    :ivar messages, remotes, events: of new rows, see :class:`~smsgw.stores.rows.Alike`.
     :ivar enroute: (id, now, remote_id) of plain messages that were sent.
     :ivar finals: ids of plain messages that ended, by (state, error).
     :ivar plain_gone: their remote ids and ids, in two lists, by connector.
@@ -94,7 +102,7 @@ class Sheet:
         self.now = now
         self.keys = keys
         self.delta = [0] * len(State)
-        self.messages: list[Any] = []
+        self.messages: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
         self.enroute: list[Any] = []
         self.finals: defaultdict[tuple[State, int], list[int]] = defaultdict(list)
         self.plain_gone: defaultdict[str, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
@@ -102,9 +110,9 @@ class Sheet:
         self.queue: list[Any] = []
         self.later: list[Any] = []
         self.unqueue: list[int] = []
-        self.remotes: list[Any] = []
+        self.remotes: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
         self.gone: list[Any] = []
-        self.events: list[Any] = []
+        self.events: defaultdict[tuple[Any, ...], list[Any]] = defaultdict(list)
         self.parked: dict[Key, tuple[Any, ...]] = {}
         self.unparked: list[Key] = []
 
@@ -112,7 +120,7 @@ class Sheet:
         """The sender of `message` is to hear of `state`, if it asked for that."""
         if message.path and TELLS[message.notify][state]:
             result.events.append(Event(message, kind, state, error, at))
-            self.events += (message.account, message.path, message.id, kind + 0, state + 0, error, at)
+            self.events[message.account, message.path, kind + 0, state + 0, error] += (message.id, at)
 
     def enqueue(self, message: Message, connector: str, due: float) -> None:
         """It waits for `connector`: from now on, or (even if that is past: somebody has to be told) until `due`."""
@@ -146,6 +154,8 @@ class Sheet:
             self._write_finals()
         if self.unqueue:
             self.leave_queue()
+        statement: Any
+        parameters: Any
         for statement, parameters in (
             (INSERT_QUEUE, self.queue),
             (_INSERT_LATER, self.later),
