@@ -6,6 +6,7 @@ the rules of :mod:`smsgw.model.lifecycle`, and written with everything else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
@@ -121,14 +122,16 @@ class Fates:
     # Receipts
 
     def fetch_awaited(self, receipts: Iterable[Reported]) -> None:
-        """Have memory know what the tables know of the ids of these receipts."""
+        """Have memory know what the tables know of the ids of these receipts; of several messages that an upstream
+        gave the same id, the newest."""
         sheet = self._sheet
         awaiting = self._memory.awaiting
         keys = {(reported.report.remote_id, reported.connector) for reported in receipts if reported.report.state}
         unknown = [key for key in keys if awaiting.get(key) is None]
         sheet.flush()
         rows = _FIND_REMOTE.fetch(sheet.execute, [value for key in unknown for value in key])
-        others = [row for row in rows if not _plain(row)]
+        times = Counter(row[MESSAGE_WIDTH : MESSAGE_WIDTH + 2] for row in rows)
+        others = [row for row in rows if not _plain(row) or times[row[MESSAGE_WIDTH : MESSAGE_WIDTH + 2]] > 1]
         lives = {row[0] for row in others}
         for row in rows:
             remote_id, connector, seq = row[MESSAGE_WIDTH:]

@@ -396,9 +396,7 @@ class Ledger:
                         ended_as = state
                         ended_by = error
                     ended.append(id)
-                    remote_ids, ids = plain_gone[connector]
-                    remote_ids.append(remote_id)
-                    ids.append(id)
+                    plain_gone[connector].append(remote_id)
                     if m.path and TELLS[m.notify][state]:
                         at = report.at
                         at = now if at > now else at  # noqa: FURB136 - min() costs more

@@ -83,6 +83,16 @@ class ReceiptTests(StoreCase):
         self.assertEqual(await self.states(message), [State.ENROUTE])
         self.assertEqual((await self.commit(receipts(receipt("a", connector="tele2")))).receipts, ["parked"])
 
+    async def test_same_id(self) -> None:
+        """An upstream gave an id twice: its receipt is for the newest message, and the older one is not forgotten."""
+        older, bystander, newer = [await self.on_its_way(id) for id in ("a", "b", "a")]
+        committed = await self.commit(receipts(receipt("b"), receipt("a")))
+        self.assertEqual(committed.receipts, ["matched", "matched"])
+        self.assertEqual([event.message.id for event in committed.events], [bystander.id, newer.id])
+        await self.reopen()
+        committed = await self.commit(receipts(receipt("a", State.EXPIRED)))
+        self.assertEqual(happened(committed), [(older.id, FINAL, State.EXPIRED, 0)])
+
     async def test_after_restart(self) -> None:
         """A receipt finds its message after a restart, once."""
         message = await self.on_its_way("a", notify=Notify.FINAL)
