@@ -53,7 +53,7 @@ class _Beyond:
 class Backlog:
     """What waits for one connector.
 
-    :param capacity: messages kept in memory. :param page: rows read from the store at once, at most.
+    :param capacity: parts of messages kept in memory. :param page: rows read from the store at once, at most.
     :param roused: called when a page brought something.
     :param busy: ids of messages whose claim is under way; a page that still shows them is out of date.
     """
@@ -151,9 +151,9 @@ class Backlog:
 
         def read(rows: list[Message]) -> Deferred[None] | None:
             self._reading = False
-            self._take_in(account, rest, rows, len(rows) < limit)
+            went_on = self._take_in(account, rest, rows, len(rows) < limit)
             self._roused()
-            return self._read_next()
+            return self._read_next() if went_on else None
 
         def failed(failure: Failure) -> Failure:
             self._reading = False
@@ -163,18 +163,20 @@ class Backlog:
         return reading.addCallbacks(read, failed)
 
     def _neediest(self) -> tuple[str, int] | None:
-        """The account with the fewest messages here of those that shall have more, and how many."""
+        """The account with the least here of those that shall have more, and of how many parts."""
         lanes = self._lanes
         if not self._beyond:
             return None
         share = lanes.capacity // len(self._beyond.keys() | set(lanes.accounts()))
         enough = min(self._page, max(1, share // 2))
         account = min(self._beyond, key=lanes.count)
-        wanted = max(lanes.capacity - len(lanes), share - lanes.count(account))
+        wanted = max(lanes.capacity - lanes.size, share - lanes.count(account))
         return (account, min(self._page, wanted)) if wanted >= enough else None
 
-    def _take_in(self, account: str, rest: _Beyond, rows: Sequence[Message], last: bool) -> None:
+    def _take_in(self, account: str, rest: _Beyond, rows: Sequence[Message], last: bool) -> bool:
+        """Keep a page; returns whether there is any use in reading on: not where its first row finds no room."""
         lanes = self._lanes
+        before = rest.cursor
         refused = False
         for row in rows:
             if row.id not in self._busy and row.id not in lanes:
@@ -189,5 +191,7 @@ class Backlog:
             rest.cursor = rest.lowered
         if last and not refused and rest.lowered is None and not rest.missed:
             del self._beyond[account]
-        elif len(rest.lanes) < MOST_LANES:
+            return True
+        if len(rest.lanes) < MOST_LANES:
             rest.lanes.update(map(lane_of, rows))
+        return rest.cursor > before

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -54,6 +54,8 @@ class _Lane:
 
 @attrs.define(eq=False)
 class _Account:
+    """The lanes of one account; `size` in parts."""
+
     name: str
     size: int = 0
     lanes: dict[Key, _Lane] = attrs.field(factory=dict)
@@ -61,20 +63,20 @@ class _Account:
     by_length: dict[int, dict[_Lane, None]] = attrs.field(factory=dict)
     longest: int = 0
 
-    def grew(self, lane: _Lane) -> None:
-        """Note that `lane` has one more message."""
+    def grew(self, lane: _Lane, parts: int) -> None:
+        """Note that `lane` has one more message, of so many parts."""
         length = len(lane.messages)
-        self.size += 1
+        self.size += parts
         if length > 1:
             self._leave(lane, length - 1)
         self.by_length.setdefault(length, {})[lane] = None
         if length > self.longest:
             self.longest = length
 
-    def shrank(self, lane: _Lane, before: int) -> None:
-        """Note that `lane`, which had `before` messages, has fewer; an empty one goes."""
+    def shrank(self, lane: _Lane, before: int, parts: int) -> None:
+        """Note that `lane`, which had `before` messages, has fewer, by so many parts; an empty one goes."""
         length = len(lane.messages)
-        self.size -= before - length
+        self.size -= parts
         self._leave(lane, before)
         if length:
             self.by_length.setdefault(length, {})[lane] = None
@@ -91,10 +93,16 @@ class _Account:
 
 
 class Lanes:
-    """At most `capacity` messages, each once, in order of their ids within a lane."""
+    """Messages of at most `capacity` parts in all, each once, in order of their ids within a lane.
+
+    Parts are what memory is counted in, since a message may have hundreds of them.
+
+    :ivar size: parts of the messages here; one that has more than all may have counts as so many.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.size = 0
         self._held: dict[int, Message] = {}
         self._accounts: dict[str, _Account] = {}
         self._turns: deque[_Account] = deque()
@@ -110,27 +118,31 @@ class Lanes:
         return iter(self._accounts)
 
     def count(self, account: str) -> int:
-        """How many messages of `account` are here."""
+        """Of how many parts the messages of `account` are that are here."""
         known = self._accounts.get(account)
         return known.size if known else 0
 
     def push(self, message: Message) -> list[Message]:
         """Take a message in, behind those of its lane with smaller ids; returns who has to leave for it.
 
-        When all is full the newest message of the longest lane leaves, of the account that has most here; or the
+        When there is no room the newest messages of the longest lane leave, of the account that has most here; or the
         arrival itself, where its own lane is about as long. A message that is here already changes nothing.
         """
         if message.id in self._held:
             return []
         key = lane_of(message)
         leaving: list[Message] = []
-        if len(self._held) >= self.capacity:
-            victim = self._victim(message.account, key)
+        weight = self._weight(message)
+        while self.size + weight > self.capacity:
+            victim = self._victim(message.account, key, weight)
             if victim is None:
-                return [message]
+                return [*leaving, message]
             leaving.append(self._shorten(*victim))
         self._insert(key, message)
         return leaving
+
+    def _weight(self, message: Message) -> int:
+        return min(message.parts, self.capacity)
 
     def _insert(self, key: Key, message: Message) -> None:
         account = self._accounts.get(message.account)
@@ -149,34 +161,43 @@ class Lanes:
             messages.appendleft(message)
         else:
             messages.insert(bisect_left(messages, message.id, key=_id), message)
-        account.grew(lane)
+        weight = self._weight(message)
+        account.grew(lane, weight)
+        self.size += weight
         self._held[message.id] = message
 
-    def _victim(self, name: str, key: Key) -> tuple[_Account, _Lane] | None:
-        """The lane that gives way to one more message of lane `key` of account `name`."""
+    def _victim(self, name: str, key: Key, weight: int) -> tuple[_Account, _Lane] | None:
+        """The lane that gives way to one more message, of so many parts, of lane `key` of account `name`.
+
+        Another account only gives what leaves it with no less than the arrival's has then: or they would take turns in
+        displacing each other.
+        """
         largest = max(self._accounts.values(), key=attrgetter("size"), default=None)
         if largest is None:
             return None
         own = self._accounts.get(name)
-        if own is None or largest.size > own.size + 1:
-            shortest = 0
-        else:
-            largest = own
-            lane = own.lanes.get(key)
-            shortest = len(lane.messages) + 1 if lane else 1
-        if largest.longest <= shortest:
+        if largest is not own:
+            longest = next(iter(largest.by_length[largest.longest]))
+            if largest.size - self._weight(longest.messages[-1]) >= (own.size if own else 0) + weight:
+                return largest, longest
+        if own is None:
             return None
-        return largest, next(iter(largest.by_length[largest.longest]))
+        lane = own.lanes.get(key)
+        if own.longest <= (len(lane.messages) + 1 if lane else 1):
+            return None
+        return own, next(iter(own.by_length[own.longest]))
 
     def _shorten(self, account: _Account, lane: _Lane) -> Message:
         message = lane.messages.pop()
-        self._left(account, lane, len(lane.messages) + 1)
+        self._left(account, lane, [message])
         del self._held[message.id]
         return message
 
-    def _left(self, account: _Account, lane: _Lane, before: int) -> None:
+    def _left(self, account: _Account, lane: _Lane, gone: Sequence[Message]) -> None:
         """Messages went out of the middle or from the end: keep the turns in step."""
-        account.shrank(lane, before)
+        weight = sum(map(self._weight, gone))
+        self.size -= weight
+        account.shrank(lane, len(lane.messages) + len(gone), weight)
         if not lane.messages:
             account.turns.remove(lane)
             if not account.size:
@@ -204,7 +225,9 @@ class Lanes:
             messages.popleft()
             del held[message.id]
             taken.append(message)
-            account.shrank(lane, len(messages) + 1)
+            weight = self._weight(message)
+            self.size -= weight
+            account.shrank(lane, len(messages) + 1, weight)
             lane.credit -= 1
             if not messages:
                 account.turns.popleft()
@@ -228,11 +251,10 @@ class Lanes:
         for key, gone in leaving.items():
             account = self._accounts[key[0]]
             lane = account.lanes[key]
-            before = len(lane.messages)
             if len(gone) < _REBUILD:
                 for message in gone:
                     lane.messages.remove(message)
             else:
                 dead = set(gone)
                 lane.messages = deque(message for message in lane.messages if message not in dead)
-            self._left(account, lane, before)
+            self._left(account, lane, gone)

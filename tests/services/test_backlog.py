@@ -45,6 +45,16 @@ class MemoryTests(BacklogTestCase):
         self.drain(sim)
         self.assertEqual(sim.offered, [(id, 1) for id in range(1, 401)])
 
+    def test_bounded_in_parts(self) -> None:
+        """Long messages take as much of the memory as they have parts; each part leaves once."""
+        sim = self.begin(HandConnector(window=10))
+        sizes = {id: (1, 7, 30)[id % 3] for id in range(1, 91)}
+        for start in range(1, 91, 30):
+            self.accept(*[message(id, parts=sizes[id]) for id in range(start, start + 30)])
+            self.assertLessEqual(self.dispatch._upstreams["sim"].backlog._lanes.size, self.memory)
+        self.drain(sim)
+        self.assertEqual(sorted(sim.offered), [(id, seq) for id in sizes for seq in range(1, sizes[id] + 1)])
+
     def test_bounded_after_start(self) -> None:
         """So it is with what an earlier run left."""
         self.begin(HandConnector(window=1))
@@ -238,6 +248,39 @@ class PageTests(DispatchTestCase):
         self.assertEqual([id for id in out if id < 50], list(range(1, 13)))
         self.assertEqual([id for id in out if id >= 50], [50, 51, 52])
         self.assertTrue(backlog.empty)
+
+    @given(
+        st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([b"x", b"y"]), st.integers(1, 9)), max_size=60),
+        st.integers(1, 20),
+        st.integers(1, 9),
+    )
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    def test_long_messages(self, kinds: list[tuple[str, bytes, int]], capacity: int, room: int) -> None:
+        """However long messages are, memory is bounded in parts, each leaves once and in the order of its lane, and
+        accounts do not displace each other for ever."""
+        backlog = self.make(capacity)
+        self.busy.clear()
+        first = self.store.next_id()
+        made = {first + n: message(first + n, account, text=text, parts=parts)
+                for n, (account, text, parts) in enumerate(kinds)}  # fmt: skip
+        for _ in kinds:
+            self.store.next_id()
+        self.successResultOf(self.store.commit(Changes(accepts=list(made.values()))))
+        self.successResultOf(backlog.load())
+        out: list[int] = []
+        for _ in range(2 * len(kinds) + 2):
+            self.assertLessEqual(backlog._lanes.size, capacity)
+            some = ids(backlog.take(room, whole=True))
+            self.busy.update(some)
+            out += some
+            backlog.refill()
+        self.assertTrue(backlog.empty)
+        self.assertEqual(sorted(out), list(made))
+        lanes: dict[object, int] = {}
+        for id in out:
+            self.assertGreater(id, lanes.get(lane_of(made[id]), 0))
+            lanes[lane_of(made[id])] = id
+        self.successResultOf(self.store.commit(Changes(cancels=[Cancel(None, id) for id in out])))
 
     def test_rouses(self) -> None:
         """Whoever waits for messages is told when a page brought some."""

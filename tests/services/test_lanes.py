@@ -134,6 +134,25 @@ class BoundTests(SynchronousTestCase):
         late = message(11)
         self.assertEqual(lanes.push(late), [late])
 
+    def test_parts_count(self) -> None:
+        """Memory is bounded in parts: a long message displaces as many as it needs room for, and is itself displaced."""
+        lanes = Lanes(10)
+        for id in range(1, 11):
+            lanes.push(message(id))
+        self.assertEqual(ids(lanes.push(message(11, "other", parts=4))), [10, 9, 8, 7])
+        self.assertEqual((len(lanes), lanes.size, lanes.count("other")), (7, 10, 4))
+        self.assertEqual(ids(lanes.take(10)), [1, 11, 2, 3, 4, 5, 6])
+        self.assertEqual(lanes.size, 0)
+
+    def test_longer_than_memory(self) -> None:
+        """A message with more parts than there is memory for has its turn too."""
+        lanes = Lanes(10)
+        self.assertEqual(lanes.push(message(1, parts=11)), [])
+        late = message(2)
+        self.assertEqual(lanes.push(late), [late])
+        self.assertEqual(ids(lanes.take(1, whole=True)), [1])
+        self.assertEqual(lanes.push(late), [])
+
     def test_accounts_share_memory(self) -> None:
         """However much one account has, others get their share of the memory."""
         lanes = Lanes(100)
@@ -185,13 +204,14 @@ class PropertyTests(SynchronousTestCase):
         steps = [*rooms, *[0] * len(arrivals)]
         for id, (account, priority, text, parts) in enumerate(arrivals, 1):
             left += lanes.push(message(id, account, priority=priority, text=text, parts=parts))
-            self.assertLessEqual(len(lanes), capacity)
+            self.assertLessEqual(lanes.size, capacity)
+            self.assertLessEqual(len(lanes), lanes.size)
             room = steps[id - 1]
             some = lanes.take(room)
             self.assertLessEqual(sum(map(parts_of, some)), room)
             taken += some
         counts = {name: lanes.count(name) for name in lanes.accounts()}
-        self.assertEqual(sum(counts.values()), len(lanes))
+        self.assertEqual(sum(counts.values()), lanes.size)
         self.assertTrue(all(counts.values()))
         while len(lanes):
             taken += lanes.take(3)
