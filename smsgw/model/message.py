@@ -161,6 +161,13 @@ class Message:
     unsent: tuple[int, ...] = ()
 
 
+def brief(message: Message) -> Message:
+    """The message with the octets of its first part only."""
+    if message.parts == 1:
+        return message
+    return attrs.evolve(message, content=attrs.evolve(message.content, parts=message.content.parts[:1]))
+
+
 @attrs.define(eq=False)
 class Part:
     """One short message on the air: part `seq` (from 1) of `message`."""
@@ -241,7 +248,8 @@ class Event:
 
     Unique by (account, path, message.id, kind); kept until the sender acknowledged it, so it may be told twice.
 
-    :ivar message: an :class:`Incoming` where `kind` is INCOMING, and only there.
+    :ivar message: an :class:`Incoming` where `kind` is INCOMING, and only there. Otherwise :func:`brief`: many events
+        wait in memory.
     :ivar state, error, at: the state told, its error code, when it was reached (absolute). Of what is INCOMING:
         DELIVERED, 0, and when it came.
     :ivar attempts: how often it was tried in vain.

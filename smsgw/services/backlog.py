@@ -179,6 +179,8 @@ class Backlog:
         before = rest.cursor
         refused = False
         for row in rows:
+            if rest.lowered is not None and rest.lowered < place_of(row):
+                break  # or it would overtake what has just left its lane
             if row.id not in self._busy and row.id not in lanes:
                 leaving = lanes.push(row)
                 for left in leaving:

@@ -267,7 +267,7 @@ class Fates:
                     if m.parts > 1:
                         several.append(id)
                         if m.state not in FINAL:
-                            remembered.put(id, life)
+                            remembered.put(id, life, m.parts)
                 lives[id] = life
         for id, seq, state, error, remote_id in _PARTS.fetch(self._sheet.execute, (), several):
             lives[id].set_part(seq - 1, STATES[state], error, remote_id)

@@ -176,7 +176,7 @@ class Ledger:
                     plain += 1
                     state = _QUEUED
                     if m.parts > 1:
-                        self._memory.lives.put(id, to_life(m, True, state))
+                        self._memory.lives.put(id, to_life(m, True, state), m.parts)
                 else:
                     owner = ""
                     sheet.delta[state] += 1

@@ -20,7 +20,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 REMEMBERED: Final = 100_000
-"""Remote ids (awaited or settled) and messages in several parts kept in memory."""
+"""Remote ids (awaited or settled) and parts of messages in several parts kept in memory."""
 
 PARKED: Final = 100_000
 """Parked receipts whose ids are kept in memory; above, the table is asked."""
@@ -32,10 +32,11 @@ Key = tuple[str, str]
 class Recent(Generic[K, V]):
     """The `limit` newest things at most, half of them at least; the oldest half is forgotten in one go."""
 
-    __slots__ = ("_half", "old", "young")
+    __slots__ = ("_half", "_more", "old", "young")
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._half = max(limit // 2, 1)
+        self._more = 0
         self.young: dict[K, V] = {}
         self.old: dict[K, V] = {}
 
@@ -44,9 +45,10 @@ class Recent(Generic[K, V]):
         value = self.young.get(key)
         return self.old.get(key) if value is None else value
 
-    def put(self, key: K, value: V) -> None:
-        """Know `value` under `key`."""
+    def put(self, key: K, value: V, more: int = 0) -> None:
+        """Know `value` under `key`; it counts as so many things more."""
         self.young[key] = value
+        self._more += more
 
     def drop(self, key: K) -> None:
         """Know nothing under `key`."""
@@ -55,12 +57,14 @@ class Recent(Generic[K, V]):
 
     def trim(self) -> None:
         """Forget the oldest half, if it is time to. Call after each batch."""
-        if len(self.young) >= self._half:
+        if len(self.young) + self._more >= self._half:
             self.old = self.young
             self.young = {}
+            self._more = 0
 
     def clear(self) -> None:
         """Forget everything."""
+        self._more = 0
         self.young = {}
         self.old = {}
 

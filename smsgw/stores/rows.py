@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
-from smsgw.model.message import Event, EventKind, Incoming, IncomingKind, Message
+from smsgw.model.message import Event, EventKind, Incoming, IncomingKind, Message, brief
 
 STATES: Final = tuple(State)
 """The state for a stored number: quicker than calling :class:`State`."""
@@ -234,7 +234,7 @@ def to_events(execute: Execute, rows: Sequence[Sequence[Any]]) -> list[Event]:
     events = []
     for row in rows:
         id, kind, state, error, at, attempts, due, since = row[MESSAGE_WIDTH:]
-        about = incoming.get(id) if row[0] is None else to_message(row)
+        about = incoming.get(id) if row[0] is None else brief(to_message(row))
         if about is not None:
             events.append(Event(about, EventKind(kind), STATES[state], error, at, attempts, due, since))
     return events

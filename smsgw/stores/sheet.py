@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from smsgw.model.changes import Committed
 from smsgw.model.lifecycle import State, wants
-from smsgw.model.message import Event, EventKind, Message
+from smsgw.model.message import Event, EventKind, Message, brief
 from smsgw.stores.life import Life
 from smsgw.stores.memory import Key, Memory
 from smsgw.stores.rows import DELETE_REMOTE, INSERT_QUEUE, Alike, Lists, Rows
@@ -116,7 +116,7 @@ class Sheet:
     def tell(self, result: Committed, message: Message, kind: EventKind, state: State, error: int, at: float) -> None:
         """The sender of `message` is to hear of `state`, if it asked for that."""
         if message.path and TELLS[message.notify][state]:
-            result.events.append(Event(message, kind, state, error, at))
+            result.events.append(Event(brief(message), kind, state, error, at))
             self.events[message.account, message.path, kind + 0, state + 0, error] += (message.id, at)
 
     def enqueue(self, message: Message, connector: str, due: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,9 +11,17 @@ from zope.interface.verify import verifyObject
 from smsgw.frontends.smppreceipts import BINDS, REFUSED, SmppReceipts
 from smsgw.interfaces import Bound, IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event, EventKind
+from smsgw.smpp.codec import decode, encode
 from smsgw.smpp.consts import Status
 from smsgw.smpp.pdus import DeliverSm
 from tests.frontends.smppsupport import HandSession, HandSink, event
+
+
+def heard(session: HandSession) -> list[DeliverSm]:
+    """What went over a session, as the peer reads it."""
+    pdus = [decode(encode(pdu, session.version), session.version) for pdu in session.log]
+    assert all(isinstance(pdu, DeliverSm) for pdu in pdus)
+    return cast(list[DeliverSm], pdus)
 
 
 class ReceiptsTestCase(SynchronousTestCase):
@@ -39,7 +48,7 @@ class ReceiptsTestCase(SynchronousTestCase):
 
     def ids(self, session: HandSession) -> list[bytes]:
         """The messages whose receipts went over a session."""
-        return [pdu.tlv(0x001E) for pdu in session.log]
+        return [pdu.tlv(0x001E) for pdu in heard(session)]
 
 
 class DeliverTests(ReceiptsTestCase):
@@ -77,8 +86,7 @@ class DeliverTests(ReceiptsTestCase):
             session = self.bind(version=version)
             told = event(7)
             self.receipts.deliver([told])
-            (pdu,) = session.log
-            assert isinstance(pdu, DeliverSm)
+            (pdu,) = heard(session)
             self.assertTrue(pdu.short_message.startswith(id), pdu.short_message)
             self.assertEqual(self.sink.was_told, [])
             self.answer(session)

@@ -135,7 +135,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(lanes.push(late), [late])
 
     def test_parts_count(self) -> None:
-        """Memory is bounded in parts: a long message displaces as many as it needs room for, and is itself displaced."""
+        """Memory is bounded in parts: a long message displaces as many as it needs room for."""
         lanes = Lanes(10)
         for id in range(1, 11):
             lanes.push(message(id))
