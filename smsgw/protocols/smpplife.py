@@ -67,6 +67,7 @@ class SmppLife(SmppLink):
         self.data: Any = None
         self._window = Window(window)
         self._unanswered = 0  # requests that are with the delegate
+        self._unanswered_octets = 0  # and what was read with them
         # In reading time: since when we wait, and when anything, or what counts as activity, was last heard.
         self._heard = 0.0
         self._active = 0.0

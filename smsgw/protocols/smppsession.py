@@ -29,6 +29,9 @@ from smsgw.telemetry import Counter
 
 READ: Final = Counter("smsgw_smpp_pdus_read_total", "SMPP PDUs read, good or bad, of all sessions.")
 
+MOST_UNANSWERED: Final = 4 * 1024 * 1024
+"""Octets of requests with the delegate at which reading stops, whatever the window says: PDUs may be long."""
+
 log: Final = Logger()
 
 
@@ -77,7 +80,7 @@ class SmppSession(SmppLife):
         if answers:
             self._tell(answers)
         if requests:
-            self._hand_over(requests, ours)
+            self._hand_over(requests, ours, sum(map(len, frames)))
         elif ours:
             self._write_answers([pdu for _, pdu in ours])
         if self._leaving_since is not None:
@@ -180,14 +183,18 @@ class SmppSession(SmppLife):
 
     # From requests to answers
 
-    def _hand_over(self, requests: list[Pdu], ours: list[tuple[int, Pdu]]) -> None:
+    def _hand_over(self, requests: list[Pdu], ours: list[tuple[int, Pdu]], octets: int) -> None:
         self._unanswered += len(requests)
-        if self._unanswered >= self.settings.window:
+        self._unanswered_octets += octets
+        if self._crowded():
             self._hold(CROWDED)
         results = maybeDeferred(self.delegate.requests, self, requests)
         results.addErrback(self._excuse, requests)
-        results.addCallback(self._answer, requests, ours)
+        results.addCallback(self._answer, requests, ours, octets)
         results.addErrback(self._give_up)
+
+    def _crowded(self) -> bool:
+        return self._unanswered >= self.settings.window or self._unanswered_octets >= MOST_UNANSWERED
 
     def _excuse(self, failure: Failure, requests: list[Any]) -> list[Pdu | int]:
         log.failure("{count} requests of SMPP peer {peer}", failure, count=len(requests), peer=self.peer)
@@ -197,9 +204,12 @@ class SmppSession(SmppLife):
         log.failure("answers to SMPP peer {peer}", failure, peer=self.peer)
         self.abort("an internal error")
 
-    def _answer(self, results: list[Pdu | int], requests: list[Any], ours: list[tuple[int, Pdu]]) -> None:
-        """Write the answers of one read."""
+    def _answer(
+        self, results: list[Pdu | int], requests: list[Any], ours: list[tuple[int, Pdu]], octets: int
+    ) -> None:
+        """Write the answers of one read, which had so many octets."""
         self._unanswered -= len(requests)
+        self._unanswered_octets -= octets
         if self._abort_at is not None or not self.connected:
             return
         if len(results) != len(requests):
@@ -218,7 +228,7 @@ class SmppSession(SmppLife):
                 responses.append(None)
                 complete = False
         self._write_answers(responses if complete else rules.interleave(responses, ours))
-        if self._holds & CROWDED and self._unanswered < self.settings.window:
+        if self._holds & CROWDED and not self._crowded():
             self._release(CROWDED)
         if self._leaving_since is not None:
             self._settle()

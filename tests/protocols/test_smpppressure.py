@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.protocols.smppsession import MOST_UNANSWERED
 from smsgw.smpp.codec import encode_many
-from smsgw.smpp.pdus import DeliverSm, DeliverSmResp, EnquireLink, Pdu
+from smsgw.smpp.consts import Tag
+from smsgw.smpp.pdus import DeliverSm, DeliverSmResp, EnquireLink, Pdu, SubmitSm
 from smsgw.smpp.session import State
 from tests.protocols.smppsupport import Peer, Recorder, bound, delivers, submits, summary
 
@@ -148,6 +150,24 @@ class WindowTests(SynchronousTestCase):
             for answer in held:
                 answer()
         self.assertEqual((len(peer.read()), peer.reads), (6000, True))
+
+    def test_flood_of_long_ones(self) -> None:
+        """What is with the delegate is bounded in octets too; long before the window is full where PDUs are long."""
+        delegate = Recorder()
+        peer = bound(delegate=delegate)
+        delegate.hold.add("requests")
+        long = [SubmitSm(number, tlvs=[(Tag.MESSAGE_PAYLOAD, b"x" * 60_000)]) for number in range(1, 21)]
+        segment = encode_many(long)
+        for _ in range(6):
+            peer.session.dataReceived(segment)
+        self.assertFalse(peer.reads)
+        with_delegate = len(delegate.requested) * 60_000
+        self.assertTrue(MOST_UNANSWERED <= with_delegate <= MOST_UNANSWERED + len(segment), with_delegate)
+        for _ in range(2):
+            held, delegate.held = delegate.held, []
+            for answer in held:
+                answer()
+        self.assertEqual((len(peer.read()), peer.reads), (120, True))
 
     def test_timers_stand_still(self) -> None:
         """A peer that we keep waiting is not held to be silent."""

@@ -9,6 +9,7 @@ import attrs
 from smsgw.model.changes import Cancel, Changes, Ended, Requeued
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
+from smsgw.model.message import Message
 from tests.stores.case import ENROUTE, FINAL, StoreCase, fields
 from tests.stores.support import FAR, START, happened, new, outcomes, receipt, receipts, sent
 
@@ -208,6 +209,20 @@ class ReceiptTests(StoreCase):
         self.assertEqual(await self.queue(), [])
         committed = await self.commit(receipts(receipt("a"), receipt("b")))
         self.assertEqual(happened(committed), [(message.id, FINAL, State.DELIVERED, 0)])
+
+    async def test_events_are_brief(self) -> None:
+        """Events carry the first part of a long text, from memory and from the disk: thousands of them wait at once."""
+        message = await self.on_its_way("a", parts=2)
+        await self.commit(outcomes(sent(message, "b", 2)))
+        committed = await self.commit(receipts(receipt("a"), receipt("b")))
+        stored = await self.store.events(message.account, message.path, (0, 0), 10)
+        for event in (*committed.events, stored[-1]):
+            told = event.message
+            assert isinstance(told, Message)
+            self.assertEqual((told.id, told.parts), (message.id, 2))
+            self.assertEqual(told.content.parts, message.content.parts[:1])
+        (kept,) = await self.store.find(None, [message.id])
+        self.assertEqual(kept[0].content.parts, message.content.parts)
 
     async def test_many(self) -> None:
         """More messages than memory is promised for, in one call each way, all reach their end."""
