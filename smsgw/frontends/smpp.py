@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
+from time import monotonic
 from typing import Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -19,6 +20,7 @@ from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.message import Accepted, Message, Submission
+from smsgw.model.pacing import lines_about_strangers
 from smsgw.protocols.smppmap import answer, message_id, read_id, submission
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.cancelling import Cancelling
@@ -65,6 +67,7 @@ class SmppFrontend:
         self._wall = wall
         self._zone = zone
         self._national = NATIONAL[country]
+        self._lines = lines_about_strangers()
 
     def bind(self, session: ISmppSession, pdu: Pdu) -> Deferred[Bound | int]:
         """See :meth:`smsgw.interfaces.ISmppDelegate.bind`."""
@@ -74,14 +77,17 @@ class SmppFrontend:
 
     def _known(self, account: Account | Refused, session: ISmppSession) -> Bound | int:
         if isinstance(account, Refused):
-            refusal = account.refusal
-            _log.info("a bind from {peer} is refused: {why}", peer=session.peer, why=str(account))
-            return status_of(refusal, session.version)
+            self._say_refused(session, str(account))
+            return status_of(account.refusal, session.version)
         if self._receipts.bound(account.name) >= (account.settings.connections or self._connections):
-            _log.info("{account} has all its connections open", account=account.name)
+            self._say_refused(session, f"{account.name} has all its connections open")
             return status_of(Refusal.TOO_MANY_BINDS, session.version)
         self._receipts.enter(session, account.name)
         return Bound(account.name, self._system_id)
+
+    def _say_refused(self, session: ISmppSession, why: str) -> None:
+        if self._lines.take(monotonic()):
+            _log.info("a bind from {peer} is refused: {why}", peer=session.peer, why=why)
 
     def answers(self, session: ISmppSession, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
         """See :meth:`smsgw.interfaces.ISmppDelegate.answers`."""

@@ -35,10 +35,23 @@ class Bucket:
         if self.rate:
             self._tokens -= tokens
 
+    def take(self, now: float) -> bool:
+        """Take a token, if there is a whole one."""
+        there = self.level(now) >= 1
+        if there:
+            self.charge(1)
+        return there
+
     def wait(self, now: float) -> float:
         """Seconds until at least one token is there."""
         missing = 1.0 - self.level(now)
         return missing / self.rate if missing > 0 else 0.0
+
+
+def lines_about_strangers() -> Bucket:
+    """For lines of the log that anybody can cause, before a login: 20 at once, then one in two seconds. What they tell
+    of is counted as well, so that nothing is hidden and no disk filled."""
+    return Bucket(0.5, 20.0)
 
 
 def back_off(attempts: int, first: float, limit: float) -> float:

@@ -14,6 +14,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from smsgw.model.pacing import lines_about_strangers
+
 SWEEP: Final = 1.0
 """Seconds between two looks at what has taken too long: the precision of all timers of connections."""
 
@@ -57,6 +59,11 @@ class Connections(Generic[Each]):
         self._next: IDelayedCall | None = None
         self._cut_off: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
+        self._lines = lines_about_strangers()
+
+    def worth_a_line(self, connection: Each) -> bool:
+        """Whether the log shall tell of this connection: of strangers it tells sparingly."""
+        return connection not in self.strangers or self._lines.take(self.clock.seconds())
 
     def add(self, connection: Each) -> None:
         """It is here, a stranger."""

@@ -104,7 +104,7 @@ class SmppServer(SmppSession):
         if isinstance(verdict, int):
             response.command_status = verdict
             self._write(encode(response, self.version))
-            self._count_fault("bind", "a bind was refused")
+            self._count_fault("bind", "")
             if self._deaf:
                 self._settle()
                 return

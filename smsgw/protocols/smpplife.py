@@ -230,9 +230,9 @@ class SmppLife(SmppLink):
         self._enter(state)
 
     def _count_fault(self, fault: str, why: str) -> None:
-        """Count what the peer did wrong; a stranger may not do so often."""
+        """Count what the peer did wrong; a stranger may not do so often. Without a reason somebody else tells of it."""
         FAULTS.add(1.0, fault)
-        if not self._faults:
+        if why and not self._faults and self._sessions.worth_a_line(self):
             log.info("SMPP peer {peer}: {why}; further faults of this session are counted", peer=self.peer, why=why)
         self._faults += 1
         if self.bound is None and self._faults > self.settings.faults_before_bind:
@@ -247,7 +247,8 @@ class SmppLife(SmppLink):
 
     def _leave(self, why: str, farewell: Pdu | None) -> None:
         """Listen no more; close as soon as what was read is answered."""
-        log.info("SMPP peer {peer}: closing: {why}", peer=self.peer, why=why)
+        if self._sessions.worth_a_line(self):
+            log.info("SMPP peer {peer}: closing: {why}", peer=self.peer, why=why)
         self._began_to_leave(why)
         self._farewell = farewell
         self._go_deaf()

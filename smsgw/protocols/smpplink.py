@@ -255,7 +255,8 @@ class SmppLink(Protocol, metaclass=ABCMeta):
         if self._abort_at is not None or not self.connected:
             return
         FAULTS.add(1.0, timer)
-        log.info("SMPP peer {peer}: closed, {timer}: {why}", peer=self.peer, timer=timer, why=why)
+        if self._sessions.worth_a_line(self):
+            log.info("SMPP peer {peer}: closed, {timer}: {why}", peer=self.peer, timer=timer, why=why)
         self._drop(f"{timer}: {why}")
 
     def _check_link(self, now: float) -> bool:

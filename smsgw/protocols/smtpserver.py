@@ -204,7 +204,8 @@ class SubmissionProtocol(Protocol):
         """Encrypt and begin a new session, unless clear text has come along that would be taken for encrypted."""
         former = self.dialogue.session
         if self._lines.octets:
-            log.warn("{peer} sent clear text behind STARTTLS", peer=former.peer)
+            if self._factory.connections.worth_a_line(self):
+                log.warn("{peer} sent clear text behind STARTTLS", peer=former.peer)
             self.hang_up(replies.INJECTED)
             return
         self.say(self._factory.positive.tls)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -126,6 +127,15 @@ class BindTests(FrontendTestCase):
         for login, password in (("demo", "wrong"), ("nobody", "demo"), ("", "demo"), ("", "")):
             self.assertEqual(self.try_bind(login, password), 0x0E)
             self.assertEqual(self.try_bind(login, password, HandSession(0x50)), 0x0D)
+
+    def test_many_refused_binds(self) -> None:
+        """Whoever tries one password after the other does not fill the log: twenty lines, the rest is counted."""
+        with capturedLogs() as logged:
+            for _ in range(200):
+                self.try_bind("demo", "guess")
+        lines = [formatEvent(line) for line in logged]
+        self.assertEqual(len([line for line in lines if "is refused" in line]), 20)
+        self.assertNotIn("guess", "".join(lines))
 
     def test_not_allowed(self) -> None:
         """With the right password: a wrong address, a disabled account and a closed door are refused alike."""

@@ -27,6 +27,12 @@ class BucketTests(SynchronousTestCase):
         self.assertAlmostEqual(bucket.wait(0.0), 1.6)
         self.assertEqual(bucket.level(2.0), 5)
 
+    def test_take(self) -> None:
+        """Tokens are taken one by one while there are any."""
+        bucket = Bucket(1, 2)
+        self.assertEqual([bucket.take(0.0) for _ in range(3)], [True, True, False])
+        self.assertEqual([bucket.take(1.0), bucket.take(1.0)], [True, False])
+
     def test_burst_is_a_ceiling(self) -> None:
         """Idle time saves up no more than the burst."""
         bucket = Bucket(10, 3)

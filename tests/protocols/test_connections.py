@@ -54,6 +54,15 @@ class ConnectionsTests(SynchronousTestCase):
             self.here.add(link)
         return links
 
+    def test_lines_about_strangers(self) -> None:
+        """However many strangers come, the log tells of a few; of those who are known it always tells."""
+        links = self.linked(*("a" * 100))
+        self.assertEqual([self.here.worth_a_line(link) for link in links], [True] * 20 + [False] * 80)
+        self.here.admit(links[50])
+        self.assertTrue(self.here.worth_a_line(links[50]))
+        self.clock.advance(60)
+        self.assertEqual(sum(self.here.worth_a_line(links[0]) for _ in range(100)), 20)
+
     def test_one_timer(self) -> None:
         """Every connection is looked at once a second by one timer, which is gone with the last of them."""
         links = self.linked("a", "b", "c")
