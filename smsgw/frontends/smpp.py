@@ -21,7 +21,7 @@ from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.message import Accepted, Message, Submission
 from smsgw.model.pacing import lines_about_strangers
-from smsgw.protocols.smppmap import answer, message_id, read_id, submission
+from smsgw.protocols.smppmap import answer, form_of_ids, read_id, submission
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.cancelling import Cancelling
 from smsgw.smpp.consts import Status
@@ -143,11 +143,12 @@ class SmppFrontend:
 
     @staticmethod
     def _submitted(results: list[Accepted | Refused], answers: Answers, places: list[int], version: int) -> None:
+        form = form_of_ids(version)
         for place, result in zip(places, results, strict=True):
             if isinstance(result, Refused):
                 answers[place] = status_of(result.refusal, version)
             else:
-                answers[place] = SubmitSmResp(0, 0, message_id(result.id, version))
+                answers[place] = SubmitSmResp(0, 0, form % result.id)
 
     @staticmethod
     def _failed(failure: Failure, operation: str) -> None:

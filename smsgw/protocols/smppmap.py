@@ -219,9 +219,14 @@ def _times(pdu: SubmitSm, now: float) -> tuple[float, float] | Refused:
     return start, end
 
 
+def form_of_ids(version: int) -> bytes:
+    """How a peer is told ids, to be filled in: decimal, or 8 hexadecimal digits where 3.3 takes no more."""
+    return b"%d" if version >= VERSION_3_4 else b"%08X"
+
+
 def message_id(id: int, version: int) -> bytes:
-    """How a peer is told an id: decimal, or 8 hexadecimal digits where 3.3 takes no more."""
-    return b"%d" % id if version >= VERSION_3_4 else b"%08X" % id
+    """An id as a peer is told it."""
+    return form_of_ids(version) % id
 
 
 def read_id(octets: bytes, version: int) -> int | None:
@@ -262,10 +267,12 @@ class _Form:
 
     :ivar body: of the deliver_sm, with gaps for the addresses, the length of the text, and what that and the TLV
         receipted_message_id name. :ivar size: octets of the text without the id and the excerpt.
+    :ivar id: the form of the id.
     """
 
     body: bytes
     size: int
+    id: bytes
 
 
 class ReceiptWriter:
@@ -286,7 +293,9 @@ class ReceiptWriter:
             behind = write_tlvs(receipt_tlvs(b"", number, min(error, 0xFFFF), version=version)[1:])
             tlvs = _ID_TLV + behind.replace(b"%", b"%%")
         form = _Form(
-            _ADDRESSES + bare[len(_NO_ADDRESSES) : -1] + b"%c" + text + tlvs, len(text % (b"", _DATE, _DATE, b""))
+            _ADDRESSES + bare[len(_NO_ADDRESSES) : -1] + b"%c" + text + tlvs,
+            len(text % (b"", _DATE, _DATE, b"")),
+            form_of_ids(version),
         )
         self._forms[state, error, kind, version] = form
         return form
@@ -303,7 +312,7 @@ class ReceiptWriter:
         state, error, kind = event.state, event.error, event.kind
         form = self._forms.get((state, error, kind, version)) or self._form(state, error, kind, version)
         minutes = self._minutes
-        id = b"%d" % message.id if version >= VERSION_3_4 else b"%08X" % message.id
+        id = form.id % message.id
         excerpt = _excerpt(content)
         gaps: tuple[int | bytes, ...] = (
             content.dest_ton,

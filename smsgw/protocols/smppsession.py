@@ -88,7 +88,7 @@ class SmppSession(SmppLife):
 
     def _sorted(self, frames: list[bytes]) -> tuple[list[Any], list[Answer], list[tuple[int, Pdu]]]:
         """Requests for the delegate, answers for it, and our own answers behind so many of the requests."""
-        legal, match = self._legal, self._window.match
+        legal, match, responses = self._legal, self._window.match, rules.RESPONSES
         requests: list[Any] = []
         answers: list[Answer] = []
         ours: list[tuple[int, Pdu]] = []
@@ -99,10 +99,13 @@ class SmppSession(SmppLife):
             if kind in legal:
                 requests.append(pdu)
                 continue
-            if kind in rules.RESPONSES:
+            if kind in responses:
                 answer = match(pdu)
                 if answer is not None:
-                    self._sort_answer(answer, answers)
+                    if answer[1] < 0 or answer[0].__class__ is Errand:
+                        self._sort_answer(answer, answers)
+                    else:
+                        answers.append(answer)
                     continue
             good = len(requests) + len(answers)
             if good != self._good:

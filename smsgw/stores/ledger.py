@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from smsgw.model.changes import Changes, Committed, Ended, KeyUsed, Reported, Requeued, Sent
+from smsgw.model.changes import Changes, Committed, Ended, Reported, Requeued, Sent
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Event, EventKind, Message
+from smsgw.stores import keys, subscribers
 from smsgw.stores.fates import Fates
 from smsgw.stores.life import to_life
 from smsgw.stores.memory import Awaiting, Key, Memory
@@ -44,15 +45,6 @@ _LATER_OF: Final = Lists(
 _CLAIM: Final = Lists(
     "UPDATE message SET owner = ?, state = max(state, 1) WHERE id IN ({marks}) AND owner = '' AND state < 3"
 )
-_KEYS_USED: Final = Lists("SELECT key, id, digest FROM idempotency WHERE account = ? AND at >= ? AND key IN ({marks})")
-_USE_KEY: Final = Rows("INSERT OR REPLACE INTO idempotency VALUES ", "(?,?,?,?,?)")
-_OLD_KEYS: Final = (
-    "DELETE FROM idempotency WHERE (account, key) IN"
-    " (SELECT account, key FROM idempotency WHERE at < ? ORDER BY at LIMIT ?)"
-)
-_INSERT_INCOMING: Final = Rows("INSERT INTO incoming VALUES ", "(?,?,?,?,?,?,?,?,?,?,?,?)")
-_CONFIRM: Final = Rows("INSERT OR REPLACE INTO confirmation VALUES ", "(?,?,?,?)")
-_OLD_CONFIRMATIONS: Final = "DELETE FROM confirmation WHERE expires < ?"
 _LATER: Final = Rows(
     "UPDATE event SET attempts = attempts + 1, due = v.column5 FROM (VALUES ",
     "(?,?,?,?,?)",
@@ -91,17 +83,6 @@ def _meet(call: Changes, before: Sequence[Changes]) -> bool:
     return any(outcome.message.id in ids for earlier in before for outcome in earlier.outcomes)
 
 
-def _new(call: Changes, result: Committed) -> list[Message]:
-    """The accepts of a call but for those whose key was used before."""
-    repeated = {
-        message.id
-        for keyed, before in zip(call.keys, result.keys, strict=True)
-        if before is not None
-        for message in keyed.messages
-    }
-    return [message for message in call.accepts if message.id not in repeated]
-
-
 class Ledger:
     """Writes what one transaction changes. `memory` runs ahead of the commit: if that fails, it must recall.
 
@@ -138,7 +119,7 @@ class Ledger:
         pairs = list(zip(calls, results, strict=True))
         for call, result in pairs:
             if call.keys:
-                self._use_keys(call, result)
+                keys.use(self.sheet, call, result)
         self._accept(pairs)
         for call, result in pairs:
             if call.claims:
@@ -149,7 +130,8 @@ class Ledger:
             if call.cancels:
                 result.cancels = [self._fates.cancel(wish, result) for wish in call.cancels]
             if call.incoming or call.confirmations:
-                self._take_in(call, result)
+                subscribers.take_in(self.sheet, call, result)
+                self._top = max([self._top, *(one.id for one in call.incoming)])
         self.sheet.flush()
         self._acknowledge(calls)
 
@@ -165,7 +147,7 @@ class Ledger:
         top = self._top
         plain = 0
         for call, result in pairs:
-            for m in _new(call, result) if call.keys else call.accepts:
+            for m in keys.fresh(call, result) if call.keys else call.accepts:
                 id = m.id
                 if id > top:
                     top = id
@@ -228,48 +210,6 @@ class Ledger:
             memory.listed = len(memory.claimed)
             _LIST_CLAIM.run(self._execute, sorted(memory.claimed))
 
-    # Idempotency keys, and what comes from subscribers
-
-    def _use_keys(self, call: Changes, result: Committed) -> None:
-        """Find out which keys were used before, and keep the others. As many old ones go as new ones come, twice
-        over, so that they never pile up."""
-        wished: defaultdict[tuple[str, float], list[str]] = defaultdict(list)
-        for keyed in call.keys:
-            wished[keyed.account, keyed.since].append(keyed.key)
-        used = {
-            (account, key): KeyUsed(id, digest)
-            for (account, since), keys in wished.items()
-            for key, id, digest in _KEYS_USED.fetch(self._execute, (account, since), keys)
-        }
-        rows: list[Any] = []
-        for keyed in call.keys:
-            before = used.get((keyed.account, keyed.key))
-            result.keys.append(before)
-            if before is None:
-                used[keyed.account, keyed.key] = KeyUsed(keyed.id, keyed.digest)
-                rows += (keyed.account, keyed.key, keyed.digest, keyed.id, self._now)
-        _USE_KEY.run(self._execute, rows)
-        self._execute(_OLD_KEYS, (min(since for _, since in wished), 2 * len(call.keys)))
-
-    def _take_in(self, call: Changes, result: Committed) -> None:
-        """What came from subscribers, to be told where there is a way; and calls that are waited for."""
-        sheet = self.sheet
-        rows: list[Any] = []
-        for one in call.incoming:
-            self._top = max(self._top, one.id)
-            rows += (one.id, one.account, one.path, one.kind + 0, one.connector, one.source, one.destination)
-            rows += (one.text, one.at, one.answers, one.seconds, one.callback)
-            if one.path:
-                result.events.append(Event(one, EventKind.INCOMING, _DELIVERED, 0, one.at))
-                sheet.events[one.account, one.path, EventKind.INCOMING + 0, _DELIVERED + 0, 0] += (one.id, one.at)
-        _INSERT_INCOMING.run(self._execute, rows)
-        if call.confirmations:
-            self._execute(_OLD_CONFIRMATIONS, (self._now,))
-            _CONFIRM.run(
-                self._execute,
-                [value for one in call.confirmations for value in (one.phone, one.number, one.account, one.expires)],
-            )
-
     # Claiming
 
     def _claim(self, messages: Sequence[Message]) -> list[bool]:
@@ -318,7 +258,9 @@ class Ledger:
             early = fates.early([sent for call, _ in pairs for sent in call.outcomes if isinstance(sent, Sent)])
         enroute = sheet.enroute.extend
         remotes = sheet.remotes
-        keys = sheet.keys.append
+        keep = sheet.keys.append
+        own: list[Any] = []  # the rows of remote ids of this connector, until something else writes what there is
+        sent_by = ""
         now = self._now
         moved = 0
         for call, result in pairs:
@@ -332,20 +274,25 @@ class Ledger:
                         remote_id = outcome.remote_id
                         connector = m.connector
                         enroute((id, now, remote_id))
-                        remotes[connector, 1] += (remote_id, id, outcome.due)
+                        if connector != sent_by:
+                            own = remotes[connector, 1]
+                            sent_by = connector
+                        own += (remote_id, id, outcome.due)
                         key = (remote_id, connector)
-                        keys(key)
+                        keep(key)
                         awaiting[key] = m
                         if TELLS[m.notify][2]:
                             sheet.tell(result, m, _TOLD_ENROUTE, _ENROUTE, 0, now)
                         if early and key in early:
                             fates.match_parked(key, result)
-                    else:
-                        fates.sent(outcome, result, early)
+                            sent_by = ""
+                        continue
+                    fates.sent(outcome, result, early)
                 elif isinstance(outcome, Ended):
                     fates.ended(outcome, result)
                 elif isinstance(outcome, Requeued):
                     fates.requeued(outcome)
+                sent_by = ""
         sheet.delta[_QUEUED] -= moved
         sheet.delta[_ENROUTE] += moved
 
@@ -357,8 +304,10 @@ class Ledger:
         old = self._memory.awaiting.old
         finals = sheet.finals
         plain_gone = sheet.plain_gone
-        keys = sheet.keys.append
+        keep = sheet.keys.append
         rows = sheet.events
+        own: list[Any] = []  # the rows of events that agree with the last one
+        told = path = ""
         now = self._now
         ended: list[int] = []
         ended_as: State | None = None
@@ -387,7 +336,7 @@ class Ledger:
                         m = young.get(key)
                 if type(m) is Message:
                     words.append("matched")
-                    keys(key)
+                    keep(key)
                     young[key] = False
                     id = m.id
                     error = 0 if state is _DELIVERED else report.error
@@ -395,6 +344,7 @@ class Ledger:
                         ended = finals[state, error]
                         ended_as = state
                         ended_by = error
+                        told = ""
                     ended.append(id)
                     plain_gone[connector].append(remote_id)
                     if m.path and TELLS[m.notify][state]:
@@ -402,7 +352,10 @@ class Ledger:
                         at = now if at > now else at  # noqa: FURB136 - min() costs more
                         at = m.created if at < m.created else at  # noqa: FURB136
                         events.append(Event(m, _TOLD_FINAL, state, error, at))
-                        rows[m.account, m.path, 2, state + 0, error] += (id, at)
+                        if m.account != told or m.path != path:
+                            told, path = m.account, m.path
+                            own = rows[told, path, 2, state + 0, error]
+                        own += (id, at)
                 elif m is False:
                     words.append("repeated")
                 else:
