@@ -43,6 +43,7 @@ from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Incoming, Message
 from smsgw.plugins import connector_factories
+from smsgw.processor import Processor
 from smsgw.protocols.boundedweb import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import STANDARD_EHLO, SubmissionFactory, SubmissionSettings
@@ -85,6 +86,7 @@ class _Program:
         self._source = source
         gateway, clock, wall = settings.gateway, reactor, time.time
         self.store = SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor))
+        self.processor = Processor(reactor)
         self._hashes = WorkerPool(reactor)
         self._mails = WorkerPool(reactor, 2, "mails")
         self.accounts = Accounts(settings.accounts.values(), clock, self._hashes.run)
@@ -155,6 +157,8 @@ class _Program:
         )
         yield Step("warnings", lambda: self._warn(self.settings))
         yield Step("store", store.open, store.close)
+        if self.settings.gateway.one_processor:
+            yield Step("processor", self.processor.start, self.processor.stop)
         yield Step("admin sessions", None, partial(self._close_sessions, operators))
         yield Step("admin listeners", partial(gateway.listen, operators), partial(gateway.close, operators))
         yield Step("password checks", None, self._hashes.stop)

@@ -28,7 +28,9 @@ def warnings(text: str) -> list[str]:
 
 
 BY_KEY = f"allow_from = any\napi_key_hash = {'0a' * 32}\n"
-GATEWAY_KEYS = "state, store, node, log, country, timezone, keep, event_keep, idempotency, report_timeout, drain"
+GATEWAY_KEYS = (
+    "state, store, node, log, country, timezone, keep, event_keep, idempotency, report_timeout, drain, one_processor"
+)
 ACCOUNT_KEYS = ", ".join(one.key for one in declared(AccountSettings))
 SECTIONS = (
     "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME], "
