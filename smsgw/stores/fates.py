@@ -6,7 +6,6 @@ the rules of :mod:`smsgw.model.lifecycle`, and written with everything else.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
@@ -130,8 +129,7 @@ class Fates:
         unknown = [key for key in keys if awaiting.get(key) is None]
         sheet.flush()
         rows = _FIND_REMOTE.fetch(sheet.execute, [value for key in unknown for value in key])
-        times = Counter(row[MESSAGE_WIDTH : MESSAGE_WIDTH + 2] for row in rows)
-        others = [row for row in rows if not _plain(row) or times[row[MESSAGE_WIDTH : MESSAGE_WIDTH + 2]] > 1]
+        others = [row for row in rows if not _plain(row)]
         lives = {row[0] for row in others}
         for row in rows:
             remote_id, connector, seq = row[MESSAGE_WIDTH:]

@@ -346,7 +346,9 @@ class Ledger:
                         ended_by = error
                         told = ""
                     ended.append(id)
-                    plain_gone[connector].append(remote_id)
+                    remote_ids, ids = plain_gone[connector]
+                    remote_ids.append(remote_id)
+                    ids.append(id)
                     if m.path and TELLS[m.notify][state]:
                         at = report.at
                         at = now if at > now else at  # noqa: FURB136 - min() costs more

@@ -122,8 +122,8 @@ class Alike:
     :param own: the others.
     """
 
-    FEW: Final = 8
-    """Rows that agree, below which they are written together with those that do not."""
+    FEW: Final = 32
+    """Rows that agree, below which they are written together with those that do not: each execution costs, too."""
 
     def __init__(self, before: str, common: Sequence[str], own: Sequence[str]) -> None:
         head = f"{before} ({', '.join((*common, *own))}) VALUES "
@@ -131,7 +131,7 @@ class Alike:
         self._rows = Rows(head, f"({','.join('?' * (len(common) + width))})")
         marks = ",".join(f"?{number}" for number in range(1, len(common) + 1))
         self._forms = {}
-        for size in _SIZES:
+        for size in [size for size in _SIZES if size >= self.FEW]:
             numbers = iter(range(len(common) + 1, len(common) + size * width + 1))
             rows = (",".join(f"?{next(numbers)}" for _ in own) for _ in range(size))
             self._forms[size] = head + ",".join(f"({marks},{row})" for row in rows)
@@ -142,17 +142,15 @@ class Alike:
         others: list[Any] = []
         for common, parameters in groups.items():
             left = len(parameters) // width
-            if left < self.FEW:
-                for at in range(0, len(parameters), width):
-                    others += common
-                    others += parameters[at : at + width]
-                continue
             at = 0
-            for size in _SIZES:
+            for size, form in self._forms.items():
                 while left >= size:
-                    execute(self._forms[size], [*common, *parameters[at : at + size * width]])
+                    execute(form, [*common, *parameters[at : at + size * width]])
                     at += size * width
                     left -= size
+            for start in range(at, len(parameters), width):
+                others += common
+                others += parameters[start : start + width]
         self._rows.run(execute, others)
 
 

@@ -43,4 +43,4 @@ class AlikeTests(SynchronousTestCase):
 
         insert = Alike("INSERT INTO t", ("a", "b", "c"), ("own",))
         insert.run(execute, {("x", 1, 2): [*range(512 + 16)], ("y", 1, 2): [1], ("z", 1, 2): [2]})  # type: ignore[arg-type]
-        self.assertEqual(bound, [3 + 512, 3 + 16, 2 * 4])
+        self.assertEqual(bound, [3 + 512, 16 * 4, 2 * 4])
