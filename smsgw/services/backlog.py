@@ -151,9 +151,9 @@ class Backlog:
 
         def read(rows: list[Message]) -> Deferred[None] | None:
             self._reading = False
-            went_on = self._take_in(account, rest, rows, len(rows) < limit)
+            of_use = self._take_in(account, rest, rows, len(rows) < limit)
             self._roused()
-            return self._read_next() if went_on else None
+            return self._read_next() if of_use else None
 
         def failed(failure: Failure) -> Failure:
             self._reading = False
@@ -174,7 +174,7 @@ class Backlog:
         return (account, min(self._page, wanted)) if wanted >= enough else None
 
     def _take_in(self, account: str, rest: _Beyond, rows: Sequence[Message], last: bool) -> bool:
-        """Keep a page; returns whether there is any use in reading on: not where its first row finds no room."""
+        """Keep a page; returns whether there is any use in reading on at once: something was kept, or missed."""
         lanes = self._lanes
         before = rest.cursor
         refused = False
@@ -196,4 +196,4 @@ class Backlog:
             return True
         if len(rest.lanes) < MOST_LANES:
             rest.lanes.update(map(lane_of, rows))
-        return rest.cursor > before
+        return rest.missed or rest.cursor > before

@@ -224,6 +224,23 @@ class PageTests(DispatchTestCase):
             self.assertTrue(backlog.empty)
             self.successResultOf(self.store.commit(Changes(cancels=[Cancel(None, id) for id in out])))
 
+    def test_missed_by_an_empty_page(self) -> None:
+        """A message that arrives while a page is read which does not have it is read at once, not a second later."""
+        backlog = self.make(4)
+        self.queue(*range(1, 5))
+        self.successResultOf(backlog.load())
+        self.assertEqual(ids(backlog.take(4)), [1, 2, 3, 4])
+        self.busy.update(range(1, 5))
+        self.successResultOf(self.store.commit(Changes(cancels=[Cancel(None, id) for id in range(1, 5)])))
+        self.runner.by_hand = True
+        backlog.refill()
+        self.store.commit(Changes(accepts=[message(5)]))
+        backlog.add([message(5)])
+        self.assertEqual(len(backlog), 0)
+        self.runner.by_hand = False
+        self.runner.work()
+        self.assertEqual(ids(backlog.take(4)), [5])
+
     def test_claim_while_reading(self) -> None:
         """A message whose claim is under way while a page is read does not come a second time."""
         backlog = self.make(100)
