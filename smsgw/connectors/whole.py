@@ -6,6 +6,7 @@ upstream's with ``#2``, ``#3`` behind it, and what the upstream says of the mess
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
@@ -105,7 +106,7 @@ def _share(remote_id: str, seq: int) -> str:
     return remote_id if seq == 1 else f"{remote_id}#{seq}"
 
 
-class WholeConnector:
+class WholeConnector(metaclass=ABCMeta):
     """What connectors of whole messages have in common; :meth:`send` is their own.
 
     :param clock: the reactor; its seconds are monotonic. :param wall: absolute seconds since 1970.
@@ -155,9 +156,9 @@ class WholeConnector:
             else:
                 self.send(part)
 
+    @abstractmethod
     def send(self, part: Part) -> None:
         """Send the whole message of `part`; :meth:`_settle` must follow."""
-        raise NotImplementedError
 
     def _settle(self, part: Part, outcome: Outcome) -> None:
         """The outcome of a message, for all its parts that were offered."""
