@@ -18,7 +18,9 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-TOGETHER: Final = frozenset({threading.main_thread().name, "store"})
+from smsgw.stores import groupcommit
+
+TOGETHER: Final = frozenset({threading.main_thread().name, groupcommit.THREAD})
 """Names of the threads that keep together."""
 
 LOOK: Final = 10.0
@@ -64,6 +66,7 @@ class Processor:
     _allowed: frozenset[int] = attrs.field(factory=frozenset, init=False)
     _chosen: int = attrs.field(default=-1, init=False)
     _before: Times = attrs.field(default=Times(0.0, 0.0), init=False)
+    _looked: float = attrs.field(default=0.0, init=False)
     _timer: IDelayedCall | None = attrs.field(default=None, init=False)
 
     def start(self) -> None:
@@ -77,6 +80,7 @@ class Processor:
             return
         if len(self._allowed) > 1 and self._chosen in self._allowed:
             self._sit()
+            self._looked = self._clock.seconds()
             self._timer = self._clock.callLater(LOOK, self._look)
 
     def stop(self) -> None:
@@ -111,9 +115,10 @@ class Processor:
             now = _times(self._together())
         except OSError:  # one of them has just ended
             return
+        passed = self._clock.seconds() - self._looked
         ran, waited = now.ran - self._before.ran, now.waited - self._before.waited
-        self._before = now
-        if min(waited, LOOK - ran) > IN_THE_WAY * LOOK:
+        self._before, self._looked = now, self._looked + passed
+        if min(waited, passed - ran) > IN_THE_WAY * passed:
             self._chosen = random.choice(sorted(self._allowed - {self._chosen}))  # noqa: S311 - any other will do
             _log.debug("others are busy on our processor: trying number {number}", number=self._chosen)
         self._sit()

@@ -102,7 +102,7 @@ class SmppSession(SmppLife):
             if kind in responses:
                 answer = match(pdu)
                 if answer is not None:
-                    if answer[1] < 0 or answer[0].__class__ is Errand:
+                    if answer[1] < 0 or answer[0].__class__ is Errand:  # rarely; a call for each would cost more
                         self._sort_answer(answer, answers)
                     else:
                         answers.append(answer)

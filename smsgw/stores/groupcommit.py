@@ -7,7 +7,7 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -27,6 +27,10 @@ _SECONDS = Histogram(
 
 QUEUED_ROWS = 200_000
 """Row changes that may wait for their commit before new messages are refused."""
+
+
+THREAD: Final = "store"
+"""Name of the thread in which the store works."""
 
 
 class Runner(Protocol):
@@ -58,7 +62,7 @@ class StoreThread:
     def start(self) -> None:
         """See :class:`Runner`. The thread does not keep the process alive: what was not committed when the
         reactor ended was not acknowledged either."""
-        Thread(target=self._loop, name="store", daemon=True).start()
+        Thread(target=self._loop, name=THREAD, daemon=True).start()
 
     def run(self, work: Callable[[], None]) -> None:
         """See :class:`Runner`."""

@@ -1,0 +1,33 @@
+"""What ``twistd smsgw`` sets for the whole process."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw import tap
+
+
+class Cycle:
+    """An object that keeps itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+class CollectionTests(SynchronousTestCase):
+    """How often Python looks for cycles."""
+
+    def test_less_often(self) -> None:
+        """Looks come after many objects only, what is loaded is left out of them, and cycles still go."""
+        before = gc.get_threshold()
+        self.addCleanup(gc.set_threshold, *before)
+        self.addCleanup(gc.unfreeze)
+        tap._collect_less_often()
+        self.assertEqual(gc.get_threshold(), (tap.OBJECTS_BETWEEN_LOOKS, *before[1:]))
+        self.assertGreater(gc.get_freeze_count(), 10_000)
+        gone = weakref.ref(Cycle())
+        kept = [[] for _ in range(tap.OBJECTS_BETWEEN_LOOKS + 1)]  # type: ignore[var-annotated]
+        self.assertIsNone(gone(), len(kept))
