@@ -26,11 +26,11 @@ from twisted.internet.protocol import Protocol  # noqa: E402
 from twisted.web.client import Agent, HTTPConnectionPool  # noqa: E402
 
 from smsgw.config import AccountSettings  # noqa: E402
-from smsgw.frontends.callbacks import PER_RECEIVER, CallbackPath  # noqa: E402
+from smsgw.frontends.callbacks.path import PER_RECEIVER, CallbackPath  # noqa: E402
 from smsgw.model.content import Content  # noqa: E402
 from smsgw.model.lifecycle import State  # noqa: E402
 from smsgw.model.message import CALLBACK, Event, EventKind, Message  # noqa: E402
-from smsgw.protocols.webclient import WebClient  # noqa: E402
+from smsgw.protocols.http.client import WebClient  # noqa: E402
 
 reactor: Any = installed
 

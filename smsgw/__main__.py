@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from smsgw.commands import main
+from smsgw.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

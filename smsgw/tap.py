@@ -14,8 +14,8 @@ from twisted.application.service import IService
 from twisted.logger import ILogObserver
 from twisted.python import usage
 
-from smsgw import configfile, logs, wiring
 from smsgw.config import ConfigErrors, Settings
+from smsgw.program import configfile, logs, wiring
 
 EX_UNAVAILABLE = 69
 EX_CONFIG = 78

@@ -143,7 +143,7 @@ class PageTests(SynchronousTestCase):
     def test_imports(self) -> None:
         """Nothing that is embedded brings the gateway, its configuration or the global reactor along."""
         program = (
-            "import sys, smsgw.protocols.smpp, smsgw.protocols.smtp, smsgw.protocols.sendmessage\n"
+            "import sys, smsgw.protocols.smpp, smsgw.protocols.smtp, smsgw.protocols.http, smsgw.frontends.rostelecom\n"
             "apart = ('twisted.internet.reactor', 'twisted.mail', 'sqlite3', 'smsgw.config', 'smsgw.services')\n"
             "print([name for name in sys.modules if name.startswith(apart)])\n"
         )

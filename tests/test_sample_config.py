@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import ConnectorSettings, parse, sample
 from smsgw.config.fields import declared
-from smsgw.config.reader import read
+from smsgw.config.ini import read
 from smsgw.connectors.loopback import LoopbackSettings
 from tests.config.pigeon import PigeonSettings
 

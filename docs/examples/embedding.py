@@ -21,12 +21,11 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 from zope.interface import implementer
 
+from smsgw.frontends.rostelecom import MessageResource
 from smsgw.interfaces import Bound, Denied, IJsonDelegate, IMailDelegate, ISmppDelegate, Reply, Shown
-from smsgw.protocols.jsonweb import BoundedSite
-from smsgw.protocols.mailtext import mail_text
-from smsgw.protocols.sendmessage import MessageResource
+from smsgw.protocols.http import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
-from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings
+from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings, mail_text
 from smsgw.smpp.consts import MessageState, Status
 from smsgw.smpp.pdus import Bind, Pdu, QuerySm, QuerySmResp, SubmitSm, SubmitSmResp
 from smsgw.text import coding

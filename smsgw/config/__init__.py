@@ -7,8 +7,8 @@ classes of the connectors. A connector of your own subclasses `ConnectorSettings
 from __future__ import annotations
 
 from smsgw.config import fields
+from smsgw.config.configuration import Settings
 from smsgw.config.dialects import PRESETS
-from smsgw.config.document import parse
 from smsgw.config.errors import ConfigErrors, Fault, Finding, Origin, Unfit
 from smsgw.config.listeners import (
     LISTEN_TYPES,
@@ -19,6 +19,8 @@ from smsgw.config.listeners import (
     SmppListenSettings,
     SmtpListenSettings,
 )
+from smsgw.config.parse import parse
+from smsgw.config.sample import sample
 from smsgw.config.settings import (
     DOORS,
     AccountSettings,
@@ -32,8 +34,6 @@ from smsgw.config.settings import (
     SenderSettings,
 )
 from smsgw.config.values import AllowList, Globs, Secret, Way
-from smsgw.config.whole import Settings
-from smsgw.config.writer import sample
 
 __all__ = [
     "DOORS",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from smsgw.config.configuration import Settings
 from smsgw.config.endpoint import Listening, take_apart
 from smsgw.config.errors import Finding
 from smsgw.config.listeners import AdminListenSettings, SmtpListenSettings
 from smsgw.config.settings import SectionSettings
 from smsgw.config.values import Globs, Secret
-from smsgw.config.whole import Settings
 
 
 def mistakes(settings: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import attrs
 
 from smsgw.config.errors import Unfit
-from smsgw.config.kinds import Kind
+from smsgw.config.types import Kind
 
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "tcp": ("port", "interface", "backlog"),

@@ -22,8 +22,8 @@ from typing import Any, Final, TypeVar, cast, overload
 
 import attrs
 
-from smsgw.config import kinds
-from smsgw.config.kinds import Kind
+from smsgw.config import types
+from smsgw.config.types import Kind
 from smsgw.config.values import AllowList, Globs, Secret, Way
 
 T = TypeVar("T")
@@ -95,12 +95,12 @@ def declared(settings: type) -> list[Declared]:
 def text(doc: str, default: object = NEEDED, *, at_most: int = 1024, pattern: str = ".*", allowed: str = "",
          key: str = "") -> str:
     """Any text; with a pattern, `allowed` says in words what fits it."""
-    return declare(kinds.text(at_most, pattern, allowed), doc, default, key)
+    return declare(types.text(at_most, pattern, allowed), doc, default, key)
 
 
 def flag(doc: str, default: object = NEEDED, *, key: str = "") -> bool:
     """`yes` or `no`."""
-    return declare(kinds.flag(), doc, default, key)
+    return declare(types.flag(), doc, default, key)
 
 
 @overload
@@ -111,7 +111,7 @@ def integer(doc: str, default: object = NEEDED, *, at_least: int = 0, at_most: i
 def integer(doc: str, default: object = NEEDED, *, at_least: int = 0, at_most: int | None = None,
             key: str = "") -> int | None:
     """A whole number."""
-    return declare(kinds.integer(at_least, at_most), doc, default, key)
+    return declare(types.integer(at_least, at_most), doc, default, key)
 
 
 @overload
@@ -123,60 +123,60 @@ def number(doc: str, default: object = NEEDED, *, at_least: float = 0, at_most: 
 def number(doc: str, default: object = NEEDED, *, at_least: float = 0, at_most: float | None = None,
            key: str = "") -> float | None:
     """A decimal number."""
-    return declare(kinds.number(at_least, at_most), doc, default, key)
+    return declare(types.number(at_least, at_most), doc, default, key)
 
 
 def duration(doc: str, default: object = NEEDED, *, at_least: float = 0, at_most: float | None = None,
              key: str = "") -> float:
     """Seconds, in the file `10`, `30s`, `10m`, `24h` or `7d`."""
-    return declare(kinds.duration(at_least, at_most), doc, default, key)
+    return declare(types.duration(at_least, at_most), doc, default, key)
 
 
 def duration_or_never(doc: str, default: object = NEEDED, *, at_least: float = 0, key: str = "") -> float | None:
     """Seconds, or None for the word `never`."""
-    return declare(kinds.never_or(kinds.duration(at_least)), doc, default, key)
+    return declare(types.never_or(types.duration(at_least)), doc, default, key)
 
 
 def octets(doc: str, default: object = NEEDED, *, at_least: int = 0, at_most: int | None = None,
            key: str = "") -> int:
     """Octets, in the file `500`, `64K` or `1M`."""
-    return declare(kinds.octets(at_least, at_most), doc, default, key)
+    return declare(types.octets(at_least, at_most), doc, default, key)
 
 
 def choice(doc: str, options: Sequence[str], default: object = NEEDED, *, key: str = "") -> str:
     """One of a few words."""
-    return declare(kinds.choice(options), doc, default, key)
+    return declare(types.choice(options), doc, default, key)
 
 
 def texts(doc: str, default: object = NEEDED, *, entry: Kind[str] | None = None, at_least: int = 0,
           key: str = "") -> tuple[str, ...]:
     """A comma-separated list; `entry` is the kind of each text in it."""
-    return declare(kinds.texts(entry, at_least), doc, default, key)
+    return declare(types.texts(entry, at_least), doc, default, key)
 
 
 def choices(doc: str, options: Sequence[str], default: object = NEEDED, *, key: str = "") -> tuple[str, ...]:
     """A comma-separated list, not empty, of some of a few words."""
-    return declare(kinds.texts(kinds.choice(options), 1), doc, default, key)
+    return declare(types.texts(types.choice(options), 1), doc, default, key)
 
 
 def globs(doc: str, default: object = "", *, key: str = "") -> Globs:
     """A comma-separated list of patterns with `*` and `?`."""
-    return declare(kinds.globs(), doc, default, key)
+    return declare(types.globs(), doc, default, key)
 
 
 def networks(doc: str, default: object = "", *, key: str = "") -> AllowList:
     """`any`, or up to 15 addresses and networks."""
-    return declare(kinds.networks(), doc, default, key)
+    return declare(types.networks(), doc, default, key)
 
 
 def pairs(doc: str, default: object = "", *, left: Kind[str], right: Kind[str], key: str = "") -> Mapping[str, str]:
     """A comma-separated list of `left:right`."""
-    return declare(kinds.pairs(left, right), doc, default, key)
+    return declare(types.pairs(left, right), doc, default, key)
 
 
 def ways(doc: str, default: object = NEEDED, *, name: Kind[str], key: str = "") -> tuple[Way, ...]:
     """Connector names, each alone or with `:weight`."""
-    return declare(kinds.ways(name), doc, default, key)
+    return declare(types.ways(name), doc, default, key)
 
 
 @overload
@@ -185,12 +185,12 @@ def secret(doc: str, default: None, *, kind: Kind[Secret] | None = None, key: st
 def secret(doc: str, default: object = NEEDED, *, kind: Kind[Secret] | None = None, key: str = "") -> Secret: ...
 def secret(doc: str, default: object = NEEDED, *, kind: Kind[Secret] | None = None, key: str = "") -> Secret | None:
     """Text that is never shown: `.reveal()` gives it."""
-    return declare(kind or kinds.secret(), doc, default, key)
+    return declare(kind or types.secret(), doc, default, key)
 
 
 def timezone(doc: str, default: object = NEEDED, *, key: str = "") -> zoneinfo.ZoneInfo:
     """A time zone by name."""
-    return declare(kinds.timezone(), doc, default, key)
+    return declare(types.timezone(), doc, default, key)
 
 
 @overload
@@ -199,4 +199,4 @@ def path(doc: str, default: None, *, key: str = "") -> pathlib.Path | None: ...
 def path(doc: str, default: object = NEEDED, *, key: str = "") -> pathlib.Path: ...
 def path(doc: str, default: object = NEEDED, *, key: str = "") -> pathlib.Path | None:
     """A file or directory."""
-    return declare(kinds.path(), doc, default, key)
+    return declare(types.path(), doc, default, key)

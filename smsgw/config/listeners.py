@@ -7,16 +7,16 @@ from pathlib import Path
 
 import attrs
 
-from smsgw.config import fields, kinds
+from smsgw.config import fields, types
 from smsgw.config.dialects import PRESETS, wrong_dialect
 from smsgw.config.endpoint import ENDPOINT, take_apart
 from smsgw.config.errors import Fault
 from smsgw.config.settings import SectionSettings
 
-_DOMAIN = kinds.text(253, r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
+_DOMAIN = types.text(253, r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
                      "a domain in small Latin letters")
-_WORD = kinds.text(32, r"[a-z0-9_-]+", "a word")
-_SYSTEM_ID = kinds.text(15, r"[!-~]*", "at most 15 visible ASCII characters")
+_WORD = types.text(32, r"[a-z0-9_-]+", "a word")
+_SYSTEM_ID = types.text(15, r"[!-~]*", "at most 15 visible ASCII characters")
 
 
 @attrs.frozen(kw_only=True)

@@ -9,42 +9,42 @@ from typing import ClassVar
 
 import attrs
 
-from smsgw.config import fields, kinds
+from smsgw.config import fields, types
 from smsgw.config.errors import Fault, Finding, Origin, Unfit
-from smsgw.config.kinds import Kind
+from smsgw.config.types import Kind
 from smsgw.config.values import AllowList, Globs, Secret, Way
 from smsgw.model.callbackurl import host_of, read_handler
 
 DOORS = ("smpp", "smtp", "http")
 """The protocols through which an account may hand messages in."""
 
-NAME = kinds.text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of Latin letters, digits, points, dashes and underscores")
+NAME = types.text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of Latin letters, digits, points, dashes and underscores")
 """What a listener, a connector, a route, an operator or a node may be called."""
 
-LOGIN = kinds.text(64, r"[!-9;-~]+", "a login of visible ASCII characters without a colon")
+LOGIN = types.text(64, r"[!-9;-~]+", "a login of visible ASCII characters without a colon")
 """What an account may be called. It is the login at every door: HTTP Basic cuts at a colon, providers demand ASCII."""
 
 _SENDER = r"\+?[0-9]{1,15}|(?! )[ -+.-~-]{1,11}(?<! )"
 _SENDER_WORDS = "a number of at most 15 digits or a name of at most 11 ASCII characters without a comma"
 
-SENDER = kinds.text(16, _SENDER, f"a sender: {_SENDER_WORDS}")
+SENDER = types.text(16, _SENDER, f"a sender: {_SENDER_WORDS}")
 """A sender's number or name."""
 
-OURS = kinds.text(15, r"[1-9][0-9]{2,14}", "3 to 15 digits in international form, without a plus")
+OURS = types.text(15, r"[1-9][0-9]{2,14}", "3 to 15 digits in international form, without a plus")
 """A number of ours: a whole one or a short code."""
 
-_CONTACT = kinds.text(30, r"[0-9+() -]+", "a phone number")
-_OWNER = kinds.text(64, r"[!-9;-~]*", "the name of an account")
-_URL = kinds.text(2048, r"(https?://[!-~]+)?", "a URL that begins with http:// or https://")
-_HOST = kinds.text(253, r"[A-Za-z0-9.:\[\]-]+", "a host name or address")
+_CONTACT = types.text(30, r"[0-9+() -]+", "a phone number")
+_OWNER = types.text(64, r"[!-9;-~]*", "the name of an account")
+_URL = types.text(2048, r"(https?://[!-~]+)?", "a URL that begins with http:// or https://")
+_HOST = types.text(253, r"[A-Za-z0-9.:\[\]-]+", "a host name or address")
 
-_AGREED = kinds.text(16, rf"\*|{_SENDER}", f"* or a sender: {_SENDER_WORDS}")
-_MAIL_ADDRESS = kinds.text(254, r"[!-+.-~-]+@[A-Za-z0-9.-]+", "an e-mail address")
-_PASSWORD_HASH = kinds.secret_like(
+_AGREED = types.text(16, rf"\*|{_SENDER}", f"* or a sender: {_SENDER_WORDS}")
+_MAIL_ADDRESS = types.text(254, r"[!-+.-~-]+@[A-Za-z0-9.-]+", "an e-mail address")
+_PASSWORD_HASH = types.secret_like(
     r"scrypt\$[0-9]+\$[0-9]+\$[0-9]+\$[A-Za-z0-9+/=_-]+\$[A-Za-z0-9+/=_-]+",
     "a hash as printed by python -m smsgw hash-password",
 )
-_KEY_HASH = kinds.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by python -m smsgw make-key")
+_KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by python -m smsgw make-key")
 
 
 def _store(value: str) -> str:
@@ -220,7 +220,7 @@ class NumberSettings(SectionSettings):
 class ListSettings(SectionSettings):
     """A contact list: mail to list_NAME at a domain of ours goes to all its numbers. The free name is ACCOUNT NAME."""
 
-    NAMED: ClassVar[Kind[str]] = kinds.text(
+    NAMED: ClassVar[Kind[str]] = types.text(
         129, r"[!-9;-~]+ [A-Za-z0-9_.-]{1,64}", "the login of an account and the name of a list, with a space between")
 
     numbers: tuple[str, ...] = fields.texts("its numbers", "", entry=_CONTACT)

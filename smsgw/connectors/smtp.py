@@ -24,7 +24,7 @@ from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings, Fault, Secret, fields
-from smsgw.connectors.webtemplates import TEMPLATE, Template
+from smsgw.connectors.templates import TEMPLATE, Template
 from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
 from smsgw.model.message import Part

@@ -8,6 +8,6 @@ loopback = LazyConnector(
     "loopback", "smsgw.connectors.loopback.Loopback", "smsgw.connectors.loopback.LoopbackSettings"
 )
 http = LazyConnector(
-    "http", "smsgw.connectors.http.HttpConnector", "smsgw.connectors.httpsettings.HttpConnectorSettings"
+    "http", "smsgw.connectors.http.connector.HttpConnector", "smsgw.connectors.http.settings.HttpConnectorSettings"
 )
 smtp = LazyConnector("smtp", "smsgw.connectors.smtp.SmtpConnector", "smsgw.connectors.smtp.SmtpConnectorSettings")

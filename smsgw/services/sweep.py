@@ -15,9 +15,9 @@ from smsgw.model.changes import Changes, Ended
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
-from smsgw.services.dispatch import Dispatch
+from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.services.dispatch.verdicts import NO_REPORT
 from smsgw.services.receipts import EventSink
-from smsgw.services.verdicts import NO_REPORT
 from smsgw.telemetry import Counter
 
 OVERDUE: Final = Counter(

@@ -12,12 +12,12 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
+from smsgw.protocols.smpp.server import SmppServerFactory, SmppServerSettings
 from smsgw.smpp.codec import encode, encode_many
 from smsgw.smpp.consts import Tag
 from smsgw.smpp.pdus import BindTransceiver, EnquireLink, QuerySm, SubmitMulti, SubmitSm, Unbind
 from smsgw.smpp.tlvs import tlv
-from tests.protocols.smppsupport import Peer, Recorder, bound, connect, delivers, submits, summary
+from tests.protocols.smpp.support import Peer, Recorder, bound, connect, delivers, submits, summary
 
 Answers = list[tuple[str, int, int]]
 

@@ -8,8 +8,8 @@ from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.interfaces import Reply
-from smsgw.protocols.smtp import SubmissionSettings
-from tests.protocols.smtpsupport import ENVELOPE, PLAIN, Client, connect, encoded
+from smsgw.protocols.smtp.factory import SubmissionSettings
+from tests.protocols.smtp.support import ENVELOPE, PLAIN, Client, connect, encoded
 
 
 def greeted(settings: SubmissionSettings | None = None) -> Client:

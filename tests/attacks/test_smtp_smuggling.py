@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp import SubmissionSettings
-from tests.protocols.smtpsupport import ENVELOPE, Client, codes, connect
+from smsgw.protocols.smtp.factory import SubmissionSettings
+from tests.protocols.smtp.support import ENVELOPE, Client, codes, connect
 
 HIDDEN = b"MAIL FROM:<evil@x>\r\nRCPT TO:<666@s.ru>\r\nDATA\r\nhidden\r\n.\r\n"
 REFUSAL = b"550 5.5.2 A CR, LF or NUL of its own in the message\r\n"

@@ -14,8 +14,8 @@ import time
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp import SubmissionSettings
-from tests.protocols.smtpsupport import Client, codes, connect, encoded
+from smsgw.protocols.smtp.factory import SubmissionSettings
+from tests.protocols.smtp.support import Client, codes, connect, encoded
 
 STREAMS = int(os.environ.get("SMSGW_STREAMS", "10000"))
 SEED = 20_240_607 if STREAMS == 10_000 else time.time_ns()

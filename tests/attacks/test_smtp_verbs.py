@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp import SubmissionSettings
-from tests.protocols.smtpsupport import ENVELOPE, connect
+from smsgw.protocols.smtp.factory import SubmissionSettings
+from tests.protocols.smtp.support import ENVELOPE, connect
 
 PATIENT = SubmissionSettings(junk_before_login=1000, junk_after_login=1000)
 

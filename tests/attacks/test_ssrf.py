@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IHostnameResolver
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from smsgw.protocols.forbidden import forbidden
-from smsgw.protocols.webclient import CallFailed, WebClient
-from tests.protocols.webservers import ReceiverFactory, answering, reactor
+from smsgw.protocols.http.client import CallFailed, WebClient
+from smsgw.protocols.http.public_address import forbidden
+from tests.protocols.http.servers import ReceiverFactory, answering, reactor
 
 ADDRESSES = (
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.100.100.200", "100.127.255.255",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp import SubmissionSettings
-from tests.protocols.smtpsupport import CONTEXT, ENVELOPE, LOGGED_IN, PLAIN, connect
+from smsgw.protocols.smtp.factory import SubmissionSettings
+from tests.protocols.smtp.support import CONTEXT, ENVELOPE, LOGGED_IN, PLAIN, connect
 
 DEMANDED = SubmissionSettings(tls="demanded")
 

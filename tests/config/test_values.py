@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AllowList, Globs, Secret
-from smsgw.config.kinds import networks
+from smsgw.config.types import networks
 
 
 class SecretTests(SynchronousTestCase):

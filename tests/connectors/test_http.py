@@ -16,9 +16,9 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from smsgw.config import ConfigErrors, Secret, parse
-from smsgw.connectors.http import HttpConnector
-from smsgw.connectors.httpsettings import HttpConnectorSettings
-from smsgw.connectors.webtemplates import JSON, LOCATION, TEMPLATE, Spoken, percent_encoder
+from smsgw.connectors.http.connector import HttpConnector
+from smsgw.connectors.http.settings import HttpConnectorSettings
+from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE, Spoken, percent_encoder
 from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector, IConnectorSink
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, StoreDown
@@ -26,7 +26,7 @@ from smsgw.model.errors import Refused as NotOurs
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
-from smsgw.protocols.webclient import CallFailed, Got
+from smsgw.protocols.http.client import CallFailed, Got
 
 VALUES = {"to": "79161234567", "from": "A&B", "text": 'Hi "you" {to} 50% ё', "uid": "1.0", "id": "x/y"}
 

@@ -17,7 +17,7 @@ from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, IncomingKind, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
-from tests.services.dispatchsupport import NOON, message, names
+from tests.services.dispatch.support import NOON, message, names
 
 
 @implementer(IConnectorSink)

@@ -5,11 +5,11 @@ from typing import Any
 from smsgw.config import Globs
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
 from smsgw.model.lifecycle import State
-from smsgw.services.dispatch import Dispatch
+from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.services.dispatch.verdicts import RESENDS
 from smsgw.services.receipts import RECEIPTS
 from smsgw.services.sweep import Sweep
-from smsgw.services.verdicts import RESENDS
-from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
+from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
 
 KINDS = ("rejected", "throttled", "unanswered", "early", "undeliverable", "expired", "twice", "never")
 

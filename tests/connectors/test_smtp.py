@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 from smsgw.config import ConfigErrors, Secret, parse
 from smsgw.connectors import smtp
 from smsgw.connectors.smtp import SmtpConnector, SmtpConnectorSettings
-from smsgw.connectors.webtemplates import TEMPLATE
+from smsgw.connectors.templates import TEMPLATE
 from smsgw.interfaces import Awaited, IConnector
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State

@@ -5,7 +5,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
 from smsgw.model.outcome import Accepted
 from smsgw.services.receipts import RECEIPTS
-from tests.services.dispatchsupport import NOON, DispatchTestCase, HandConnector, message
+from tests.services.dispatch.support import NOON, DispatchTestCase, HandConnector, message
 
 
 class ReceiptTests(DispatchTestCase):

@@ -9,9 +9,9 @@ from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
 from smsgw.model.outcome import Accepted, Busy
+from smsgw.services.dispatch.verdicts import NO_REPORT
 from smsgw.services.sweep import FAILURES, GIVEN_UP, INTERVAL, PURGED, Sweep
-from smsgw.services.verdicts import NO_REPORT
-from tests.services.dispatchsupport import DAY, NOON, DispatchTestCase, HandConnector, message
+from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, message
 
 
 class SweepTests(DispatchTestCase):

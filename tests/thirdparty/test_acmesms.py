@@ -21,8 +21,8 @@ from smsgw import plugins
 from smsgw.config import ConfigErrors, ConnectorSettings, Settings, parse
 from smsgw.interfaces import IConnector
 from smsgw.model.lifecycle import State
-from smsgw.services.dispatch import Dispatch
-from tests.services.dispatchsupport import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
+from smsgw.services.dispatch.dispatch import Dispatch
+from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
 
 PROJECT = Path(__file__).resolve().parent / "acmesms"
 ROOT = PROJECT.parents[2]

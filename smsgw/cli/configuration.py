@@ -1,0 +1,46 @@
+"""``check`` and ``sample``: the configuration, without starting anything."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from smsgw.cli.console import CONFIGURATION, DONE, counted
+from smsgw.config import ConfigErrors, DoorSettings, Finding, Settings
+from smsgw.program import certificates, configfile
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print every mistake and warning of a file, and what it describes if it can be used."""
+    try:
+        settings = configfile.read(Path(options.config))
+        mistakes = list(_certificates(settings))
+        if mistakes:
+            raise ConfigErrors(mistakes)
+    except ConfigErrors as errors:
+        print(errors)
+        print(f"{options.config} cannot be used: {counted(len(errors.findings), 'mistake')}")
+        return CONFIGURATION
+    openness = configfile.too_open(Path(options.config))
+    for warning in (*settings.warnings, *([openness] if openness else [])):
+        print(f"{warning} (warning)")
+    kinds = ("listener", "account", "connector", "route")
+    print(f"{options.config} is good: {', '.join(counted(len(getattr(settings, kind + 's')), kind) for kind in kinds)}")
+    return DONE
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    """Certificates and keys that a listener names and that cannot be used."""
+    for own in settings.listeners.values():
+        if isinstance(own, DoorSettings) and own.tls != "none" and own.certificate and own.key:
+            try:
+                certificates.options(own.certificate, own.key)
+            except certificates.CertificateError as error:
+                yield own.finding("certificate", str(error))
+
+
+def sample(_options: argparse.Namespace) -> int:
+    """Print the sample configuration."""
+    print(configfile.sample_config(), end="")
+    return DONE

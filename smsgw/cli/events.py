@@ -1,0 +1,63 @@
+"""``list incoming``, ``list events`` and ``replay``: what subscribers sent, and what accounts could not be told."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from smsgw.cli.adminclient import admin_of, asked, good, with_query
+from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, show, table
+
+
+def show_incoming(options: argparse.Namespace) -> int:
+    """Print a table of what came from subscribers."""
+    value = asked(options, with_query(
+        "/incoming", account=options.account, before=options.before, limit=options.limit, text=int(options.text)
+    ))
+    if options.json:
+        return DONE
+    heads = ["ID", "CAME", "KIND", "ACCOUNT", "FROM", "TO", "ANSWERS", "PATH", "CONNECTOR"]
+    names = ("kind", "account", "from", "to", "answers", "path", "connector")
+    rows = [[one["id"], moment(one["at"]), *(one[name] or None for name in names)] for one in value["incoming"]]
+    if options.text:
+        heads.append("TEXT")
+        for row, one in zip(rows, value["incoming"], strict=True):
+            row.append(one["text"])
+    show(table(heads, rows))
+    if value["before"] is not None:
+        print(f"There are more: --before {value['before']}", file=sys.stderr)
+    return DONE
+
+
+def show_events(options: argparse.Namespace) -> int:
+    """Print a table of the events that were given up."""
+    value = asked(options, with_query(
+        "/events", account=options.account, after=options.after, limit=options.limit, text=int(options.text)
+    ))
+    if options.json:
+        return DONE
+    names = ("kind", "state", "error", "account", "number", "path", "attempts")
+    rows = [[one["message"], moment(one["at"]), *(one[name] for name in names)] for one in value["events"]]
+    show(table(("MESSAGE", "HAPPENED", "EVENT", "STATE", "ERROR", "ACCOUNT", "NUMBER", "PATH", "TRIES"), rows))
+    if value["after"] is not None:
+        print(f"There are more: --after {value['after']}", file=sys.stderr)
+    return DONE
+
+
+def replay(options: argparse.Namespace) -> int:
+    """Have events told again that were given up."""
+    if bool(options.ids) == options.all:
+        raise Stop(2, "either the ids of messages or --all is needed")
+    wish = {"ids": options.ids} if options.ids else {"all": True}
+    if options.account:
+        wish["account"] = options.account
+    client = admin_of(options.config)
+    count, more = 0, True
+    while more:
+        status, value = client.ask("POST", "/replay", wish)
+        good(status, value, options)
+        count, more = count + len(value["replayed"]), value["more"]
+    if not count:
+        raise Stop(REFUSED, "no event of these was given up: python -m smsgw list events shows those that were")
+    print(f"{counted(count, 'event')} will be told again")
+    return DONE

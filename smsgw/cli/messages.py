@@ -1,0 +1,174 @@
+"""``list``, ``show`` and ``cancel``: messages of the running gateway, in words."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from smsgw.cli.adminclient import Fact, admin_of, asked, good, with_query
+from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, printable, show, table
+from smsgw.cli.events import show_events, show_incoming
+
+FAILED: Final = "expired,undeliverable,rejected,refused,no_money,failed,unknown"
+"""The states that `list failed` is about."""
+
+_NOTIFY: Final = {"enroute": "handing over", "delivered": "delivery", "failed": "failure"}
+
+
+def show_list(options: argparse.Namespace) -> int:
+    """Print a table of whatever is to be listed."""
+    only = _NOT_FOR.get(options.what, ())
+    for name in only:
+        if getattr(options, name):
+            raise Stop(2, f"--{name} is not for {options.what}: python -m smsgw list --help says what it is for")
+    return _LISTS[options.what](options)
+
+
+def _show_messages(options: argparse.Namespace) -> int:
+    states = options.state or (FAILED if options.what == "failed" else "")
+    value = asked(options, with_query(
+        "/messages", account=options.account, state=states, before=options.before, limit=options.limit,
+        text=int(options.text),
+    ))
+    if not options.json:
+        _print_table(value["messages"], options.text)
+        if value["before"] is not None:
+            print(f"There are more: --before {value['before']}", file=sys.stderr)
+    return DONE
+
+
+def _show_parked(options: argparse.Namespace) -> int:
+    value = asked(options, with_query("/parked", limit=options.limit, text=int(options.text)))
+    if not options.json:
+        rows = [
+            (
+                moment(one["since"]),
+                one["connector"],
+                one["remote_id"],
+                one["state"],
+                one["error"],
+                one["words"] if options.text else f"{one['octets']} octets",
+            )
+            for one in value["parked"]
+        ]
+        show(table(("SINCE", "CONNECTOR", "ID", "STATE", "ERROR", "WORDS"), rows))
+    return DONE
+
+
+_LISTS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "messages": _show_messages,
+    "failed": _show_messages,
+    "parked": _show_parked,
+    "incoming": show_incoming,
+    "events": show_events,
+}
+_NOT_FOR: Final[Mapping[str, Sequence[str]]] = {
+    "messages": ("after",),
+    "failed": ("after",),
+    "parked": ("account", "state", "before", "after"),
+    "incoming": ("state", "after"),
+    "events": ("state", "before"),
+}
+"""Options that a list does not know."""
+
+
+def show_story(options: argparse.Namespace) -> int:
+    """Print what is known of one message, or the messages of a batch."""
+    value = asked(options, with_query(f"/messages/{options.id}", text=int(options.text)))
+    if options.json:
+        return DONE
+    if "batch" in value and "messages" in value:
+        print(f"{options.id} is a batch of {counted(len(value['messages']), 'message')}:")
+        _print_table(value["messages"], options.text)
+    else:
+        show(_story(value))
+    return DONE
+
+
+def cancel(options: argparse.Namespace) -> int:
+    """Take a message back."""
+    status, value = admin_of(options.config).ask("POST", f"/messages/{options.id}/cancel")
+    if status == 409:
+        raise Stop(REFUSED, f"{options.id} cannot be cancelled: {printable(value['why'])}")
+    good(status, value, options)
+    for id in value["cancelled"]:
+        print(f"message {id} is cancelled")
+    return DONE
+
+
+def _print_table(messages: Sequence[Fact], text: bool) -> None:
+    heads = ["ID", "ACCEPTED", "STATE", "ERROR", "ACCOUNT", "FROM", "TO", "PARTS", "CONNECTOR"]
+    names = ("state", "error", "account", "from", "to", "parts", "connector")
+    rows = [[one["id"], moment(one["created"]), *(one[name] for name in names)] for one in messages]
+    if text:
+        heads.append("TEXT")
+        for row, one in zip(rows, messages, strict=True):
+            row.append(one["text"]["text"])
+    show(table(heads, rows))
+
+
+def _story(story: Fact) -> Iterator[str]:
+    text = story["text"]
+    yield f"message {story['id']} is {story['state']}" + (f", error {story['error']}" if story["error"] else "")
+    if story["batch"]:
+        yield f"  of batch    {story['batch']}"
+    yield f"  from        {printable(story['from'])}"
+    yield f"  to          {printable(story['to'])}"
+    yield f"  text        {_size(text, story['parts'])}"
+    if "text" in text:
+        yield f"              {printable(text['text'])}"
+    yield f"  connector   {story['connector'] or 'none'}"
+    asked = ", ".join(_NOTIFY[word] for word in story["notify"])
+    yield f"  sender      asked to be told of {asked or 'nothing'}"
+    yield ""
+    steps = story["timeline"]
+    for step in steps:
+        if not step.get("expected"):
+            yield f"  {moment(step['at'], milliseconds=True)}  {_past(step)}"
+    expected = [_future(step) for step in steps if step.get("expected")]
+    if expected:
+        yield "  still to come:"
+        yield from (f"    {line}" for line in expected)
+    if story["parts"] > 1:
+        yield ""
+        for part in story["part_states"]:
+            called = f", {printable(part['remote_id'])}" if part["remote_id"] else ""
+            error = f", error {part['error']}" if part["error"] else ""
+            yield f"  part {part['seq']}: {part['state']}{error}{called}"
+
+
+def _size(text: Fact, parts: int) -> str:
+    size = counted(text["characters"], "character")
+    return f"{size} in {text['encoding']} ({counted(text['octets'], 'octet')}), {counted(parts, 'part')}"
+
+
+def _past(step: Fact) -> str:
+    """A step that was, in words."""
+    if step["step"] == "accepted":
+        return f"accepted from {step['account']}" + (f" over {step['path']}" if step["path"] else "")
+    if step["step"] == "handed over":
+        called = f", which calls it {printable(step['remote_id'])}" if step["remote_id"] else ""
+        return f"taken by {step['connector']}{called}"
+    return f"{step['step']}" + (f", error {step['error']}" if step["error"] else "")
+
+
+def _future(step: Fact) -> str:
+    """A step that is to come, in words."""
+    at = moment(step["at"]) if step["at"] else ""
+    tried = f", tried {counted(step['attempts'], 'time')} in vain" if step.get("attempts") else ""
+    match step["step"]:
+        case "due":
+            return f"will be sent over {step['connector']} at {at}"
+        case "answer":
+            return f"was offered to {step['connector']}, whose answer is awaited"
+        case "room":
+            return f"waits for {step['connector']}{tried}" + (f", next time at {at}" if at else "")
+        case "receipt":
+            return f"the receipt for part {step['seq']} ({printable(step['remote_id'])}), awaited until {at}"
+        case "expiry":
+            return f"expires at {at}, if it is not sent by then"
+        case _:
+            later = f", next time at {at}" if at else ""
+            return f"its sender has not yet confirmed being told over {step['path']}: {step['state']}{tried}{later}"

@@ -1,0 +1,56 @@
+"""``simulate``: has the simulated SMSC make up what a subscriber does."""
+
+from __future__ import annotations
+
+import argparse
+
+from smsgw.cli.addresses import read_settings
+from smsgw.cli.adminclient import Fact, admin_of, good
+from smsgw.cli.console import CONFIGURATION, DONE, Stop, printable
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """Have a message, a call or keys come in, and say who is told of it."""
+    wish: dict[str, object] = {"kind": options.kind}
+    if options.connector:
+        wish["connector"] = options.connector
+    if options.kind == "keys":
+        wish |= {"answers": options.id, "keys": options.keys}
+    else:
+        wish |= {"from": options.number, "to": options.to or _number_of_ours(options)}
+    if options.kind == "message":
+        wish["text"] = options.text
+        if options.answers:
+            wish["answers"] = options.answers
+    else:
+        wish["seconds"] = options.seconds
+    status, value = admin_of(options.config).ask("POST", "/simulate", wish)
+    good(status, value, options)
+    print(_told(value))
+    return DONE
+
+
+def _number_of_ours(options: argparse.Namespace) -> str:
+    """The first number of the configuration that this could come to.
+
+    :raises Stop: when there is none.
+    """
+    calls = options.kind == "call"
+    numbers = read_settings(options.config).numbers.values()
+    found = next((one.name for one in numbers if (one.calls if calls else one.account)), "")
+    if found:
+        return found
+    key = "calls = yes" if calls else "account = NAME"
+    raise Stop(
+        CONFIGURATION,
+        f"{options.config} has no number that a {options.kind} could come to; add\n[number 79031112233]\n{key}\n"
+        "or name another one with --to",
+    )
+
+
+def _told(value: Fact) -> str:
+    account = printable(value["account"])
+    stored = f"{value['kind']} {value['id']} is stored for account {account}"
+    if value["path"]:
+        return f"{stored}, which is told of it over {value['path']}"
+    return f"{stored}, which has no callback: python -m smsgw list incoming shows it"

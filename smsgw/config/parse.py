@@ -1,0 +1,165 @@
+"""From the text of gw.ini to settings: every mistake is found before anything is used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from smsgw.config import ini
+from smsgw.config.checks import mistakes, warnings
+from smsgw.config.configuration import Settings
+from smsgw.config.errors import ConfigErrors, Finding, Origin, Unfit
+from smsgw.config.fields import Declared, declared
+from smsgw.config.listeners import LISTEN_TYPES, ListenSettings
+from smsgw.config.settings import (
+    AccountSettings,
+    ConnectorSettings,
+    GatewaySettings,
+    ListSettings,
+    NumberSettings,
+    OperatorSettings,
+    RouteSettings,
+    SectionSettings,
+    SenderSettings,
+)
+
+S = TypeVar("S", bound=SectionSettings)
+
+_PLAIN: Mapping[str, type[SectionSettings]] = {
+    "gateway": GatewaySettings,
+    "account": AccountSettings,
+    "route": RouteSettings,
+    "sender": SenderSettings,
+    "operator": OperatorSettings,
+    "number": NumberSettings,
+    "list": ListSettings,
+}
+_ALLOWED = (
+    "[gateway], [listen NAME], [account NAME], [connector NAME], [route NAME], [sender NAME], [operator NAME], "
+    "[number DIGITS], [list ACCOUNT NAME]"
+)
+
+
+def parse(text: str, filename: str, connector_types: Mapping[str, type[ConnectorSettings]]) -> Settings:
+    """Read a whole file. `connector_types` is asked only for the types that the file names.
+
+    ConfigErrors brings every mistake of the file at once. `Settings.warnings` holds what deserves a word at start.
+    """
+    sections, findings = ini.read(text, filename)
+    found: list[SectionSettings] = [
+        one for section in sections
+        if (one := _section(section, filename, connector_types, findings)) is not None
+    ]
+    gateway = next(iter(_only(GatewaySettings, found)), None)
+    settings = Settings(
+        gateway=gateway or GatewaySettings(origin=Origin(filename, "gateway", 1)),
+        listeners=_by_name(ListenSettings, found),
+        accounts=_by_name(AccountSettings, found),
+        connectors=_by_name(ConnectorSettings, found),
+        routes=tuple(_only(RouteSettings, found)),
+        senders=_by_name(SenderSettings, found),
+        operators=_by_name(OperatorSettings, found),
+        numbers=_by_name(NumberSettings, found),
+        lists=_by_name(ListSettings, found),
+    )
+    findings += mistakes(settings)
+    if findings:
+        raise ConfigErrors(findings)
+    return attrs.evolve(settings, warnings=tuple(sorted(warnings(settings), key=lambda warning: warning.line)))
+
+
+def _only(kind: type[S], found: Iterable[SectionSettings]) -> list[S]:
+    return [settings for settings in found if isinstance(settings, kind)]
+
+
+def _by_name(kind: type[S], found: Iterable[SectionSettings]) -> Mapping[str, S]:
+    return {settings.name: settings for settings in _only(kind, found)}
+
+
+def _section(section: ini.Section, filename: str, connector_types: Mapping[str, type[ConnectorSettings]],
+             findings: list[Finding]) -> SectionSettings | None:
+    """Read one section by the class that its first word, and for some a key, stands for."""
+    if section.kind in _PLAIN:
+        return fill(_PLAIN[section.kind], section, filename, findings)
+    if section.kind == "listen":
+        return _chosen("protocol", ListenSettings, LISTEN_TYPES, section, filename, findings)
+    if section.kind == "connector":
+        return _chosen("type", ConnectorSettings, connector_types, section, filename, findings)
+    findings.append(Finding(filename, section.line, section.title, "", f"unknown section; allowed: {_ALLOWED}"))
+    return None
+
+
+def _chosen(key: str, common: type[S], types: Mapping[str, type[S]], section: ini.Section, filename: str,
+            findings: list[Finding]) -> S:
+    """Read a section whose class a key chooses. When it chooses none, what is common to all is checked still."""
+    line, value = next(((one.line, one.value) for one in section.entries if one.key == key), (section.line, ""))
+    if value in types:
+        return fill(types[value], section, filename, findings)
+    if key not in section.unread:
+        what = f'"{value}" is not available' if value else "a value is needed"
+        findings.append(Finding(filename, line, section.title, key, f"{what}; allowed: {', '.join(types)}"))
+    return fill(common, section, filename, findings, undecided=key)
+
+
+def fill(settings: type[S], section: ini.Section, filename: str, findings: list[Finding], undecided: str = "") -> S:
+    """Make settings of a section's entries, and a finding of each that does not fit.
+
+    A key that is not written, or written without a value, has its preset or default. With the class `undecided` for
+    the sake of that key, keys that are not common to all classes pass. The result is usable only without findings.
+    """
+    lines = {entry.key: entry.line for entry in section.entries}
+    faulty = {undecided, *section.unread}
+
+    def blame(key: str, what: str) -> None:
+        faulty.add(key)
+        findings.append(Finding(filename, lines.get(key, section.line), section.title, key, what))
+
+    _check_name(settings, section, blame)
+    keys = {one.key: one for one in declared(settings)}
+    given: dict[str, Any] = {}
+    for entry in section.entries:
+        one = keys.get(entry.key)
+        if one is None:
+            if not undecided:
+                blame(entry.key, _unknown(entry.key, keys))
+        elif entry.value or one.kind.listed:
+            try:
+                given[one.attribute] = one.kind.take(entry.value)
+            except Unfit as why:
+                blame(entry.key, str(why))
+                given[one.attribute] = one.kind.blank
+    given = {**settings.presets(given), **given}
+    for one in keys.values():
+        if one.needed and one.attribute not in given:
+            if one.key not in faulty:
+                blame(one.key, f"a value is needed: {one.kind.allowed}")
+            given[one.attribute] = one.kind.blank
+    result = settings(name=section.name, origin=Origin(filename, section.title, section.line, lines, frozenset(faulty)),
+                      **given)
+    findings += (
+        result.finding(fault.key, fault.what)
+        for fault in result.check() if not faulty.intersection((fault.key, *fault.also))
+    )
+    return result
+
+
+def _check_name(settings: type[SectionSettings], section: ini.Section, blame: Callable[[str, str], None]) -> None:
+    if settings is GatewaySettings:
+        if section.name:
+            blame("", "this section has no name; allowed: [gateway]")
+    elif not section.name:
+        blame("", f"a name is needed, as in [{section.kind} NAME]")
+    else:
+        try:
+            settings.NAMED.take(section.name)
+        except Unfit as why:
+            blame("", str(why))
+
+
+def _unknown(key: str, keys: Mapping[str, Declared]) -> str:
+    close = difflib.get_close_matches(key, keys, 1)
+    hint = f' (did you mean "{close[0]}"?)' if close else ""
+    return f"unknown key{hint}; allowed: {', '.join(keys)}"

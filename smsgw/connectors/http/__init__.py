@@ -1,0 +1,1 @@
+"""Upstreams with an HTTP API."""

@@ -1,0 +1,294 @@
+"""An upstream with an HTTP API, as its section in gw.ini describes it: one request per message, with its whole text.
+
+The upstream cuts a long text itself, see :mod:`smsgw.connectors.whole`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from base64 import b64encode
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+from urllib.parse import quote
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
+from smsgw.connectors.templates import Spoken, percent_encoder
+from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector, put
+from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Incoming, IncomingKind, Part
+from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.protocols.http.client import CallFailed, Got, WebClient
+
+LONGEST_ANSWER: Final = 64 * 1024
+"""Octets of an answer that are looked at."""
+
+DOWN_AFTER: Final = 3
+"""Requests in a row that could not be sent, after which the upstream counts as down until the next pause ends."""
+
+_log = Logger()
+
+
+class Client(Protocol):
+    """Who asks: a :class:`~smsgw.protocols.http.client.WebClient`."""
+
+    def request(
+        self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
+    ) -> Deferred[Got]:
+        """Ask once."""
+
+
+@implementer(IConnector, ICalledBack)
+class HttpConnector(WholeConnector):
+    """Implements :class:`~smsgw.interfaces.IConnector` and :class:`~smsgw.interfaces.ICalledBack`.
+
+    :param clock: the reactor; its seconds are monotonic. :param client: asks; one of its own if None.
+    """
+
+    def __init__(
+        self,
+        settings: HttpConnectorSettings,
+        clock: Any,
+        client: Client | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(settings, clock, wall)
+        self._settings = settings
+        self._client = client or WebClient(
+            clock, per_host=min(settings.window, 100), seconds=settings.timeout, limit=LONGEST_ANSWER
+        )
+        self._encode = percent_encoder(settings.charset)
+        self._headers = _headers(settings)
+        self._failures = 0
+        self._pause: IDelayedCall | None = None
+        self._polls: OrderedDict[str, float] = OrderedDict()
+        self._poll_timer: IDelayedCall | None = None
+
+    # Sending
+
+    def send(self, part: Part) -> None:
+        """Ask the upstream to send the message."""
+        message = part.message
+        content = message.content
+        uid = f"{message.id}.{message.attempts}"
+        values = {"to": message.dst, "from": content.source, "text": content.text(), "uid": uid, "id": ""}
+        settings = self._settings
+        body: bytes | None = None
+        headers = self._headers
+        try:
+            if settings.json.source:
+                body = settings.json.fill(values)
+                headers = [*headers, (b"Content-Type", b"application/json; charset=utf-8")]
+            elif settings.method == "POST":
+                body = settings.form.fill(values, self._encode).encode("ascii", "replace")
+                kind = f"application/x-www-form-urlencoded; charset={settings.charset}"
+                headers = [*headers, (b"Content-Type", kind.encode())]
+        except ValueError:
+            self._settle(part, Refused(UNREADABLE, "a value that is to be a number is none"))
+            return
+        url = settings.url.fill(values, self._encode)
+        self._asking += 1
+        asking: Deferred[Any] = self._client.request(settings.method.encode(), url, headers, body)
+        asking.addCallbacks(self._answered, self._failed, callbackArgs=(uid,), errbackArgs=())
+        asking.addCallback(lambda outcome: self._over(part, outcome))
+        asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
+
+    def _answered(self, got: Got, uid: str) -> Outcome:
+        """What an answer means."""
+        self._failures = 0
+        settings = self._settings
+        headers = {name: values[-1] for name, values in got.headers.getAllRawHeaders()}
+        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()}
+        spoken = Spoken(told, got.body, charset=settings.charset)
+        if got.status in (429, 503):
+            wait = got.header(b"Retry-After")
+            seconds = float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
+            return Busy(seconds, charged=got.status != 429, why=f"answered {got.status}")
+        error = spoken.at(settings.error)
+        if error and error not in settings.no_error:
+            if error in settings.busy:
+                return Busy(why=f"error {error[:40]}")
+            code = int(error) if error.isascii() and error.isdigit() and len(error) < 6 else UNEXPLAINED
+            return Refused(code or UNEXPLAINED, f"error {error[:40]}")
+        if got.status >= 500:
+            return Lost(f"answered {got.status}")
+        if got.status >= 400:
+            return Refused(UNEXPLAINED, f"answered {got.status}")
+        if got.status >= 300:
+            return Busy(why=f"answered {got.status}; redirects are not followed, url must be the last address")
+        if not settings.id:
+            return Accepted(uid)
+        id = spoken.at(settings.id)
+        return Accepted(id[:255]) if id else Lost("the answer has no id where it should be")
+
+    def _failed(self, failure: Failure) -> Outcome:
+        failure.trap(CallFailed)
+        failed: Any = failure.value
+        if failed.sent:
+            return Lost(str(failed))
+        self._failures += 1
+        if self._failures >= DOWN_AFTER and self._pause is None and self._stopped is None:
+            self._window.open = False
+            self._pause = self._clock.callLater(self._settings.retry_first, self._again)
+            _log.warn("connector {name}: {why}; down for a while", name=self.name, why=str(failed))
+        return Busy(why=str(failed))
+
+    def _again(self) -> None:
+        self._pause = None
+        self._failures = DOWN_AFTER - 1
+        if self._stopped is None:
+            self._window.open = True
+            self._window.feed()
+
+    def _over(self, part: Part, outcome: Outcome) -> None:
+        """One request is over: it decides over the message's parts that came meanwhile, too."""
+        self._asking -= 1
+        self._settle(part, outcome)
+        if isinstance(outcome, Accepted):
+            if self._settings.receipts == "none":
+                self._delivered(outcome.remote_id)
+            elif self._settings.receipts == "polled":
+                self._poll_later(outcome.remote_id)
+        self._tell_stopped()
+
+    # Receipts
+
+    def resume(self, awaited: Sequence[Awaited]) -> None:
+        """See :meth:`smsgw.interfaces.IConnector.resume`."""
+        for remote_id in self._messages.resumed(awaited):
+            if self._settings.receipts == "polled":
+                self._poll_later(remote_id)
+            elif self._settings.receipts == "none":
+                self._delivered(remote_id)
+
+    def _understood(self, spoken: Spoken) -> tuple[State | None, int]:
+        """The state and error of a receipt; None for words that change nothing."""
+        word = self._settings.states.get(spoken.at(self._settings.receipt_state))
+        if word is None:
+            return None, 0
+        error = spoken.at(self._settings.receipt_error)
+        return WORDS[word], int(error) if error.isascii() and error.isdigit() and len(error) < 6 else 0
+
+    def called(self, call: Called) -> Deferred[CallAnswer]:
+        """See :meth:`smsgw.interfaces.ICalledBack.called`."""
+        settings = self._settings
+        spoken = Spoken.of(call, settings.charset)
+        given = spoken.at(settings.secret_at).encode("utf-8", "replace")
+        secret = settings.secret
+        if secret is None or not hmac.compare_digest(given, secret.reveal().encode()):
+            return _now(CallAnswer(403, b"wrong secret\n"))
+        text = spoken.at(settings.incoming_text)
+        if settings.incoming_text and text:
+            return self._incoming(spoken, text)
+        id = spoken.at(settings.receipt_id)
+        if settings.receipts != "called" or not id:
+            return _now(CallAnswer(400, b"neither a receipt nor a message\n"))
+        state, error = self._understood(spoken)
+        if state is None:
+            return _now(CallAnswer(200, settings.answer.encode()))
+        done = self._reported(id, state, error)
+        return done.addCallback(lambda _: CallAnswer(200, settings.answer.encode()))
+
+    def _incoming(self, spoken: Spoken, text: str) -> Deferred[CallAnswer]:
+        settings = self._settings
+        source, destination = spoken.at(settings.incoming_from), spoken.at(settings.incoming_to)
+        one = Incoming(0, "", "", IncomingKind.MESSAGE, self.name, source[:64], destination[:64], text, self._wall())
+
+        def stored(answers: Sequence[Any]) -> CallAnswer:
+            if answers[0] is not None:
+                _log.info("connector {name}: an incoming message: {why}", name=self.name, why=str(answers[0]))
+            return CallAnswer(200, settings.answer.encode())
+
+        return self._sink.incoming(self.name, [one]).addCallback(stored)
+
+    # Polling
+
+    def _poll_later(self, remote_id: str) -> None:
+        """Ask what became of it after a while; the oldest is forgotten where there are too many."""
+        put(self._polls, remote_id, self._clock.seconds() + self._settings.poll_every)
+        self._poll_soon()
+
+    def _poll_soon(self) -> None:
+        if self._polls and self._poll_timer is None and self._stopped is None:
+            due = next(iter(self._polls.values()))
+            self._poll_timer = self._clock.callLater(max(due - self._clock.seconds(), 0.01), self._poll)
+
+    def _poll(self) -> None:
+        """Ask about what is due, as many at once as the window has room for."""
+        self._poll_timer = None
+        now = self._clock.seconds()
+        room = max(self._settings.window - self._asking, 1)
+        while self._polls and room and next(iter(self._polls.values())) <= now:
+            remote_id, _ = self._polls.popitem(last=False)
+            room -= 1
+            self._asking += 1
+            url = self._settings.poll_url.fill(
+                {"id": remote_id, "to": "", "from": "", "text": "", "uid": remote_id}, lambda text: quote(text, safe="")
+            )
+            asking = self._client.request(b"GET", url, self._headers)
+            asking.addCallbacks(self._polled, self._not_polled, callbackArgs=(remote_id,), errbackArgs=(remote_id,))
+            asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
+            asking.addCallback(lambda _: self._poll_over())
+        self._poll_soon()
+
+    def _poll_over(self) -> None:
+        self._asking -= 1
+        self._tell_stopped()
+
+    def _polled(self, got: Got, remote_id: str) -> Deferred[None] | None:
+        state, error = (None, 0)
+        if 200 <= got.status < 300:
+            state, error = self._understood(Spoken({}, got.body, charset=self._settings.charset))
+        if state is None:
+            self._poll_later(remote_id)
+            return None
+        return self._reported(remote_id, state, error).addErrback(lambda _: self._poll_later(remote_id))
+
+    def _not_polled(self, failure: Failure, remote_id: str) -> None:
+        failure.trap(CallFailed)
+        self._poll_later(remote_id)
+
+    # The end
+
+    def stop(self) -> Deferred[None]:
+        """See :meth:`smsgw.interfaces.IConnector.stop`."""
+        self._window.close()
+        for timer in (self._pause, self._poll_timer):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._stopped = Deferred()
+        stopped = self._stopped
+        self._tell_stopped()
+        return stopped
+
+    def _tell_stopped(self) -> None:
+        if self._stopped is not None and not self._asking and not self._stopped.called:
+            close = getattr(self._client, "close", None)
+            if close is not None:
+                close()
+            self._stopped.callback(None)
+
+
+def _headers(settings: HttpConnectorSettings) -> list[tuple[bytes, bytes]]:
+    """Those of every request."""
+    headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
+    if settings.token is not None:
+        headers.append((b"Authorization", b"Bearer " + settings.token.reveal().encode()))
+    elif settings.password is not None:
+        pair = f"{settings.login}:{settings.password.reveal()}".encode()
+        headers.append((b"Authorization", b"Basic " + b64encode(pair)))
+    return headers
+
+
+def _now(answer: CallAnswer) -> Deferred[CallAnswer]:
+    done: Deferred[CallAnswer] = Deferred()
+    done.callback(answer)
+    return done

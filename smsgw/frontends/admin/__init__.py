@@ -1,0 +1,1 @@
+"""The administrator's listener: health, metrics, and what the command ``smsgw`` asks."""

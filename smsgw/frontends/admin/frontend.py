@@ -1,0 +1,330 @@
+"""The admin listener: health, metrics, and what the command line asks.
+
+It has no password and is for this machine only. A web page that a browser on this machine shows is not let in either:
+its name for us is in the Host header (DNS rebinding), its own name in the Origin header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Final
+
+import attrs
+from prometheus_client.core import GaugeMetricFamily
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TooLate
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from smsgw.frontends.admin import requests, views
+from smsgw.frontends.admin.metrics import CONTENT_TYPE, exposition
+from smsgw.interfaces import IMessageStore, Parked, Traced, Wanted
+from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Event, Incoming, Message
+from smsgw.protocols.http.jsonresource import (
+    Answer,
+    BoundedSite,
+    JsonResource,
+    Respond,
+    Route,
+    error_answer,
+    host,
+    json_answer,
+    query,
+)
+
+PATIENCE: Final = 5.0
+"""Seconds after which a store that does not answer is told to be down."""
+
+LIMIT: Final = 50
+"""Rows of a list, unless told otherwise."""
+
+MOST: Final = 1000
+"""Rows of a list at most."""
+
+_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_NUMBER: Final = "([1-9][0-9]{0,17})"
+_YES: Final = {"1": True, "yes": True, "0": False, "no": False, "": False}
+
+
+def foreign(request: Request) -> str:
+    """Why a request did not come from a program of this machine, as a word; empty if nothing speaks against it."""
+    if host(request) not in _HOSTS:
+        return "wrong_host"
+    origins = request.requestHeaders.getRawHeaders(b"origin") or ()
+    ours = (request.requestHeaders.getRawHeaders(b"host") or (b"",))[-1]
+    return "wrong_origin" if any(origin != b"http://" + ours for origin in origins) else ""
+
+
+def _guarded(respond: Respond) -> Respond:
+    """Let only this machine's programs in; say 503 when the store does not work."""
+
+    @wraps(respond)
+    def guarded(self: AdminFrontend, request: Request, *groups: str) -> Answer | Deferred[Answer]:
+        reason = foreign(request)
+        if reason:
+            return error_answer(403, reason)
+        try:
+            answer = respond(self, request, *groups)
+        except _BadQuery as error:
+            return _no(400, "bad_query", str(error))
+        except requests.BadBody as error:
+            return _no(400, "bad_body", str(error))
+        return answer.addErrback(_store_failed) if isinstance(answer, Deferred) else answer
+
+    return guarded
+
+
+class AdminFrontend:
+    """Resources for the operator; `factory` is what listens.
+
+    :param cancel: takes back a message or batch by its id, whoever's it is.
+    :param replay: tells again what was given up, as :meth:`smsgw.interfaces.IMessageStore.replay`.
+    :param simulate: lets the connector of that name (empty: the first that can) make up what a subscriber does.
+    :param health: the ``state`` of the gateway (``running`` is the good one) and whatever else is to be shown.
+    :param clock: with monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: IMessageStore,
+        cancel: Callable[[int], Deferred[list[Message] | Refused]],
+        replay: Callable[[str | None, Sequence[int], int], Deferred[list[Event]]],
+        simulate: Callable[[str, Incoming], Deferred[Refused | None]],
+        health: Callable[[], Mapping[str, Any]],
+        clock: IReactorTime,
+    ) -> None:
+        self._store = store
+        self._cancel = cancel
+        self._replay = replay
+        self._simulate = simulate
+        self._health = health
+        self._clock = clock
+        self.resource = JsonResource(
+            [
+                Route("/health", {b"GET": self._tell_health}),
+                Route("/metrics", {b"GET": self._tell_metrics}),
+                Route("/messages", {b"GET": self._list_messages}),
+                Route(f"/messages/{_NUMBER}", {b"GET": self._show_message}),
+                Route(f"/messages/{_NUMBER}/cancel", {b"POST": self._cancel_message}),
+                Route("/parked", {b"GET": self._list_parked}),
+                Route("/incoming", {b"GET": self._list_incoming}),
+                Route("/events", {b"GET": self._list_events}),
+                Route("/replay", {b"POST": self._replay_events}),
+                Route("/simulate", {b"POST": self._make_up}),
+            ]
+        )
+        self.factory = BoundedSite(self.resource, clock)
+
+    def _counts(self) -> Deferred[dict[int, int] | None]:
+        """Messages per state; None when the store does not tell within :data:`PATIENCE`."""
+        return self._store.counts().addTimeout(PATIENCE, self._clock).addErrback(_no_counts)
+
+    @_guarded
+    def _tell_health(self, request: Request) -> Deferred[Answer]:
+        def told(counts: dict[int, int] | None) -> Answer:
+            health = dict(self._health())
+            health["store"] = "down" if counts is None else "up"
+            health["messages"] = {State(state).word: number for state, number in (counts or {}).items()}
+            well = health["state"] == "running" and counts is not None
+            return json_answer(health, 200 if well else 503)
+
+        return self._counts().addCallback(told)
+
+    @_guarded
+    def _tell_metrics(self, request: Request) -> Deferred[Answer]:
+        def told(counts: dict[int, int] | None) -> Answer:
+            up = GaugeMetricFamily("smsgw_store_up", "Whether the store answers.", float(counts is not None))
+            families = [up]
+            if counts is not None:
+                stored = GaugeMetricFamily("smsgw_messages", "Messages that are stored, by state.", labels=("state",))
+                for state in State:
+                    stored.add_metric((state.word,), counts.get(state, 0))
+                families.append(stored)
+            return Answer(200, exposition(families), (), CONTENT_TYPE)
+
+        return self._counts().addCallback(told)
+
+    @_guarded
+    def _list_messages(self, request: Request) -> Deferred[Answer]:
+        asked = _Query.read(request, "account", "state", "before", "limit", "text")
+
+        def told(messages: Sequence[Message]) -> Answer:
+            more = len(messages) == asked.limit
+            return json_answer(
+                {
+                    "messages": [views.summary(message, asked.text) for message in messages],
+                    "before": messages[-1].id if more else None,
+                }
+            )
+
+        return self._store.listed(asked.account, Wanted(asked.states), asked.before, asked.limit).addCallback(told)
+
+    @_guarded
+    def _show_message(self, request: Request, number: str) -> Deferred[Answer]:
+        asked = _Query.read(request, "text")
+
+        def told(traced: Traced | None) -> Answer | Deferred[Answer]:
+            if traced is None:
+                return self._store.find(None, [int(number)]).addCallback(lambda found: batch(found[0]))
+            return json_answer(views.story(traced, asked.text))
+
+        def batch(messages: Sequence[Message]) -> Answer:
+            if not messages:
+                return _no(404, "not_found", Refusal.UNKNOWN_ID.value)
+            shown = [views.summary(message, asked.text) for message in messages]
+            return json_answer({"batch": int(number), "messages": shown})
+
+        return self._store.trace(int(number)).addCallback(told)
+
+    @_guarded
+    def _cancel_message(self, request: Request, number: str) -> Deferred[Answer]:
+        def told(answer: list[Message] | Refused) -> Answer:
+            if not isinstance(answer, Refused):
+                return json_answer({"cancelled": [message.id for message in answer]})
+            if answer.refusal is Refusal.UNKNOWN_ID:
+                return _no(404, "not_found", str(answer))
+            return _no(409, answer.refusal.name.lower(), str(answer))
+
+        return self._cancel(int(number)).addCallback(told)
+
+    @_guarded
+    def _list_parked(self, request: Request) -> Deferred[Answer]:
+        asked = _Query.read(request, "limit", "text")
+
+        def told(receipts: Sequence[Parked]) -> Answer:
+            return json_answer({"parked": views.parked(receipts, asked.text)})
+
+        return self._store.parked(asked.limit).addCallback(told)
+
+
+    @_guarded
+    def _list_incoming(self, request: Request) -> Deferred[Answer]:
+        asked = _Query.read(request, "account", "before", "limit", "text")
+
+        def told(found: Sequence[Incoming]) -> Answer:
+            more = len(found) == asked.limit
+            return json_answer(
+                {
+                    "incoming": [views.incoming(one, asked.text) for one in found],
+                    "before": found[-1].id if more else None,
+                }
+            )
+
+        return self._store.received(asked.account, asked.before, asked.limit).addCallback(told)
+
+    @_guarded
+    def _list_events(self, request: Request) -> Deferred[Answer]:
+        """Those that were given up."""
+        asked = _Query.read(request, "account", "after", "limit", "text")
+
+        def told(found: Sequence[Event]) -> Answer:
+            more = len(found) == asked.limit
+            return json_answer(
+                {
+                    "events": [views.given_up(event, asked.text) for event in found],
+                    "after": f"{found[-1].message.id}.{found[-1].kind}" if more else None,
+                }
+            )
+
+        return self._store.unheard(asked.account, asked.after, asked.limit).addCallback(told)
+
+    @_guarded
+    def _replay_events(self, request: Request) -> Deferred[Answer]:
+        wish = requests.read_replay(self.resource.body(request))
+
+        def told(events: Sequence[Event]) -> Answer:
+            return json_answer({"replayed": [event.message.id for event in events], "more": len(events) == MOST})
+
+        return self._replay(wish.account, wish.ids, MOST).addCallback(told)
+
+    @_guarded
+    def _make_up(self, request: Request) -> Deferred[Answer]:
+        connector, incoming = requests.read_incoming(self.resource.body(request))
+
+        def told(refused: Refused | None) -> Answer:
+            if refused is not None:
+                return _no(409, refused.refusal.name.lower(), str(refused))
+            return json_answer(views.incoming(incoming))
+
+        return self._simulate(connector, incoming).addCallback(told)
+
+
+class _BadQuery(ValueError):
+    """The query of a request cannot be understood; the text says why."""
+
+
+@attrs.frozen
+class _Query:
+    """What a list or a message is asked with.
+
+    :ivar account: None for all of them. :ivar states: empty for any. :ivar before: ids below; 0 from the newest.
+    :ivar after: events above this message id and kind. :ivar text: show texts and whole numbers.
+    """
+
+    account: str | None
+    states: Sequence[State]
+    before: int
+    after: tuple[int, int]
+    limit: int
+    text: bool
+
+    @classmethod
+    def read(cls, request: Request, *names: str) -> _Query:
+        """The query of a request that may use `names`.
+
+        :raises _BadQuery: saying what is wrong with it.
+        """
+        try:
+            given = query(request)
+            unknown = sorted(given.keys() - set(names))
+            if unknown:
+                raise ValueError(f"{unknown[0]!r} is unknown here; allowed: {', '.join(names)}")
+            return cls(
+                given.get("account") or None,
+                views.states(given.get("state", "")),
+                _number("before", given.get("before", "0"), 0, 10**18 - 1),
+                _event("after", given.get("after", "0.0")),
+                _number("limit", given.get("limit", str(LIMIT)), 1, MOST),
+                _flag("text", given.get("text", "")),
+            )
+        except ValueError as error:
+            raise _BadQuery(str(error)) from error
+
+
+def _number(name: str, value: str, least: int, most: int) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 18 and least <= int(value) <= most):
+        raise ValueError(f"{name}: {value!r} is not a number from {least} to {most}")
+    return int(value)
+
+
+def _event(name: str, value: str) -> tuple[int, int]:
+    """The message id and kind of an event, written ``12.2``."""
+    id, _, kind = value.partition(".")
+    return _number(name, id, 0, 10**18 - 1), _number(name, kind, 0, 9)
+
+
+def _flag(name: str, value: str) -> bool:
+    if value not in _YES:
+        raise ValueError(f"{name}: {value!r} is neither 1 nor 0")
+    return _YES[value]
+
+
+def _no(status: int, reason: str, why: str) -> Answer:
+    """A refusal with a sentence for people."""
+    return json_answer({"reason": reason, "status": "error", "why": why}, status)
+
+
+def _no_counts(failure: Failure) -> None:
+    """The store did not tell; whoever asks can see that."""
+    failure.trap(StoreDown, UnknownOutcome, TooLate)
+
+
+def _store_failed(failure: Failure) -> Answer:
+    """The store cannot be asked, or nobody knows what came of it."""
+    failure.trap(StoreDown, UnknownOutcome)
+    unknown = failure.check(UnknownOutcome) is not None
+    return _no(503, "unknown_outcome" if unknown else "store_down", failure.getErrorMessage())

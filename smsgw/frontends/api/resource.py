@@ -1,0 +1,326 @@
+"""The native HTTP API under /v1/ (docs/api.rst): messages, previews, lists, what came in, account, confirmations."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Final, Protocol
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from smsgw.frontends.api import views
+from smsgw.frontends.api.fields import (
+    MOST_MESSAGES,
+    BadFields,
+    Written,
+    Wrong,
+    key,
+    read_message,
+    read_page,
+    read_wanted,
+)
+from smsgw.frontends.api.openapi import DOCUMENT
+from smsgw.frontends.api.views import problem, problem_answer
+from smsgw.frontends.callbacks.forms import utc
+from smsgw.interfaces import IMessageStore
+from smsgw.model.changes import Cancel, Confirmation
+from smsgw.model.errors import GatewayError, Refused
+from smsgw.model.message import Accepted, Message, Previewed, Submission
+from smsgw.protocols.http.jsonresource import (
+    Answer,
+    BadJson,
+    Credentials,
+    JsonResource,
+    Route,
+    compact,
+    json_answer,
+    peer,
+    query,
+    read_basic,
+    strict_json,
+)
+from smsgw.services.accounts import Account
+
+SEARCHES: Final = 2
+"""Lists that are looked for at a time for one account: a rare word may lead through the whole store."""
+
+_ID: Final = re.compile(r"[1-9][0-9]{0,17}")
+_BEARER: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
+_JSON: Final = re.compile(rb'application/json\s*(?:;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+_PAGE: Final = frozenset({"cursor", "limit"})
+_LIST: Final = _PAGE | {"state", "to", "since", "until", "comment", "reference"}
+
+_UNAUTHENTICATED: Final = problem(401, "no-credentials", "credentials are needed: Basic, or Bearer with an API key")
+_UNKNOWN: Final = problem(404, "unknown-id", "there is no such message")
+_NOT_NOW: Final = problem(
+    503, "store-down", "the store does not answer",
+    detail="nobody knows whether it was carried out; ask, or repeat it with an idempotency key",
+)  # fmt: skip
+_FAILED: Final = problem(500, "internal-error", "the gateway failed; this is a fault of its own")
+
+
+class AccountBook(Protocol):
+    """Who knows accounts and checks credentials."""
+
+    def check(self, login: bytes, password: bytes, peer: str, door: str) -> Deferred[Account | Refused]:
+        """Whether they are right."""
+
+
+class Door(Protocol):
+    """Intake."""
+
+    def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
+        """See :meth:`smsgw.interfaces.IIntake.submit`."""
+
+    def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
+        """What would become of them."""
+
+
+class _Stop(Exception):
+    """The request ends here with this problem."""
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self.told = told
+
+
+Work = Callable[..., Awaitable[Answer]]
+
+
+def _checked(work: Work) -> Callable[..., Deferred[Answer]]:
+    """Let in who may; tell whatever is wrong as problem details."""
+
+    async def answer(self: V1Resource, request: Request, *groups: str) -> Answer:
+        try:
+            return await work(self, request, await self.enter(request), *groups)
+        except _Stop as stop:
+            return problem_answer(stop.told)
+        except BadJson as error:
+            return problem_answer(problem(400, "bad-json", "the body is not strict JSON", detail=str(error)))
+        except BadFields as error:
+            return problem_answer(problem(422, "bad-fields", "fields cannot be used", error.errors))
+        except GatewayError:
+            return problem_answer(_NOT_NOW)
+
+    @wraps(work)
+    def checked(self: V1Resource, request: Request, *groups: str) -> Deferred[Answer]:
+        return Deferred.fromCoroutine(answer(self, request, *groups))
+
+    return checked
+
+
+class V1Resource(JsonResource):
+    """The API as a resource, to be mounted at the root of a site.
+
+    :param cancel: takes messages back. :param expect: waits for a call.
+    :param wall: absolute seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        intake: Door,
+        store: IMessageStore,
+        accounts: AccountBook,
+        cancel: Callable[[Sequence[Cancel]], Deferred[list[list[Message] | Refused]]],
+        expect: Callable[[str, str], Deferred[Confirmation | Refused]],
+        wall: Callable[[], float],
+        body_limit: int,
+    ) -> None:
+        self._intake = intake
+        self._store = store
+        self._accounts = accounts
+        self._cancel = cancel
+        self._expect = expect
+        self._wall = wall
+        self._searching: defaultdict[str, DeferredSemaphore] = defaultdict(lambda: DeferredSemaphore(SEARCHES))
+        id = "/v1/messages/([^/]*)"
+        super().__init__(
+            [
+                Route("/v1/messages", {b"POST": self._post, b"GET": self._list}),
+                Route(id, {b"GET": self._get, b"DELETE": self._delete}),
+                Route("/v1/preview", {b"POST": self._preview}),
+                Route("/v1/incoming", {b"GET": self._incoming}),
+                Route("/v1/account", {b"GET": self._account}),
+                Route("/v1/confirmations", {b"POST": self._confirm}),
+                Route("/v1/openapi.json", {b"GET": lambda _: json_answer(DOCUMENT)}),
+            ],
+            body_limit,
+        )
+
+    def failed(self, failure: Failure) -> Answer:
+        """A fault of ours says nothing of itself."""
+        return problem_answer(_FAILED)
+
+    def refused(self, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
+        """What the resource itself refuses, as problem details too."""
+        answer = problem_answer(problem(status, reason.replace("_", "-"), reason.replace("_", " ")))
+        return Answer(answer.status, answer.body, (*answer.headers, *headers), answer.content_type)
+
+    async def enter(self, request: Request) -> Account:
+        """Who asks.
+
+        :raises _Stop: it is nobody who may.
+        """
+        header = (request.requestHeaders.getRawHeaders(b"authorization") or (b"",))[0]
+        scheme, _, token = header.partition(b" ")
+        token = token.strip(b" ")
+        if scheme.lower() == b"bearer" and _BEARER.fullmatch(token):
+            credentials: Credentials | None = Credentials(b"", token)
+        else:
+            credentials = read_basic(header)
+        if credentials is None:
+            raise _Stop(_UNAUTHENTICATED)
+        entered = await self._accounts.check(credentials.login, credentials.password, peer(request), "http")
+        if isinstance(entered, Refused):
+            raise _Stop(views.refused(entered))
+        return entered
+
+    def _value(self, request: Request) -> Any:
+        """The JSON value of a body.
+
+        :raises BadJson: it is none. :raises _Stop: it says that it is something else.
+        """
+        kinds = request.requestHeaders.getRawHeaders(b"content-type") or ()
+        if len(kinds) != 1 or not _JSON.fullmatch(kinds[0].strip()):
+            raise _Stop(problem(415, "not-json", "the body must be application/json in UTF-8"))
+        return strict_json(self.body(request))
+
+    def _query(self, request: Request) -> dict[str, str]:
+        try:
+            return query(request)
+        except ValueError as error:
+            raise _Stop(problem(400, "bad-query", "the query cannot be read", detail=str(error))) from None
+
+    def _key(self, request: Request) -> str:
+        """The key of the whole request, empty for none."""
+        values = request.requestHeaders.getRawHeaders(b"idempotency-key") or ()
+        if not values:
+            return ""
+        try:
+            if len(values) > 1:
+                raise ValueError("given twice")
+            return key(values[0].decode("latin-1"))
+        except ValueError as error:
+            raise _Stop(problem(400, "bad-key", "Idempotency-Key cannot be used", detail=str(error))) from None
+
+    # Messages
+
+    @_checked
+    async def _post(self, request: Request, account: Account) -> Answer:
+        """Send one message or many."""
+        value = self._value(request)
+        request_key = self._key(request)
+        digest = hashlib.sha256(compact(value)).digest()
+        now = self._wall()
+        if not (isinstance(value, dict) and "messages" in value):
+            key = f"http-one:{request_key}" if request_key else ""
+            submission = read_message(value).submission(account.name, now, key, digest)
+            (answer,) = await self._intake.submit([submission])
+            if isinstance(answer, Refused):
+                return problem_answer(views.refused(answer))
+            return json_answer(views.accepted(answer), 200 if answer.repeated else 201)
+        return json_answer({"messages": await self._post_many(value, account, now, request_key, digest)})
+
+    async def _post_many(
+        self, value: dict[str, Any], account: Account, now: float, request_key: str, digest: bytes
+    ) -> list[dict[str, Any]]:
+        """An answer for each message; all that can be are stored in one commit."""
+        wishes = value["messages"]
+        errors = [Wrong(f"/{name[:64]}", "unknown beside messages") for name in value if name != "messages"]
+        if not isinstance(wishes, list) or not 1 <= len(wishes) <= MOST_MESSAGES:
+            errors.append(Wrong("/messages", f"a list of 1 to {MOST_MESSAGES} messages"))
+        if errors:
+            raise BadFields(*errors)
+        answers: list[dict[str, Any]] = [{} for _ in wishes]
+        places: list[int] = []
+        submissions: list[Submission] = []
+        for place, wish in enumerate(wishes):
+            try:
+                written: Written = read_message(wish, f"/messages/{place}")
+            except BadFields as error:
+                told = problem(422, "bad-fields", "fields cannot be used", error.errors)
+                answers[place] = {"status": 422, "problem": told}
+                continue
+            key = f"http-{place}:{request_key}" if request_key else ""
+            submissions.append(written.submission(account.name, now, key, digest))
+            places.append(place)
+        results: list[Accepted | Refused] = await self._intake.submit(submissions) if submissions else []
+        for place, result in zip(places, results, strict=True):
+            if isinstance(result, Refused):
+                told = views.refused(result, f"/messages/{place}")
+                answers[place] = {"status": told["status"], "problem": told}
+            else:
+                answers[place] = {"status": 200 if result.repeated else 201, **views.accepted(result)}
+        return answers
+
+    @_checked
+    async def _preview(self, request: Request, account: Account) -> Answer:
+        """Look at a message without sending it."""
+        submission = read_message(self._value(request)).submission(account.name, self._wall(), "", b"")
+        answer: Previewed | Refused = self._intake.preview([submission])[0]
+        if isinstance(answer, Refused):
+            return problem_answer(views.refused(answer))
+        return json_answer(views.previewed(answer))
+
+    @_checked
+    async def _get(self, request: Request, account: Account, id: str) -> Answer:
+        """One message."""
+        return json_answer(views.message(await self._found(account, id)))
+
+    async def _found(self, account: Account, id: str) -> Message:
+        """A message of the account; another's is as unknown as one that never was."""
+        found = (await self._store.find(account.name, [int(id)]))[0] if _ID.fullmatch(id) else []
+        if len(found) != 1 or found[0].id != int(id):
+            raise _Stop(_UNKNOWN)
+        return found[0]
+
+    @_checked
+    async def _list(self, request: Request, account: Account) -> Answer:
+        """Messages, newest first."""
+        given = self._query(request)
+        cursor, limit = read_page(given, _LIST)
+        wanted = read_wanted(given)
+        found = await self._searching[account.name].run(self._store.listed, account.name, wanted, cursor, limit)
+        following = str(found[-1].id) if len(found) == limit else None
+        return json_answer({"messages": [views.message(one) for one in found], "next": following})
+
+    @_checked
+    async def _delete(self, request: Request, account: Account, id: str) -> Answer:
+        """Take a message back that was not sent yet."""
+        await self._found(account, id)
+        (answer,) = await self._cancel([Cancel(account.name, int(id))])
+        if isinstance(answer, Refused):
+            return problem_answer(views.refused(answer))
+        return json_answer(views.message(await self._found(account, id)))
+
+    # Other things
+
+    @_checked
+    async def _incoming(self, request: Request, account: Account) -> Answer:
+        """What came from subscribers, newest first."""
+        cursor, limit = read_page(self._query(request), _PAGE)
+        found = await self._store.received(account.name, cursor, limit)
+        following = str(found[-1].id) if len(found) == limit else None
+        return json_answer({"incoming": [views.incoming(one) for one in found], "next": following})
+
+    @_checked
+    async def _account(self, request: Request, account: Account) -> Answer:
+        """The account itself."""
+        return json_answer(views.account(account.settings))
+
+    @_checked
+    async def _confirm(self, request: Request, account: Account) -> Answer:
+        """Wait for a call from a phone (provider document 002.6)."""
+        value = self._value(request)
+        if not isinstance(value, dict) or value.keys() != {"phone"} or not isinstance(value["phone"], str):
+            raise BadFields(Wrong("/phone", "the number that will call, as text, and nothing else"))
+        answer = await self._expect(account.name, value["phone"][:30])
+        if isinstance(answer, Refused):
+            told = views.refused(answer)
+            return problem_answer({key: item for key, item in told.items() if key != "errors"})
+        told = {"phone": answer.phone, "number": answer.number, "expires_at": utc(answer.expires)}
+        return json_answer(told, 201)

@@ -1,0 +1,164 @@
+"""What the native HTTP API tells: messages, incoming messages, accounts, and refusals as problem details (RFC 9457).
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from smsgw.config import AccountSettings
+from smsgw.frontends.api.fields import Wrong
+from smsgw.frontends.callbacks.forms import utc
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.lifecycle import FINAL
+from smsgw.model.message import Accepted, Incoming, Message, Previewed
+from smsgw.protocols.http.jsonresource import Answer, compact
+
+PROBLEM: Final = b"application/problem+json"
+
+STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
+    Refusal.NO_CREDENTIALS: (401, ""),
+    Refusal.UNREADABLE_CREDENTIALS: (401, ""),
+    Refusal.WRONG_CREDENTIALS: (401, ""),
+    Refusal.ADDRESS_NOT_ALLOWED: (403, ""),
+    Refusal.NOT_ALLOWED: (403, ""),
+    Refusal.TOO_MANY_CHECKS: (429, ""),
+    Refusal.TOO_MANY_BINDS: (429, ""),
+    Refusal.UNKNOWN_ID: (404, ""),
+    Refusal.ALREADY_FINAL: (409, ""),
+    Refusal.BAD_SCHEDULE: (422, "/send_at"),
+    Refusal.BAD_VALIDITY: (422, "/valid_until"),
+    Refusal.BAD_RECIPIENT: (422, "/to"),
+    Refusal.BAD_SENDER: (422, "/from"),
+    Refusal.SENDER_NOT_AGREED: (422, "/from"),
+    Refusal.SENDER_NOT_AGREED_FOR_OPERATOR: (422, "/from"),
+    Refusal.EMPTY_TEXT: (422, "/text"),
+    Refusal.TEXT_TOO_LONG: (422, "/text"),
+    Refusal.BAD_ENCODING: (422, "/encoding"),
+    Refusal.NO_ROUTE: (422, "/to"),
+    Refusal.OVER_RATE: (429, ""),
+    Refusal.QUEUE_FULL: (503, ""),
+    Refusal.TOO_MANY_RECIPIENTS: (422, "/to"),
+    Refusal.STORE_DOWN: (503, ""),
+    Refusal.CANNOT_REGISTER: (422, ""),
+    Refusal.UPSTREAM_DOWN: (503, ""),
+    Refusal.KEY_REUSED: (409, ""),
+    Refusal.BAD_CALLBACK: (422, "/callback"),
+}
+"""The status of every refusal, and the field that it is about."""
+
+WAITS: Final = {429: b"1", 503: b"5"}
+"""Seconds after which to try again."""
+
+_CHALLENGES: Final = (b"WWW-Authenticate", b'Bearer realm="smsgw", Basic realm="smsgw", charset="UTF-8"')
+
+
+def problem(
+    status: int, kind: str, title: str, errors: Sequence[Wrong] = (), detail: str = ""
+) -> dict[str, Any]:  # fmt: skip
+    """Problem details. `kind` names the sort of problem, `title` says it, `errors` are the fields."""
+    told: dict[str, Any] = {"type": f"/v1/problems/{kind}", "title": title, "status": status}
+    if detail:
+        told["detail"] = detail
+    if errors:
+        told["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in errors]
+    return told
+
+
+def problem_answer(told: Mapping[str, Any]) -> Answer:
+    """The whole answer for problem details."""
+    status = told["status"]
+    headers: list[tuple[bytes, bytes]] = []
+    if status == 401:
+        headers.append(_CHALLENGES)
+    if status in WAITS:
+        headers.append((b"Retry-After", WAITS[status]))
+    return Answer(status, compact(dict(told)), headers, PROBLEM)
+
+
+def refused(refusal: Refused, pointer: str = "") -> dict[str, Any]:
+    """A refusal of the gateway as problem details; `pointer` leads to the message it is about."""
+    status, field = STATUSES[refusal.refusal]
+    kind = refusal.refusal.name.lower().replace("_", "-")
+    detail = str(refusal)
+    errors = [Wrong(pointer + field, detail)] if field else []
+    return problem(status, kind, refusal.refusal.value, errors, detail if detail != refusal.refusal.value else "")
+
+
+def accepted(answer: Accepted) -> dict[str, Any]:
+    """The yes to one message."""
+    if answer.repeated:
+        return {"id": answer.id, "repeated": True}
+    return {"id": answer.id, "state": answer.state.word, "parts": answer.parts, "repeated": False}
+
+
+def message(one: Message) -> dict[str, Any]:
+    """A message of the account itself, which may see all of it."""
+    labels = one.content.labels
+    return {
+        "id": one.id,
+        "batch": one.batch or None,
+        "to": one.dst,
+        "from": one.content.source,
+        "text": one.content.text(),
+        "state": one.state.word,
+        "final": one.state in FINAL,
+        "error": one.error,
+        "parts": one.parts,
+        "priority": one.priority,
+        "reference": labels.reference if labels is not None else "",
+        "comment": labels.comment if labels is not None else "",
+        "callback": labels.callback if labels is not None else "",
+        "created_at": utc(one.created),
+        "changed_at": utc(one.changed),
+        "sent_at": _perhaps(one.sent),
+        "send_at": _perhaps(one.due),
+        "valid_until": _perhaps(one.expires),
+    }
+
+
+def _perhaps(moment: float) -> str | None:
+    return utc(moment) if moment else None
+
+
+def incoming(one: Incoming) -> dict[str, Any]:
+    """Something that came from a subscriber."""
+    return {
+        "id": one.id,
+        "type": one.kind.name.lower(),
+        "from": one.source,
+        "to": one.destination,
+        "text": one.text,
+        "answers": one.answers or None,
+        "seconds": one.seconds,
+        "at": utc(one.at),
+    }
+
+
+def previewed(one: Previewed) -> dict[str, Any]:
+    """What would become of a message."""
+    return {
+        "to": one.number,
+        "encoding": one.encoding,
+        "characters": one.characters,
+        "parts": one.parts,
+        "route": one.connector,
+        "price": None if one.price is None else one.price / 10_000,
+    }
+
+
+def account(settings: AccountSettings) -> dict[str, Any]:
+    """The account itself without any secret; of its callback only whether there is one: its address may hold some."""
+    return {
+        "name": settings.name,
+        "senders": list(settings.senders),
+        "default_sender": settings.default_sender,
+        "rate": settings.rate or None,
+        "validity": settings.validity,
+        "doors": list(settings.protocols),
+        "callback": bool(settings.callback),
+        "callback_dialect": settings.callback_dialect if settings.callback else None,
+        "callback_hosts": list(settings.callback_hosts),
+    }

@@ -1,0 +1,1 @@
+"""HTTP callbacks: statuses and incoming messages, told to the account's URL."""

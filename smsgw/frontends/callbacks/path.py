@@ -1,0 +1,381 @@
+"""The way back over HTTP: tells accounts what became of their messages, and what came for them, by calling them.
+
+The form of Rostelecom is called at most once: an event counts as told, on the disk, before its call begins. The
+others are repeated until the receiver answers 2xx. Events of one message are told in order, whatever the form.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from functools import lru_cache
+from random import random
+from typing import Final, Protocol, cast
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from smsgw.config import AccountSettings
+from smsgw.frontends.callbacks import forms
+from smsgw.frontends.callbacks.circuitbreaker import Receiver
+from smsgw.frontends.callbacks.forms import Call
+from smsgw.interfaces import IReturnPath, IReturnSink
+from smsgw.model.callbackurl import origin_of, read_handler
+from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.message import CALLBACK, Event, Message
+from smsgw.model.pacing import back_off
+from smsgw.protocols.http.client import CallFailed, Got
+from smsgw.telemetry import Counter, Histogram
+
+CALLS: Final = Counter(
+    "smsgw_callbacks_total",
+    "Calls that told of an event, by form and by what came of them: 2xx, 3xx, 4xx, 5xx, no answer, refused.",
+    ("form", "result"),
+)
+SECONDS: Final = Histogram(
+    "smsgw_callback_seconds", "Time from the beginning of a call to its answer.", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+)
+
+PER_ACCOUNT: Final = 64
+"""Events of one account that are held here at a time."""
+
+PER_RECEIVER: Final = 8
+"""Calls to one receiver of an account at a time."""
+
+MOST_RECEIVERS: Final = 10_000
+"""Receivers above which those that nothing is under way to are forgotten."""
+
+IN_VAIN: Final = 600.0
+"""Seconds until an event is tried again that cannot be told as things are configured."""
+
+FIRST_PAUSE: Final = 5.0
+"""Seconds before the second try, at most; doubled each time."""
+
+LONGEST_PAUSE: Final = 3600.0
+"""Seconds that a pause between two tries never exceeds."""
+
+LONGEST_WISH: Final = 3600.0
+"""Seconds to which what a receiver asks for with Retry-After is bounded."""
+
+ENDING: Final = 5.0
+"""Seconds that calls under way get when the program stops."""
+
+_BUSY: Final = frozenset({429, 502, 503, 504})
+"""Answers that say as much as none: the receiver is overloaded, or is not behind its proxy."""
+
+_handler = lru_cache(1024)(read_handler)
+_log = Logger()
+
+
+class AccountBook(Protocol):
+    """Who knows the accounts as they are configured now."""
+
+    def get(self, name: str) -> HasSettings | None:
+        """The account of that name."""
+
+
+class HasSettings(Protocol):
+    """An account."""
+
+    @property
+    def settings(self) -> AccountSettings:
+        """Its settings."""
+
+
+class Client(Protocol):
+    """Who makes the calls: a :class:`~smsgw.protocols.http.client.WebClient`."""
+
+    def request(
+        self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
+    ) -> Deferred[Got]:
+        """Ask once."""
+
+
+@attrs.define(eq=False)
+class _Job:
+    """An event on its way. :ivar once: it counts as told already. :ivar guarded: a client chose the address."""
+
+    event: Event
+    url: str
+    form: str
+    guarded: bool
+    once: bool
+    receiver: Receiver[_Job]
+    calling: Deferred[None] | None = None
+
+
+@implementer(IReturnPath)
+class CallbackPath:
+    """See the module.
+
+    :param client: calls the addresses of gw.ini. :param guarded: calls those that clients gave; public hosts only.
+    :param zone: of readable times. :param dice: gives numbers from 0 to 1.
+    """
+
+    path = CALLBACK
+
+    def __init__(
+        self,
+        accounts: AccountBook,
+        client: Client,
+        guarded: Client,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        zone: tzinfo,
+        dice: Callable[[], float] = random,
+    ) -> None:
+        self._accounts = accounts
+        self._client = client
+        self._guarded = guarded
+        self._clock = clock
+        self._wall = wall
+        self._zone = zone
+        self._dice = dice
+        self._sink: IReturnSink | None = None
+        self._held: dict[str, int] = {}
+        self._receivers: dict[tuple[str, str], Receiver[_Job]] = {}
+        self._chains: dict[int, deque[_Job]] = {}
+        self._calling: set[_Job] = set()
+        self._stopped: Deferred[None] | None = None
+        self._patience: IDelayedCall | None = None
+
+    def attach(self, sink: IReturnSink) -> None:
+        """See :meth:`smsgw.interfaces.IReturnPath.attach`."""
+        self._sink = sink
+
+    def room(self, account: str) -> int:
+        """See :meth:`smsgw.interfaces.IReturnPath.room`; 0 while the account's own receiver is down or nowhere."""
+        settings = self._settings(account)
+        if settings is None or self._stopped is not None:
+            return 0
+        room = PER_ACCOUNT - self._held.get(account, 0)
+        if settings.callback:
+            receiver = self._receivers.get((account, origin_of(settings.callback)))
+            if receiver is not None:
+                room = min(room, receiver.room())
+        elif not settings.callback_hosts:
+            return 0
+        return max(room, 0)
+
+    def _settings(self, account: str) -> AccountSettings | None:
+        known = self._accounts.get(account)
+        return known.settings if known is not None and known.settings.enabled else None
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        """See :meth:`smsgw.interfaces.IReturnPath.deliver`."""
+        assert self._sink is not None
+        account = events[0].message.account
+        settings = self._settings(account)
+        jobs = [self._job(event, settings) for event in events]
+        vain = [event for event, job in zip(events, jobs, strict=True) if job is None]
+        going = [job for job in jobs if job is not None]
+        self._held[account] = self._held.get(account, 0) + len(going)
+        once = [job for job in going if job.once]
+        if once:
+            forgetting = self._sink.forgotten([job.event for job in once])
+            forgetting.addCallbacks(lambda _: self._begin(once), self._not_forgotten, errbackArgs=(once,))
+        self._begin([job for job in going if not job.once])
+        if vain:
+            self._sink.later(vain, IN_VAIN)
+
+    def _job(self, event: Event, settings: AccountSettings | None) -> _Job | None:
+        """Where this event goes and how; None when there is nowhere."""
+        message = event.message
+        if isinstance(message, Message):
+            labels = message.content.labels
+            own = labels.callback if labels is not None else ""
+        else:
+            own = message.callback
+        if settings is None or not (own or settings.callback):
+            return None
+        url = own or settings.callback
+        form = "native" if own else settings.callback_dialect
+        try:
+            origin = origin_of(url)
+        except ValueError:
+            return None
+        receiver = self._receiver(message.account, origin)
+        return _Job(event, url, form, bool(own), form == "rostelecom", receiver)
+
+    def _receiver(self, account: str, origin: str) -> Receiver[_Job]:
+        receiver = self._receivers.get((account, origin))
+        if receiver is None:
+
+            def woken() -> None:
+                assert self._sink is not None
+                self._sink.ready(account)
+
+            if len(self._receivers) >= MOST_RECEIVERS:
+                self._receivers = {key: one for key, one in self._receivers.items() if not one.idle}
+            receiver = Receiver(self._clock, self._call, woken, PER_RECEIVER)
+            self._receivers[account, origin] = receiver
+        return receiver
+
+    def _not_forgotten(self, failure: Failure, jobs: list[_Job]) -> None:
+        """They were not marked, so they must not be told; they come again."""
+        failure.trap(StoreDown, UnknownOutcome)
+        for job in jobs:
+            self._let_go(job)
+        self._tell_stopped()
+
+    def _let_go(self, job: _Job) -> None:
+        """One event less is held."""
+        account = job.event.message.account
+        left = self._held[account] - 1
+        if left:
+            self._held[account] = left
+        else:
+            del self._held[account]
+
+    def _begin(self, jobs: list[_Job]) -> None:
+        """Call, each behind an earlier event of its message."""
+        for job in jobs:
+            id = job.event.message.id
+            chain = self._chains.get(id)
+            if chain is not None:
+                chain.append(job)
+            else:
+                self._chains[id] = deque()
+                self._enter(job)
+
+    def _enter(self, job: _Job) -> None:
+        receiver = job.receiver
+        if receiver.down and not job.once:
+            self._end(job, lambda sink: sink.later([job.event], receiver.wait()))
+        else:
+            receiver.add(job)
+
+    def _call(self, receiver: Receiver[_Job], job: _Job) -> None:
+        """Its turn has come."""
+        began = self._clock.seconds()
+        settings = self._settings(job.event.message.account)
+        try:
+            call = self._written(job, settings)
+        except Exception:  # noqa: BLE001 - a poisoned event must not stop the others; it is logged each time
+            _log.failure("the callback of message {id} cannot be written", id=job.event.message.id)
+            call = None
+        if call is None:
+            receiver.ended(answered=True)
+            self._end(job, None if job.once else lambda sink: sink.later([job.event], IN_VAIN))
+            return
+        client = self._guarded if job.guarded else self._client
+        self._calling.add(job)
+        asking = client.request(call.method, call.url, call.headers, call.body)
+        job.calling = asking.addCallbacks(
+            self._answered, self._unanswered, callbackArgs=(job, began), errbackArgs=(job, began)
+        )
+        job.calling.addErrback(lambda failure: _log.failure("telling an event failed", failure))
+
+    def _written(self, job: _Job, settings: AccountSettings | None) -> Call | None:
+        """The call, None when there is nothing to be told in this form or nobody to tell it to any more."""
+        if settings is None:
+            return None
+        if job.form == "rostelecom":
+            return forms.rostelecom(job.url, job.event)
+        if job.form == "smsc":
+            return forms.smsc(_handler(job.url), job.event, self._zone)
+        key = settings.callback_key
+        keys = [one for one in key.reveal().split(",") if one] if key is not None else []
+        return forms.native(job.url, job.event, keys, self._wall())
+
+    def _answered(self, got: Got, job: _Job, began: float) -> None:
+        self._note(job, f"{got.status // 100}xx", began)
+        self._over(job, got.status not in _BUSY, f"answered {got.status}")
+        if job.once:
+            self._end(job, None)
+        elif 200 <= got.status < 300:
+            self._end(job, lambda sink: sink.told([job.event]))
+        else:
+            wish = _wish(got)
+            self._end(job, lambda sink: sink.later([job.event], self._pause(job) if wish is None else wish))
+
+    def _unanswered(self, failure: Failure, job: _Job, began: float) -> None:
+        failure.trap(CallFailed)
+        failed = cast(CallFailed, failure.value)
+        self._note(job, "refused" if failed.refused else "no answer", began)
+        self._over(job, failed.refused, str(failed))
+        if job.once:
+            self._end(job, None)
+        elif self._stopped is not None:
+            self._end(job, lambda sink: sink.returned([job.event]))
+        else:
+            self._end(job, lambda sink: sink.later([job.event], IN_VAIN if failed.refused else self._pause(job)))
+
+    def _pause(self, job: _Job) -> float:
+        """Seconds until the next try: anything up to a bound that doubles, so that not all come again at once."""
+        return self._dice() * back_off(job.event.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
+
+    def _note(self, job: _Job, result: str, began: float) -> None:
+        CALLS.add(1, job.form, result)
+        SECONDS.observe(self._clock.seconds() - began)
+
+    def _over(self, job: _Job, answered: bool, why: str) -> None:
+        self._calling.discard(job)
+        if job.receiver.ended(answered):
+            _log.warn(
+                "callbacks of {account} fail: {origin}: {why}; left alone for {seconds:.0f} s",
+                account=job.event.message.account,
+                origin=origin_of(job.url),
+                why=why,
+                seconds=job.receiver.wait(),
+            )
+
+    def _end(self, job: _Job, tell: Callable[[IReturnSink], None] | None) -> None:
+        """Done with it: say so, then go on with the next of its message, of its receiver, of its account."""
+        sink = self._sink
+        assert sink is not None
+        message = job.event.message
+        chain = self._chains[message.id]
+        if chain:
+            following = chain.popleft()
+        else:
+            following = None
+            del self._chains[message.id]
+        self._let_go(job)
+        if tell is not None:
+            tell(sink)
+        if following is not None:
+            self._enter(following)
+        job.receiver.pump()
+        sink.ready(message.account)
+        self._tell_stopped()
+
+    def stop(self) -> Deferred[None]:
+        """Take nothing more, give back what is not under way, and wait :data:`ENDING` seconds for what is."""
+        stopped: Deferred[None] = Deferred()
+        self._stopped = stopped
+        assert self._sink is not None
+        for receiver in self._receivers.values():
+            receiver.stop()
+            waiting = [job for job in receiver.waiting if not job.once]
+            receiver.waiting = deque(job for job in receiver.waiting if job.once)
+            for job in waiting:
+                self._end(job, lambda sink, job=job: sink.returned([job.event]))  # type: ignore[misc]
+            receiver.pump()
+        self._patience = self._clock.callLater(ENDING, self._give_up)
+        self._tell_stopped()
+        return stopped
+
+    def _give_up(self) -> None:
+        for job in list(self._calling):
+            assert job.calling is not None
+            job.calling.cancel()
+        self._tell_stopped(at_once=True)
+
+    def _tell_stopped(self, *, at_once: bool = False) -> None:
+        stopped = self._stopped
+        if stopped is not None and not stopped.called and (at_once or not self._held):
+            if self._patience is not None and self._patience.active():
+                self._patience.cancel()
+            stopped.callback(None)
+
+
+def _wish(got: Got) -> float | None:
+    """Seconds after which a receiver wants to be called again, if it says so."""
+    text = got.header(b"Retry-After")
+    return min(float(text), LONGEST_WISH) if text.isascii() and text.isdigit() and len(text) < 9 else None

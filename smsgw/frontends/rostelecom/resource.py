@@ -1,0 +1,188 @@
+"""The Rostelecom JSON API (doc 004) for any program that brings a delegate: send a message, ask what became of it::
+
+    POST /api/v2/send_message                     {"msisdn":79270000001,"shortcode":"DEMO","text":"test"}
+    200  {"result":{"uid":"message-id-33"},"status":"ok"}
+
+    GET /api/v2/send_message/message-id-33
+    200  {"result":{"created_at":1574087003,"msisdn":79270000001,"pdu_count":1,"status":"delivered",
+          "text":"test","uid":"message-id-33","updated_at":1574087003},"status":"ok"}
+
+Every request authenticates, by a Basic header or (POST) by ``login`` and ``pass`` in the body. A no is answered with
+status 200 and ``{"reason":...,"status":"error"}``, but for 401 and 403. What is looked at first answers first:
+credentials, body, recipient, sender, text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from smsgw.interfaces import Denied, IJsonDelegate, Shown
+from smsgw.model.address import NATIONAL, normalise
+from smsgw.protocols.http.jsonresource import (
+    Answer,
+    BadJson,
+    Credentials,
+    JsonResource,
+    Route,
+    error_answer,
+    is_integer,
+    json_answer,
+    peer,
+    read_basic,
+    strict_json,
+)
+
+PATH: Final = "/api/v2/send_message"
+PREFIX: Final = "message-id-"
+"""What stands before an id wherever the API shows one (004-191)."""
+
+AUTH_REQUIRED: Final = Denied("auth_required", 401)
+INVALID_BODY: Final = Denied("invalid_request_body")
+INVALID_MSISDN: Final = Denied("invalid_field_msisdn")
+INVALID_SHORTCODE: Final = Denied("invalid_field_shortcode")
+INVALID_TEXT: Final = Denied("invalid_field_text")
+SYSTEM_ERROR: Final = Denied("system_error")
+NOT_FOUND: Final = Denied("transaction_not_found")
+
+_CHALLENGE: Final = ((b"WWW-Authenticate", b'Basic realm="send_message", charset="UTF-8"'),)
+_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
+_CHARSET: Final = re.compile(rb';\s*charset\s*=\s*"?([^\s;"]*)', re.IGNORECASE)
+_DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
+
+
+class MessageResource(JsonResource):
+    """The API as a resource. Mount it at the root of a site, or below a prefix of your own.
+
+    :param delegate: provides :class:`~smsgw.interfaces.IJsonDelegate`.
+    :param country: how a national number is recognised, which this API does not take: a key of
+        :data:`smsgw.model.address.NATIONAL`.
+    """
+
+    def __init__(self, delegate: IJsonDelegate, country: str = "ru", body_limit: int = 65_536) -> None:
+        super().__init__(
+            (Route(PATH, {b"POST": self._post}), Route(f"{PATH}/{PREFIX}([^/]*)", {b"GET": self._get})), body_limit
+        )
+        self._delegate = delegate
+        self._national = NATIONAL[country]
+
+    def failed(self, failure: Failure) -> Answer:
+        """Whatever failed inside is the same word to the client (004-187)."""
+        return _no(SYSTEM_ERROR)
+
+    def _post(self, request: Request) -> Answer | Deferred[Answer]:
+        """Send. With credentials in the header the body is not looked at before they are found right."""
+        octets = self.body(request)
+        charset = _foreign_charset(request)
+        header = request.requestHeaders.getRawHeaders(b"authorization")
+        fields: dict[str, Any] | Denied = INVALID_BODY
+        if header:
+            credentials = read_basic(header[0])
+        else:
+            fields = INVALID_BODY if charset else _fields(octets)
+            credentials = None if isinstance(fields, Denied) else _credentials(fields)
+        if credentials is None:
+            return _no(AUTH_REQUIRED)
+
+        def entered(account: str | Denied) -> Answer | Deferred[Answer]:
+            if isinstance(account, Denied):
+                return _no(account)
+            read = fields if not header else INVALID_BODY if charset else _fields(octets)
+            return _no(read) if isinstance(read, Denied) else self._submit(account, read)
+
+        entering = self._delegate.login(credentials.login, credentials.password, peer(request))
+        return entering.addCallback(entered)
+
+    def _submit(self, account: str, fields: dict[str, Any]) -> Answer | Deferred[Answer]:
+        msisdn = self._msisdn(fields.get("msisdn"))
+        if msisdn is None:
+            return _no(INVALID_MSISDN)
+        shortcode = fields.get("shortcode")
+        if not isinstance(shortcode, str) or not shortcode:
+            return _no(INVALID_SHORTCODE)
+        text = fields.get("text")
+        # What is no text at all is an empty one: the delegate looks at the sender first.
+        text = text if isinstance(text, str) else ""
+        return self._delegate.submit(account, msisdn, shortcode, text).addCallback(_sent)
+
+    def _msisdn(self, value: object) -> str | None:
+        """A number or a string of digits, international: a Russian number begins with 7, not with 8 (004-185)."""
+        number = str(value) if is_integer(value) else value
+        if not isinstance(number, str) or not _DIGITS.fullmatch(number):
+            return None
+        return number if normalise(number, self._national) == number else None
+
+    def _get(self, request: Request, id: str) -> Answer | Deferred[Answer]:
+        """Tell what became of a message."""
+        header = request.requestHeaders.getRawHeaders(b"authorization")
+        credentials = read_basic(header[0]) if header else None
+        if credentials is None:
+            return _no(AUTH_REQUIRED)
+
+        def entered(account: str | Denied) -> Answer | Deferred[Answer]:
+            if isinstance(account, Denied):
+                return _no(account)
+            if not _ID.fullmatch(id):
+                return _no(INVALID_BODY)
+            return self._delegate.status(account, id).addCallback(_shown, id)
+
+        entering = self._delegate.login(credentials.login, credentials.password, peer(request))
+        return entering.addCallback(entered)
+
+
+def _no(denied: Denied) -> Answer:
+    return error_answer(denied.status, denied.reason, _CHALLENGE if denied.status == 401 else ())
+
+
+def _sent(id: str | Denied) -> Answer:
+    if isinstance(id, Denied):
+        return _no(id)
+    return json_answer({"result": {"uid": PREFIX + id}, "status": "ok"})
+
+
+def _shown(shown: Shown | Denied, id: str) -> Answer:
+    """The result with its times and the number as numbers (004-195)."""
+    if isinstance(shown, Denied):
+        return _no(shown)
+    result: dict[str, object] = {
+        "created_at": shown.created_at,
+        "msisdn": int(shown.msisdn) if _DIGITS.fullmatch(shown.msisdn) else shown.msisdn,
+        "pdu_count": shown.pdu_count,
+        "status": shown.status,
+        "text": shown.text,
+        "uid": PREFIX + id,
+        "updated_at": shown.updated_at,
+    }
+    if shown.status == "rejected" and shown.error_code is not None:
+        result["error_code"] = shown.error_code
+    return json_answer({"result": result, "status": "ok"})
+
+
+def _fields(octets: bytes) -> dict[str, Any] | Denied:
+    try:
+        value = strict_json(octets)
+    except BadJson:
+        return INVALID_BODY
+    return value if isinstance(value, dict) else INVALID_BODY
+
+
+def _credentials(fields: dict[str, Any]) -> Credentials | None:
+    """``login`` and ``pass`` of the body (004-180)."""
+    login, password = fields.get("login"), fields.get("pass")
+    if not isinstance(login, str) or not isinstance(password, str):
+        return None
+    return Credentials(login.encode(), password.encode())
+
+
+def _foreign_charset(request: Request) -> bool:
+    """Whether the client says that its body is in another charset than UTF-8.
+
+    The type itself is not looked at: the provider's clients send JSON as whatever their library says.
+    """
+    kind = (request.requestHeaders.getRawHeaders(b"content-type") or (b"",))[-1]
+    charset = _CHARSET.search(kind)
+    return charset is not None and charset[1].lower() not in (b"utf-8", b"utf8", b"us-ascii", b"")

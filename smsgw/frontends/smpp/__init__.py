@@ -1,0 +1,1 @@
+"""SMPP in: what ESMEs submit, query and cancel, and the receipts they get."""

@@ -1,0 +1,1 @@
+"""Mail in: what mail programs submit, lists of recipients, STATUS."""

@@ -1,0 +1,48 @@
+"""The ports between the layers: small, documented, batch-shaped.
+
+Every list keeps its order; a single message is a list of one. Interfaces are checked twice: by
+``verifyObject`` in the tests of their implementers, and by mypy-zope.
+"""
+
+from smsgw.interfaces.connectors import (
+    CallAnswer,
+    Called,
+    ICalledBack,
+    IConnector,
+    IConnectorFactory,
+    IConnectorSink,
+    ISimulator,
+)
+from smsgw.interfaces.intake import IIntake, IPolicy
+from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
+from smsgw.interfaces.rostelecom import Denied, IJsonDelegate, Shown
+from smsgw.interfaces.smpp import Bound, ISmppDelegate, ISmppSession
+from smsgw.interfaces.smtp import IMailDelegate, Reply
+from smsgw.interfaces.store import Awaited, IMessageStore, Parked, Traced, Wanted
+
+__all__ = [
+    "Awaited",
+    "Bound",
+    "CallAnswer",
+    "Called",
+    "Denied",
+    "ICalledBack",
+    "IConnector",
+    "IConnectorFactory",
+    "IConnectorSink",
+    "IIntake",
+    "IJsonDelegate",
+    "IMailDelegate",
+    "IMessageStore",
+    "IPolicy",
+    "IReturnPath",
+    "IReturnSink",
+    "ISimulator",
+    "ISmppDelegate",
+    "ISmppSession",
+    "Parked",
+    "Reply",
+    "Shown",
+    "Traced",
+    "Wanted",
+]

@@ -1,0 +1,236 @@
+"""A JSON API as a twisted.web resource: exact routes in, one JSON value out.
+
+A :class:`JsonResource` is a leaf that can be mounted anywhere, in any :class:`twisted.web.server.Site`; in a
+:class:`~smsgw.protocols.http.site.BoundedSite` what it reads is also bounded while it arrives. Its routes are compared
+with the path as it came, octet by octet, so that no escape or dot segment leads anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from smsgw.protocols.http.basicauth import Credentials, read_basic
+from smsgw.protocols.http.channel import JSON, WebLimits, error_body, request_id
+from smsgw.protocols.http.site import BoundedSite
+from smsgw.protocols.http.strictjson import BadJson, compact, is_integer, strict_json
+
+__all__ = [
+    "JSON",
+    "Answer",
+    "BadJson",
+    "BodyTooLarge",
+    "BoundedSite",
+    "Credentials",
+    "JsonResource",
+    "Respond",
+    "Route",
+    "WebLimits",
+    "compact",
+    "error_answer",
+    "host",
+    "is_integer",
+    "json_answer",
+    "peer",
+    "query",
+    "read_basic",
+    "strict_json",
+]
+
+log = Logger()
+
+
+@attrs.define(eq=False)
+class Answer:
+    """What goes back: status, body, further header fields."""
+
+    status: int
+    body: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    content_type: bytes = JSON
+
+
+def json_answer(value: object, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
+    """A value as compact JSON with sorted keys (004-192)."""
+    return Answer(status, compact(value), headers)
+
+
+def error_answer(status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
+    """``{"reason":...,"status":"error"}`` (004.3)."""
+    return Answer(status, error_body(reason), headers)
+
+
+class BodyTooLarge(ValueError):
+    """The body is longer than the resource takes."""
+
+
+def peer(request: Request) -> str:
+    """The client's IP address as text; empty where there is none (a UNIX socket)."""
+    return getattr(request.getClientAddress(), "host", "")
+
+
+def host(request: Request) -> str:
+    """The Host header without its port, in lower case; an IPv6 address keeps its brackets."""
+    values = request.requestHeaders.getRawHeaders(b"host") or (b"",)
+    value = values[-1].decode("latin-1").lower()
+    return value.partition("]")[0] + "]" if value.startswith("[") else value.partition(":")[0]
+
+
+def query(request: Request) -> dict[str, str]:
+    """The query of the URI.
+
+    :raises ValueError: for a name that stands twice, octets that are not UTF-8, or over 50 names.
+    """
+    _, _, written = request.uri.partition(b"?")
+    pairs = parse_qsl(written.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise ValueError("a name stands twice in the query")
+    return values
+
+
+Respond = Callable[..., "Answer | Deferred[Answer]"]
+"""Called with the request and the groups of the route's path."""
+
+
+@attrs.frozen
+class Route:
+    """A path and what it can do.
+
+    :ivar path: a regular expression that the whole raw path (below the resource) matches.
+    :ivar methods: by method; GET answers HEAD as well.
+    """
+
+    path: str
+    methods: Mapping[bytes, Respond]
+
+
+@attrs.frozen
+class _Way:
+    """A route made ready: everything a request is compared with."""
+
+    path: re.Pattern[bytes]
+    methods: Mapping[bytes, Respond]
+    allow: tuple[tuple[bytes, bytes], ...]
+
+    @classmethod
+    def made_from(cls, route: Route) -> _Way:
+        methods = dict(route.methods)
+        if b"GET" in methods:
+            methods[b"HEAD"] = methods[b"GET"]
+        allowed = b", ".join(sorted((*methods, b"OPTIONS")))
+        return cls(re.compile(route.path.encode("ascii")), methods, ((b"Allow", allowed),))
+
+
+class JsonResource(Resource):
+    """Answers requests by `routes`; the first that fits wins.
+
+    :param body_limit: octets of the longest body. A site of twisted.web has read all of it by then; a
+        :class:`~smsgw.protocols.http.site.BoundedSite` has limits of its own and refuses earlier.
+    """
+
+    isLeaf = True
+
+    def __init__(self, routes: Sequence[Route], body_limit: int = 65_536) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._ways = [_Way.made_from(route) for route in routes]
+        self._body_limit = body_limit
+
+    def body(self, request: Request) -> bytes:
+        """The request's body.
+
+        :raises BodyTooLarge: the resource answers it with 413.
+        """
+        assert request.content is not None
+        octets: bytes = request.content.read(self._body_limit + 1)
+        if len(octets) > self._body_limit:
+            raise BodyTooLarge
+        return octets
+
+    def failed(self, failure: Failure) -> Answer:
+        """The answer when a route's function failed; what it failed with is in the log already."""
+        return self.refused(500, "system_error")
+
+    def refused(self, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
+        """The answer to a request that leads nowhere: no such path or method, too long, not to be understood."""
+        return error_answer(status, reason, headers)
+
+    def render(self, request: Request) -> int:
+        """Answer now, or when the route's Deferred has fired and the client is still there."""
+        try:
+            answer = self._answer(request)
+        except BodyTooLarge:
+            answer = self.refused(413, "body_too_large")
+        except Exception:  # noqa: BLE001  (logged with its traceback there)
+            answer = self._failed(Failure())
+        if isinstance(answer, Answer):
+            _send(request, answer)
+        else:
+            self._send_later(request, answer)
+        return NOT_DONE_YET
+
+    def _answer(self, request: Request) -> Answer | Deferred[Answer]:
+        path = _path_below(request)
+        for way in self._ways:
+            fits = way.path.fullmatch(path)
+            if fits is not None:
+                break
+        else:
+            return self.refused(404, "not_found")
+        respond = way.methods.get(request.method)
+        if respond is None:
+            if request.method == b"OPTIONS":
+                return Answer(204, b"", way.allow)
+            return self.refused(405, "method_not_allowed", way.allow)
+        if len(request.requestHeaders.getRawHeaders(b"authorization") or ()) > 1:
+            return self.refused(400, "bad_request")
+        return respond(request, *[group.decode("latin-1") for group in fits.groups()])
+
+    def _send_later(self, request: Request, waiting: Deferred[Answer]) -> None:
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def send(answer: Answer) -> None:
+            if not gone:
+                _send(request, answer)
+
+        waiting.addErrback(self._failed).addCallback(send).addErrback(
+            partial(log.failure, "an answer could not be sent")
+        )
+
+    def _failed(self, failure: Failure) -> Answer:
+        if failure.check(BodyTooLarge):
+            return self.refused(413, "body_too_large")
+        log.failure("a request failed", failure)
+        return self.failed(failure)
+
+
+def _path_below(request: Request) -> bytes:
+    """The raw path from where the resource is mounted, with its slash."""
+    path: bytes = request.path
+    mounted = len(request.prepath or ())
+    return path if not mounted else b"/" + b"/".join(path.split(b"/")[1 + mounted :])
+
+
+def _send(request: Request, answer: Answer) -> None:
+    request.setResponseCode(answer.status)
+    put: Callable[[bytes, Any], None] = request.responseHeaders.setRawHeaders
+    if answer.status != 204:
+        put(b"Content-Type", (answer.content_type,))
+        put(b"Content-Length", (b"%d" % len(answer.body),))
+    put(b"x-request-id", (request_id(),))
+    put(b"Cache-Control", (b"no-store",))
+    for name, value in answer.headers:
+        put(name, (value,))
+    request.write(answer.body)
+    request.finish()

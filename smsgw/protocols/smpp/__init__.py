@@ -1,0 +1,16 @@
+"""SMPP over a Twisted transport: the server's and the client's end of a session, without policy."""
+
+from smsgw.protocols.smpp.client import Esme, SmppClient, SmppClientFactory
+from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory
+from smsgw.protocols.smpp.settings import SessionSettings, SmppClientSettings, SmppServerSettings
+
+__all__ = [
+    "Esme",
+    "SessionSettings",
+    "SmppClient",
+    "SmppClientFactory",
+    "SmppClientSettings",
+    "SmppServer",
+    "SmppServerFactory",
+    "SmppServerSettings",
+]

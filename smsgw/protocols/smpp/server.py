@@ -1,0 +1,157 @@
+"""An SMPP message centre's port (3.3, 3.4 and 5.0) for any program that brings a delegate: no config, no store.
+
+::
+
+    class Delegate:                                       # provides ISmppDelegate
+        def bind(self, session, pdu):
+            return succeed(Bound("demo", b"") if pdu.password == b"demo" else 0x0E)
+
+        def requests(self, session, pdus):                # all of one read, in wire order
+            return succeed([SubmitSmResp(0, 0, b"1") if isinstance(pdu, SubmitSm) else 0x03 for pdu in pdus])
+        ...
+
+    endpoint.listen(SmppServerFactory(Delegate(), SmppServerSettings(), reactor))
+
+The framing, the states, the window, the timers and what to do with a peer that breaks the rules are in
+:mod:`smsgw.protocols.smpp.session`, which the client shares; here is what only a message centre does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.interfaces import Bound, ISmppDelegate
+from smsgw.protocols.connections import Connections
+from smsgw.protocols.smpp.connection import BINDING, FAULTS
+from smsgw.protocols.smpp.session import SmppSession
+from smsgw.protocols.smpp.settings import SmppServerSettings
+from smsgw.protocols.smpp.window import LOST, UNSENT
+from smsgw.smpp.codec import encode
+from smsgw.smpp.consts import VERSION_3_3, Status, Tag
+from smsgw.smpp.pdus import (
+    Bind,
+    BindReceiver,
+    BindReceiverResp,
+    BindResp,
+    BindTransceiver,
+    BindTransceiverResp,
+    BindTransmitter,
+    BindTransmitterResp,
+    Pdu,
+)
+from smsgw.smpp.session import BOUND_BY, Role, negotiate
+from smsgw.smpp.tlvs import tlv
+
+__all__ = ["LOST", "UNSENT", "SmppServer", "SmppServerFactory", "SmppServerSettings"]
+
+_ANSWERS: Final[dict[type[Bind], type[BindResp]]] = {
+    BindReceiver: BindReceiverResp,
+    BindTransmitter: BindTransmitterResp,
+    BindTransceiver: BindTransceiverResp,
+}
+
+log: Final = Logger()
+
+
+class SmppServer(SmppSession):
+    """One connection of an ESME. Nothing behind its bind is looked at before the delegate has decided about it."""
+
+    sender = Role.ESME
+    turning_points = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
+
+    def __init__(
+        self, delegate: ISmppDelegate, settings: SmppServerSettings, sessions: Connections[SmppServer]
+    ) -> None:
+        super().__init__(delegate, settings, sessions, 0)
+        self._binds = delegate
+        self._manners = settings
+
+    def connectionMade(self) -> None:
+        """Begin, unless there are too many strangers from there, or we are shutting down."""
+        super().connectionMade()
+        if self._sessions.draining:
+            self.abort("we are shutting down")
+        elif self._sessions.strangers_from(self.peer) > self._manners.unbound_per_source:
+            FAULTS.add(1.0, "crowd")
+            self.abort("too many connections from there that have not bound")
+
+    def _bind_requested(self, pdu: Bind) -> Pdu | None:
+        self.version = negotiate(pdu.interface_version, self._manners.interface_version)
+        self._hold(BINDING)
+        verdict = maybeDeferred(self._binds.bind, self, pdu)
+        verdict.addErrback(self._undecided)
+        verdict.addCallback(self._decided, pdu)
+        verdict.addErrback(self._give_up)
+        return None
+
+    def _undecided(self, failure: Failure) -> int:
+        log.failure("the bind of SMPP peer {peer}", failure, peer=self.peer)
+        return int(Status.ESME_RSYSERR)
+
+    def _decided(self, verdict: Bound | int, pdu: Bind) -> None:
+        """Answer the bind and go on reading; a refused peer may try again on the same connection."""
+        if self._leaving_since is not None or not self.connected:
+            if not isinstance(verdict, int):
+                self._bound_too_late(verdict)
+            return
+        response = _ANSWERS[type(pdu)](pdu.sequence_number)
+        if isinstance(verdict, int):
+            response.command_status = verdict
+            self._write(encode(response, self.version))
+            self._count_fault("bind", "")
+            if self._deaf:
+                self._settle()
+                return
+        else:
+            response.system_id = verdict.system_id or self._manners.system_id
+            if self.version > VERSION_3_3:
+                response.tlvs = (tlv(Tag.SC_INTERFACE_VERSION, self._manners.interface_version),)
+            self._write(encode(response, self.version))
+            self._become_bound(BOUND_BY[pdu.command_id], verdict)
+            self._room_grew()
+        self._release(BINDING)
+
+    def _bound_too_late(self, verdict: Bound) -> None:
+        """The peer went, or we sent it away, while the delegate decided for it: it learns that the bind is over."""
+        self.bound = verdict
+        if not self.connected:
+            self._tell_closed()
+
+
+class SmppServerFactory(Factory):
+    """Makes the sessions of one listener. TLS from the first octet is the endpoint's business.
+
+    :param delegate: provides :class:`~smsgw.interfaces.ISmppDelegate`.
+    :param clock: its seconds must be monotonic.
+    :ivar connections: those there are, bound or not.
+    """
+
+    noisy = False
+
+    def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, clock: IReactorTime) -> None:
+        self.delegate = delegate
+        self.settings = settings
+        self.connections: Connections[SmppServer] = Connections(clock)
+
+    @property
+    def sessions(self) -> set[SmppServer]:
+        """The connections there are, bound or not."""
+        return self.connections.all
+
+    def buildProtocol(self, addr: IAddress | None) -> SmppServer:
+        """A session for one connection, whatever becomes of it: a TLS wrapper cannot do without one."""
+        return SmppServer(self.delegate, self.settings, self.connections)
+
+    def shut_down(self, within: float | None = None) -> Deferred[None]:
+        """Take leave of everybody: what was read is answered, what comes now is refused with 0x08, then unbind.
+
+        :param within: seconds after which whoever is left is cut off; None: only the sessions' own timers end them.
+        :return: fires when no session is left.
+        """
+        return self.connections.shut_down(within)

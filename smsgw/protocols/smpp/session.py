@@ -1,0 +1,244 @@
+"""One SMPP session, the same for both ends: what is read in lists, answered in lists, and bounded everywhere.
+
+A read brings many PDUs. Those that are for the program go to its delegate in one call, in wire order; what the session
+answers itself (enquire_link, a wrong state, a PDU that cannot be decoded) keeps its place between the answers of the
+delegate, and all of them leave in one write. Several reads may be with the delegate at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from twisted.internet.defer import maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.protocols.connections import Connections
+from smsgw.protocols.smpp import rules
+from smsgw.protocols.smpp.connection import CROWDED, FAULTS
+from smsgw.protocols.smpp.session_base import SessionDelegate, SmppLife
+from smsgw.protocols.smpp.settings import SessionSettings
+from smsgw.protocols.smpp.window import LOST, Answer, Errand
+from smsgw.smpp.codec import decode, refusal
+from smsgw.smpp.consts import VERSION_5_0, Status
+from smsgw.smpp.errors import Answerable, Unframed
+from smsgw.smpp.pdus import Bind, EnquireLink, EnquireLinkResp, GenericNack, Pdu, Unbind, UnbindResp
+from smsgw.smpp.session import State, judge
+from smsgw.telemetry import Counter
+
+READ: Final = Counter("smsgw_smpp_pdus_read_total", "SMPP PDUs read, good or bad, of all sessions.")
+
+MOST_UNANSWERED: Final = 4 * 1024 * 1024
+"""Octets of requests with the delegate at which reading stops, whatever the window says: PDUs may be long."""
+
+log: Final = Logger()
+
+
+class SmppSession(SmppLife):
+    """What ``SmppServer`` and ``SmppClient`` share."""
+
+    turning_points: ClassVar[frozenset[bytes]]
+    """command_ids, as on the wire, of what may turn an open session into a bound one."""
+
+    def __init__(
+        self, delegate: SessionDelegate, settings: SessionSettings, sessions: Connections[Any], window: int
+    ) -> None:
+        super().__init__(delegate, settings, sessions, window)
+        # Faults in a row, and how many good PDUs of this read came before the last of them.
+        self._undecodable = 0
+        self._nacks = 0
+        self._good = 0
+
+    # From octets to PDUs
+
+    def _next_frames(self) -> list[bytes]:
+        """A bind and its answer change how to read what follows, so that waits."""
+        frames, self._frames = self._frames, []
+        if self.state is State.OPEN:
+            for at, frame in enumerate(frames):
+                if frame[4:8] in self.turning_points:
+                    cut = at or 1
+                    self._frames = frames[cut:]
+                    return frames[:cut]
+        return frames
+
+    def _framing_lost(self, broken: Unframed) -> None:
+        FAULTS.add(1.0, "framing")
+        self._leave(broken.why, refusal(broken))
+        self._settle()
+
+    def _take(self, frames: list[bytes]) -> None:
+        """Deal with the PDUs of one read."""
+        requests, answers, ours = self._sorted(frames)
+        if len(requests) + len(answers) != self._good:
+            self._undecodable = self._nacks = 0
+        READ.add(len(frames))
+        self._heard = self._reading_time()
+        if requests or ours or not self.settings.only_requests_keep_alive:
+            self._active = self._heard
+        if answers:
+            self._tell(answers)
+        if requests:
+            self._hand_over(requests, ours, sum(map(len, frames)))
+        elif ours:
+            self._write_answers([pdu for _, pdu in ours])
+        if self._leaving_since is not None:
+            self._settle()
+
+    def _sorted(self, frames: list[bytes]) -> tuple[list[Any], list[Answer], list[tuple[int, Pdu]]]:
+        """Requests for the delegate, answers for it, and our own answers behind so many of the requests."""
+        legal, match, responses = self._legal, self._window.match, rules.RESPONSES
+        requests: list[Any] = []
+        answers: list[Answer] = []
+        ours: list[tuple[int, Pdu]] = []
+        self._good = 0
+        pdu: Any
+        for at, pdu in enumerate(self._read(frames)):
+            kind = pdu.__class__
+            if kind in legal:
+                requests.append(pdu)
+                continue
+            if kind in responses:
+                answer = match(pdu)
+                if answer is not None:
+                    if answer[1] < 0 or answer[0].__class__ is Errand:  # rarely; a call for each would cost more
+                        self._sort_answer(answer, answers)
+                    else:
+                        answers.append(answer)
+                    continue
+            good = len(requests) + len(answers)
+            if good != self._good:
+                self._good = good
+                self._undecodable = self._nacks = 0
+            reply = self._odd(pdu, frames[at], answers)
+            if reply is not None:
+                ours.append((len(requests), reply))
+            if self._deaf:
+                break
+            legal = self._legal
+        return requests, answers, ours
+
+    def _sort_answer(self, answer: Answer, answers: list[Answer]) -> None:
+        """Whose request came back: the delegate's, or one of our own?"""
+        token, status, pdu = answer
+        if isinstance(token, Errand):
+            self._errand_done(token, status, pdu)
+            return
+        if pdu is None and status == LOST:
+            self._count_fault("response", "a response of another kind than its request")
+        answers.append(answer)
+
+    def _odd(self, pdu: Pdu | Answerable, frame: bytes, answers: list[Answer]) -> Pdu | None:
+        """The answer to what never reaches the delegate: bad octets, strays, housekeeping, what is not legal now."""
+        if isinstance(pdu, Answerable):
+            return self._undecoded(pdu, frame, answers)
+        self._undecodable = 0
+        if isinstance(pdu, GenericNack):
+            self._nacks += 1
+            self._count_fault("stray", f"generic_nack for nothing we sent, status 0x{pdu.command_status:02X}")
+            if self._nacks > 1:
+                self._leave("generic_nack again and again, for nothing we sent", None)
+            return None
+        self._nacks = 0
+        if pdu.is_response:
+            self._count_fault("stray", f"{pdu.name} that nobody waits for, number {pdu.sequence_number}")
+            return None
+        version = VERSION_5_0 if isinstance(pdu, Bind) else self.version  # whatever we speak, a bind is a bind
+        wrong = judge(pdu, self.sender, self.state, version)
+        if wrong is not None:
+            self._count_fault("illegal", wrong.why)
+            return refusal(wrong)
+        return self._housekeeping(pdu)
+
+    def _undecoded(self, wrong: Answerable, frame: bytes, answers: list[Answer]) -> Pdu | None:
+        """The answer to a PDU that cannot be decoded or has too long a field; a bad response loses its request."""
+        try:
+            decode(frame, self.version)
+        except Answerable:
+            self._undecodable += 1
+            self._count_fault("undecodable", wrong.why)
+            if self._undecodable > self.settings.undecodable:
+                self._leave("too many PDUs in a row that cannot be decoded", None)
+        else:
+            self._undecodable = 0
+            self._count_fault("too_long", wrong.why)
+        if wrong.answer_id is None and (answer := self._window.fail(wrong.sequence_number)) is not None:
+            self._sort_answer(answer, answers)
+        return refusal(wrong)
+
+    def _housekeeping(self, pdu: Pdu) -> Pdu | None:
+        """The answer to a legal request that the delegate does not see."""
+        if isinstance(pdu, EnquireLink):
+            return EnquireLinkResp(pdu.sequence_number)
+        if isinstance(pdu, Bind):
+            return self._bind_requested(pdu)
+        if isinstance(pdu, Unbind):
+            self._farewell = UnbindResp(pdu.sequence_number)
+            self._enter(State.UNBOUND)
+            self._began_to_leave("the peer has unbound")
+            return None
+        return rules.refuse(pdu, Status.ESME_RSYSERR)  # we are leaving
+
+    def _bind_requested(self, pdu: Bind) -> Pdu | None:
+        """A bind that is legal in this state; only a message centre sees one."""
+        return rules.refuse(pdu, Status.ESME_RINVCMDID)
+
+    # From requests to answers
+
+    def _hand_over(self, requests: list[Pdu], ours: list[tuple[int, Pdu]], octets: int) -> None:
+        self._unanswered += len(requests)
+        self._unanswered_octets += octets
+        if self._crowded():
+            self._hold(CROWDED)
+        results = maybeDeferred(self.delegate.requests, self, requests)
+        results.addErrback(self._excuse, requests)
+        results.addCallback(self._answer, requests, ours, octets)
+        results.addErrback(self._give_up)
+
+    def _crowded(self) -> bool:
+        return self._unanswered >= self.settings.window or self._unanswered_octets >= MOST_UNANSWERED
+
+    def _excuse(self, failure: Failure, requests: list[Any]) -> list[Pdu | int]:
+        log.failure("{count} requests of SMPP peer {peer}", failure, count=len(requests), peer=self.peer)
+        return [int(Status.ESME_RSYSERR)] * len(requests)
+
+    def _give_up(self, failure: Failure) -> None:
+        log.failure("answers to SMPP peer {peer}", failure, peer=self.peer)
+        self.abort("an internal error")
+
+    def _answer(
+        self, results: list[Pdu | int], requests: list[Any], ours: list[tuple[int, Pdu]], octets: int
+    ) -> None:
+        """Write the answers of one read, which had so many octets."""
+        self._unanswered -= len(requests)
+        self._unanswered_octets -= octets
+        if self._abort_at is not None or not self.connected:
+            return
+        if len(results) != len(requests):
+            found = f"{len(results)} answers to {len(requests)} requests"
+            log.error("{found} of SMPP peer {peer}", found=found, peer=self.peer)
+            results = [int(Status.ESME_RSYSERR)] * len(requests)
+        responses: list[Pdu | None] = []
+        complete = not ours
+        for request, result in zip(requests, results, strict=True):
+            if not isinstance(result, int):
+                result.sequence_number = request.sequence_number
+                responses.append(result)
+            elif request.response is not None:
+                responses.append(request.response(request.sequence_number, result))
+            else:
+                responses.append(None)
+                complete = False
+        self._write_answers(responses if complete else rules.interleave(responses, ours))
+        if self._holds & CROWDED and not self._crowded():
+            self._release(CROWDED)
+        if self._leaving_since is not None:
+            self._settle()
+
+    def _write_answers(self, responses: Sequence[Any]) -> None:
+        octets, wrong = rules.encode_answers(responses, self.version)
+        for why in wrong:
+            log.error("an answer to SMPP peer {peer} became a system error: {why}", peer=self.peer, why=why)
+        if octets:
+            self._write(octets)

@@ -1,0 +1,393 @@
+"""What an ESMTP server says to each line, message and answer of its delegate; the connection says when.
+
+A table names every verb there is, what must have happened before it, and how it is carried out.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from smsgw.interfaces import IMailDelegate, Reply
+from smsgw.protocols.smtp import replies, sasl
+from smsgw.protocols.smtp.address import BadArgument, mail_from, rcpt_to
+from smsgw.protocols.smtp.lines import BadLine, BadMessage, MessageReader
+from smsgw.protocols.smtp.session import Envelope, Session
+from smsgw.protocols.smtp.settings import SubmissionSettings
+
+log = Logger()
+
+_HOST: Final = re.compile(r"[!-~]{1,255}")
+_STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+_STUBBORN: Final = 10
+"""Times the number of recipients that a transaction may ask for before the session is ended."""
+
+
+class Connection(Protocol):
+    """What a dialogue asks of the connection it is held over."""
+
+    def say(self, reply: Reply) -> None:
+        """Send a reply behind those before it."""
+
+    def say_lines(self, octets: bytes) -> None:
+        """Send a ready reply of several lines."""
+
+    def hang_up(self, reply: Reply) -> None:
+        """Send the last reply and close."""
+
+    def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
+        """Call `question` with the session and `arguments`, then `then` with its answer, and nothing in between."""
+
+    def start_tls(self) -> None:
+        """Encrypt and give the dialogue a new session."""
+
+    def admitted(self) -> None:
+        """The peer has authenticated."""
+
+
+class House(Protocol):
+    """What a dialogue asks of the service it belongs to."""
+
+    delegate: IMailDelegate
+    settings: SubmissionSettings
+    extensions: frozenset[str]
+    positive: replies.Positive
+    offers_tls: bool
+
+    def capabilities(self, tls: bool) -> bytes:
+        """The answer to EHLO."""
+
+
+class Dialogue:
+    """What has been said on one connection.
+
+    :ivar session: what the delegate knows; the connection replaces it when TLS begins.
+    :ivar message: the message that is being received.
+    """
+
+    def __init__(self, connection: Connection, house: House, session: Session) -> None:
+        self.session = session
+        self.message: MessageReader | None = None
+        self._connection = connection
+        self._house = house
+        self._delegate = house.delegate
+        self._settings = house.settings
+        self._exchange: sasl.Exchange | None = None
+        self._refused_data = False
+        self._junk = 0
+        self._failed_logins = 0
+        self._transactions = 0
+        self._tried_recipients = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether neither a transaction nor an authentication is under way."""
+        return self.session.envelope is None and self._exchange is None
+
+    def limit(self, octets: bytearray) -> int:
+        """How long the line may be that `octets` begin with."""
+        if self._exchange is not None or octets[:5].upper() == b"AUTH ":
+            return self._settings.auth_line
+        return self._settings.command_line
+
+    def line(self, line: bytes | BadLine) -> None:
+        """A line that is not part of a message."""
+        if isinstance(line, BadLine):
+            self._exchange = None
+            self._not_a_command(replies.BAD_LINES[line])
+        elif self._exchange is not None:
+            self._responded(self._exchange, line)
+        else:
+            self._command(line)
+
+    def data_ended(self, reader: MessageReader) -> None:
+        """The end of the message has been seen."""
+        self.message = None
+        message = reader.message()
+        if isinstance(message, BadMessage):
+            log.info("a message of {peer} is refused: {why}", peer=self.session.peer, why=message.value)
+            self._message_known(replies.BAD_MESSAGES[message])
+        else:
+            self._junk = 0
+            self._connection.ask(self._message_known, self._delegate.message, self.session.envelope, message)
+
+    def _command(self, line: bytes) -> None:
+        word, _, rest = line.partition(b" ")
+        verb = VERBS.get(word.upper())
+        if verb is None:
+            self._not_a_command(replies.UNKNOWN)
+            return
+        argument = rest.rstrip(b" ")
+        early = None if self.session.authenticated else self._too_early(verb.needs)
+        if early is not None:
+            self._useless(early)
+        elif verb.bare and argument:
+            self._useless(replies.NO_ARGUMENT)
+        elif argument.isascii() and (text := argument.decode("ascii")).isprintable():
+            verb.run(self, text)
+        else:
+            self._useless(replies.BAD_ARGUMENT)
+        self._refused_data = verb.run is Dialogue._data and self.message is None
+
+    def _too_early(self, needs: Need) -> Reply | None:
+        """What has to be done first by a client that has not logged in; once it has, all of it is done."""
+        if needs >= Need.HELLO and not self.session.ehlo:
+            return replies.HELLO_FIRST
+        if needs >= Need.TLS and not self.session.tls and self._settings.tls == "demanded":
+            return replies.TLS_FIRST
+        return replies.LOGIN_FIRST if needs >= Need.LOGIN else None
+
+    def _not_a_command(self, reply: Reply) -> None:
+        """After a refused DATA this is the text of a client that did not wait for leave, not a slip: whoever wrote
+        that text would have the rest of it taken for commands."""
+        if self._refused_data:
+            self._connection.hang_up(replies.TALKED_BLINDLY)
+        else:
+            self._useless(reply)
+
+    def _deliver(self, reply: Reply) -> None:
+        """Say it, and hang up if it says so."""
+        if reply.close or reply.code == 421:
+            self._connection.hang_up(reply)
+        else:
+            self._connection.say(reply)
+
+    def _useless(self, reply: Reply) -> None:
+        """Answer a command that brought nobody further."""
+        if not self._wasted():
+            self._deliver(reply)
+
+    def _wasted(self) -> bool:
+        """Count a command that brought nobody further; True: it was one too many and ended the session."""
+        self._junk += 1
+        settings = self._settings
+        if self._junk <= (settings.junk_after_login if self.session.authenticated else settings.junk_before_login):
+            return False
+        self._connection.hang_up(replies.TOO_MUCH_JUNK)
+        return True
+
+    def _ehlo(self, argument: str) -> None:
+        self._hello(argument, self._house.capabilities(self.session.tls))
+
+    def _helo(self, argument: str) -> None:
+        self._hello(argument, b"250 %b\r\n" % self._settings.ehlo[0].encode("ascii"))
+
+    def _hello(self, name: str, answer: bytes) -> None:
+        if not _HOST.fullmatch(name):
+            self._useless(replies.BAD_ARGUMENT)
+            return
+        again = bool(self.session.ehlo)
+        self.session.ehlo = name
+        self.session.envelope = None
+        if not (again and self._wasted()):
+            self._connection.say_lines(answer)
+
+    def _starttls(self, argument: str) -> None:
+        if self.session.tls:
+            self._useless(replies.TLS_ALREADY)
+        elif not self._house.offers_tls:
+            self._useless(replies.NOT_IMPLEMENTED)
+        else:
+            self._connection.start_tls()
+
+    def _auth(self, argument: str) -> None:
+        name, _, initial = argument.partition(" ")
+        exchange = sasl.exchange(name.upper(), self._settings.plain_challenge)
+        if self.session.authenticated:
+            self._useless(replies.LOGIN_ALREADY)
+        elif not self.session.tls and not self._settings.auth_without_tls:
+            self._useless(replies.TLS_FOR_AUTH)
+        elif exchange is None:
+            self._useless(replies.NO_MECHANISM if name else replies.BAD_ARGUMENT)
+        else:
+            challenge = next(exchange)
+            if initial:
+                self._responded(exchange, b"" if initial == "=" else initial.encode("ascii"))
+            else:
+                self._exchange = exchange
+                self._connection.say(Reply(334, challenge))
+
+    def _responded(self, exchange: sasl.Exchange, line: bytes) -> None:
+        self._exchange = None
+        if line == b"*":
+            self._useless(replies.CANCELLED)
+            return
+        try:
+            challenge = exchange.send(sasl.decode(line))
+        except sasl.Malformed:
+            self._useless(replies.UNREADABLE)
+        except StopIteration as end:
+            self._login(end.value)
+        else:
+            self._exchange = exchange
+            self._connection.say(Reply(334, challenge))
+
+    def _login(self, credentials: sasl.Credentials) -> None:
+        if credentials.authorization in (b"", credentials.login):
+            self._connection.ask(self._logged_in, self._delegate.login, credentials.login, credentials.password)
+        else:
+            self._logged_in(replies.NOT_AS_ANOTHER)
+
+    def _logged_in(self, reply: Reply) -> None:
+        if reply.code == 235:
+            self.session.authenticated = True
+            self._junk = 0
+            self._connection.admitted()
+            self._deliver(reply)
+        elif reply.code < 500:
+            self._useless(reply)
+        else:
+            self._failed_logins += 1
+            if self._failed_logins >= self._settings.auth_tries:
+                self._connection.say(reply)
+                self._connection.hang_up(replies.TOO_MANY_TRIES)
+            else:
+                self._deliver(reply)
+
+    def _mail(self, argument: str) -> None:
+        if self.session.envelope is not None:
+            self._useless(replies.NESTED)
+            return
+        if self._transactions >= self._settings.transactions:
+            self._connection.hang_up(replies.TOO_MANY_TRANSACTIONS)
+            return
+        try:
+            address, parameters = mail_from(argument, self._house.extensions, self._settings.message)
+        except BadArgument as why:
+            self._useless(why.reply)
+            return
+        self.session.envelope = Envelope(address, parameters)
+        self._connection.ask(self._sender_known, self._delegate.sender, address, parameters)
+
+    def _sender_known(self, reply: Reply) -> None:
+        if reply.code // 100 == 2:
+            self._transactions += 1
+            self._tried_recipients = 0
+            self._deliver(reply)
+        else:
+            self.session.envelope = None
+            (self._useless if reply.code >= 500 else self._deliver)(reply)
+
+    def _rcpt(self, argument: str) -> None:
+        if self.session.envelope is None:
+            self._useless(replies.MAIL_FIRST)
+            return
+        self._tried_recipients += 1
+        if self._tried_recipients > self._settings.recipients:
+            if self._tried_recipients > _STUBBORN * self._settings.recipients:
+                self._connection.hang_up(replies.TOO_MUCH_JUNK)
+            else:
+                self._connection.say(replies.TOO_MANY_RECIPIENTS)
+            return
+        try:
+            address = rcpt_to(argument)
+        except BadArgument as why:
+            self._connection.say(why.reply)
+            return
+        self._connection.ask(partial(self._recipient_known, address), self._delegate.recipient, address)
+
+    def _recipient_known(self, address: str, reply: Reply) -> None:
+        if reply.code // 100 == 2 and self.session.envelope is not None:
+            self.session.envelope.recipients.append(address)
+        self._deliver(reply)
+
+    def _data(self, argument: str) -> None:
+        if self.session.envelope is None:
+            self._useless(replies.MAIL_FIRST)
+        elif not self.session.envelope.recipients:
+            self._useless(replies.NO_RECIPIENTS)
+        else:
+            self.message = MessageReader(self._settings)
+            self._connection.say(replies.START_DATA)
+
+    def _message_known(self, reply: Reply) -> None:
+        self.session.envelope = None
+        self._deliver(reply)
+
+    def _status(self, argument: str) -> None:
+        if _STATUS_ID.fullmatch(argument):
+            self._connection.ask(self._status_known, self._delegate.status, argument)
+        else:
+            self._useless(replies.BAD_ARGUMENT)
+
+    def _status_known(self, reply: Reply) -> None:
+        if reply.code // 100 == 2:
+            self._junk = 0
+        self._deliver(reply)
+
+    def _rset(self, argument: str) -> None:
+        if self.session.envelope is None:
+            self._useless(self._house.positive.ok)
+        else:
+            self.session.envelope = None
+            self._connection.say(self._house.positive.ok)
+
+    def _noop(self, argument: str) -> None:
+        self._useless(self._house.positive.ok)
+
+    def _quit(self, argument: str) -> None:
+        self._connection.hang_up(self._house.positive.bye)
+
+    def _vrfy(self, argument: str) -> None:
+        self._useless(self._house.positive.unverified)
+
+    def _help(self, argument: str) -> None:
+        self._useless(self._house.positive.help)
+
+    def _not_implemented(self, argument: str) -> None:
+        self._useless(replies.NOT_IMPLEMENTED)
+
+    def _intolerable(self, argument: str) -> None:
+        self._connection.hang_up(replies.NOT_IMPLEMENTED)
+
+
+class Need(enum.IntEnum):
+    """What must have happened before a verb is looked at; each includes those before it."""
+
+    NOTHING = 0
+    HELLO = 1
+    TLS = 2
+    LOGIN = 3
+
+
+@attrs.frozen
+class Verb:
+    """How a verb is carried out, what it needs, and whether it stands alone."""
+
+    run: Callable[[Dialogue, str], None]
+    needs: Need
+    bare: bool = False
+
+
+VERBS: Final[Mapping[bytes, Verb]] = {
+    b"EHLO": Verb(Dialogue._ehlo, Need.NOTHING),
+    b"HELO": Verb(Dialogue._helo, Need.NOTHING),
+    b"STARTTLS": Verb(Dialogue._starttls, Need.NOTHING, bare=True),
+    b"AUTH": Verb(Dialogue._auth, Need.TLS),
+    b"MAIL": Verb(Dialogue._mail, Need.LOGIN),
+    b"RCPT": Verb(Dialogue._rcpt, Need.LOGIN),
+    b"DATA": Verb(Dialogue._data, Need.LOGIN, bare=True),
+    b"STATUS": Verb(Dialogue._status, Need.LOGIN),
+    b"RSET": Verb(Dialogue._rset, Need.NOTHING, bare=True),
+    b"NOOP": Verb(Dialogue._noop, Need.NOTHING),
+    b"QUIT": Verb(Dialogue._quit, Need.NOTHING, bare=True),
+    b"VRFY": Verb(Dialogue._vrfy, Need.NOTHING),
+    b"HELP": Verb(Dialogue._help, Need.NOTHING),
+    b"EXPN": Verb(Dialogue._not_implemented, Need.NOTHING),
+    b"TURN": Verb(Dialogue._not_implemented, Need.NOTHING),
+    b"ETRN": Verb(Dialogue._not_implemented, Need.NOTHING),
+    # Octets would follow that no one can skip safely; a browser made to talk to us does not know what it says.
+    b"BDAT": Verb(Dialogue._intolerable, Need.NOTHING),
+    b"CONNECT": Verb(Dialogue._intolerable, Need.NOTHING),
+    b"GET": Verb(Dialogue._intolerable, Need.NOTHING),
+    b"POST": Verb(Dialogue._intolerable, Need.NOTHING),
+    b"PUT": Verb(Dialogue._intolerable, Need.NOTHING),
+}
+"""All verbs there are: nothing else is ever carried out."""

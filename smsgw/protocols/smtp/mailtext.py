@@ -1,0 +1,180 @@
+"""The text of a mail: transfer encoding and charset undone (000-24, 000-25). Pure; bounded by what the session took in.
+
+Only what is needed of the header is looked at, by patterns that go over it once: a hostile header costs no more than
+its octets.
+"""
+
+from __future__ import annotations
+
+import binascii
+import codecs
+import re
+from collections.abc import Iterator, Mapping
+from encodings import normalize_encoding
+from encodings.aliases import aliases
+from typing import Final
+
+from smsgw.model.errors import Refusal, Refused
+from smsgw.protocols.smtp.mailparts import MOST_DEPTH, MOST_PARTS, BadParts, Fields, html_text, split
+
+CHARSETS: Final = (
+    *("us-ascii", "utf-8", "koi8-r", "koi8-u", "cp866", "utf-16", "utf-16be", "utf-16le"),
+    *(f"windows-125{n}" for n in range(9)),
+    *(f"iso-8859-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)),
+    *("gb2312", "gb18030", "big5", "shift_jis", "iso-2022-jp", "euc-jp", "euc-kr"),
+)
+"""Charsets that are taken, under these and all their other names; no other codec is ever asked to decode."""
+
+
+def _codecs() -> Iterator[tuple[str, codecs.CodecInfo]]:
+    """Each name of each charset in the form that :func:`encodings.normalize_encoding` gives, with its codec."""
+    taken = {normalize_encoding(codecs.lookup(name).name): codecs.lookup(name) for name in CHARSETS}
+    taken["latin_1"] = taken["iso8859_1"]
+    yield from taken.items()
+    yield from ((alias, taken[module]) for alias, module in aliases.items() if module in taken)
+
+
+_CODECS: Final[Mapping[str, codecs.CodecInfo]] = dict(_codecs())
+INLINE: Final = 65_536
+"""Octets up to which a plain mail is read at once."""
+
+_DEFAULT_TYPE: Final = "text/plain"
+_HTML: Final = "text/html"
+_PARAMETER: Final = re.compile(r';\s*([^\s;="]*)\s*(?:=\s*("(?:[^"\\]|\\.)*+"?|[^;]*))?[^;]*', re.DOTALL)
+_CHARSET: Final = re.compile(r"[A-Za-z0-9._:-]{1,40}")
+_QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
+_FIELD: Final = re.compile(
+    rb"(?:^|\r\n)(content-type|content-transfer-encoding|content-disposition)[ \t]*:((?:[^\r]|\r\n[ \t])*)",
+    re.IGNORECASE,
+)
+_MESSAGE_ID: Final = re.compile(rb"(?:^|\r\n)message-id[ \t]*:([^\r]{1,998})", re.IGNORECASE)
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+_FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
+_IDENTITY: Final = frozenset({"7bit", "8bit", "binary", ""})
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+def is_plain(octets: bytes) -> bool:
+    """Whether a mail is one short plain text, which :func:`mail_text` reads in no time; others go to a thread."""
+    return len(octets) <= INLINE and _fields(_halves(octets)[0]).kind == _DEFAULT_TYPE
+
+
+def mail_text(octets: bytes) -> str | Refused:
+    """The SMS text of a mail: its first plain text, else its first HTML as text; lines end with LF, none are blank at
+    the end.
+
+    Refused BAD_ENCODING says which charset, transfer encoding or content type cannot be taken.
+    """
+    try:
+        found = _first(octets, _DEFAULT_TYPE) or _first(octets, _HTML)
+    except BadParts as error:
+        return _unreadable(str(error))
+    if found is None:
+        kind = _fields(_halves(octets)[0]).kind
+        return _unreadable(f"content type {kind[:40]} has no text, only text/plain and text/html have")
+    fields, body = found
+    text = _decoded(fields, body)
+    if isinstance(text, Refused):
+        return text
+    if fields.kind == _HTML:
+        text = html_text(text)
+    text = text.replace("\r\n", "\n").rstrip("\n")
+    if _CONTROL.search(text):
+        return _unreadable("the text holds control characters")
+    return text
+
+
+def _first(octets: bytes, kind: str) -> tuple[Fields, bytes] | None:
+    """The first part of this kind that is no attachment, depth first."""
+    left = MOST_PARTS
+    stack = [(octets, 0)]
+    while stack:
+        entity, depth = stack.pop()
+        head, body = _halves(entity)
+        fields = _fields(head)
+        if fields.kind.startswith("multipart/"):
+            if depth >= MOST_DEPTH:
+                raise BadParts(f"parts nested deeper than {MOST_DEPTH}")
+            if fields.transfer.lower() not in _IDENTITY:
+                raise BadParts("a multipart under a transfer encoding")
+            parts = split(body, fields.boundary)
+            left -= len(parts)
+            if left < 0:
+                raise BadParts(f"more than {MOST_PARTS} parts")
+            stack += [(part, depth + 1) for part in reversed(parts)]
+        elif fields.kind == kind and (not depth or not fields.attached):
+            return fields, body
+    return None
+
+
+def _halves(octets: bytes) -> tuple[bytes, bytes]:
+    """Header and body."""
+    if octets.startswith(b"\r\n"):
+        return b"", octets[2:]
+    head, _, body = octets.partition(b"\r\n\r\n")
+    return head, body
+
+
+def _decoded(fields: Fields, body: bytes) -> str | Refused:
+    """A body with its transfer encoding and charset undone."""
+    decoded = _transferred(body, fields.transfer.lower())
+    if decoded is None:
+        return _unreadable(f"the {fields.transfer[:40]} transfer encoding is not known or not kept to")
+    charset = fields.charset
+    codec = _CODECS.get(normalize_encoding(charset.lower())) if _CHARSET.fullmatch(charset) else None
+    if codec is None:
+        return _unreadable(f"charset {charset[:40]!a} is not taken")
+    if codec.name == "ascii" and not decoded.isascii():
+        codec = codecs.lookup("utf-8")  # 8-bit text without a charset: what today's programs mean by it
+    try:
+        return codec.decode(decoded, "strict")[0]
+    except UnicodeError:
+        return _unreadable(f"the body is not in charset {charset[:40]}")
+
+
+def message_id(octets: bytes) -> str:
+    """The Message-ID of a mail, empty for none."""
+    found = _MESSAGE_ID.search(_halves(octets)[0] + b"\r\n")
+    return found[1].strip().decode("ascii", "replace") if found is not None else ""
+
+
+def _unreadable(why: str) -> Refused:
+    return Refused(Refusal.BAD_ENCODING, why)
+
+
+def _fields(head: bytes) -> Fields:
+    """What is needed of a header, the first of each field, unfolded.
+
+    Without a type, or with what is none, it is text/plain in us-ascii (RFC 2045, 5.2).
+    """
+    found: dict[bytes, str] = {}
+    for match in _FIELD.finditer(head + b"\r\n"):
+        found.setdefault(match[1].lower(), _FOLD.sub(b"", match[2]).decode("ascii", "replace").strip())
+    kind, separator, rest = found.get(b"content-type", "").partition(";")
+    kind = kind.strip().lower()
+    parameters: dict[str, str] = {}
+    for name, value in _PARAMETER.findall(separator + rest):
+        value = _QUOTED_PAIR.sub(r"\1", value[1:].removesuffix('"')) if value.startswith('"') else value
+        parameters.setdefault(name.lower(), value.strip())
+    return Fields(
+        kind if kind.count("/") == 1 else _DEFAULT_TYPE,
+        parameters.get("charset") or "us-ascii",
+        parameters.get("boundary", ""),
+        found.get(b"content-transfer-encoding", ""),
+        found.get(b"content-disposition", "").lower().startswith("attachment"),
+    )
+
+
+def _transferred(body: bytes, encoding: str) -> bytes | None:
+    """The body with its transfer encoding undone, None if that is not possible."""
+    if encoding in _IDENTITY:
+        return body
+    if encoding == "quoted-printable":
+        return binascii.a2b_qp(body)
+    if encoding == "base64":
+        packed = body.translate(None, b"\r\n \t")
+        # Python's decoder skips what it does not understand; a text must not be guessed at.
+        if len(packed) % 4 or not _BASE64.fullmatch(packed):
+            return None
+        return binascii.a2b_base64(packed)
+    return None

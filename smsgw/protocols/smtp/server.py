@@ -1,0 +1,287 @@
+"""One connection of the ESMTP server: octets in, replies out, in order, in bounded memory and in time.
+
+What is said is decided by the :class:`~smsgw.protocols.smtp.dialogue.Dialogue`; here is when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+from typing import Protocol as Shape
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IAddress, IHandshakeListener, IPushProducer, ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from smsgw.interfaces import Reply
+from smsgw.protocols.smtp import replies
+from smsgw.protocols.smtp.dialogue import Dialogue
+from smsgw.protocols.smtp.lines import CommandLines
+from smsgw.protocols.smtp.session import Session
+
+if TYPE_CHECKING:
+    from smsgw.protocols.smtp.factory import SubmissionFactory
+
+log = Logger()
+
+_CONTROLS: Final = bytes(range(32)) + b"\x7f"
+_HARMLESS: Final = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+_FLUSH_AT: Final = 256
+"""Replies that are written together at most, so that a client that does not read is noticed."""
+
+
+class _Wire(Shape):
+    """What is asked of a transport."""
+
+    def write(self, data: bytes) -> None: ...
+    def loseConnection(self) -> None: ...
+    def abortConnection(self) -> None: ...
+    def getPeer(self) -> IAddress: ...
+    def pauseProducing(self) -> None: ...
+    def resumeProducing(self) -> None: ...
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...
+    def unregisterProducer(self) -> None: ...
+    def startTLS(self, contextFactory: object) -> None: ...
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class SubmissionProtocol(Protocol):
+    """One connection. Made by a :class:`~smsgw.protocols.smtp.factory.SubmissionFactory`.
+
+    :ivar dialogue: what has been said; its session is what the delegate knows.
+    :ivar peer: the client's IP address as text; empty where there is none.
+    """
+
+    dialogue: Dialogue
+    peer: str
+    _wire: _Wire
+
+    def __init__(self, factory: SubmissionFactory) -> None:
+        self._factory = factory
+        self._settings = factory.settings
+        self._lines = CommandLines()
+        self._replies: list[bytes] = []
+        self._running = False
+        self._busy = False  # the delegate has not answered
+        self._blocked = False  # the client does not read
+        self._paused = False  # we do not read
+        self._handshaking = False
+        self._closing = False
+        self._since = 0.0  # start of what `check_time` measures
+
+    # What Twisted calls
+
+    def connectionMade(self) -> None:
+        """Greet, or begin TLS and greet inside it."""
+        self._wire = cast(_Wire, self.transport)
+        self.peer = getattr(self._wire.getPeer(), "host", "")
+        self._since = self._factory.clock.seconds()
+        implicit = self._settings.tls == "implicit"
+        self._handshaking = implicit or ISSLTransport.providedBy(self.transport)
+        self.dialogue = Dialogue(self, self._factory, self._session(self._handshaking))
+        if implicit:
+            self._wire.startTLS(self._factory.tls)
+        self._wire.registerProducer(self, True)
+        refusal = self._factory.connected(self)
+        if refusal is None:
+            self.say(Reply(220, self._settings.greeting))
+            self._flush()
+        else:
+            self.hang_up(refusal)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Look at as much as may be looked at now."""
+        if self._closing:
+            return
+        self._handshaking = False
+        self._lines.octets += data
+        if self._busy or self._blocked:
+            if not self._paused and len(self._lines.octets) > self._settings.backlog:
+                self._paused = True
+                self._wire.pauseProducing()
+        else:
+            self._run()
+
+    def handshakeCompleted(self) -> None:
+        """TLS stands: from here on commands are waited for."""
+        self._handshaking = False
+        self._since = self._factory.clock.seconds()
+
+    def pauseProducing(self) -> None:
+        """The client does not read its replies: do nothing that would make more of them."""
+        self._blocked = True
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        self._blocked = False
+        self._run()
+
+    def stopProducing(self) -> None:
+        """Nobody will read again; :meth:`connectionLost` follows."""
+        self._blocked = True
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget everything; what the delegate still works on is not answered."""
+        self._closing = True
+        self._lines.octets.clear()
+        self._factory.connections.discard(self)
+        self._farewell(self.dialogue.session)
+
+    # What the factory calls
+
+    def check_time(self, now: float) -> None:
+        """End what has taken too long. While the delegate works, nothing has."""
+        taken = now - self._since
+        settings = self._settings
+        if self._closing:
+            if taken >= settings.close_time:
+                self._wire.abortConnection()
+        elif self._handshaking:
+            if taken >= settings.handshake_time:
+                self.cut()
+        elif self._busy:
+            return
+        elif self.dialogue.message is None:
+            if taken >= settings.command_time:
+                self.hang_up(replies.TIMED_OUT)
+        elif taken >= settings.data_time:
+            self.hang_up(replies.TIMED_OUT)
+        elif taken >= settings.data_grace and self.dialogue.message.size < taken * settings.data_rate:
+            self.hang_up(replies.TOO_SLOW)
+
+    def drain(self) -> None:
+        """Close as soon as no transaction is under way."""
+        self._run()
+
+    def cut(self) -> None:
+        """Close whatever is under way."""
+        self._closing = True
+        self._wire.abortConnection()
+
+    # What the dialogue calls
+
+    def say(self, reply: Reply) -> None:
+        """Put a reply behind those that wait to be written; it is one line of ASCII whatever its text holds."""
+        text = reply.text.encode("ascii", "replace").translate(_HARMLESS)
+        self._replies.append(b"%03d %b\r\n" % (reply.code, text))
+
+    def say_lines(self, octets: bytes) -> None:
+        """Put a ready reply of several lines behind those that wait."""
+        self._replies.append(octets)
+
+    def hang_up(self, reply: Reply) -> None:
+        """Say the last word, then close; :meth:`check_time` aborts where the peer does not let go."""
+        self.say(reply)
+        self._flush()
+        self._closing = True
+        self._since = self._factory.clock.seconds()
+        self._lines.octets.clear()
+        self.dialogue.message = None
+        self._wire.unregisterProducer()
+        if self._paused:
+            self._paused = False
+            self._wire.resumeProducing()  # the end of TLS has to be read
+        self._wire.loseConnection()
+
+    def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
+        """Put a question to the delegate; nothing else is looked at until `then` has had the answer."""
+        waiting = maybeDeferred(question, self.dialogue.session, *arguments)
+        if waiting.called and isinstance(waiting.result, Reply):
+            then(waiting.result)  # answers from memory need no turn through callbacks
+        else:
+            self._busy = True
+            waiting.addBoth(self._answered, then).addErrback(self._broken)
+
+    def admitted(self) -> None:
+        """It has authenticated."""
+        self._factory.connections.admit(self)
+
+    def start_tls(self) -> None:
+        """Encrypt and begin a new session, unless clear text has come along that would be taken for encrypted."""
+        former = self.dialogue.session
+        if self._lines.octets:
+            if self._factory.connections.worth_a_line(self):
+                log.warn("{peer} sent clear text behind STARTTLS", peer=former.peer)
+            self.hang_up(replies.INJECTED)
+            return
+        self.say(self._factory.positive.tls)
+        self._flush()
+        self._handshaking = True
+        self.dialogue.session = self._session(tls=True)
+        self._factory.connections.estrange(self)
+        self._wire.startTLS(self._factory.tls)
+        self._blocked = False  # TLS registers us anew
+        self._farewell(former)
+
+    # The loop
+
+    def _run(self, worked: bool = False) -> None:
+        """One command after the other, until one has to wait or is not complete."""
+        if self._running or self._closing:
+            return
+        self._running = True
+        try:
+            while not (self._busy or self._blocked or self._closing) and self._step():
+                worked = True
+                if len(self._replies) >= _FLUSH_AT:
+                    self._flush()
+        finally:
+            self._running = False
+        self._flush()
+        if worked:
+            self._since = self._factory.clock.seconds()
+        if self._paused and len(self._lines.octets) <= self._settings.backlog:
+            self._paused = False
+            self._wire.resumeProducing()
+
+    def _step(self) -> bool:
+        """Do the next thing; False: there is nothing complete to do."""
+        lines = self._lines
+        dialogue = self.dialogue
+        if dialogue.message is not None:
+            if not dialogue.message.take(lines.octets):
+                return False
+            dialogue.data_ended(dialogue.message)
+            return True
+        if self._factory.connections.draining and dialogue.idle:
+            self.hang_up(replies.SHUTTING_DOWN)
+            return True
+        if not lines.octets or not lines.at_start():
+            return False
+        line = lines.next(dialogue.limit(lines.octets))
+        if line is None:
+            return False
+        dialogue.line(line)
+        return True
+
+    def _answered(self, result: Reply | Failure, then: Callable[[Reply], None]) -> None:
+        self._busy = False
+        if isinstance(result, Failure):
+            log.failure("the delegate failed at a command of {peer}", result, peer=self.dialogue.session.peer)
+            result = replies.LOCAL_ERROR
+        if not self._closing:
+            then(result)
+            self._run(worked=True)
+
+    def _broken(self, failure: Failure) -> None:
+        """A fault of our own, or a delegate that answered something else than a Reply."""
+        log.failure("the session of {peer} cannot go on", failure, peer=self.dialogue.session.peer)
+        self.cut()
+
+    def _flush(self) -> None:
+        if self._replies:
+            octets = b"".join(self._replies)
+            self._replies.clear()
+            self._wire.write(octets)
+
+    def _session(self, tls: bool) -> Session:
+        return Session(self.peer, tls)
+
+    def _farewell(self, session: Session) -> None:
+        maybeDeferred(self._factory.delegate.closed, session).addErrback(
+            partial(log.failure, "the delegate failed at the end of a session of {peer}", peer=session.peer)
+        )

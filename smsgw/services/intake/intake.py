@@ -1,0 +1,370 @@
+"""The one door: checks submissions, makes messages of them, stores them, and only then says yes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from smsgw.interfaces import IIntake, IMessageStore, IPolicy
+from smsgw.model.address import NATIONAL, normalise
+from smsgw.model.changes import Changes, Committed, Keyed
+from smsgw.model.content import Content
+from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
+from smsgw.model.lifecycle import Notify, State
+from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
+from smsgw.services.intake.content import made, referenced
+from smsgw.services.intake.options import unfit
+from smsgw.services.routing import Router
+from smsgw.services.senders import Sender, Senders
+from smsgw.telemetry import Counter
+from smsgw.text import coding
+
+if TYPE_CHECKING:
+    from smsgw.config import AccountSettings
+    from smsgw.services.accounts import Account, Accounts
+    from smsgw.services.dispatch.dispatch import Dispatch
+    from smsgw.services.outbox.outbox import Outbox
+
+log = Logger()
+
+ACCEPTED: Final = Counter("smsgw_accepted_total", "Messages accepted, by account.", ("account",))
+REFUSED: Final = Counter("smsgw_refused_total", "Submissions refused, by account and reason.", ("account", "reason"))
+REPEATED: Final = Counter(
+    "smsgw_repeated_total", "Submissions whose idempotency key was used before: answered, not sent again.", ("account",)
+)
+
+NOT_REACHABLE: Final = 248
+"""Error code of a number that cannot be reached by the service."""
+
+BAD_NUMBER: Final = 249
+"""Error code of what is no number that can be served."""
+
+REFUSAL_ERRORS: Final = {
+    Refusal.NO_ROUTE: NOT_REACHABLE,
+    Refusal.BAD_RECIPIENT: BAD_NUMBER,
+    Refusal.SENDER_NOT_AGREED_FOR_OPERATOR: 254,
+}
+"""Error code of a message that was accepted and then refused by rules (providers' numbers, doc 001)."""
+
+_NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
+_BAD_RECIPIENT: Final = Refused(Refusal.BAD_RECIPIENT)
+_OTHER_OPERATOR: Final = Refused(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
+_OVER_RATE: Final = Refused(Refusal.OVER_RATE)
+_REUSED: Final = Refused(Refusal.KEY_REUSED)
+
+_EVERYTHING: Final = int(Notify.ENROUTE | Notify.FINAL)
+"""What callbacks tell (002-105)."""
+
+
+@implementer(IIntake)
+class Intake:
+    """Implements :class:`~smsgw.interfaces.IIntake`.
+
+    :param now: absolute time, seconds since 1970. :param seconds: monotonic time for rates.
+    :param country: key of :data:`smsgw.model.address.NATIONAL`.
+    :param key_life: seconds for which an idempotency key is remembered.
+    """
+
+    def __init__(
+        self,
+        store: IMessageStore,
+        accounts: Accounts,
+        senders: Senders,
+        router: Router,
+        dispatch: Dispatch,
+        outbox: Outbox,
+        now: Callable[[], float],
+        seconds: Callable[[], float],
+        country: str = "ru",
+        policies: Sequence[IPolicy] = (),
+        key_life: float = 86_400.0,
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self.senders = senders
+        self._router = router
+        self._dispatch = dispatch
+        self._outbox = outbox
+        self._now = now
+        self._seconds = seconds
+        self._national = NATIONAL[country]
+        self._policies = policies
+        self._key_life = key_life
+
+    def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
+        """See :meth:`smsgw.interfaces.IIntake.submit`."""
+        messages: list[Message] = []
+        keys: list[Keyed] = []
+        try:
+            answers = self._registered(submissions, messages, keys)
+        except StoreDown as down:
+            return fail(down)
+        if not messages:
+            return succeed(answers)
+        dispatch = self._dispatch
+        dispatch.reserve(messages)
+
+        def stored(committed: Committed) -> list[Accepted | Refused]:
+            kept = self._without_repeats(messages, keys, committed, answers) if keys else messages
+            if kept:
+                _count(kept)
+                dispatch.stored(kept)
+            if committed.events:
+                self._outbox.occurred(committed.events)
+            return answers
+
+        def failed(failure: Failure) -> Failure | list[Accepted | Refused]:
+            dispatch.unstored(messages)
+            if failure.check(StoreFull):
+                return [Refused(Refusal.QUEUE_FULL, failure.getErrorMessage()) for _ in submissions]
+            return failure
+
+        return self._store.commit(Changes(accepts=messages, keys=keys)).addCallbacks(stored, failed)
+
+    def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
+        """What would become of `submissions`, of one recipient each: nothing is stored, charged or reserved, and the
+        rate of the account does not matter. Everything else that :meth:`submit` refuses is refused."""
+        now = self._now()
+        return [self._preview(submission, now) for submission in submissions]
+
+    def _preview(self, submission: Submission, now: float) -> Previewed | Refused:
+        """The checks of :meth:`_register`, in its order."""
+        account = self._accounts.get(submission.account)
+        if account is None or not account.settings.enabled:
+            return _NOT_ALLOWED
+        if self._policies and (refused := self._by_policy(account, submission)) is not None:
+            return refused
+        number = normalise(submission.recipients[0], self._national)
+        if number is None:
+            return _BAD_RECIPIENT
+        settings, options = account.settings, submission.options
+        if options is not None and (refused := unfit(options, settings)) is not None:
+            return refused
+        sender = self.senders.resolve(settings, submission.source)
+        if isinstance(sender, Refused):
+            return sender
+        content = made(submission, sender)
+        if isinstance(content, Refused):
+            return content
+        times = _times(submission, now, settings.validity)
+        if isinstance(times, Refused):
+            return times
+        way = self._way(submission, sender, number, content, only_look=True)
+        if isinstance(way, Refused):
+            return way
+        encoding = coding.alphabet(content.data_coding).value
+        return Previewed(encoding, len(content.text()), len(content.parts), number, way)
+
+    def _registered(
+        self, submissions: Sequence[Submission], messages: list[Message], keys: list[Keyed]
+    ) -> list[Accepted | Refused]:
+        """Per submission what the client will be told; its messages and its key are appended."""
+        now, seconds = self._now(), self._seconds()
+        answers: list[Accepted | Refused] = []
+        account: Account | None = None
+        for submission in submissions:
+            if account is None or account.name != submission.account:
+                account = self._accounts.get(submission.account)
+            if account is None or not account.settings.enabled:
+                answer: Accepted | Refused = _NOT_ALLOWED
+            else:
+                if not submission.notify:
+                    _tell_by_callback(submission, account.settings)
+                answer = self._register(account, submission, now, seconds, messages)
+            if isinstance(answer, Refused):
+                REFUSED.add(1, submission.account, answer.refusal.name.lower())
+            elif submission.options is not None and submission.options.key:
+                own = messages[-len(answer.message_ids) :]
+                keys.append(self._keyed(submission.account, submission.options, answer.id, own, now))
+            answers.append(answer)
+        return answers
+
+    def _keyed(self, account: str, options: Options, id: int, messages: Sequence[Message], now: float) -> Keyed:
+        return Keyed(account, options.key, options.digest, id, messages, now - self._key_life)
+
+    def _without_repeats(
+        self, messages: list[Message], keys: list[Keyed], committed: Committed, answers: list[Accepted | Refused]
+    ) -> list[Message]:
+        """The messages that were stored. Those of a key that was used before were not: their room is given back, and
+        the answer becomes that of the first use, or a refusal if then something else was asked for."""
+        repeats = {key.id: (key, used) for key, used in zip(keys, committed.keys, strict=True) if used is not None}
+        if not repeats:
+            return messages
+        for at, answer in enumerate(answers):
+            if isinstance(answer, Accepted) and answer.id in repeats:
+                key, used = repeats[answer.id]
+                if used.digest == key.digest:
+                    answers[at] = Accepted(used.id, (used.id,), 0, State.SCHEDULED, True)
+                    REPEATED.add(1, key.account)
+                else:
+                    answers[at] = _REUSED
+                    REFUSED.add(1, key.account, Refusal.KEY_REUSED.name.lower())
+        gone = {message.id for key, _ in repeats.values() for message in key.messages}
+        self._dispatch.unstored([message for message in messages if message.id in gone])
+        return [message for message in messages if message.id not in gone]
+
+    def _register(
+        self, account: Account, submission: Submission, now: float, seconds: float, messages: list[Message]
+    ) -> Accepted | Refused:
+        """Append the messages of one submission; or say why there are none."""
+        if self._policies and (refused := self._by_policy(account, submission)) is not None:
+            return refused
+        national, recipients = self._national, submission.recipients
+        number = normalise(recipients[0], national)
+        several = len(recipients) > 1
+        numbers = [normalise(written, national) for written in recipients] if several else (number,)
+        if number is None and not any(numbers):
+            return _BAD_RECIPIENT
+        settings, options = account.settings, submission.options
+        if options is not None and (refused := unfit(options, settings)) is not None:
+            return refused
+        sender = self.senders.resolve(settings, submission.source)
+        if isinstance(sender, Refused):
+            return sender
+        content = made(submission, sender)
+        if isinstance(content, Refused):
+            return content
+        if submission.schedule or submission.expires:
+            times = _times(submission, now, settings.validity)
+            if isinstance(times, Refused):
+                return times
+        else:
+            times = (State.QUEUED, now + settings.validity, 0.0)
+        bucket = account.bucket
+        if bucket.rate and bucket.level(seconds) <= 0:
+            return _OVER_RATE
+        if several or (options is not None and options.batch):
+            return self._to_several(account, submission, numbers, sender, content, times, now, messages)
+        way = self._way(submission, sender, number, content)
+        if isinstance(way, Refused) and way.refusal not in submission.as_states:
+            return way
+        message = self._message(submission, number, way, content, times, now, 0)
+        messages.append(message)
+        if bucket.rate:
+            bucket.charge(message.parts)
+        return Accepted(message.id, (message.id,), message.parts, message.state)
+
+    def _to_several(
+        self,
+        account: Account,
+        submission: Submission,
+        numbers: Sequence[str | None],
+        sender: Sender,
+        content: Content,
+        times: tuple[State, float, float],
+        now: float,
+        messages: list[Message],
+    ) -> Accepted | Refused:
+        """One message per recipient under one batch id. If none can be sent the first refusal is the answer;
+        else each that cannot is kept as refused by rules."""
+        ways = [self._way(submission, sender, number, content) for number in numbers]
+        taken = sum(isinstance(way, str) for way in ways)
+        if not taken:
+            first = next(way for way in ways if isinstance(way, Refused) and way is not _BAD_RECIPIENT)
+            if first.refusal not in submission.as_states:
+                return first
+        options = submission.options
+        batch = (options.batch if options is not None else 0) or self._store.next_id()
+        own = [
+            self._message(submission, number or written[:20], way, content, times, now, batch)
+            for written, number, way in zip(submission.recipients, numbers, ways, strict=True)
+        ]
+        messages += own
+        account.bucket.charge(taken * len(content.parts))
+        return Accepted(batch, [message.id for message in own], len(own) * len(content.parts), own[0].state)
+
+    def _way(
+        self, submission: Submission, sender: Sender, number: str | None, content: Content, only_look: bool = False
+    ) -> str | Refused:
+        """The connector for one recipient."""
+        if number is None:
+            return _BAD_RECIPIENT
+        if sender.operators is not None and not sender.agreed_for(number):
+            return _OTHER_OPERATOR
+        return self._router.route(submission.account, sender.value, number, content.text, only_look)
+
+    def _message(
+        self,
+        submission: Submission,
+        number: str | None,
+        way: str | Refused,
+        content: Content,
+        times: tuple[State, float, float],
+        now: float,
+        batch: int,
+    ) -> Message:
+        """A message with an id of its own; refused by rules where no connector takes it."""
+        id = self._store.next_id()
+        state, expires, due = times
+        connector, error = "", 0
+        if isinstance(way, Refused):
+            state, error = State.REFUSED, REFUSAL_ERRORS.get(way.refusal, NOT_REACHABLE)
+        else:
+            connector = way
+        return Message(
+            id,
+            submission.account,
+            submission.path,
+            connector,
+            state,
+            submission.priority,
+            False,
+            0,
+            submission.notify,
+            len(content.parts),
+            expires,
+            now,
+            now,
+            due,
+            error,
+            number or "",
+            batch,
+            content if len(content.parts) == 1 else referenced(content, id),
+        )
+
+    def _by_policy(self, account: Account, submission: Submission) -> Refused | None:
+        """The first policy's no, if any says so."""
+        for policy in self._policies:
+            try:
+                (refused,) = policy.check(account, [submission])
+            except Exception:  # noqa: BLE001 - a third party's rule: its fault costs this submission, and is logged
+                log.failure("policy {policy} failed", policy=policy)
+                return Refused(Refusal.STORE_DOWN, "a rule of the gateway failed, try again later")
+            if refused is not None:
+                return refused
+        return None
+
+
+def _count(messages: Sequence[Message]) -> None:
+    """Count what was accepted; a batch is nearly always one account's."""
+    name, number = messages[0].account, 0
+    for message in messages:
+        if message.account != name:
+            ACCEPTED.add(number, name)
+            name, number = message.account, 0
+        number += 1
+    ACCEPTED.add(number, name)
+
+
+def _tell_by_callback(submission: Submission, settings: AccountSettings) -> None:
+    """A submission that asks for no receipt is told about by callback, if it or its account has one (002-105)."""
+    options = submission.options
+    if settings.callback or (options is not None and options.labels is not None and options.labels.callback):
+        submission.path, submission.notify = CALLBACK, _EVERYTHING
+
+
+def _times(submission: Submission, now: float, validity: float) -> tuple[State, float, float] | Refused:
+    """State at acceptance, end of validity, and time of the first attempt (0: at once)."""
+    due = submission.schedule
+    scheduled = due > now
+    expires = submission.expires or (due if scheduled else now) + validity
+    if expires <= now:
+        return Refused(Refusal.BAD_VALIDITY, "the validity period is over already")
+    if scheduled and expires <= due:
+        return Refused(Refusal.BAD_VALIDITY, "the validity period ends before the scheduled delivery")
+    return (State.SCHEDULED, expires, due) if scheduled else (State.QUEUED, expires, 0.0)

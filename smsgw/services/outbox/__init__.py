@@ -1,0 +1,1 @@
+"""What senders are owed: events, until they are acknowledged."""

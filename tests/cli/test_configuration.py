@@ -1,0 +1,82 @@
+"""``check`` and ``sample``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smsgw.config import parse
+from smsgw.program import certificates, configfile
+from tests.cli.support import CONFIG, CommandTestCase
+
+
+class CheckTests(CommandTestCase):
+    def test_good(self) -> None:
+        """A file without mistakes is said to be good, with what it describes."""
+        ran = self.run_command("check", self.config)
+        self.assertEqual((ran.status, ran.err), (0, ""))
+        self.assertEqual(ran.out, f"{self.config} is good: 2 listeners, 2 accounts, 1 connector, 1 route\n")
+
+    def test_every_mistake(self) -> None:
+        """All mistakes are listed at once, each with file, line, section and key; the status is 78."""
+        wrong = CONFIG.replace("type = loopback", "type = pigeon").replace("[gateway]", "[gateway]\nx = 1")
+        config = self.written(wrong)
+        ran = self.run_command("check", config)
+        self.assertEqual((ran.status, ran.err), (78, ""))
+        first, second, last = ran.out.splitlines()
+        self.assertTrue(first.startswith(f"{config}:2: [gateway] x: "), first)
+        self.assertTrue(second.startswith(f"{config}:25: [connector sim] type: "), second)
+        self.assertEqual(last, f"{config} cannot be used: 2 mistakes")
+
+    def test_no_file(self) -> None:
+        """A file that is not there is a mistake like any other."""
+        ran = self.run_command("check", "nowhere.ini")
+        self.assertEqual(ran.status, 78)
+        self.assertIn("nowhere.ini: cannot be read: No such file or directory\n", ran.out)
+
+    def test_warnings(self) -> None:
+        """What works but is hardly meant is told, and is no mistake."""
+        config = self.written(CONFIG.replace("allow_from = 127.0.0.0/8", "allow_from =", 1))
+        ran = self.run_command("check", config)
+        self.assertEqual(ran.status, 0)
+        warning, good = ran.out.splitlines()
+        self.assertRegex(warning, r"\[account hashed\] allow_from: .* \(warning\)\Z")
+        self.assertIn("is good", good)
+
+    def test_open_to_others(self) -> None:
+        """Passwords that other users can read are told; they are a mistake where other machines can connect."""
+        Path(self.config).chmod(0o644)
+        ran = self.run_command("check", self.config)
+        self.assertEqual(ran.status, 0)
+        self.assertIn(f"can be read by other users: chmod 600 {self.config} (warning)", ran.out)
+        exposed = self.written(CONFIG.replace(":interface=127.0.0.1", "", 1))
+        self.assertEqual(self.run_command("check", exposed).status, 0)
+        Path(exposed).chmod(0o640)
+        ran = self.run_command("check", exposed)
+        self.assertEqual(ran.status, 78)
+        self.assertIn("can be read by other users: chmod 600", ran.out)
+
+    def test_certificates(self) -> None:
+        """A certificate that cannot be used is found before the gateway is started with it."""
+        certificate, key, _ = certificates.self_signed(Path(self.mktemp()))
+        own = "interface=127.0.0.1\ntls = implicit\ncertificate = {}\nkey = {}\n"
+        good = self.written(CONFIG.replace("interface=127.0.0.1\n", own.format(certificate, key), 1))
+        self.assertEqual(self.run_command("check", good).status, 0)
+        bad = self.written(CONFIG.replace("interface=127.0.0.1\n", own.format(key, key), 1))
+        ran = self.run_command("check", bad)
+        self.assertEqual(ran.status, 78)
+        self.assertIn(f"{bad}:8: [listen smpp] certificate: {key}: not a PEM certificate", ran.out)
+
+    def test_secrets(self) -> None:
+        """No password of a file appears in what is said about it."""
+        config = self.written(CONFIG.replace("password = demopass", "password = demopass\npassword_hash = demopass"))
+        ran = self.run_command("check", config)
+        self.assertEqual(ran.status, 78)
+        self.assertNotIn("demopass", ran.out + ran.err)
+
+
+class SampleTests(CommandTestCase):
+    def test_sample(self) -> None:
+        """The sample is the configuration that comes with the gateway, and can be used as it stands."""
+        ran = self.run_command("sample")
+        self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.sample_config(), ""))
+        self.assertIn("demo", parse(ran.out, "gw.ini", configfile.connector_types()).accounts)

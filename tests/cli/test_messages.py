@@ -1,0 +1,309 @@
+"""``list``, ``show`` and ``cancel``, against the real admin listener in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import Any
+
+import attrs
+from twisted.internet.testing import StringTransport
+
+from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import State
+from tests.cli.support import CONFIG, CommandTestCase
+from tests.frontends.admin.support import NUMBER, PERSON, TEXT, Admin
+from tests.protocols.http.support import Client
+
+ADMIN = "127.0.0.1:8081"
+
+
+@attrs.define
+class Wire:
+    """What a blocking HTTP client takes for its socket."""
+
+    client: Client
+
+    def sendall(self, octets: bytes) -> None:
+        """Let the listener hear it."""
+        self.client.send(bytes(octets))
+
+    def makefile(self, *how: object) -> io.BytesIO:
+        """What the listener answered."""
+        transport = self.client.transport
+        assert isinstance(transport, StringTransport)
+        return io.BytesIO(transport.value())
+
+    def close(self) -> None:
+        """Hang up."""
+        self.client.hang_up()
+
+
+class Canned(Wire):
+    """A listener that always says the same."""
+
+    octets = b""
+
+    def makefile(self, *how: object) -> io.BytesIO:
+        """The same."""
+        return io.BytesIO(self.octets)
+
+
+class MessageTestCase(CommandTestCase):
+    def setUp(self) -> None:
+        """A gateway runs where the configuration says."""
+        super().setUp()
+        self.admin = Admin(self.mktemp())
+        self.addCleanup(self.admin.store.close)
+        self.at(ADMIN, lambda: Wire(Client(self.admin.front.factory)))
+
+    def said(self, *arguments: str) -> str:
+        """The output of a command that succeeds."""
+        ran = self.run_command(*arguments, "-c", self.config)
+        self.assertEqual((ran.status, ran.err), (0, ""))
+        return ran.out
+
+    def refused(self, *arguments: str) -> tuple[int, str]:
+        """Status and words of a command that does not."""
+        ran = self.run_command(*arguments, "-c", self.config)
+        self.assertEqual(ran.out, "")
+        return ran.status, ran.err
+
+
+class ListTests(MessageTestCase):
+    def ids(self, *arguments: str) -> list[int]:
+        """The messages of a table, from top to bottom."""
+        return [int(line.split()[0]) for line in self.said("list", *arguments).splitlines()[1:]]
+
+    def test_table(self) -> None:
+        """Messages stand in a table, newest first."""
+        self.admin.accept()
+        self.admin.accept(account="shop", state=State.REFUSED, error=22)
+        heads, first, second = self.said("list").splitlines()
+        self.assertRegex(heads, r"\AID +ACCEPTED +STATE +ERROR +ACCOUNT +FROM +TO +PARTS +CONNECTOR\Z")
+        pattern = r" *2  2019-11-1[78] [0-9:]{8}[+-][0-9:]{5}  refused +22  shop +DEMO  7916\.\.\.67 +1  sim"
+        self.assertRegex(first, rf"\A{pattern}\Z")
+        self.assertIn("queued", second)
+
+    def test_narrower(self) -> None:
+        """The list can be narrowed to an account, to states, to what failed, to older ones."""
+        for state in (State.QUEUED, State.NO_MONEY, State.DELIVERED, State.CANCELLED, State.UNKNOWN, State.REFUSED):
+            self.admin.accept(state=state)
+        self.admin.accept(account="shop")
+        self.assertEqual(self.ids(), [7, 6, 5, 4, 3, 2, 1])
+        self.assertEqual(self.ids("failed"), [6, 5, 2])
+        self.assertEqual(self.ids("--account", "shop"), [7])
+        self.assertEqual(self.ids("--state", "queued,no_money", "--account", "demo"), [2, 1])
+        self.assertEqual(self.ids("messages", "--before", "3"), [2, 1])
+
+    def test_pages(self) -> None:
+        """When there may be more, it says how to see it."""
+        for _ in range(3):
+            self.admin.accept()
+        ran = self.run_command("list", "--limit", "2", "-c", self.config)
+        self.assertEqual(ran.err, "There are more: --before 2\n")
+        self.assertEqual(self.ids("--before", "2", "--limit", "2"), [1])
+
+    def test_empty(self) -> None:
+        """Nothing is a table with heads only."""
+        self.assertEqual(len(self.said("list").splitlines()), 1)
+        self.assertEqual(len(self.said("list", "parked").splitlines()), 1)
+
+    def test_unknown_state(self) -> None:
+        """A state that does not exist is refused, with those that do."""
+        status, words = self.refused("list", "--state", "lost")
+        self.assertEqual(status, 1)
+        self.assertIn("there are scheduled, queued", words)
+
+    def test_parked(self) -> None:
+        """Receipts that match nothing are listed too, their words only when asked for."""
+        self.admin.reported("r1", raw=f"id:r1 text:{TEXT}\n".encode())
+        self.assertRegex(self.said("list", "parked").splitlines()[1], r"  sim +r1  delivered +0  29 octets\Z")
+        self.assertTrue(self.said("list", "parked", "--text").endswith(f"id:r1 text:{TEXT}\\n\n"))
+        status, words = self.refused("list", "parked", "--account", "demo")
+        self.assertEqual(status, 2)
+        self.assertIn("--account", words)
+
+    def test_json(self) -> None:
+        """Programs get the answer itself."""
+        self.admin.accept()
+        self.assertEqual([one["id"] for one in json.loads(self.said("list", "--json"))["messages"]], [1])
+        self.assertEqual(json.loads(self.said("list", "parked", "--json")), {"parked": []})
+
+
+class ShowTests(MessageTestCase):
+    def story(self, *arguments: str) -> list[str]:
+        """The lines of a story, times left out."""
+        out = self.said("show", *arguments)
+        return [re.sub(r"20[12]\d-\d\d-\d\d [0-9:.]+[+-][0-9:]+", "TIME", line.strip()) for line in out.splitlines()]
+
+    def test_delivered(self) -> None:
+        """The story goes from the acceptance to what the sender has still to be told."""
+        message = self.admin.accept(claimed=True)
+        self.admin.sent(message, "abc")
+        self.admin.reported("abc")
+        self.assertEqual(
+            self.story("1"),
+            [
+                "message 1 is delivered",
+                "from        DEMO",
+                "to          7916...67",
+                "text        17 characters in gsm (17 octets), 1 part",
+                "connector   sim",
+                "sender      asked to be told of delivery, failure",
+                "",
+                "TIME  accepted from demo over smpp",
+                "TIME  taken by sim, which calls it abc",
+                "TIME  delivered",
+                "still to come:",
+                "its sender has not yet confirmed being told over smpp: delivered",
+            ],
+        )
+
+    def expected(self) -> list[str]:
+        """What message 1 waits for."""
+        lines = self.story("1")
+        return lines[lines.index("still to come:") + 1 :]
+
+    def test_waiting(self) -> None:
+        """A message that waits says for what."""
+        self.admin.accept()
+        self.assertEqual(self.expected(), ["waits for sim", "expires at TIME, if it is not sent by then"])
+
+    def test_scheduled(self) -> None:
+        """A scheduled message says when it will be sent."""
+        self.admin.accept(state=State.SCHEDULED, due=self.admin.clock.seconds() + 60)
+        self.assertEqual(self.expected()[0], "will be sent over sim at TIME")
+
+    def test_offered(self) -> None:
+        """A message whose fate is not known at the moment says so."""
+        self.admin.accept(claimed=True)
+        self.assertEqual(self.expected()[0], "was offered to sim, whose answer is awaited")
+
+    def test_receipt_awaited(self) -> None:
+        """A message under way says until when its receipt is awaited."""
+        self.admin.sent(self.admin.accept(claimed=True), "abc")
+        self.assertEqual(self.expected(), ["the receipt for part 1 (abc), awaited until TIME"])
+
+    def test_failed_parts(self) -> None:
+        """A text in parts shows each of them; an error has its code."""
+        message = self.admin.accept(parts=(b"one", b"two"), claimed=True)
+        self.admin.sent(message, "a", 1)
+        self.admin.sent(message, "b", 2)
+        self.admin.reported("a", State.UNDELIVERABLE)
+        self.assertEqual(self.story("1")[-2:], ["part 1: undeliverable, a", "part 2: enroute, b"])
+        rejected = self.admin.accept(claimed=True)
+        self.admin.ended(rejected, State.REJECTED, 255)
+        self.assertEqual(self.story("2")[0], "message 2 is rejected, error 255")
+
+    def test_batch(self) -> None:
+        """A batch shows its messages."""
+        batch = self.admin.store.next_id()
+        self.admin.accept(batch=batch)
+        self.admin.accept(batch=batch)
+        lines = self.story(f"message-id-{batch}")
+        self.assertEqual(lines[0], "1 is a batch of 2 messages:")
+        self.assertEqual(len(lines), 4)
+
+    def test_unknown(self) -> None:
+        """An id that stands for nothing is told in plain words."""
+        self.assertEqual(self.refused("show", "7"), (1, "there is no message or batch 7 (any more)\n"))
+
+    def test_json(self) -> None:
+        """Programs get the answer itself."""
+        self.admin.accept()
+        self.assertEqual(json.loads(self.said("show", "1", "--json"))["state"], "queued")
+
+
+class CancelTests(MessageTestCase):
+    def test_cancel(self) -> None:
+        """A message that waits is taken back; what is final stays."""
+        self.admin.accept()
+        self.assertEqual(self.said("cancel", "1"), "message 1 is cancelled\n")
+        status, words = self.refused("cancel", "1")
+        self.assertEqual((status, words), (1, "1 cannot be cancelled: the message can no longer be changed\n"))
+
+    def test_unknown(self) -> None:
+        """What is not there cannot be taken back."""
+        self.assertEqual(self.refused("cancel", "7"), (1, "there is no message or batch 7 (any more)\n"))
+
+
+class PrivacyTests(MessageTestCase):
+    def test_nothing_private_by_default(self) -> None:
+        """No whole number and no text is shown, unless --text asks for them."""
+        self.admin.accept(source=PERSON)
+        self.admin.reported("early", raw=f"id:early text:{TEXT}".encode())
+        commands = (["list"], ["list", "--json"], ["list", "parked"], ["list", "parked", "--json"], ["show", "1"],
+                    ["show", "1", "--json"])
+        for command in commands:
+            out = self.said(*command)
+            for private in (NUMBER, PERSON, TEXT, TEXT[:8]):
+                self.assertNotIn(private, out, command)
+        shown = "".join(self.said(*command, "--text") for command in commands)
+        for private in (NUMBER, PERSON, TEXT):
+            self.assertIn(private, shown)
+
+    def test_hostile_text(self) -> None:
+        """A text cannot move the cursor, colour the terminal or turn its line around."""
+        self.admin.accept(parts=("\x1b[2J\u202efdp".encode("utf-16-be"),))
+        self.admin.accept(parts=(b"a\nb\rc",))
+        for command in (["list", "--text"], ["show", "1", "--text"], ["show", "2", "--text"]):
+            out = self.said(*command)
+            self.assertTrue(all(char.isprintable() for line in out.split("\n") for char in line), repr(out))
+
+
+class GatewayTests(MessageTestCase):
+    def test_not_running(self) -> None:
+        """When nothing answers, it says where, and how the gateway is started."""
+        self.at("nowhere", lambda: None)
+        status, words = self.refused("list")
+        self.assertEqual(status, 69)
+        self.assertEqual(
+            words,
+            f"nothing answers at 127.0.0.1:8081 (Connection refused), where {self.config} has [listen admin].\n"
+            f"Is the gateway running? It is started with: twistd -n --pidfile= smsgw -c {self.config}\n",
+        )
+
+    def test_somebody_else(self) -> None:
+        """When something else answers there, it says that."""
+        for octets in (b"SSH-2.0-x\r\n", b"", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n[]"):
+            canned = Canned(Client(self.admin.front.factory))
+            canned.octets = octets
+            self.at(ADMIN, lambda canned=canned: canned)  # type: ignore[misc]
+            status, words = self.refused("show", "1")
+            self.assertEqual(status, 69)
+            self.assertIn("is not the gateway", words)
+
+    def test_store_down(self) -> None:
+        """When the gateway cannot answer, its reason is shown."""
+        self.admin.broken = StoreDown("the disk is full")
+        self.assertEqual(self.refused("list"), (69, "the gateway cannot answer at present: the disk is full\n"))
+        self.admin.broken = UnknownOutcome("the disk failed")
+        self.assertEqual(self.refused("cancel", "1"), (69, "the gateway cannot answer at present: the disk failed\n"))
+
+    def test_silence(self) -> None:
+        """When the gateway hangs, the command does not."""
+
+        class Silent(Canned):
+            def makefile(self, *how: object) -> Any:
+                raise TimeoutError
+
+        self.at(ADMIN, lambda: Silent(Client(self.admin.front.factory)))
+        status, words = self.refused("list")
+        self.assertEqual(status, 69)
+        self.assertIn("no answer within 30 s", words)
+
+    def test_no_admin_listener(self) -> None:
+        """A configuration without an admin listener is told what to add."""
+        self.config = self.written(re.sub(r"\[listen admin\]\n.*\n.*\n", "", CONFIG))
+        status, words = self.refused("list")
+        self.assertEqual(status, 78)
+        self.assertIn("protocol = admin\nendpoint = tcp:8081:interface=127.0.0.1", words)
+
+    def test_mistakes(self) -> None:
+        """A configuration with mistakes is told them."""
+        self.config = self.written(CONFIG + "\n[nonsense]\n")
+        status, words = self.refused("list")
+        self.assertEqual(status, 78)
+        self.assertIn("nonsense", words)

@@ -1,0 +1,132 @@
+"""An admin listener over a real store, in memory, with messages in every stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from smsgw.frontends.admin.frontend import AdminFrontend
+from smsgw.model.changes import Cancel, Changes, Committed, Ended, Reported, Sent
+from smsgw.model.content import Content
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.lifecycle import Notify, State
+from smsgw.model.message import DeliveryReport, Incoming, Message
+from smsgw.stores.groupcommit import Inline
+from smsgw.stores.sqlite import SqliteStore
+from tests.protocols.http.support import Client, Heard, request
+
+NUMBER = "79161234567"
+PERSON = "79031112233"
+TEXT = "Your code is 4711"
+START = 1_574_087_003.0
+
+
+class Admin:
+    """The front end, its store and one client of it.
+
+    :ivar state: what the gateway says of itself. :ivar broken: what every question to the store fails with.
+    :ivar silent: whether the store never answers. :ivar made_up: what was simulated, with the connector named.
+    :ivar nobody: whether nobody gets what is simulated.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.store = SqliteStore(directory, "gw1", self.clock.seconds, Inline())
+        self.store.open()
+        self.state = "running"
+        self.broken: Exception | None = None
+        self.silent = False
+        self.made_up: list[tuple[str, Incoming]] = []
+        self.nobody = False
+        self.front = AdminFrontend(
+            self,  # type: ignore[arg-type]
+            self._cancel,
+            self.store.replay,
+            self._simulate,
+            self._health,
+            self.clock,
+        )
+        self.client = Client(self.front.factory)
+
+    def __getattr__(self, name: str) -> Any:
+        """The store, unless it is broken or silent."""
+        ask = getattr(self.store, name)
+
+        def asked(*arguments: Any) -> Any:
+            if self.silent:
+                return Deferred()
+            return fail(self.broken) if self.broken is not None else ask(*arguments)
+
+        return asked
+
+    def _health(self) -> dict[str, Any]:
+        return {"state": self.state, "connectors": {"sim": {"up": True, "room": 7}}}
+
+    def _cancel(self, number: int) -> Deferred[list[Message] | Refused]:
+        def first(committed: Committed) -> list[Message] | Refused:
+            return committed.cancels[0]
+
+        if self.broken is not None:
+            return fail(self.broken)
+        return succeed(Changes(cancels=[Cancel(None, number)])).addCallback(self.store.commit).addCallback(first)
+
+    def _simulate(self, connector: str, incoming: Incoming) -> Deferred[Refused | None]:
+        self.made_up.append((connector, incoming))
+        return succeed(Refused(Refusal.NO_ROUTE) if self.nobody else None)
+
+    def get(self, path: str, *lines: bytes) -> Heard:
+        """Ask for something."""
+        return self.client.ask(request(b"GET", path.encode(), None, *lines))
+
+    def post(self, path: str, *lines: bytes, body: bytes = b"") -> Heard:
+        """Have something done."""
+        return self.client.ask(request(b"POST", path.encode(), body, *lines))
+
+    # Messages
+
+    def accept(
+        self,
+        *,
+        account: str = "demo",
+        state: State = State.QUEUED,
+        dst: str = NUMBER,
+        source: str = "DEMO",
+        parts: tuple[bytes, ...] = (TEXT.encode(),),
+        claimed: bool = False,
+        due: float = 0.0,
+        error: int = 0,
+        batch: int = 0,
+        path: str = "smpp",
+    ) -> Message:
+        """Store a message."""
+        now = self.clock.seconds()
+        content = Content(source, 5, 0, 1, 1, 0, 0, parts)
+        id = self.store.next_id()
+        message = Message(
+            id, account, path, "sim", state, 0, claimed, 0, int(Notify.FINAL), len(parts), now + 86_400.0, now, now,
+            due, error, dst, batch, content,
+        )
+        self.commit(accepts=[message])
+        return message
+
+    def commit(self, **changes: Any) -> Committed:
+        """Change the store."""
+        results: list[Committed] = []
+        self.store.commit(Changes(**changes)).addCallback(results.append)
+        return results[0]
+
+    def sent(self, message: Message, remote_id: str = "r1", seq: int = 1) -> None:
+        """An upstream took a part of it."""
+        self.commit(outcomes=[Sent(message, seq, remote_id, self.clock.seconds() + 3600.0)])
+
+    def ended(self, message: Message, state: State, error: int) -> None:
+        """All of it ended without a receipt."""
+        self.commit(outcomes=[Ended(message, 0, state, error)])
+
+    def reported(self, remote_id: str, state: State = State.DELIVERED, raw: bytes = b"") -> None:
+        """A receipt came."""
+        report = DeliveryReport(remote_id, state, 0, self.clock.seconds(), raw)
+        self.commit(receipts=[Reported("sim", report)])

@@ -1,0 +1,388 @@
+"""What the operator can ask the admin listener."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import State
+from tests.frontends.admin.support import NUMBER, PERSON, START, TEXT, Admin
+from tests.protocols.http.support import request
+
+
+class AdminTests(SynchronousTestCase):
+    """A test with an admin listener."""
+
+    def setUp(self) -> None:
+        """An empty store behind a listener."""
+        self.admin = Admin(self.mktemp())
+        self.addCleanup(self.admin.store.close)
+
+    def shown(self, path: str) -> Any:
+        """The value of a good answer."""
+        answer = self.admin.get(path)
+        self.assertEqual(answer.status, 200, answer.body)
+        return answer.json
+
+    def refused(self, path: str) -> tuple[int, str]:
+        """Status and reason of a bad answer."""
+        answer = self.admin.get(path)
+        return answer.status, answer.json["reason"]
+
+
+class GuardTests(AdminTests):
+    def test_names_of_this_machine(self) -> None:
+        """Who knows the listener by a name of this machine, with any port, is answered."""
+        for name in (b"localhost", b"localhost:8081", b"127.0.0.1:1", b"[::1]:8081", b"LOCALHOST"):
+            answer = self.admin.client.ask(b"GET /health HTTP/1.1\r\nHost: %b\r\n\r\n" % name)
+            self.assertEqual(answer.status, 200, name)
+
+    def test_rebound_names(self) -> None:
+        """A web page whose name was pointed at this machine learns nothing, whatever it asks for."""
+        names = ("evil.example", "evil.example:8081", "127.0.0.1.evil.example", "localhost.evil.example", "[::2]")
+        for path in ("/health", "/metrics", "/messages", "/messages/1", "/parked"):
+            for name in names:
+                answer = self.admin.client.ask(f"GET {path} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+                self.assertEqual((answer.status, answer.reason), (403, "wrong_host"), (path, name))
+
+    def test_no_name(self) -> None:
+        """A request of HTTP/1.0 without a Host is not answered either."""
+        answer = self.admin.client.ask(b"GET /health HTTP/1.0\r\n\r\n")
+        self.assertEqual((answer.status, answer.reason), (403, "wrong_host"))
+
+    def test_other_pages(self) -> None:
+        """A page from elsewhere that a browser here shows cannot cancel a message, though it knows our address."""
+        message = self.admin.accept()
+        for origin in (b"http://evil.example", b"null", b"https://localhost", b"http://localhost:1"):
+            answer = self.admin.post(f"/messages/{message.id}/cancel", b"Origin: " + origin)
+            self.assertEqual((answer.status, answer.reason), (403, "wrong_origin"), origin)
+        self.assertEqual(self.shown(f"/messages/{message.id}")["state"], "queued")
+
+    def test_own_page(self) -> None:
+        """A page of the listener itself may ask."""
+        self.assertEqual(self.admin.get("/health", b"Origin: http://localhost").status, 200)
+
+
+class HealthTests(AdminTests):
+    def test_running(self) -> None:
+        """A gateway that works says so with 200: its state, the store, the connectors, the messages by state."""
+        self.admin.accept()
+        self.admin.accept(state=State.NO_MONEY)
+        self.assertEqual(
+            self.shown("/health"),
+            {
+                "state": "running",
+                "store": "up",
+                "connectors": {"sim": {"up": True, "room": 7}},
+                "messages": {"queued": 1, "no money": 1},
+            },
+        )
+
+    def test_starting_and_draining(self) -> None:
+        """While it starts or drains, a load balancer is told with 503 to look elsewhere."""
+        for state in ("starting", "draining", "stopped"):
+            self.admin.state = state
+            answer = self.admin.get("/health")
+            self.assertEqual((answer.status, answer.json["state"]), (503, state))
+
+    def test_store_down(self) -> None:
+        """A store that fails makes the gateway unwell; nothing is logged as a fault of the listener."""
+        for error in (StoreDown("full"), UnknownOutcome("disk")):
+            self.admin.broken = error
+            answer = self.admin.get("/health")
+            self.assertEqual((answer.status, answer.json["store"], answer.json["messages"]), (503, "down", {}))
+
+    def test_store_hangs(self) -> None:
+        """A store that does not answer is called down after five seconds."""
+        self.admin.silent = True
+        self.admin.client.send(request(path=b"/health"))
+        self.admin.clock.advance(4.9)
+        self.assertEqual(self.admin.client.heard(), [])
+        self.admin.clock.advance(0.2)
+        (answer,) = self.admin.client.heard()
+        self.assertEqual((answer.status, answer.json["store"]), (503, "down"))
+
+    def test_head(self) -> None:
+        """HEAD has the status of GET, for probes that ask that way."""
+        self.admin.client.send(request(b"HEAD", b"/health"))
+        self.assertTrue(self.admin.client.transport.value().startswith(b"HTTP/1.1 200 "))
+
+
+class ListTests(AdminTests):
+    def ids(self, path: str) -> list[int]:
+        """Which messages a list has."""
+        return [message["id"] for message in self.shown(path)["messages"]]
+
+    def test_newest_first(self) -> None:
+        """Messages are listed newest first, with what a table needs."""
+        self.admin.accept()
+        self.admin.clock.advance(1.5)
+        self.admin.accept(account="shop", state=State.REFUSED, error=22)
+        first, second = self.shown("/messages")["messages"]
+        self.assertEqual(
+            first,
+            {
+                "id": 2,
+                "batch": None,
+                "account": "shop",
+                "path": "smpp",
+                "connector": "sim",
+                "state": "refused",
+                "error": 22,
+                "from": "DEMO",
+                "to": "7916...67",
+                "text": {"encoding": "gsm", "octets": 17, "characters": 17},
+                "parts": 1,
+                "created": START + 1.5,
+                "changed": START + 1.5,
+            },
+        )
+        self.assertEqual(second["id"], 1)
+
+    def test_filters(self) -> None:
+        """A list can be narrowed to an account and to states."""
+        self.admin.accept()
+        self.admin.accept(account="shop")
+        self.admin.accept(account="shop", state=State.REFUSED)
+        self.admin.accept(account="shop", state=State.NO_MONEY)
+        self.assertEqual(self.ids("/messages?account=shop"), [4, 3, 2])
+        self.assertEqual(self.ids("/messages?state=refused,no_money"), [4, 3])
+        self.assertEqual(self.ids("/messages?state=no%20money"), [4])
+        self.assertEqual(self.ids("/messages?account=demo&state=refused"), [])
+
+    def test_pages(self) -> None:
+        """Following `before` shows every message exactly once."""
+        for _ in range(5):
+            self.admin.accept()
+        seen: list[int] = []
+        before: int | None = 0
+        while before is not None:
+            page = self.shown(f"/messages?limit=2&before={before}")
+            seen += [message["id"] for message in page["messages"]]
+            before = page["before"]
+        self.assertEqual(seen, [5, 4, 3, 2, 1])
+
+    def test_bad_queries(self) -> None:
+        """What cannot be understood is refused, with the reason for people."""
+        for query, word in (
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("limit=-1", "limit"),
+            ("before=x", "before"),
+            ("before=1000000000000000000", "before"),
+            ("state=lost", "state"),
+            ("text=maybe", "text"),
+            ("colour=red", "colour"),
+            ("limit=1&limit=2", "twice"),
+        ):
+            answer = self.admin.get(f"/messages?{query}")
+            self.assertEqual((answer.status, answer.json["reason"]), (400, "bad_query"), query)
+            self.assertIn(word, answer.json["why"])
+
+    def test_octets_that_are_no_text(self) -> None:
+        """A query that is not UTF-8 is refused like any other that cannot be understood."""
+        self.assertEqual(self.refused("/messages?account=%FF"), (400, "bad_query"))
+
+    def test_store_down(self) -> None:
+        """A store that fails is told as such: 503, and whether nothing happened or nobody knows."""
+        self.admin.broken = StoreDown("the disk is full")
+        for path in ("/messages", "/messages/1", "/parked"):
+            answer = self.admin.get(path)
+            self.assertEqual((answer.status, answer.json["reason"]), (503, "store_down"))
+            self.assertEqual(answer.json["why"], "the disk is full")
+        self.admin.broken = UnknownOutcome("disk")
+        answer = self.admin.post("/messages/1/cancel")
+        self.assertEqual((answer.status, answer.json["reason"]), (503, "unknown_outcome"))
+
+
+class StoryTests(AdminTests):
+    def steps(self, number: int) -> list[tuple[str, float | None, bool]]:
+        """The timeline of a message: step, seconds after the start, whether it is still to come."""
+        return [
+            (step["step"], None if step["at"] is None else step["at"] - START, step.get("expected", False))
+            for step in self.shown(f"/messages/{number}")["timeline"]
+        ]
+
+    def test_delivered(self) -> None:
+        """The story of a delivered message: accepted, handed over under which id, delivered, and that its sender
+        has not yet acknowledged being told."""
+        message = self.admin.accept(claimed=True)
+        self.admin.clock.advance(1)
+        self.admin.sent(message, "abc")
+        self.admin.clock.advance(2)
+        self.admin.reported("abc")
+        story = self.shown("/messages/1")
+        self.assertEqual((story["state"], story["final"]), ("delivered", True))
+        self.assertEqual(story["notify"], ["delivered", "failed"])
+        self.assertEqual(
+            story["timeline"],
+            [
+                {"step": "accepted", "at": START, "account": "demo", "path": "smpp"},
+                {"step": "handed over", "at": START + 1, "connector": "sim", "remote_id": "abc"},
+                {"step": "delivered", "at": START + 3, "error": 0},
+                {
+                    "step": "to be told",
+                    "at": None,
+                    "expected": True,
+                    "path": "smpp",
+                    "state": "delivered",
+                    "attempts": 0,
+                },
+            ],
+        )
+        self.assertEqual(story["part_states"], [{"seq": 1, "state": "delivered", "error": 0, "remote_id": "abc"}])
+        self.assertEqual(story["events"], [
+            {"state": "delivered", "error": 0, "at": START + 3, "attempts": 0, "due": None}
+        ])
+        self.assertEqual(story["awaited"], [])
+
+    def test_scheduled(self) -> None:
+        """A scheduled message shows when it will be sent."""
+        self.admin.accept(state=State.SCHEDULED, due=START + 600)
+        self.assertEqual(
+            self.steps(1), [("accepted", 0.0, False), ("due", 600.0, True), ("expiry", 86_400.0, True)]
+        )
+
+    def test_queued(self) -> None:
+        """A queued message waits for room on its connector."""
+        self.admin.accept()
+        self.assertEqual(self.steps(1), [("accepted", 0.0, False), ("room", None, True), ("expiry", 86_400.0, True)])
+
+    def test_claimed(self) -> None:
+        """A message that was offered to its connector waits for the upstream's answer."""
+        self.admin.accept(claimed=True)
+        self.assertEqual(self.steps(1), [("accepted", 0.0, False), ("answer", None, True), ("expiry", 86_400.0, True)])
+
+    def test_receipt_awaited(self) -> None:
+        """A message that was taken waits for a receipt, which is known by the upstream's id."""
+        message = self.admin.accept(claimed=True)
+        self.admin.sent(message, "abc")
+        self.assertEqual(
+            self.steps(1), [("accepted", 0.0, False), ("handed over", 0.0, False), ("receipt", 3600.0, True)]
+        )
+        self.assertEqual(
+            self.shown("/messages/1")["awaited"], [{"seq": 1, "remote_id": "abc", "until": START + 3600}]
+        )
+
+    def test_parts(self) -> None:
+        """Each part of a long text has its own state and id."""
+        message = self.admin.accept(parts=(b"one", b"two", b"three"), claimed=True)
+        self.admin.sent(message, "a", 1)
+        self.admin.sent(message, "b", 2)
+        self.admin.sent(message, "c", 3)
+        self.admin.reported("b", State.UNDELIVERABLE)
+        story = self.shown("/messages/1")
+        self.assertEqual(
+            [(part["seq"], part["state"], part["remote_id"]) for part in story["part_states"]],
+            [(1, "enroute", "a"), (2, "undeliverable", "b"), (3, "enroute", "c")],
+        )
+        self.assertEqual([one["remote_id"] for one in story["awaited"]], ["a", "c"])
+
+    def test_failed(self) -> None:
+        """A message that ended badly tells its error code."""
+        message = self.admin.accept(claimed=True)
+        self.admin.ended(message, State.REJECTED, 255)
+        story = self.shown("/messages/1")
+        self.assertEqual(story["timeline"][1], {"step": "rejected", "at": START, "error": 255})
+
+    def test_batch(self) -> None:
+        """The id of a batch shows its messages."""
+        batch = self.admin.store.next_id()
+        self.admin.accept(batch=batch)
+        self.admin.accept(batch=batch)
+        shown = self.shown(f"/messages/{batch}")
+        self.assertEqual(shown["batch"], batch)
+        self.assertEqual([(one["id"], one["batch"]) for one in shown["messages"]], [(2, 1), (3, 1)])
+
+    def test_unknown(self) -> None:
+        """An id that stands for nothing is not found, nor is what is no id."""
+        for path in ("/messages/1", "/messages/999999999999999999", "/messages/0", "/messages/x", "/messages/1/",
+                     "/messages/1000000000000000000000"):
+            self.assertEqual(self.refused(path), (404, "not_found"), path)
+
+
+class CancelTests(AdminTests):
+    def test_cancel(self) -> None:
+        """A waiting message is cancelled, whoever's it is; a second time it is too late."""
+        self.admin.accept(account="shop")
+        answer = self.admin.post("/messages/1/cancel")
+        self.assertEqual((answer.status, answer.json), (200, {"cancelled": [1]}))
+        self.assertEqual(self.shown("/messages/1")["state"], "cancelled")
+        answer = self.admin.post("/messages/1/cancel")
+        self.assertEqual((answer.status, answer.json["reason"]), (409, "already_final"))
+
+    def test_unknown(self) -> None:
+        """What is not there cannot be cancelled."""
+        answer = self.admin.post("/messages/1/cancel")
+        self.assertEqual((answer.status, answer.json["reason"]), (404, "not_found"))
+
+    def test_only_by_post(self) -> None:
+        """A link that is followed or fetched ahead cancels nothing."""
+        self.admin.accept()
+        self.assertEqual(self.refused("/messages/1/cancel"), (405, "method_not_allowed"))
+        self.assertEqual(self.shown("/messages/1")["state"], "queued")
+
+
+class ParkedTests(AdminTests):
+    def test_parked(self) -> None:
+        """Receipts that match nothing are listed, oldest first, without the words that may quote a text."""
+        self.admin.reported("r1", raw=b"id:r1 stat:DELIVRD text:" + TEXT.encode())
+        self.admin.clock.advance(1)
+        self.admin.reported("r2", State.EXPIRED)
+        first, second = self.shown("/parked")["parked"]
+        self.assertEqual(
+            first,
+            {"connector": "sim", "remote_id": "r1", "state": "delivered", "error": 0, "at": START, "since": START,
+             "octets": 24 + len(TEXT)},
+        )
+        self.assertEqual((second["remote_id"], second["state"]), ("r2", "expired"))
+        self.assertEqual([one["remote_id"] for one in self.shown("/parked?limit=1")["parked"]], ["r1"])
+        self.assertIn(TEXT, self.shown("/parked?text=1")["parked"][0]["words"])
+
+
+class PrivacyTests(AdminTests):
+    PATHS = ("/health", "/metrics", "/messages", "/messages?account=demo&state=enroute", "/messages/1", "/messages/2",
+             "/messages/3", "/messages/4", "/parked")
+
+    def setUp(self) -> None:
+        """Messages of which number and text, and a sender who is a person, are known; one is a batch's."""
+        super().setUp()
+        message = self.admin.accept(source=PERSON, claimed=True)
+        self.admin.sent(message, "abc")
+        batch = self.admin.store.next_id()
+        self.admin.accept(batch=batch)
+        self.admin.accept(source=f"+{PERSON}", state=State.REFUSED, error=22)
+        self.admin.reported("early", raw=f"id:early text:{TEXT}".encode())
+
+    def test_nothing_private_by_default(self) -> None:
+        """No whole number and no text appears in any answer that was not asked for it."""
+        for path in self.PATHS:
+            answer = self.admin.get(path)
+            self.assertEqual(answer.status, 200, path)
+            for secret in (NUMBER, PERSON, TEXT, TEXT[:8]):
+                self.assertNotIn(secret.encode(), answer.body, path)
+
+    def test_private_when_asked(self) -> None:
+        """`text=1` shows numbers and text as they are."""
+        story = self.shown("/messages/1?text=1")
+        self.assertEqual((story["from"], story["to"], story["text"]["text"]), (PERSON, NUMBER, TEXT))
+        listed = self.shown("/messages?text=1")["messages"]
+        self.assertEqual({message["to"] for message in listed}, {NUMBER})
+        batch = self.shown("/messages/2?text=1")["messages"]
+        self.assertEqual([message["text"]["text"] for message in batch], [TEXT])
+
+    def test_public_senders(self) -> None:
+        """Names and short codes of senders are nobody's secret."""
+        self.admin.accept(source="AVARIA")
+        self.admin.accept(source="7916")
+        self.assertEqual([one["from"] for one in self.shown("/messages?limit=2")["messages"]], ["7916", "AVARIA"])
+
+    def test_hostile_text(self) -> None:
+        """Control characters of a text arrive escaped."""
+        self.admin.accept(parts=(b"\x0a\x0d",), source="DEMO")
+        answer = self.admin.get("/messages?limit=1&text=1")
+        self.assertNotIn(b"\n", answer.body)
+        self.assertEqual(json.loads(answer.body)["messages"][0]["text"]["text"], "\n\r")

@@ -1,0 +1,481 @@
+"""The native HTTP API, over a real store and the real intake, in memory."""
+
+from __future__ import annotations
+
+import base64
+import json
+from hashlib import sha256
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.config import AccountSettings, AllowList, Globs, NumberSettings, RouteSettings, Secret, Way
+from smsgw.config.values import folded_network
+from smsgw.frontends.api.fields import FIELDS, BadFields, read_message
+from smsgw.frontends.api.resource import SEARCHES, V1Resource
+from smsgw.frontends.api.views import STATUSES
+from smsgw.interfaces import Wanted
+from smsgw.model.changes import Changes, Committed
+from smsgw.model.errors import Refusal, Refused, StoreDown
+from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
+from smsgw.protocols.http.site import BoundedSite
+from smsgw.services.accounts import Accounts
+from smsgw.services.incoming import Inbound
+from smsgw.services.intake.intake import Intake
+from smsgw.services.routing import Router
+from smsgw.services.senders import Senders
+from smsgw.stores.groupcommit import Inline
+from smsgw.stores.sqlite import SqliteStore
+from tests.protocols.http.support import Client, Heard, request
+
+START = 1_574_087_003.0
+KEY = "an-api-key"
+BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
+OTHER = b"Authorization: Basic " + base64.b64encode(b"other:secret")
+JSON = b"Content-Type: application/json"
+NUMBER = "79161234567"
+
+
+class Idle:
+    """Takes what intake hands on, and does nothing."""
+
+    def reserve(self, messages: Any) -> None:
+        """Nothing is sent here."""
+
+    def unstored(self, messages: Any) -> None:
+        """Nothing was reserved."""
+
+    stored = occurred = unstored
+
+
+class V1TestCase(SynchronousTestCase):
+    """One listener."""
+
+    def setUp(self) -> None:
+        """Two accounts, and a store."""
+        self.clock = Clock()
+        self.clock.advance(START)
+        self.store = SqliteStore(self.mktemp(), "gw1", self.clock.seconds, Inline())
+        self.store.open()
+        self.addCleanup(self.store.close)
+        common: dict[str, Any] = {
+            "password": Secret("secret"),
+            "allow_from": AllowList((folded_network("127.0.0.0/8"),)),
+            "senders": ("DEMO", "SHOP"),
+            "default_sender": "DEMO",
+        }
+        settings = [
+            AccountSettings(
+                name="demo",
+                api_key_hash=Secret(sha256(KEY.encode()).hexdigest()),
+                callback="https://h.example/secret-path?key=1",
+                **common,
+            ),
+            AccountSettings(name="other", rate=2, **common),
+            AccountSettings(name="away", **{**common, "allow_from": AllowList(())}),
+        ]
+        self.accounts = Accounts(settings, self.clock, maybeDeferred)
+        router = Router([RouteSettings(name="r", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
+        idle: Any = Idle()
+        self.intake = Intake(
+            self.store, self.accounts, Senders([], []), router, idle, idle, self.clock.seconds, self.clock.seconds
+        )
+        numbers = [NumberSettings(name="4455", account="", calls=True)]
+        self.inbound = Inbound(self.store, idle, self.accounts, numbers, self.clock.seconds)
+        self.resource = V1Resource(
+            self.intake, self.store, self.accounts, self.cancel, self.inbound.expect, self.clock.seconds, 65_536
+        )
+        self.client = Client(BoundedSite(self.resource, self.clock))
+
+    def cancel(self, wishes: Any) -> Deferred[list[list[Message] | Refused]]:
+        """As the gateway does, without dispatch."""
+
+        def first(done: Committed) -> list[list[Message] | Refused]:
+            return done.cancels
+
+        return self.store.commit(Changes(cancels=list(wishes))).addCallback(first)
+
+    def ask(self, method: str, path: str, value: Any = None, *lines: bytes, who: bytes = BASIC) -> Heard:
+        """One request."""
+        body = None if value is None else value if isinstance(value, bytes) else json.dumps(value).encode()
+        kind = () if body is None or any(b"Content-Type" in line for line in lines) else (JSON,)
+        return self.client.ask(request(method.encode(), path.encode(), body, who, *kind, *lines))
+
+    def send(self, *lines: bytes, who: bytes = BASIC, **fields: Any) -> Heard:
+        """One message."""
+        return self.ask("POST", "/v1/messages", {"to": NUMBER, "text": "Hello", **fields}, *lines, who=who)
+
+    def stored(self) -> list[Message]:
+        """Everything in the store, newest first."""
+        return self.successResultOf(self.store.listed(None, Wanted(), 0, 100))
+
+    def problem(self, answer: Heard, status: int, kind: str) -> Any:
+        """Checks that the answer is this problem; its value."""
+        self.assertEqual(answer.status, status, answer.body)
+        self.assertEqual(answer.headers["content-type"], "application/problem+json")
+        value = answer.json
+        self.assertEqual((value["status"], value["type"]), (status, f"/v1/problems/{kind}"))
+        self.assertTrue(value["title"])
+        return value
+
+
+class SendingTests(V1TestCase):
+    """POST /v1/messages."""
+
+    def test_one(self) -> None:
+        """One message is stored and its id told."""
+        answer = self.send()
+        self.assertEqual(
+            (answer.status, answer.json), (201, {"id": 1, "state": "queued", "parts": 1, "repeated": False})
+        )
+        (message,) = self.stored()
+        self.assertEqual((message.dst, message.content.source, message.content.text()), (NUMBER, "DEMO", "Hello"))
+        self.assertEqual((message.path, message.content.labels), (CALLBACK, None))
+
+    def test_everything(self) -> None:
+        """Every field arrives."""
+        sender: dict[str, Any] = {"from": "SHOP"}
+        answer = self.send(
+            to=int(NUMBER), **sender, text="Привет", callback="https://h.example/own", reference="order-1",
+            comment="Note", priority=3, encoding="ucs2", send_at="2019-11-19T00:00:00+03:00", validity=60,
+        )  # fmt: skip
+        self.assertEqual((answer.status, answer.json["state"]), (201, "scheduled"))
+        shown = self.ask("GET", "/v1/messages/1").json
+        self.assertEqual(
+            {name: shown[name] for name in ("to", "from", "text", "reference", "comment", "priority", "send_at")},
+            {
+                "to": NUMBER, "from": "SHOP", "text": "Привет", "reference": "order-1", "comment": "Note",
+                "priority": 3, "send_at": "2019-11-18T21:00:00.000Z",
+            },
+        )  # fmt: skip
+        self.assertEqual(
+            (shown["valid_until"], shown["callback"]), ("2019-11-18T21:01:00.000Z", "https://h.example/own")
+        )
+        self.assertEqual((shown["state"], shown["final"], shown["sent_at"]), ("scheduled", False, None))
+
+    def test_many(self) -> None:
+        """Many messages are one request with an answer for each, in order; what is wrong with one costs that one."""
+        wishes = [
+            {"to": NUMBER, "text": "a"},
+            {"to": "x", "text": "b"},
+            {"to": NUMBER, "text": ""},
+            {"to": NUMBER, "text": "c" * 400},
+            7,
+        ]
+        answer = self.ask("POST", "/v1/messages", {"messages": wishes})
+        self.assertEqual(answer.status, 200)
+        answers = answer.json["messages"]
+        self.assertEqual([one["status"] for one in answers], [201, 422, 422, 201, 422])
+        self.assertEqual((answers[0]["id"], answers[3]["parts"]), (1, 3))
+        self.assertEqual(answers[1]["problem"]["errors"][0]["pointer"], "/messages/1/to")
+        self.assertEqual(answers[2]["problem"]["errors"][0]["pointer"], "/messages/2/text")
+        self.assertEqual(len(self.stored()), 2)
+
+    def test_bad_lists(self) -> None:
+        """A list is of 1 to 100 messages, with nothing beside it."""
+        lists: list[Any] = [
+            {"messages": []},
+            {"messages": 7},
+            {"messages": [{}] * 101},
+            {"messages": [{}], "text": "a"},
+        ]
+        for value in lists:
+            self.problem(self.ask("POST", "/v1/messages", value), 422, "bad-fields")
+
+    def test_bad_fields(self) -> None:
+        """Everything that is wrong is named at once, with the way to it."""
+        unknown: dict[str, Any] = {"colour": "red", "a/b~": 1}
+        answer = self.send(to=True, text=5, priority=4, encoding="utf-8", send_at="tomorrow", **unknown)
+        value = self.problem(answer, 422, "bad-fields")
+        self.assertEqual(
+            {error["pointer"] for error in value["errors"]},
+            {"/to", "/text", "/priority", "/encoding", "/send_at", "/colour", "/a~1b~0"},
+        )
+        value = self.problem(self.ask("POST", "/v1/messages", {}), 422, "bad-fields")
+        self.assertEqual([error["pointer"] for error in value["errors"]], ["/to", "/text"])
+        self.problem(self.send(validity=5, valid_until="2030-01-01T00:00:00Z"), 422, "bad-fields")
+        for wrong in ("2019-13-01T00:00:00Z", "2019-01-01 00:00:00Z", "2019-01-01T00:00:00", "1969-01-01T00:00:00Z", 5):
+            self.problem(self.send(valid_until=wrong), 422, "bad-fields")
+        self.assertEqual(self.stored(), [])
+
+    def test_refusals(self) -> None:
+        """What the gateway refuses is said of the field that it is about."""
+        refused: list[tuple[dict[str, Any], str, str]] = [
+            ({"to": "12"}, "bad-recipient", "/to"),
+            ({"to": "33123456789"}, "no-route", "/to"),
+            ({"from": "NOBODY"}, "sender-not-agreed", "/from"),
+            ({"encoding": "gsm", "text": "日本"}, "bad-encoding", "/encoding"),
+            ({"callback": "https://elsewhere.example/"}, "bad-callback", "/callback"),
+            ({"callback": "http://user@h.example/"}, "bad-callback", "/callback"),
+            ({"valid_until": "2019-01-01T00:00:00Z"}, "bad-validity", "/valid_until"),
+        ]
+        for fields, kind, pointer in refused:
+            value = self.problem(self.send(**fields), 422, kind)
+            self.assertEqual(value["errors"][0]["pointer"], pointer, kind)
+        self.assertEqual(set(STATUSES), set(Refusal))
+
+    def test_too_fast(self) -> None:
+        """Who sends faster than agreed is told when to come again."""
+        answers = [self.send(who=OTHER) for _ in range(5)]
+        self.problem(answers[-1], 429, "over-rate")
+        self.assertEqual(answers[-1].headers["retry-after"], "1")
+
+    def test_store_down(self) -> None:
+        """A store that does not answer is no fault of the request."""
+        self.patch(self.intake, "submit", lambda _: fail(StoreDown("closed")))
+        answer = self.send()
+        self.problem(answer, 503, "store-down")
+        self.assertEqual(answer.headers["retry-after"], "5")
+
+    def test_fault(self) -> None:
+        """A fault of ours says nothing of itself."""
+        self.patch(self.intake, "submit", lambda _: fail(ZeroDivisionError("inside")))
+        self.assertNotIn(b"inside", self.send().body)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(),
+            lambda s: st.lists(s) | st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(max_size=5), s),
+            max_leaves=10,
+        )
+    )
+    def test_any_value(self, value: Any) -> None:
+        """Any JSON value is a message or is refused with what is wrong."""
+        try:
+            read_message(value)
+        except BadFields as error:
+            self.assertTrue(error.errors)
+
+
+class IdempotencyTests(V1TestCase):
+    """The same request twice."""
+
+    def test_same(self) -> None:
+        """The same key and message again sends nothing and answers with the first id."""
+        first = self.send(idempotency_key="k")
+        again = self.send(idempotency_key="k")
+        self.assertEqual((first.status, again.status), (201, 200))
+        self.assertEqual(again.json, {"id": first.json["id"], "repeated": True})
+        self.assertEqual(len(self.stored()), 1)
+
+    def test_other_message(self) -> None:
+        """The same key with another message is refused."""
+        self.send(idempotency_key="k")
+        self.problem(self.send(idempotency_key="k", text="Other"), 409, "key-reused")
+        self.assertEqual(len(self.stored()), 1)
+
+    def test_other_account(self) -> None:
+        """Keys of accounts have nothing to do with each other."""
+        self.send(idempotency_key="k")
+        self.assertEqual(self.send(idempotency_key="k", who=OTHER).status, 201)
+
+    def test_header(self) -> None:
+        """The header protects a whole request of one or many messages."""
+        header = b"Idempotency-Key: k"
+        self.assertEqual([self.send(header).status for _ in range(2)], [201, 200])
+        many = {"messages": [{"to": NUMBER, "text": "a"}, {"to": NUMBER, "text": "b"}]}
+        for statuses in ([201, 201], [200, 200]):
+            answers = self.ask("POST", "/v1/messages", many, header).json["messages"]
+            self.assertEqual([one["status"] for one in answers], statuses)
+        many["messages"][1]["text"] = "c"
+        answers = self.ask("POST", "/v1/messages", many, header).json["messages"]
+        self.assertEqual([one["status"] for one in answers], [409, 409])
+        self.assertEqual(len(self.stored()), 3)
+
+    def test_kinds_of_keys(self) -> None:
+        """Keys of messages, of requests of one and of requests of many never meet, whatever a client writes."""
+        many = {"messages": [{"to": NUMBER, "text": "Hello"}]}
+        for key in ("k", "0:k", ":k", "one:k", "own:k"):
+            header = b"Idempotency-Key: " + key.encode()
+            self.assertEqual(self.send(idempotency_key=key).status, 201, key)
+            self.assertEqual(self.send(header).status, 201, key)
+            (answer,) = self.ask("POST", "/v1/messages", many, header).json["messages"]
+            self.assertEqual(answer["status"], 201, key)
+        self.assertEqual(len({message.id for message in self.stored()}), 15)
+
+    def test_bad_keys(self) -> None:
+        """A key is visible ASCII."""
+        for line in (b"Idempotency-Key: a b", b"Idempotency-Key:", b"Idempotency-Key: " + b"k" * 129):
+            self.problem(self.send(line), 400, "bad-key")
+        self.problem(self.send(b"Idempotency-Key: a", b"Idempotency-Key: b"), 400, "bad-key")
+
+
+class LookingTests(V1TestCase):
+    """What is there."""
+
+    def test_not_mine(self) -> None:
+        """Another account's message is as unknown as one that never was."""
+        self.send()
+        answers = [self.ask("GET", f"/v1/messages/{id}", who=OTHER) for id in ("1", "999", "x", "01", "9" * 30, "")]
+        for answer in answers:
+            self.problem(answer, 404, "unknown-id")
+        self.assertEqual({answer.body for answer in answers}, {answers[0].body})
+        self.problem(self.ask("DELETE", "/v1/messages/1", who=OTHER), 404, "unknown-id")
+
+    def test_list(self) -> None:
+        """Messages are listed newest first, in pages, by all filters, and only one's own."""
+        for number in range(5):
+            self.send(reference=f"r{number}", comment=f"Note {number % 2}", to=f"7916123456{number}")
+            self.clock.advance(10)
+        self.send(who=OTHER)
+        page = self.ask("GET", "/v1/messages?limit=2").json
+        self.assertEqual(([one["id"] for one in page["messages"]], page["next"]), ([5, 4], "4"))
+        page = self.ask("GET", "/v1/messages?limit=3&cursor=4").json
+        self.assertEqual(([one["id"] for one in page["messages"]], page["next"]), ([3, 2, 1], "1"))
+        page = self.ask("GET", "/v1/messages?cursor=1").json
+        self.assertEqual(page, {"messages": [], "next": None})
+        for query, ids in {
+            "state=queued": [5, 4, 3, 2, 1],
+            "state=delivered,expired": [],
+            "to=%2B79161234562": [3],
+            "comment=NOTE%201": [4, 2],
+            "reference=r0": [1],
+            "since=2019-11-18T14:23:40Z": [5, 4, 3],
+            "until=2019-11-18T14:23:30Z": [1],
+        }.items():
+            found = self.ask("GET", f"/v1/messages?{query}")
+            self.assertEqual([one["id"] for one in found.json["messages"]], ids, query)
+
+    def test_searches_take_turns(self) -> None:
+        """No more than two lists are looked for at a time; the others wait for those."""
+        waiting: list[Deferred[list[Message]]] = []
+
+        def listed(*wanted: object) -> Deferred[list[Message]]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.patch(self.store, "listed", listed)
+        clients = [Client(BoundedSite(self.resource, self.clock)) for _ in range(4)]
+        for client in clients:
+            client.send(request(b"GET", b"/v1/messages?comment=rare", None, BASIC))
+        self.assertEqual(len(waiting), SEARCHES)
+        waiting[0].callback([])
+        self.assertEqual(len(waiting), SEARCHES + 1)
+        waiting[1].errback(StoreDown("away"))
+        self.assertEqual(len(waiting), 4)
+        for search in waiting[2:]:
+            search.callback([])
+        self.assertEqual([len(client.heard()) for client in clients], [1] * 4)
+
+    def test_bad_queries(self) -> None:
+        """A query that cannot be used is refused with the name."""
+        for query, name in {
+            "colour=red": "colour", "limit=0": "limit", "limit=1001": "limit", "cursor=x": "cursor",
+            "state=lost": "state", "to=abc": "to", "since=now": "since", "comment=": "comment",
+        }.items():  # fmt: skip
+            value = self.problem(self.ask("GET", f"/v1/messages?{query}"), 422, "bad-fields")
+            self.assertEqual(value["errors"][0]["pointer"], name)
+        for query in ("a=%ff", "limit=1&limit=2"):
+            self.problem(self.ask("GET", f"/v1/messages?{query}"), 400, "bad-query")
+
+    def test_cancel(self) -> None:
+        """What was not sent yet can be taken back, once."""
+        self.send(send_at="2030-01-01T00:00:00Z")
+        answer = self.ask("DELETE", "/v1/messages/1")
+        self.assertEqual((answer.status, answer.json["state"]), (200, "cancelled"))
+        self.problem(self.ask("DELETE", "/v1/messages/1"), 409, "already-final")
+
+    def test_preview(self) -> None:
+        """A preview tells what a message would be, and sends nothing."""
+        answer = self.ask("POST", "/v1/preview", {"to": "8 916 123-45-67", "text": "Привет" * 20})
+        self.assertEqual(
+            answer.json,
+            {"to": NUMBER, "encoding": "ucs2", "characters": 120, "parts": 2, "route": "sim", "price": None},
+        )
+        self.problem(self.ask("POST", "/v1/preview", {"to": "12", "text": "a"}), 422, "bad-recipient")
+        self.assertEqual(self.stored(), [])
+
+    def test_incoming(self) -> None:
+        """What subscribers sent is listed newest first, and only one's own."""
+        for account in ("demo", "other", "demo"):
+            one = Incoming(self.store.next_id(), account, "", IncomingKind.MESSAGE, "sim", NUMBER, "4455", "да", START)
+            self.store.commit(Changes(incoming=[one]))
+        page = self.ask("GET", "/v1/incoming?limit=1").json
+        self.assertEqual(page["next"], "3")
+        self.assertEqual(
+            page["incoming"],
+            [{"id": 3, "type": "message", "from": NUMBER, "to": "4455", "text": "да", "answers": None, "seconds": 0,
+              "at": "2019-11-18T14:23:23.000Z"}],
+        )  # fmt: skip
+        page = self.ask("GET", "/v1/incoming?cursor=3").json
+        self.assertEqual([one["id"] for one in page["incoming"]], [1])
+
+    def test_account(self) -> None:
+        """The account is told what it is, and no secret."""
+        answer = self.ask("GET", "/v1/account")
+        self.assertEqual((answer.json["name"], answer.json["senders"]), ("demo", ["DEMO", "SHOP"]))
+        for secret in (b"secret", b"hash", KEY.encode()):
+            self.assertNotIn(secret, answer.body)
+
+    def test_confirmation(self) -> None:
+        """Who waits for a call is told which number is to be called."""
+        answer = self.ask("POST", "/v1/confirmations", {"phone": "+7 916 123-45-67"})
+        self.assertEqual((answer.status, answer.json["phone"], answer.json["number"]), (201, NUMBER, "4455"))
+        self.problem(self.ask("POST", "/v1/confirmations", {"phone": "12"}), 422, "bad-recipient")
+        bad: list[Any] = [{}, {"phone": 7}, {"phone": NUMBER, "x": 1}, []]
+        for value in bad:
+            self.problem(self.ask("POST", "/v1/confirmations", value), 422, "bad-fields")
+
+    def test_document(self) -> None:
+        """The OpenAPI document is there for everybody."""
+        answer = self.client.ask(request(b"GET", b"/v1/openapi.json", None))
+        self.assertEqual((answer.status, answer.json["openapi"]), (200, "3.1.0"))
+
+
+class EnteringTests(V1TestCase):
+    """Who may ask, and how."""
+
+    def test_bearer(self) -> None:
+        """An API key is a bearer token."""
+        self.assertEqual(self.send(who=b"Authorization: Bearer " + KEY.encode()).status, 201)
+
+    def test_nobody(self) -> None:
+        """Without good credentials nothing is done, and the answer says which there are."""
+        for line in (b"X: y", b"Authorization: Bearer wrong", b"Authorization: Bearer", b"Authorization: Digest x",
+                     b"Authorization: Basic " + base64.b64encode(b"demo:wrong")):  # fmt: skip
+            answer = self.send(who=line)
+            self.assertEqual(answer.status, 401, line)
+            self.assertIn("Bearer", answer.headers["www-authenticate"])
+        away = self.send(who=b"Authorization: Basic " + base64.b64encode(b"away:secret"))
+        self.problem(away, 403, "address-not-allowed")
+        self.assertEqual(self.stored(), [])
+
+    def test_bodies(self) -> None:
+        """Bodies are strict JSON in UTF-8 and say so."""
+        for body in (
+            b"",
+            b"{",
+            b'{"to":"1","to":"2"}',
+            b"\xef\xbb\xbf{}",
+            b'{"a":NaN}',
+            b"[" * 100,
+            b'"\xff"',
+            b'{"a":1}x',
+        ):
+            self.problem(self.ask("POST", "/v1/messages", body), 400, "bad-json")
+        for kind in (b"text/plain", b"application/x-www-form-urlencoded", b"application/json; charset=cp1251", b""):
+            answer = self.ask("POST", "/v1/messages", {"to": NUMBER, "text": "a"}, b"Content-Type: " + kind)
+            self.problem(answer, 415, "not-json")
+        ok = self.ask(
+            "POST", "/v1/messages", {"to": NUMBER, "text": "a"}, b"Content-Type: application/json; charset=UTF-8"
+        )
+        self.assertEqual(ok.status, 201)
+
+    def test_methods(self) -> None:
+        """Other methods are refused with those there are; HEAD and OPTIONS work; other paths are not there."""
+        answer = self.ask("PUT", "/v1/messages", {})
+        self.problem(answer, 405, "method-not-allowed")
+        self.assertEqual(answer.headers["allow"], "GET, HEAD, OPTIONS, POST")
+        self.assertEqual(self.ask("OPTIONS", "/v1/messages").status, 204)
+        for path in ("/v1", "/v1/", "/v1/Messages", "/v1/messages/1/x", "/v1//messages", "/v1/%6dessages", "/"):
+            self.problem(self.ask("GET", path), 404, "not-found")
+
+    def test_request_id(self) -> None:
+        """Every answer has an x-request-id of its own."""
+        ids = [self.ask("GET", "/v1/account").headers["x-request-id"] for _ in range(3)]
+        self.assertEqual((len(set(ids)), {len(id) for id in ids}), (3, {32}))

@@ -1,0 +1,49 @@
+"""What the documentation says of callbacks is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.frontends.callbacks.circuitbreaker import FIRST_PAUSE, LONGEST_PAUSE, TRIES
+from smsgw.frontends.callbacks.forms import document, native
+from smsgw.frontends.callbacks.path import PER_RECEIVER
+from tests.frontends.callbacks.test_forms import status
+
+TEXT = (Path(__file__).resolve().parents[3] / "docs" / "callbacks.rst").read_text("utf-8")
+
+
+class DocumentTests(SynchronousTestCase):
+    """docs/callbacks.rst."""
+
+    def test_check_of_signatures(self) -> None:
+        """The function it gives takes genuine calls, with one key and with two, and nothing else."""
+        found = re.search(r"code-block:: python\n\n((?:    .*\n|\n)+)", TEXT)
+        assert found is not None
+        names: dict[str, Any] = {}
+        exec(re.sub(r"(?m)^    ", "", found[1]), names)
+        genuine = names["is_genuine"]
+        for keys in (["secret"], ["new", "secret"]):
+            call = native("http://h/", status(), keys, time.time())
+            headers = {name.decode(): value.decode() for name, value in call.headers}
+            self.assertTrue(genuine(headers, call.body, b"secret"))
+            self.assertFalse(genuine(headers, call.body, b"other"))
+            self.assertFalse(genuine(headers, (call.body or b"") + b" ", b"secret"))
+            self.assertFalse(genuine({**headers, "X-Smsgw-Event": "1.2"}, call.body, b"secret"))
+        old = {name.decode(): value.decode() for name, value in native("http://h/", status(), ["secret"], 1e9).headers}
+        self.assertFalse(genuine(old, native("http://h/", status(), ["secret"], 1e9).body, b"secret"))
+
+    def test_example(self) -> None:
+        """The example has the fields that are sent."""
+        found = re.search(r"code-block:: json\n\n((?:    .*\n)+)", TEXT)
+        assert found is not None
+        self.assertEqual(list(json.loads(found[1])), list(document(status())))
+
+    def test_figures(self) -> None:
+        """Eight at a time, five in vain, ten seconds, ten minutes."""
+        self.assertEqual((PER_RECEIVER, TRIES, FIRST_PAUSE, LONGEST_PAUSE), (8, 5, 10.0, 600.0))

@@ -1,0 +1,406 @@
+"""The HTTP front end as a client of doc 004 sees it: real server, accounts, senders, routes and intake; a store that
+only remembers."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from smsgw.config import (
+    AccountSettings,
+    AllowList,
+    ConfigErrors,
+    Globs,
+    HttpListenSettings,
+    OperatorSettings,
+    RouteSettings,
+    Secret,
+    SenderSettings,
+    Way,
+    parse,
+)
+from smsgw.config.values import folded_network
+from smsgw.frontends.rostelecom.frontend import AS_STATES, REASONS, WORDS, HttpFrontend, shown, web_limits
+from smsgw.interfaces import IJsonDelegate
+from smsgw.model.changes import Changes, Committed
+from smsgw.model.content import Content
+from smsgw.model.errors import Refusal, StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Event, Message
+from smsgw.protocols.http.channel import WebLimits
+from smsgw.protocols.http.site import BoundedSite
+from smsgw.services.accounts import Accounts
+from smsgw.services.intake.intake import Intake
+from smsgw.services.routing import Router
+from smsgw.services.senders import Senders
+from tests.protocols.http.support import Client, Heard, request
+
+SEND = b"/api/v2/send_message"
+SHOW = SEND + b"/message-id-"
+BASIC = b"Authorization: Basic " + b64encode(b"demo:secret")
+OTHER = b"Authorization: Basic " + b64encode(b"other:secret")
+
+# Design, section 6, column "HTTP v2"; None: accepted.
+COLUMN: dict[Refusal, tuple[int, str] | None] = {
+    Refusal.NO_CREDENTIALS: (401, "auth_required"),
+    Refusal.UNREADABLE_CREDENTIALS: (401, "auth_required"),
+    Refusal.WRONG_CREDENTIALS: (403, "wrong_credentials"),
+    Refusal.ADDRESS_NOT_ALLOWED: (403, "wrong_ip"),
+    Refusal.NOT_ALLOWED: (403, "wrong_credentials"),
+    Refusal.TOO_MANY_CHECKS: (200, "system_error"),
+    Refusal.UNKNOWN_ID: (200, "transaction_not_found"),
+    Refusal.BAD_RECIPIENT: (200, "invalid_field_msisdn"),
+    Refusal.BAD_SENDER: (200, "invalid_field_shortcode"),
+    Refusal.SENDER_NOT_AGREED: (200, "invalid_field_shortcode"),
+    Refusal.SENDER_NOT_AGREED_FOR_OPERATOR: (200, "invalid_source_address"),
+    Refusal.EMPTY_TEXT: (200, "invalid_field_text"),
+    Refusal.TEXT_TOO_LONG: (200, "invalid_field_text"),
+    Refusal.BAD_ENCODING: (200, "invalid_request_body"),
+    Refusal.NO_ROUTE: None,
+    Refusal.OVER_RATE: (200, "system_error"),
+    Refusal.QUEUE_FULL: (200, "system_error"),
+    Refusal.TOO_MANY_RECIPIENTS: (200, "system_error"),
+    Refusal.STORE_DOWN: (200, "system_error"),
+    Refusal.CANNOT_REGISTER: (200, "system_error"),
+    Refusal.UPSTREAM_DOWN: (200, "system_error"),
+}
+
+
+def message(state: State, error: int = 0, parts: int = 1) -> Message:
+    """A stored message of which only the fate matters."""
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"x",) * parts)
+    return Message(
+        33, "demo", "", "sim", state, 0, False, 0, 0, parts, 0.0, 1574087003.9, 1574087004.2, 0.0, error, "79377778686",
+        0, content,
+    )  # fmt: skip
+
+
+class Shelf:
+    """Stands for the store, and for dispatch and outbox behind it.
+
+    :ivar failure: what commits and look-ups fail with. :ivar held: commits wait here for a test, if it is a list.
+    """
+
+    def __init__(self) -> None:
+        self.messages: dict[int, Message] = {}
+        self.failure: Exception | None = None
+        self.held: list[Deferred[None]] | None = None
+        self.last = 32
+
+    def next_id(self) -> int:
+        """Count up."""
+        self.last += 1
+        return self.last
+
+    def commit(self, changes: Changes) -> Deferred[Committed]:
+        """Keep accepted messages."""
+        if self.failure is not None:
+            return fail(self.failure)
+        for each in changes.accepts:
+            self.messages[each.id] = each
+        committed = Committed([], [], [], [])
+        if self.held is None:
+            return succeed(committed)
+        self.held.append(Deferred())
+        return self.held[-1].addCallback(lambda _: committed)
+
+    def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
+        """What is kept, of this account only; 900 is a batch of everything."""
+        if self.failure is not None:
+            return fail(self.failure)
+        own = [each for each in self.messages.values() if each.account == account]
+        return succeed([own if id == 900 else [each for each in own if each.id == id] for id in ids])
+
+    def reserve(self, messages: Sequence[Message]) -> None:
+        """Nothing is sent here."""
+
+    def stored(self, messages: Sequence[Message]) -> None:
+        """Nothing is sent here."""
+
+    def unstored(self, messages: Sequence[Message]) -> None:
+        """Nothing is sent here."""
+
+    def occurred(self, events: Sequence[Event]) -> None:
+        """Nobody is told here."""
+
+
+class HttpTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.shelf = Shelf()
+        loopback = AllowList((folded_network("127.0.0.0/8"), folded_network("::1")))
+        common: dict[str, Any] = {"password": Secret("secret"), "allow_from": loopback}
+        settings = [
+            AccountSettings(name="demo", senders=("DEMO", "AVARIA", "1234"), rate=0, **common),
+            AccountSettings(name="other", senders=("*",), rate=2, **common),
+            AccountSettings(name="shut", enabled=False, **common),
+            AccountSettings(name="smpponly", protocols=("smpp",), **common),
+        ]
+        self.accounts = Accounts(settings, self.clock, maybeDeferred)
+        self.senders = Senders(
+            [SenderSettings(name="AVARIA", operators=("mts",))],
+            [OperatorSettings(name="mts", numbers=Globs(("7910*", "7911*")))],
+        )
+        self.router = Router([RouteSettings(name="russia", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
+        shelf: Any = self.shelf
+        intake = Intake(
+            shelf, self.accounts, self.senders, self.router, shelf, shelf, lambda: 1574087003.5, self.clock.seconds
+        )
+        self.settings = HttpListenSettings(name="api", endpoint="tcp:8080:interface=127.0.0.1", dialect="rostelecom")
+        limit = self.settings.body_limit
+        self.frontend = HttpFrontend(intake, shelf, self.accounts, lambda: self.senders, limit)
+        self.site = BoundedSite(self.frontend.resource, self.clock, web_limits(self.settings))
+        self.client = Client(self.site)
+
+    def post(self, line: bytes = BASIC, **fields: object) -> Heard:
+        """Send fields over a sound message."""
+        body = {"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello", **fields}
+        return self.client.ask(request(b"POST", SEND, json.dumps(body).encode(), line))
+
+    def get(self, id: object, line: bytes = BASIC) -> Heard:
+        """Ask for a message."""
+        return self.client.ask(request(b"GET", SHOW + str(id).encode(), None, line))
+
+    def assert_no(self, answer: Heard, reason: str, status: int = 200) -> None:
+        """The answer is this no, and nothing was stored."""
+        self.assertEqual((answer.status, answer.reason), (status, reason))
+        self.assertEqual(self.shelf.messages, {})
+
+
+class Sending(HttpTestCase):
+    def test_interface(self) -> None:
+        """The front end is the delegate that the API asks for."""
+        verifyObject(IJsonDelegate, self.frontend)
+
+    def test_sent(self) -> None:
+        """A message is stored as it was written, and its id told. (004-177), (004-191)"""
+        answer = self.post(text="Добрый день")
+        self.assertEqual(answer.json, {"result": {"uid": "message-id-33"}, "status": "ok"})
+        stored = self.shelf.messages[33]
+        self.assertEqual((stored.account, stored.dst, stored.connector), ("demo", "79104567890", "sim"))
+        self.assertEqual((stored.content.source, stored.content.text()), ("DEMO", "Добрый день"))
+
+    def test_after_the_commit(self) -> None:
+        """The answer waits for the commit; when that fails, whether anything was kept is not said. (004-187)"""
+        self.shelf.held = []
+        body = json.dumps({"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello"}).encode()
+        self.client.send(request(b"POST", SEND, body, BASIC) * 2)
+        self.assertEqual(self.client.heard(), [])
+        self.shelf.held[0].callback(None)
+        self.assertEqual([answer.json["status"] for answer in self.client.heard()], ["ok"])
+        self.shelf.held[1].errback(UnknownOutcome("the disk is full"))
+        self.assertEqual([answer.reason for answer in self.client.heard()], ["system_error"])
+
+    def test_agreed_senders(self) -> None:
+        """Any agreed sender of the account may be used, no other. (004-189)"""
+        for shortcode in ("DEMO", "AVARIA", "1234", "demo"):
+            self.assertEqual(self.post(shortcode=shortcode).json["status"], "ok")
+        self.shelf.messages.clear()
+        for shortcode in ("OTHER", "x" * 12, "Имя", "79161234567"):
+            self.assert_no(self.post(shortcode=shortcode), "invalid_field_shortcode")
+
+    def test_operators(self) -> None:
+        """A sender agreed for some operators reaches only their numbers. (004-190)"""
+        self.assert_no(self.post(shortcode="AVARIA", msisdn=79031234567), "invalid_source_address")
+        self.assertEqual(self.post(shortcode="AVARIA", msisdn=79111234567).json["status"], "ok")
+
+    def test_empty_text(self) -> None:
+        """Empty and null text is refused. (004-188)"""
+        for text in ("", None):
+            self.assert_no(self.post(text=text), "invalid_field_text")
+
+    def test_order(self) -> None:
+        """Number, sender, operator, text: the first fault is told. (004-186)"""
+        wrong: dict[str, Any] = {"msisdn": "8", "shortcode": "OTHER", "text": ""}
+        self.assert_no(self.post(**wrong), "invalid_field_msisdn")
+        wrong["msisdn"] = "79031234567"
+        self.assert_no(self.post(**wrong), "invalid_field_shortcode")
+        wrong["shortcode"] = "AVARIA"
+        self.assert_no(self.post(**wrong), "invalid_source_address")
+        wrong["msisdn"] = "79101234567"
+        self.assert_no(self.post(**wrong), "invalid_field_text")
+
+    def test_long_texts(self) -> None:
+        """A long text goes in parts; one beyond 255 of them is refused."""
+        self.assertEqual(self.post(text="x" * 400).json["status"], "ok")
+        self.assertEqual(self.get(33).json["result"]["pdu_count"], 3)
+        self.shelf.messages.clear()
+        self.assert_no(self.post(text="x" * 40_000), "invalid_field_text")
+
+    def test_no_route(self) -> None:
+        """A number that no route leads to is accepted; its status says that it was rejected."""
+        answer = self.post(msisdn=375291234567)
+        self.assertEqual(answer.json["status"], "ok")
+        result = self.get(33).json["result"]
+        self.assertEqual(result["status"], "rejected")
+        self.assertGreater(result["error_code"], 0)
+
+    def test_rate(self) -> None:
+        """Over the account's rate the answer is a system error. (004-187)"""
+        answers = [self.post(OTHER).json for _ in range(4)]
+        self.assertEqual(answers[0]["status"], "ok")
+        self.assertEqual(answers[-1], {"reason": "system_error", "status": "error"})
+
+    def test_store_down(self) -> None:
+        """A store that takes nothing is a system error, without a traceback. (004-187)"""
+        for self.shelf.failure in (StoreDown(), UnknownOutcome()):
+            self.assert_no(self.post(), "system_error")
+            self.assert_no(self.get(33), "system_error")
+
+    def test_fault(self) -> None:
+        """A fault of our own is a system error, with a traceback in the log. (004-187)"""
+        self.shelf.failure = ZeroDivisionError()
+        self.assert_no(self.post(), "system_error")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class Access(HttpTestCase):
+    def test_wrong_credentials(self) -> None:
+        """A wrong login and a wrong password are told the same. (004-182)"""
+        for pair in (b"demo:wrong", b"nobody:secret", b"demo:", b":secret"):
+            self.assert_no(self.post(b"Authorization: Basic " + b64encode(pair)), "wrong_credentials", 403)
+
+    def test_wrong_address(self) -> None:
+        """An address outside the account's list is told so, but only with the right password. (004-183)"""
+        self.client = Client(self.site, "192.0.2.7")
+        self.assert_no(self.post(), "wrong_ip", 403)
+        self.assert_no(self.get(33), "wrong_ip", 403)
+        self.assert_no(self.post(b"Authorization: Basic " + b64encode(b"demo:x")), "wrong_credentials", 403)
+        self.client = Client(self.site, "::ffff:127.0.0.1")
+        self.assertEqual(self.post().json["status"], "ok")
+
+    def test_fifteen_addresses(self) -> None:
+        """An account may have fifteen addresses, not sixteen. (004-184)"""
+        text = (
+            "[listen api]\nprotocol = http\nendpoint = tcp:8080:interface=127.0.0.1\ndialect = rostelecom\n"
+            "[account demo]\npassword = x\nallow_from = {}\n"
+        )
+        addresses = [f"192.0.2.{number}" for number in range(1, 17)]
+        settings = parse(text.format(", ".join(addresses[:15])), "gw.ini", {})
+        self.assertTrue(settings.accounts["demo"].allow_from.allows("192.0.2.15"))
+        error = self.assertRaises(ConfigErrors, parse, text.format(", ".join(addresses)), "gw.ini", {})
+        self.assertEqual([finding.key for finding in error.findings], ["allow_from"])
+
+    def test_doors(self) -> None:
+        """An account that is disabled, or may not use HTTP, is told what a wrong password is told."""
+        for pair in (b"shut:secret", b"smpponly:secret"):
+            self.assert_no(self.post(b"Authorization: Basic " + b64encode(pair)), "wrong_credentials", 403)
+
+    def test_body(self) -> None:
+        """The credentials may stand in the body. (004-180)"""
+        answer = self.post(b"X-Nothing: 0", **{"login": "demo", "pass": "secret"})
+        self.assertEqual(answer.json["status"], "ok")
+
+    def test_gone_meanwhile(self) -> None:
+        """An account that goes between its login and its message is refused."""
+        self.successResultOf(self.frontend.login(b"demo", b"secret", "127.0.0.1"))
+        self.accounts.update([])
+        denied: Any = self.successResultOf(self.frontend.submit("demo", "79104567890", "DEMO", "x"))
+        self.assertEqual((denied.status, denied.reason), (403, "wrong_credentials"))
+
+
+class Showing(HttpTestCase):
+    def test_all_fields(self) -> None:
+        """What was sent is shown with times and number as numbers, and its parts. (004-194), (004-195)"""
+        self.post(text="Добрый день")
+        self.assertEqual(
+            self.get(33).json,
+            {
+                "result": {
+                    "created_at": 1574087003,
+                    "msisdn": 79104567890,
+                    "pdu_count": 1,
+                    "status": "awaiting_report",
+                    "text": "Добрый день",
+                    "uid": "message-id-33",
+                    "updated_at": 1574087003,
+                },
+                "status": "ok",
+            },
+        )
+
+    def test_unknown(self) -> None:
+        """Ids that are nobody's, another account's, a batch's or too long are all not found."""
+        self.post()
+        self.post(OTHER)
+        self.assertEqual(self.get(34, OTHER).status, 200)
+        answers = {self.get(id).body for id in (34, 35, "033", "0", "VvkmLHkfhCX9", "9" * 40, 900)}
+        self.assertEqual(answers, {b'{"reason":"transaction_not_found","status":"error"}'})
+
+    def test_words(self) -> None:
+        """Each state has its word, rejected alone has an error_code. (004-196), (004-197)"""
+        self.assertEqual(set(WORDS), set(State))
+        self.assertEqual(
+            set(WORDS.values()), {"awaiting_report", "delivered", "failed", "insufficient_balance", "rejected"}
+        )
+        for state, word in (
+            (State.QUEUED, "awaiting_report"),
+            (State.ENROUTE, "awaiting_report"),
+            (State.DELIVERED, "delivered"),
+            (State.EXPIRED, "failed"),
+            (State.UNDELIVERABLE, "failed"),
+            (State.REJECTED, "rejected"),
+            (State.REFUSED, "rejected"),
+            (State.NO_MONEY, "insufficient_balance"),
+            (State.UNKNOWN, "failed"),
+        ):
+            told = shown(message(state, error=12))
+            self.assertEqual((told.status, told.error_code), (word, 12 if word == "rejected" else None))
+        self.assertEqual(shown(message(State.REJECTED)).error_code, 255)
+
+    def test_times(self) -> None:
+        """Times are whole seconds: of the acceptance, and of the last change."""
+        told = shown(message(State.DELIVERED, parts=3))
+        self.assertEqual((told.created_at, told.updated_at, told.pdu_count), (1574087003, 1574087004, 3))
+
+
+class Tables(SynchronousTestCase):
+    def test_complete(self) -> None:
+        """Every refusal has a row, and nothing else has one."""
+        self.assertEqual(set(REASONS), set(Refusal))
+
+    def test_as_designed(self) -> None:
+        """The rows say what the design says. (004-187)"""
+        for refusal, expected in COLUMN.items():
+            denied = REASONS[refusal]
+            self.assertEqual(denied and (denied.status, denied.reason), expected, refusal)
+
+    def test_status(self) -> None:
+        """Only missing and wrong credentials have a status of their own. (004-186)"""
+        self.assertEqual({denied.status for denied in REASONS.values() if denied}, {200, 401, 403})
+
+    def test_told_as_states(self) -> None:
+        """What is not told at once is told by the final state."""
+        self.assertEqual(AS_STATES, {refusal for refusal, row in COLUMN.items() if row is None})
+
+
+class Bounds(HttpTestCase):
+    def test_settings(self) -> None:
+        """The listener's settings are the bounds of its connections."""
+        settings = HttpListenSettings(
+            name="api", endpoint="tcp:8080", dialect="rostelecom", body_limit=2048, header_time=1.0, body_time=2.0,
+            inactivity=3.0, requests=4,
+        )  # fmt: skip
+        expected = WebLimits(body=2048, head_time=1.0, body_time=2.0, idle_time=3.0, requests=4)
+        self.assertEqual(web_limits(settings), expected)
+        self.assertEqual(self.site.limits, web_limits(self.settings))
+
+    def test_shut_down(self) -> None:
+        """Draining waits for the message that is being stored, and answers it."""
+        self.shelf.held = []
+        body = json.dumps({"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello"}).encode()
+        self.client.send(request(b"POST", SEND, body, BASIC))
+        gone = self.site.shut_down(within=15)
+        self.assertNoResult(gone)
+        self.shelf.held[0].callback(None)
+        (answer,) = self.client.heard()
+        self.assertEqual((answer.json["status"], answer.headers["connection"]), ("ok", "close"))
+        self.client.hang_up()
+        self.successResultOf(gone)

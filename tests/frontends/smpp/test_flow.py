@@ -1,0 +1,285 @@
+"""Receipts over real sessions, out of a real store: kept while nobody is bound, told at least once, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.config import AccountSettings, AllowList, Secret, SmppListenSettings
+from smsgw.frontends.smpp.frontend import SmppFrontend
+from smsgw.frontends.smpp.receipts import SmppReceipts
+from smsgw.model.changes import Changes, Reported, Sent
+from smsgw.model.content import Content
+from smsgw.model.lifecycle import Notify, State
+from smsgw.model.message import DeliveryReport, Message
+from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory, SmppServerSettings
+from smsgw.services.accounts import Accounts
+from smsgw.services.cancel import Cancelling
+from smsgw.services.outbox.outbox import Outbox
+from smsgw.smpp.codec import Framer, decode, encode
+from smsgw.smpp.pdus import (
+    BindReceiver,
+    BindTransceiver,
+    BindTransceiverResp,
+    BindTransmitter,
+    CancelSm,
+    CancelSmResp,
+    DeliverSm,
+    DeliverSmResp,
+    Pdu,
+    QuerySm,
+    QuerySmResp,
+)
+from smsgw.smpp.receipt import read_receipt
+from smsgw.stores.groupcommit import Inline
+from smsgw.stores.sqlite import SqliteStore
+from tests.frontends.smpp.support import HandIntake
+
+START = 1_700_000_000.0
+CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
+
+
+class Esme:
+    """The other end of a session, octet by octet."""
+
+    def __init__(self, factory: SmppServerFactory) -> None:
+        self.transport = StringTransport()
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        self.server: SmppServer = protocol
+        self.server.makeConnection(self.transport)
+        self.framer = Framer()
+        self.number = 0
+
+    def say(self, *pdus: Pdu) -> list[Pdu]:
+        """Send these, and hear what comes back at once."""
+        self.server.dataReceived(b"".join(encode(pdu) for pdu in pdus))
+        return self.hear()
+
+    def hear(self) -> list[Pdu]:
+        """What has come since the last time."""
+        frames = self.framer.feed(self.transport.value())
+        self.transport.clear()
+        return [decode(frame) for frame in frames]
+
+    def bind(self, kind: type[BindReceiver | BindTransmitter | BindTransceiver] = BindTransceiver) -> list[Pdu]:
+        """Bind as demo; what comes behind the positive answer."""
+        answer, *rest = self.say(kind(1, b"demo", b"demo", b"", 0x34))
+        assert getattr(answer, "command_status", None) == 0, answer
+        return rest
+
+    def hang_up(self) -> None:
+        """The link goes."""
+        self.server.connectionLost(Failure(ConnectionLost()))
+
+
+def told(pdus: list[Pdu]) -> list[tuple[str, str]]:
+    """Id and word of each receipt."""
+    receipts = [read_receipt(pdu) for pdu in pdus if isinstance(pdu, DeliverSm)]
+    return [(receipt.message_id, receipt.stat) for receipt in receipts]
+
+
+class FlowTests(SynchronousTestCase):
+    """Front end, outbox and store together."""
+
+    def setUp(self) -> None:
+        """A gateway without connectors."""
+        self.clock = Clock()
+        self.directory = self.mktemp()
+        self.begin()
+
+    def wall(self) -> float:
+        """Absolute time."""
+        return START + self.clock.seconds()
+
+    def begin(self) -> None:
+        """Start, or start again, on the same directory."""
+        zone = ZoneInfo("UTC")
+        self.store = SqliteStore(self.directory, "gw1", self.wall, Inline(), low_water=0)
+        self.store.open()
+        self.outbox = Outbox(self.store, self.clock, self.wall)
+        receipts = SmppReceipts(zone)
+        self.outbox.attach(receipts)
+        self.assertIsNone(self.successResultOf(self.outbox.start()))
+        settings = AccountSettings(name="demo", password=Secret("demo"), allow_from=AllowList(everyone=True))
+        accounts = Accounts([settings], self.clock, maybeDeferred)
+        dispatch: Any = self
+        frontend = SmppFrontend(
+            SmppListenSettings(name="smpp", endpoint="tcp:2775:interface=127.0.0.1"),
+            receipts,
+            accounts,
+            HandIntake(),
+            self.store,
+            Cancelling(self.store, dispatch, self.outbox),
+            self.wall,
+            zone,
+        )
+        self.factory = SmppServerFactory(frontend, SmppServerSettings(enquire_link=0, inactivity=0), self.clock)
+
+    def cancelled(self, messages: list[Message]) -> None:
+        """Take the place of dispatch, which has nothing in memory here."""
+
+    def end(self) -> None:
+        """Stop in good order."""
+        self.successResultOf(self.outbox.stop())
+        self.successResultOf(self.store.close())
+
+    def tearDown(self) -> None:
+        """Let go of the database."""
+        self.end()
+
+    def accept(self, notify: int = Notify.FINAL, due: float = 0.0) -> Message:
+        """Store a message; unless it is due later it is claimed."""
+        state = State.SCHEDULED if due else State.QUEUED
+        message = Message(
+            self.store.next_id(), "demo", "smpp", "sim", state, 0, not due, 0, notify, 1,
+            self.wall() + 9999, self.wall(), self.wall(), due, 0, "79161234567", 0, CONTENT,
+        )  # fmt: skip
+        self.successResultOf(self.store.commit(Changes(accepts=[message])))
+        return message
+
+    def send(self, *messages: Message) -> None:
+        """The upstream takes them."""
+        changes = Changes(outcomes=[Sent(each, 1, f"r{each.id}", self.wall() + 999) for each in messages])
+        self.outbox.occurred(self.successResultOf(self.store.commit(changes)).events)
+
+    def report(self, *messages: Message) -> None:
+        """The upstream says that they are delivered."""
+        reports = [
+            Reported("sim", DeliveryReport(f"r{each.id}", State.DELIVERED, 0, self.wall())) for each in messages
+        ]
+        self.outbox.occurred(self.successResultOf(self.store.commit(Changes(receipts=reports))).events)
+
+    def owed(self) -> int:
+        """How many events the store still keeps."""
+        return len(self.successResultOf(self.store.events("demo", "smpp", (0, 0), 100)))
+
+    def acknowledge(self, esme: Esme, pdus: list[Pdu], status: int = 0) -> list[Pdu]:
+        """Answer receipts, and hear what comes then."""
+        heard = esme.say(*(DeliverSmResp(pdu.sequence_number, status) for pdu in pdus if isinstance(pdu, DeliverSm)))
+        self.clock.advance(0)
+        return heard + esme.hear()
+
+    def test_told_and_forgotten(self) -> None:
+        """A receipt goes out when the message ends, and is forgotten when it is acknowledged, not before."""
+        esme = Esme(self.factory)
+        self.assertEqual(esme.bind(), [])
+        message = self.accept()
+        self.send(message)
+        self.assertEqual(esme.hear(), [])
+        self.report(message)
+        heard = esme.hear()
+        self.assertEqual(told(heard), [("1", "DELIVRD")])
+        self.assertEqual(self.owed(), 1)
+        self.acknowledge(esme, heard)
+        self.assertEqual(self.owed(), 0)
+
+    def test_kept_until_the_next_bind(self) -> None:
+        """Receipts wait while nobody can receive, over a restart too, and come right behind the answer to the bind."""
+        transmitter = Esme(self.factory)
+        transmitter.bind(BindTransmitter)
+        messages = [self.accept() for _ in range(3)]
+        self.send(*messages)
+        self.report(*messages)
+        self.assertEqual(transmitter.hear(), [])
+        transmitter.hang_up()
+        self.end()
+        self.begin()
+        receiver = Esme(self.factory)
+        heard = receiver.bind(BindReceiver)
+        self.assertEqual(told(heard), [("1", "DELIVRD"), ("2", "DELIVRD"), ("3", "DELIVRD")])
+        self.acknowledge(receiver, heard)
+        self.assertEqual(self.owed(), 0)
+
+    def test_link_lost(self) -> None:
+        """Receipts that were not acknowledged when the link went are told again over the next one."""
+        first = Esme(self.factory)
+        first.bind()
+        messages = [self.accept(), self.accept()]
+        self.send(*messages)
+        self.report(*messages)
+        heard = first.hear()
+        self.acknowledge(first, heard[:1])
+        first.hang_up()
+        self.clock.advance(0)
+        second = Esme(self.factory)
+        self.assertEqual(told(second.bind()), [("2", "DELIVRD")])
+
+    def test_the_other_session_takes_over(self) -> None:
+        """When one of two sessions goes, what it had not acknowledged is told over the other, without a new bind."""
+        esmes = [Esme(self.factory), Esme(self.factory)]
+        for esme in esmes:
+            esme.bind()
+        message = self.accept()
+        self.send(message)
+        self.report(message)
+        heard = [esme.hear() for esme in esmes]
+        holder = 0 if heard[0] else 1
+        self.assertEqual(told(heard[1 - holder]), [])
+        esmes[holder].hang_up()
+        self.clock.advance(0)
+        self.assertEqual(told(esmes[1 - holder].hear()), [("1", "DELIVRD")])
+
+    def test_intermediate_before_final(self) -> None:
+        """The final receipt goes out after the intermediate one was acknowledged, whichever session is free."""
+        esmes = [Esme(self.factory), Esme(self.factory)]
+        for esme in esmes:
+            esme.bind()
+        message = self.accept(Notify.FINAL | Notify.ENROUTE)
+        self.send(message)
+        self.report(message)
+        heard = [esme.hear() for esme in esmes]
+        self.assertEqual(told(heard[0] + heard[1]), [("1", "ENROUTE")])
+        rest: list[Pdu] = []
+        for esme, pdus in zip(esmes, heard, strict=True):
+            rest += self.acknowledge(esme, pdus)
+        rest += [pdu for esme in esmes for pdu in esme.hear()]
+        self.assertEqual(told(rest), [("1", "DELIVRD")])
+
+    def test_temporary_error(self) -> None:
+        """A receipt that the ESME cannot take now comes again after a pause."""
+        esme = Esme(self.factory)
+        esme.bind()
+        message = self.accept()
+        self.send(message)
+        self.report(message)
+        self.acknowledge(esme, esme.hear(), 0x64)
+        self.assertEqual((esme.hear(), self.owed()), ([], 1))
+        for _ in range(5):
+            self.clock.advance(1)
+        heard = esme.hear()
+        self.assertEqual(told(heard), [("1", "DELIVRD")])
+        self.acknowledge(esme, heard, 0x65)
+        self.assertEqual(self.owed(), 0)
+
+    def test_cancel_is_told(self) -> None:
+        """A cancelled message ends in a receipt like any other, and can be queried."""
+        esme = Esme(self.factory)
+        esme.bind()
+        self.accept(due=self.wall() + 500)
+        heard = esme.say(CancelSm(2, b"", b"1", 0, 0, b"DEMO"))
+        (answer,) = [pdu for pdu in heard if isinstance(pdu, CancelSmResp)]
+        self.assertEqual((answer.sequence_number, answer.command_status), (2, 0))
+        self.assertEqual(told(heard), [("1", "DELETED")])
+        again, query = esme.say(CancelSm(3, b"", b"1"), QuerySm(4, b"1"))
+        assert isinstance(again, CancelSmResp)
+        assert isinstance(query, QuerySmResp)
+        self.assertEqual((again.command_status, query.message_state, query.final_date[:10]), (0x11, 4, b"2311142213"))
+
+    def test_too_many_binds(self) -> None:
+        """The eleventh bind is refused until one of the ten sessions goes."""
+        esmes = [Esme(self.factory) for _ in range(11)]
+        for esme in esmes[:10]:
+            esme.bind()
+        (refused,) = esmes[10].say(BindTransceiver(1, b"demo", b"demo"))
+        assert isinstance(refused, BindTransceiverResp)
+        self.assertEqual(refused.command_status, 0x05)
+        esmes[0].hang_up()
+        self.assertEqual(esmes[10].bind(), [])

@@ -1,0 +1,202 @@
+"""Tests of the way back to ESMEs."""
+
+from __future__ import annotations
+
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from smsgw.frontends.smpp.receipts import BINDS, REFUSED, SmppReceipts
+from smsgw.interfaces import Bound, IReturnPath, IReturnSink, ISmppSession
+from smsgw.model.message import Event, EventKind
+from smsgw.smpp.codec import decode, encode
+from smsgw.smpp.consts import Status
+from smsgw.smpp.pdus import DeliverSm
+from tests.frontends.smpp.support import HandSession, HandSink, event
+
+
+def heard(session: HandSession) -> list[DeliverSm]:
+    """What went over a session, as the peer reads it."""
+    pdus = [decode(encode(pdu, session.version), session.version) for pdu in session.log]
+    assert all(isinstance(pdu, DeliverSm) for pdu in pdus)
+    return cast(list[DeliverSm], pdus)
+
+
+class ReceiptsTestCase(SynchronousTestCase):
+    """The return path between a sink and sessions that are worked by hand."""
+
+    def setUp(self) -> None:
+        """Nobody is bound."""
+        self.receipts = SmppReceipts(ZoneInfo("Europe/Moscow"))
+        self.sink = HandSink()
+        self.receipts.attach(self.sink)
+
+    def bind(self, account: str = "demo", *, receives: bool = True, version: int = 0x34) -> HandSession:
+        """A session that is bound and was told so."""
+        session = HandSession(version, receives=receives)
+        session.bound = Bound(account, b"smsgw")
+        self.receipts.enter(session, account)
+        self.receipts.answers(session, [])
+        return session
+
+    def answer(self, session: HandSession, status: int = 0, count: int = 1) -> None:
+        """The oldest receipts are answered."""
+        answered, session.sent = session.sent[:count], session.sent[count:]
+        self.receipts.answers(session, [(token, status, None) for token, _ in answered])
+
+    def ids(self, session: HandSession) -> list[bytes]:
+        """The messages whose receipts went over a session."""
+        return [pdu.tlv(0x001E) for pdu in heard(session)]
+
+
+class DeliverTests(ReceiptsTestCase):
+    """Which session gets what."""
+
+    def test_interfaces(self) -> None:
+        """Both ends are what the ports say."""
+        verifyObject(IReturnPath, self.receipts)
+        verifyObject(IReturnSink, self.sink)
+        verifyObject(ISmppSession, HandSession())
+        self.assertEqual(self.receipts.path, "smpp")
+
+    def test_nobody_bound(self) -> None:
+        """Without a receiver there is no room; events handed over all the same come back."""
+        self.assertEqual(self.receipts.room("demo"), 0)
+        self.bind(receives=False)
+        self.assertEqual(self.receipts.room("demo"), 0)
+        events = [event(1)]
+        self.receipts.deliver(events)
+        self.assertEqual(self.sink.was_returned, events)
+
+    def test_ready_after_the_bind(self) -> None:
+        """There is room once the session was told that it is bound, and the sink hears of it."""
+        session = HandSession()
+        session.bound = Bound("demo", b"smsgw")
+        self.receipts.enter(session, "demo")
+        self.assertEqual((self.receipts.room("demo"), self.sink.was_ready), (0, []))
+        self.receipts.answers(session, [])
+        self.assertEqual((self.receipts.room("demo"), self.sink.was_ready), (10, ["demo"]))
+
+    def test_receipt(self) -> None:
+        """An event goes out as deliver_sm in the version of the session, and is told when it is answered."""
+        for version, id in ((0x33, b"id:00000007 "), (0x34, b"id:7 "), (0x50, b"id:7 ")):
+            self.setUp()
+            session = self.bind(version=version)
+            told = event(7)
+            self.receipts.deliver([told])
+            (pdu,) = heard(session)
+            self.assertTrue(pdu.short_message.startswith(id), pdu.short_message)
+            self.assertEqual(self.sink.was_told, [])
+            self.answer(session)
+            self.assertEqual(self.sink.was_told, [told])
+            self.assertEqual(self.sink.was_ready, ["demo", "demo"])
+
+    def test_turns(self) -> None:
+        """Sessions of the account take turns, each as far as it has room; room is counted over all."""
+        first, second = self.bind(), self.bind()
+        self.bind(receives=False)
+        self.assertEqual(self.receipts.room("demo"), 20)
+        for id in range(1, 5):
+            self.receipts.deliver([event(id)])
+        self.assertEqual((len(first.log), len(second.log)), (2, 2))
+        self.receipts.deliver([event(id) for id in range(10, 26)])
+        self.assertEqual((len(first.sent), len(second.sent), self.sink.was_returned), (10, 10, []))
+        self.assertEqual(self.receipts.room("demo"), 0)
+
+    def test_more_than_room(self) -> None:
+        """What no session has room for comes back, in order."""
+        self.bind()
+        events = [event(id) for id in range(1, 13)]
+        self.receipts.deliver(events)
+        self.assertEqual(self.sink.was_returned, events[10:])
+
+    def test_accounts_are_kept_apart(self) -> None:
+        """Receipts go to sessions of the account that submitted, and to nobody else's."""
+        mine, other = self.bind("demo"), self.bind("other")
+        self.receipts.deliver([event(1, account="other")])
+        self.assertEqual((self.ids(mine), self.ids(other)), ([], [b"1"]))
+
+    def test_poisoned_event(self) -> None:
+        """An event whose receipt cannot be written is put off alone, and logged; the others go out."""
+        session = self.bind()
+        events = [event(1), event(2), event(3)]
+        events[1].message.content.parts = ()
+        self.receipts.deliver(events)
+        self.assertEqual(self.ids(session), [b"1", b"3"])
+        self.assertEqual(self.sink.was_later, [(events[1], None)])
+        self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
+
+    def test_binds_are_counted(self) -> None:
+        """How many sessions an account has is known, also to the metrics, until they are gone."""
+        first, second = self.bind("counted"), self.bind("counted", receives=False)
+        self.assertEqual((self.receipts.bound("counted"), BINDS.values["counted",]), (2, 2))
+        self.receipts.leave(first)
+        self.receipts.leave(first)
+        self.receipts.leave(second)
+        self.assertEqual((self.receipts.bound("counted"), BINDS.values["counted",]), (0, 0))
+
+    def test_expel(self) -> None:
+        """Sessions of accounts that are gone are closed, the others stay."""
+        sessions = [self.bind("a"), self.bind("a"), self.bind("b")]
+        self.receipts.expel(["a", "never bound"])
+        self.assertEqual([session.open for session in sessions], [False, False, True])
+
+
+class AnswerTests(ReceiptsTestCase):
+    """What ESMEs answer to receipts, and what becomes of the events."""
+
+    def answered(self, status: int) -> Event:
+        """One event that was answered with this status."""
+        session = self.bind()
+        each = event(1)
+        self.receipts.deliver([each])
+        self.answer(session, status)
+        return each
+
+    def test_temporary(self) -> None:
+        """An answer that asks for patience puts the event off."""
+        for status in (0x64, 0x08, 0x14, 0x58):
+            self.setUp()
+            each = self.answered(status)
+            self.assertEqual((self.sink.was_later, self.sink.was_told), ([(each, None)], []))
+
+    def test_permanent(self) -> None:
+        """Any other error ends the event, which is counted as refused by the ESME."""
+        for status in (Status.ESME_RX_P_APPN, Status.ESME_RX_R_APPN, Status.ESME_RINVMSGID, 0x4FF, 0xFFFFFFFF):
+            self.setUp()
+            before = REFUSED.value("demo")
+            each = self.answered(status)
+            self.assertEqual((self.sink.was_later, self.sink.was_told), ([], [each]))
+            self.assertEqual(REFUSED.value("demo"), before + 1)
+
+    def test_lost(self) -> None:
+        """An event whose answer never came comes back."""
+        each = self.answered(-1)
+        self.assertEqual((self.sink.was_returned, self.sink.was_told, self.sink.was_later), ([each], [], []))
+
+    def test_mixed(self) -> None:
+        """Every answer of one read counts for its own event."""
+        session = self.bind()
+        events = [event(id) for id in range(1, 6)]
+        self.receipts.deliver(events)
+        statuses = [0, 0x64, -1, 0x65, 0]
+        session.sent.clear()
+        self.receipts.answers(session, list(zip(events, statuses, [None] * 5, strict=True)))
+        self.assertEqual({each.message.id for each in self.sink.was_told}, {1, 4, 5})
+        self.assertEqual(self.sink.was_later, [(events[1], None)])
+        self.assertEqual(self.sink.was_returned, [events[2]])
+
+    def test_session_that_goes(self) -> None:
+        """After the last answers of a session nothing is sent over it any more; the other one goes on."""
+        gone, stays = self.bind(), self.bind()
+        self.receipts.deliver([event(1)])
+        self.receipts.deliver([event(2)])
+        self.answer(gone, -1)
+        self.receipts.leave(gone)
+        self.receipts.answers(gone, [])
+        self.assertEqual((len(self.sink.was_returned), self.receipts.room("demo")), (1, 9))
+        for id in (3, 4):
+            self.receipts.deliver([event(id, EventKind.ENROUTE)])
+        self.assertEqual((len(gone.log), len(stays.log)), (1, 3))

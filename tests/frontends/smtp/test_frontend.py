@@ -1,0 +1,413 @@
+"""The mail front end as an ESMTP session sees it: real protocol, real accounts, a store that only remembers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import attrs
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from smsgw.config import AccountSettings, AllowList, ListSettings, Secret, SmtpListenSettings
+from smsgw.frontends.smtp.frontend import CODES, MEANINGS, MOST_IN_THREADS, REPLIES, MailFrontend, standing
+from smsgw.interfaces import IMailDelegate
+from smsgw.model.content import Content
+from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
+from smsgw.model.lifecycle import FINAL, State
+from smsgw.model.message import Accepted, Message, Submission
+from smsgw.protocols.smtp.factory import SubmissionFactory, SubmissionSettings
+from smsgw.services.accounts import Accounts
+from smsgw.services.contacts import PAGE, Contacts
+from smsgw.services.intake.intake import BAD_NUMBER, NOT_REACHABLE, REFUSAL_ERRORS
+from smsgw.services.senders import Senders
+from tests.protocols.smtp.support import Wire
+
+
+def message(number: int, state: State, parts: int = 1, account: str = "demo") -> Message:
+    """A stored message of which only the fate matters."""
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"x",) * parts)
+    return Message(number, account, "", "sim", state, 0, False, 0, 0, parts, 0.0, 0.0, 0.0, 0.0, 0, "7916", 0, content)
+
+
+@attrs.define
+class Behind:
+    """Intake and store behind the front end."""
+
+    submitted: list[Submission] = attrs.field(factory=list)
+    messages: dict[int, list[Message]] = attrs.field(factory=dict)
+    refuse: Refused | None = None
+    failure: Exception | None = None
+
+    def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
+        """Accept everything under ids that count up, unless told otherwise."""
+        if self.failure is not None:
+            return fail(self.failure)
+        self.submitted += submissions
+        number = len(self.submitted)
+        options = submissions[0].options
+        if options is not None and options.batch:
+            number = options.batch
+        return succeed([self.refuse or Accepted(number, [number], 1, State.QUEUED)])
+
+    def next_id(self) -> int:
+        """A batch id."""
+        return 1000
+
+    def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
+        """What is stored, of this account only."""
+        if self.failure is not None:
+            return fail(self.failure)
+        found = [self.messages.get(number, []) for number in ids]
+        return succeed([[one for one in each if one.account == account] for each in found])
+
+
+class MailCase(SynchronousTestCase):
+    """One session over real protocol and accounts."""
+
+    def setUp(self) -> None:
+        """One account with an alias, one listener, one logged-in session."""
+        clock = Clock()
+        settings = AccountSettings(
+            name="demo",
+            password=Secret("demo"),
+            senders=("DEMO", "AVARIA"),
+            default_sender="DEMO",
+            aliases={"boss@corp.example": "AVARIA"},
+            allow_from=AllowList(everyone=True),
+        )
+        self.behind = Behind()
+        self.clock = clock
+        self.file = Path(self.mktemp())
+        self.contacts = Contacts(
+            [
+                ListSettings(name="demo staff", numbers=("89061234567", "89061234568"), sender="AVARIA"),
+                ListSettings(name="demo big", file=self.file),
+                ListSettings(name="other team", numbers=("89061234567",)),
+            ]
+        )
+        self.accounts = Accounts([settings], clock, maybeDeferred)
+        listener = SmtpListenSettings(
+            name="mail", endpoint="tcp:2525", dialect="quicktel", domains=("sms.qtelecom.ru",), auth_without_tls=True
+        )
+        self.delegate = MailFrontend(
+            self.behind,  # type: ignore[arg-type]
+            self.behind,  # type: ignore[arg-type]
+            self.accounts,
+            lambda: Senders([], []),
+            listener,
+            self.contacts,
+            maybeDeferred,
+            self.clock,
+        )
+        self.factory = SubmissionFactory(self.delegate, SubmissionSettings(tls="none"), clock)
+        self.wire = Wire()
+        self.protocol = self.factory.buildProtocol(self.wire.getPeer())
+        self.protocol.makeConnection(self.wire)
+        self.say("EHLO me")
+
+    def say(self, *lines: str | bytes) -> str:
+        """Send lines; the last line of the reply."""
+        before = len(self.wire.value())
+        for line in lines:
+            self.protocol.dataReceived((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        answer = self.wire.value()[before:].decode().splitlines()
+        return answer[-1] if answer else ""
+
+    def login(self, password: str = "demo") -> str:
+        """Log in as demo."""
+        return self.say("AUTH PLAIN " + base64.b64encode(f"\0demo\0{password}".encode()).decode())
+
+    def mail(self, body: str | bytes = b"hello", sender: str = "default@corp.example", to: str = "89061234567") -> str:
+        """Send one mail with a body; the reply to the data, or to the command that was refused."""
+        for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}@sms.qtelecom.ru>", "DATA"):
+            answer = self.say(command)
+            if answer[0] not in "23":
+                return answer
+        if isinstance(body, str):
+            body = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + body.encode()
+        else:
+            body = b"Subject: none\r\n\r\n" + body
+        return self.say(body, b".")
+
+
+
+class MailTests(MailCase):
+    """What a mail program may rely on."""
+
+    def test_provides_the_interface(self) -> None:
+        """The front end is what the protocol asks for."""
+        self.assertTrue(verifyObject(IMailDelegate, self.delegate))
+
+    def test_login(self) -> None:
+        """(000-8), (000-9), (000-10), (000-14) The account's login opens the session; a wrong one leaves it usable."""
+        self.assertTrue(self.login("wrong").startswith("535 5.7.8 "))
+        self.assertEqual(self.login(), "235 Authentication successful.")
+
+    def test_api_key(self) -> None:
+        """(000-9) With an empty login the password is an API key, by either mechanism."""
+        settings = AccountSettings(
+            name="robot", api_key_hash=Secret(sha256(b"the-key").hexdigest()), allow_from=AllowList(everyone=True)
+        )
+        self.accounts.update([settings])
+        self.assertEqual(self.say("AUTH LOGIN"), "334 VXNlcm5hbWU6")
+        self.assertEqual(self.say(""), "334 UGFzc3dvcmQ6")
+        self.assertEqual(self.say(base64.b64encode(b"the-key").decode()), "235 Authentication successful.")
+        self.say("RSET")
+        other = SubmissionFactory(self.delegate, SubmissionSettings(tls="none"), self.clock)
+        self.wire = Wire()
+        self.protocol = other.buildProtocol(self.wire.getPeer())
+        self.protocol.makeConnection(self.wire)
+        self.say("EHLO me")
+        for key, answer in ((b"wrong", "535 "), (b"the-key", "235 ")):
+            self.assertTrue(self.say("AUTH PLAIN " + base64.b64encode(b"\0\0" + key).decode()).startswith(answer), key)
+
+    def test_login_first(self) -> None:
+        """(000-11) Nothing is taken or told before the login."""
+        for line in ("MAIL FROM:<a@b.example>", "STATUS 1"):
+            self.assertTrue(self.say(line).startswith("530 "), line)
+
+    def test_accepted(self) -> None:
+        """(000-30), (000-22) A mail becomes a submission of its text; the reply has the id."""
+        self.login()
+        self.assertEqual(self.mail("Привет", sender="demo@any.example"), "250 1 message accepted")
+        (submission,) = self.behind.submitted
+        self.assertEqual((submission.account, submission.source, submission.text), ("demo", "demo", "Привет"))
+        self.assertEqual(list(submission.recipients), ["89061234567"])
+
+    def test_senders(self) -> None:
+        """(000-20), (000-21), (000-22) Alias first, then default@, then the part before the @."""
+        self.login()
+        for written in ("boss@corp.example", "Default@x.example", "AVARIA@y.example"):
+            self.mail(sender=written)
+        self.assertEqual([one.source for one in self.behind.submitted], ["AVARIA", "", "AVARIA"])
+
+    def test_sender_not_agreed(self) -> None:
+        """A sender that is not agreed is refused at the first number, a malformed one too."""
+        self.login()
+        self.assertTrue(self.mail(sender="OTHER@x.example").startswith("553 5.7.1 "))
+        self.say("RSET")
+        self.assertTrue(self.mail(sender="far.too.long.a.name@x.example").startswith("553 5.1.7 "))
+
+    def test_recipients(self) -> None:
+        """(000-15), (000-16), (000-17), (000-19) Numbers at our domain are taken however written; nothing else is."""
+        self.login()
+        self.say("MAIL FROM:<default@x.example>")
+        for good in ("8(906)123-45-67@sms.qtelecom.ru", "+79061234567@SMS.QTELECOM.RU", "79061234567@sms.qtelecom.ru"):
+            self.assertEqual(self.say(f"RCPT TO:<{good}>"), "250 Ok", good)
+        for bad in (
+            "boss@sms.qtelecom.ru",
+            "79061234567@example.org",
+            "list_nobody@sms.qtelecom.ru",
+            "12@sms.qtelecom.ru",
+        ):
+            self.assertTrue(self.say(f"RCPT TO:<{bad}>").startswith("550 5.1.1 "), bad)
+
+    def test_unreadable_text(self) -> None:
+        """A text that cannot be read is refused with what is wrong, and no message is made of it."""
+        self.login()
+        answer = self.mail(b"\xff\xfe\xff")
+        self.assertTrue(answer.startswith("554 5.6.1 the body is not in charset"), answer)
+        self.assertEqual(self.behind.submitted, [])
+
+    def test_limit_is_handed_on(self) -> None:
+        """(000-26), (000-27) Intake is told the dialect's limit of 480 characters; its refusal makes no id."""
+        self.login()
+        self.behind.refuse = Refused(Refusal.TEXT_TOO_LONG, "481 characters; at most 480 are allowed")
+        self.assertEqual(self.mail("x" * 481), "552 5.3.4 481 characters; at most 480 are allowed")
+        self.assertEqual(self.behind.submitted[0].text_limit, 480)
+
+    def test_store_fails(self) -> None:
+        """Whatever the store's trouble, the answer is temporary and the session goes on."""
+        self.login()
+        for trouble in (StoreDown("full"), UnknownOutcome("disk")):
+            self.behind.failure = trouble
+            self.assertTrue(self.mail().startswith("451 4.3.0 "))
+            self.assertTrue(self.say("STATUS 1").startswith("451 4.3.0 "))
+        self.behind.failure = None
+        self.assertEqual(self.mail(), "250 1 message accepted")
+
+    def test_status(self) -> None:
+        """(000-31), (000-32), (000-33), (000-34), (000-36), (000-38) STATUS tells parts, closed and code, between
+        transactions and after RSET."""
+        self.login()
+        self.behind.messages = {
+            4418: [message(4418, State.QUEUED)],
+            33: [message(33, State.DELIVERED, parts=3)],
+            50: [message(51, State.DELIVERED), message(52, State.ENROUTE, parts=2)],
+        }
+        self.assertEqual(self.say("STATUS 4418"), "250 4418 1 0 0 Message is accepted for delivery")
+        self.say("RSET")
+        self.assertEqual(self.say("STATUS 33"), "250 33 3 1 2 Message is delivered")
+        self.assertEqual(self.say("STATUS 50"), "250 50 3 0 1 Message is handed over to the operator")
+
+    def test_status_of_nothing(self) -> None:
+        """(000-37) An unknown id, a foreign one and one that is no id get the same answer."""
+        self.login()
+        self.behind.messages = {7: [message(7, State.QUEUED, account="other")]}
+        for name in ("7", "8", "0", "007", "9" * 19, "abc"):
+            self.assertEqual(self.say(f"STATUS {name}"), f"550 5.1.1 {name} message not found")
+
+    def test_disabled_meanwhile(self) -> None:
+        """An account that a reload has switched off or taken away neither sends nor learns anything in an open
+        session."""
+        self.login()
+        self.behind.messages = {7: [message(7, State.QUEUED)]}
+        settings = self.accounts.get("demo")
+        assert settings is not None
+        for left in ([attrs.evolve(settings.settings, enabled=False)], []):
+            self.accounts.update(left)
+            self.assertTrue(self.mail().startswith("535 5.7.8 "))
+            self.assertTrue(self.say("STATUS 7").startswith("535 5.7.8 "))
+
+
+class ListTests(MailCase):
+    """Contact lists."""
+
+    def test_list(self) -> None:
+        """(000-18), (000-23) A list's address sends to all its numbers under one id, from the sender of the list."""
+        self.login()
+        self.assertEqual(self.mail(to="List_Staff", sender="nobody@corp.example"), "250 1000 message accepted")
+        (submission,) = self.behind.submitted
+        self.assertEqual(list(submission.recipients), ["89061234567", "89061234568"])
+        self.assertEqual((submission.source, submission.text), ("AVARIA", "hello"))
+
+    def test_unknown_list(self) -> None:
+        """(000-18) A list that is not there, or another account's, is no recipient."""
+        self.login()
+        for title in ("list_nobody", "list_team", "list_"):
+            self.assertTrue(self.mail(to=title).startswith("550 5.1.1"), title)
+            self.say("RSET")
+
+    def test_list_and_numbers(self) -> None:
+        """One id covers numbers and lists of one mail; numbers are sent from the mail's sender."""
+        self.login()
+        commands = ["MAIL FROM:<DEMO@c.example>"]
+        commands += [f"RCPT TO:<{to}@sms.qtelecom.ru>" for to in ("89061234569", "list_staff")]
+        for command in (*commands, "DATA"):
+            self.say(command)
+        self.assertEqual(self.say("", "hello", "."), "250 1000 message accepted")
+        self.assertEqual([one.source for one in self.behind.submitted], ["DEMO", "AVARIA"])
+
+    def test_file(self) -> None:
+        """A list in a file is sent a page at a time, from whichever column has the numbers."""
+        for head, row in (("", "8906{:07};x"), ("name;Phone\r\n", "x;8906{:07}"), ("phone\n", "8906{:07}")):
+            self.file.write_text(head + "".join(row.format(number) + "\n\n" for number in range(2 * PAGE + 5)))
+            del self.behind.submitted[:]
+            self.login()
+            self.assertEqual(self.mail(to="list_big"), "250 1000 message accepted")
+            self.assertEqual([len(one.recipients) for one in self.behind.submitted], [PAGE, PAGE, 5])
+            self.assertEqual({one.options.batch for one in self.behind.submitted if one.options}, {1000})
+            self.assertEqual(self.behind.submitted[2].recipients[4], f"8906{2 * PAGE + 4:07}")
+
+    def test_repeated(self) -> None:
+        """Pages of a mail with a Message-ID have keys, so that a mail that comes again goes on where it ended."""
+        self.login()
+        for _ in range(2):
+            for command in ("MAIL FROM:<a@c.example>", "RCPT TO:<list_staff@sms.qtelecom.ru>", "DATA"):
+                self.say(command)
+            self.say("Message-ID: <1@c.example>", "", "hello", ".")
+        keys = {(one.options.key, one.options.digest) for one in self.behind.submitted if one.options is not None}
+        self.assertEqual(len(keys), 1)
+        self.assertTrue(keys.pop()[0].startswith("mail:"))
+
+    def test_file_that_cannot_be_read(self) -> None:
+        """A file that is gone is a temporary failure, and said in the log."""
+        self.login()
+        self.assertTrue(self.mail(to="list_big").startswith("451 "))
+        self.file.write_bytes(b"\xff\xfe\xff")
+        self.assertTrue(self.mail(to="list_big").startswith("451 "))
+
+    def test_no_room(self) -> None:
+        """A page that finds no room waits for it."""
+        self.login()
+        self.behind.refuse = Refused(Refusal.QUEUE_FULL)
+        self.assertEqual(self.mail(to="list_staff"), "")
+        self.behind.refuse = None
+        before = len(self.wire.value())
+        self.clock.advance(1)
+        self.assertEqual(self.wire.value()[before:], b"250 1000 message accepted\r\n")
+
+    def test_nobody_reachable(self) -> None:
+        """A list of which no number can be reached is refused."""
+        self.login()
+        self.behind.refuse = Refused(Refusal.BAD_RECIPIENT)
+        self.assertTrue(self.mail(to="list_staff").startswith("550 "))
+
+
+class PartsTests(MailCase):
+    """Mails of several parts."""
+
+    def test_multipart(self) -> None:
+        """(000-25) Of several parts the first plain text is sent, else the first HTML as text."""
+        self.login()
+        html = "<html><head><title>x</title><style>p {}</style></head><p>Hello&nbsp;&amp;</p>world<br>!</html>"
+        for parts, text in (
+            (("text/plain", "plain"), "plain"),
+            (("text/html", html), "Hello &\nworld\n!"),
+        ):
+            body = (
+                "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"a b\"\r\n\r\npreamble\r\n--a b\r\n"
+                "Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nattached\r\n--a b\r\n"
+                "Content-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\nContent-Type: image/png\r\n\r\nx\r\n"
+                f"--c\r\nContent-Type: {parts[0]}; charset=utf-8\r\n\r\n{parts[1]}\r\n--c--\r\n--a b--\r\n"
+            )
+            for command in ("MAIL FROM:<default@c.example>", "RCPT TO:<89061234567@sms.qtelecom.ru>", "DATA"):
+                self.say(command)
+            self.assertTrue(self.say(body + ".").startswith("250 "), text)
+            self.assertEqual(self.behind.submitted[-1].text, text)
+
+    def test_crowded(self) -> None:
+        """No more than so many mails wait for a thread; more are to come again."""
+        waiting: list[Deferred[str]] = []
+
+        def never(*_: object) -> Deferred[str]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.patch(self.delegate, "_run", never)
+        self.patch(self.delegate, "_in_threads", MOST_IN_THREADS)
+        self.login()
+        for command in ("MAIL FROM:<default@c.example>", "RCPT TO:<89061234567@sms.qtelecom.ru>", "DATA"):
+            self.say(command)
+        self.assertTrue(self.say("Content-Type: text/html", "", "x", ".").startswith("451 "))
+        self.assertEqual(waiting, [])
+
+
+class TableTests(SynchronousTestCase):
+    """The tables to the wire."""
+
+    def test_every_refusal_has_a_reply(self) -> None:
+        """No refusal of the domain is without an SMTP reply, and its codes agree with each other."""
+        self.assertEqual(set(REPLIES), set(Refusal))
+        for code, enhanced in REPLIES.values():
+            self.assertEqual(str(code)[0], enhanced[0])
+
+    def test_every_state_has_a_code(self) -> None:
+        """(000-35) Exactly the codes 0, 1, 2, 3, 5, 8, 20, 21, 22 are used, each with a meaning."""
+        self.assertEqual(set(CODES), set(State))
+        self.assertEqual(set(CODES.values()), {0, 1, 2, 3, 5, 8, 20, 21, 22})
+        self.assertEqual(set(MEANINGS), set(CODES.values()))
+
+    def test_refused_by_rules(self) -> None:
+        """(000-35) What the rules refused after acceptance has code 5 where the number was the reason, else 21."""
+        codes = []
+        for error in (NOT_REACHABLE, BAD_NUMBER, REFUSAL_ERRORS[Refusal.SENDER_NOT_AGREED_FOR_OPERATOR], 0):
+            refused = message(1, State.REFUSED)
+            refused.error = error
+            codes.append(standing([message(2, State.DELIVERED), refused]))
+        self.assertEqual([one.code for one in codes], [5, 5, 21, 21])
+        self.assertTrue(all(one.closed for one in codes))
+
+    def test_batch(self) -> None:
+        """A batch is closed when all its messages are; its first bad recipient gives the code."""
+        bad = [message(1, State.DELIVERED), message(2, State.EXPIRED), message(3, State.REJECTED)]
+        self.assertEqual((standing(bad).closed, standing(bad).code), (True, 3))
+        waiting = [message(1, State.EXPIRED), message(2, State.QUEUED)]
+        self.assertEqual((standing(waiting).closed, standing(waiting).code), (False, 0))
+        for state in State:
+            self.assertEqual(standing([message(1, state)]).closed, state in FINAL)

@@ -1,0 +1,168 @@
+"""What the tests of the web server share: a transport with two halves, a client that reads answers, a site."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import attrs
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, Route, WebLimits, json_answer
+
+BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
+
+
+class Socket(StringTransport):
+    """A TCP connection: it can be closed in one direction.
+
+    :ivar half_closed: no more comes from us.
+    """
+
+    half_closed = False
+
+    def loseWriteConnection(self) -> None:
+        """Close our direction."""
+        self.half_closed = True
+
+
+@attrs.frozen
+class Heard:
+    """One answer as the client read it; names of headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body's value."""
+        return json.loads(self.body)
+
+    @property
+    def reason(self) -> str:
+        """Why not; checks the form of every no."""
+        value = self.json
+        assert set(value) == {"reason", "status"}, value
+        assert value["status"] == "error", value
+        return str(value["reason"])
+
+
+class Client:
+    """One connection to `site`, in memory."""
+
+    def __init__(self, site: BoundedSite, address: str = "127.0.0.1", transport: StringTransport | None = None) -> None:
+        self.transport = transport or Socket(peerAddress=IPv4Address("TCP", address, 40000))
+        self.channel = site.buildProtocol(None)
+        self.channel.makeConnection(self.transport)
+
+    def send(self, octets: bytes) -> None:
+        """As if they had come in one read."""
+        self.channel.dataReceived(octets)
+
+    def heard(self) -> list[Heard]:
+        """The answers since the last call, ``100 Continue`` included, each of exactly the length it says."""
+        octets = self.transport.value()
+        self.transport.clear()
+        answers = []
+        while octets:
+            head, blank, octets = octets.partition(b"\r\n\r\n")
+            assert blank, head
+            line, *fields = head.decode("latin-1").split("\r\n")
+            headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
+            assert len(headers) == len(fields), fields
+            length = int(headers.get("content-length", "0"))
+            answers.append(Heard(int(line.split(" ")[1]), headers, octets[:length]))
+            assert len(octets) >= length, octets
+            octets = octets[length:]
+        return answers
+
+    def ask(self, octets: bytes) -> Heard:
+        """Send one request and read its one answer."""
+        self.send(octets)
+        (answer,) = self.heard()
+        return answer
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come from the server."""
+        transport = self.transport
+        return getattr(transport, "half_closed", False) or transport.disconnecting or transport.disconnected
+
+    def hang_up(self) -> None:
+        """The client closes."""
+        self.channel.connectionLost(Failure(ConnectionDone()))
+
+
+def request(
+    method: bytes = b"GET", path: bytes = b"/echo", body: bytes | None = None, *lines: bytes, version: bytes = b"1.1"
+) -> bytes:
+    """A request with a Host; further header lines come without their line ends."""
+    fields = [b"Host: localhost", *lines]
+    if body is not None:
+        fields.append(b"Content-Length: %d" % len(body))
+    return b"%b %b HTTP/%b\r\n%b\r\n\r\n%b" % (method, path, version, b"\r\n".join(fields), body or b"")
+
+
+def chunked(*chunks: bytes, path: bytes = b"/echo") -> bytes:
+    """A request whose body comes in chunks."""
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
+    return request(b"POST", path, None, b"Transfer-Encoding: chunked") + body
+
+
+class Echo(JsonResource):
+    """``/echo`` answers what it is sent; ``/later`` when a test lets it; ``/broken`` never well.
+
+    :ivar waiting: Deferreds of ``/later``. :ivar seen: what reached a route.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            (
+                Route("/echo", {b"GET": self._echo, b"POST": self._echo}),
+                Route("/item/([0-9]+)", {b"GET": lambda request, number: json_answer({"number": number})}),
+                Route("/later", {b"GET": self._later, b"POST": self._later}),
+                Route("/broken", {b"GET": self._broken}),
+            )
+        )
+        self.waiting: list[Deferred[Answer]] = []
+        self.seen: list[bytes] = []
+
+    def _echo(self, request: Any) -> Answer:
+        octets = self.body(request)
+        self.seen.append(request.path)
+        return json_answer({"body": octets.decode("latin-1")})
+
+    def _later(self, request: Any) -> Deferred[Answer]:
+        self.seen.append(request.path)
+        waiting: Deferred[Answer] = Deferred()
+        self.waiting.append(waiting)
+        return waiting
+
+    def _broken(self, request: Any) -> Answer:
+        raise ZeroDivisionError("a fault")
+
+
+class Served:
+    """A site with :class:`Echo`, on a clock."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.echo = Echo()
+        self.site = BoundedSite(self.echo, self.clock, WebLimits(**limits), wall=lambda: 784111777.0)
+
+    def connect(self, transport: StringTransport | None = None) -> Client:
+        """A new connection."""
+        return Client(self.site, transport=transport)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, second by second."""
+        for _ in range(int(seconds)):
+            self.clock.advance(1)

@@ -1,0 +1,236 @@
+"""Requests of our own against servers that answer, and against those that do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionLost
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from twisted.web.client import RequestNotSent, RequestTransmissionFailed
+
+from smsgw.program import certificates
+from smsgw.protocols.http.client import CallFailed, Got, WebClient
+from tests.protocols.http.servers import Receiver, ReceiverFactory, answering, reactor
+
+
+class WebClientTests(TestCase):
+    """A client and a server over loopback."""
+
+    def setUp(self) -> None:
+        """A client that is patient for a second."""
+        self.client = WebClient(reactor, per_host=2, seconds=1.0, limit=1000)
+        self.addCleanup(self.client.close)
+
+    def server(self, answer: Any) -> ReceiverFactory:
+        """A server that is closed at the end."""
+        server = ReceiverFactory(answer)
+        self.addCleanup(server.stop)
+        return server
+
+    async def got(self, answer: Any, method: bytes = b"POST", body: bytes | None = b"x") -> Got:
+        """What one request gets."""
+        return await self.client.request(method, self.server(answer).url + "/a?b=c", [(b"X-Y", b"z")], body)
+
+    async def failure(self, answer: Any) -> CallFailed:
+        """Why one request gets nothing."""
+        with self.assertRaises(CallFailed) as caught:
+            await self.got(answer)
+        return caught.exception
+
+    async def test_answers(self) -> None:
+        """Status, headers and body come back; connections are used again."""
+        server = self.server(answering(201, b"Retry-After: 7\r\n", b"yes"))
+        for _ in range(3):
+            got = await self.client.request(b"POST", server.url + "/a?b=c", [(b"X-Y", b"z")], b"body")
+            self.assertEqual((got.status, got.body, got.whole), (201, b"yes", True))
+            self.assertEqual((got.header(b"Retry-After"), got.header(b"Other")), ("7", ""))
+        self.assertEqual(len(server.connections), 1)
+        head, body = server.requests[0]
+        self.assertTrue(head.startswith(b"POST /a?b=c HTTP/1.1\r\n"))
+        self.assertIn(b"X-Y: z", head.title().replace(b"Z", b"z"))
+        self.assertEqual(body, b"body")
+
+    async def test_without_a_body(self) -> None:
+        """A GET has no body."""
+        server = self.server(answering())
+        await self.client.request(b"GET", server.url)
+        self.assertEqual(server.requests[0][1], b"")
+        self.assertTrue(server.requests[0][0].startswith(b"GET / HTTP/1.1"))
+
+    async def test_redirect(self) -> None:
+        """A redirect is an answer like any other and is not followed."""
+        elsewhere = self.server(answering())
+        got = await self.got(answering(302, f"Location: {elsewhere.url}/\r\n".encode()))
+        self.assertEqual(got.status, 302)
+        self.assertEqual(elsewhere.requests, [])
+
+    async def test_silence(self) -> None:
+        """A server that says nothing is left at the deadline."""
+        failed = await self.failure(lambda receiver: None)
+        self.assertEqual((str(failed), failed.sent), ("no answer in time", True))
+
+    async def test_dripping(self) -> None:
+        """A server that sends an octet at a time is left at the same deadline, headers or body."""
+        drips: list[LoopingCall] = []
+
+        def drip(beginning: bytes) -> Any:
+            def answer(receiver: Receiver) -> None:
+                receiver.send(beginning)
+                drips.append(LoopingCall(receiver.send, b"a"))
+                drips[-1].start(0.05)
+
+            return answer
+
+        self.assertEqual(str(await self.failure(drip(b"HTTP/1.1 200 OK\r\nX: "))), "no answer in time")
+        got = await self.got(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"))
+        self.assertFalse(got.whole)
+        for one in drips:
+            one.stop()
+
+    async def test_endless_body(self) -> None:
+        """Of an endless body the beginning is read, and the server sees the connection go."""
+        server = self.server(flood(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"))
+        got = await self.client.request(b"POST", server.url, (), b"")
+        self.assertEqual((got.status, len(got.body), got.whole), (200, 1000, False))
+        await gone(server)
+
+    async def test_endless_headers(self) -> None:
+        """Headers and interim answers without end are cut off."""
+        for beginning, more in (
+            (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (b"HTTP/1.1 200 OK\r\nX: ", b"aaaaaaaa"),
+        ):
+            server = self.server(flood(beginning, more))
+            with self.assertRaises(CallFailed) as caught:
+                await self.client.request(b"POST", server.url, (), b"")
+            self.assertTrue(caught.exception.sent)
+            await gone(server)
+
+    async def test_no_http(self) -> None:
+        """Something else than HTTP is no answer."""
+        for octets in (b"SSH-2.0-x\r\n\r\n", b"\0\0\0\x10\x80\0\0\0", b"HTTP/1.1 a\r\n\r\n", b"\xff" * 99 + b"\n\n"):
+
+            def answer(receiver: Receiver, octets: bytes = octets) -> None:
+                receiver.send(octets)
+                transport: Any = receiver.transport
+                transport.loseConnection()
+
+            self.assertTrue((await self.failure(answer)).sent, octets)
+
+    async def test_closed(self) -> None:
+        """A connection that ends before the answer may have brought the request."""
+
+        def answer(receiver: Receiver) -> None:
+            transport: Any = receiver.transport
+            transport.abortConnection()
+
+        self.assertTrue((await self.failure(answer)).sent)
+
+    async def test_nobody_there(self) -> None:
+        """Where nobody listens, or no such host is, nothing was sent."""
+        server = ReceiverFactory(answering())
+        url = server.url
+        await server.stop()
+        for where in (url, "http://no-such-host.invalid/"):
+            with self.assertRaises(CallFailed) as caught:
+                await self.client.request(b"GET", where)
+            self.assertFalse(caught.exception.sent)
+
+    async def test_compressed(self) -> None:
+        """A compressed body is never unpacked, and never asked for."""
+        server = self.server(answering(200, b"Content-Encoding: gzip\r\n", b"\x1f\x8bnonsense"))
+        got = await self.client.request(b"GET", server.url)
+        self.assertEqual(got.body, b"\x1f\x8bnonsense")
+        self.assertNotIn(b"accept-encoding", server.requests[0][0].lower())
+
+    async def test_cookies(self) -> None:
+        """Cookies are not kept."""
+        server = self.server(answering(200, b"Set-Cookie: a=b\r\n"))
+        for _ in range(2):
+            await self.client.request(b"GET", server.url)
+        self.assertNotIn(b"cookie", server.requests[1][0].lower())
+
+    async def test_closed_between(self) -> None:
+        """A server may close after each answer."""
+        def answer(receiver: Receiver) -> None:
+            answering(200, b"Connection: close\r\n")(receiver)
+            transport: Any = receiver.transport
+            transport.loseConnection()
+
+        server = self.server(answer)
+        for _ in range(3):
+            self.assertEqual((await self.client.request(b"GET", server.url)).status, 200)
+
+    async def test_tls(self) -> None:
+        """A server over TLS is called if its certificate is believed and bears its name, and not otherwise."""
+        certificate, key, _ = certificates.self_signed(Path(self.mktemp()), "gateway.example")
+        server = ReceiverFactory(answering(), certificates.options(certificate, key))
+        self.addCleanup(server.stop)
+        believed = trustRootFromCertificates([Certificate.loadPEM(certificate.read_bytes())])
+        believing = WebClient(reactor, seconds=5.0, trust=believed)
+        self.addCleanup(believing.close)
+        number = server.port.getHost().port
+        self.assertEqual((await believing.request(b"GET", f"https://127.0.0.1:{number}/")).status, 200)
+        for client, host in ((self.client, "127.0.0.1"), (believing, "localhost")):
+            with self.assertRaises(CallFailed):
+                await client.request(b"GET", f"https://{host}:{number}/")
+        self.assertEqual(len(server.requests), 1)
+
+    async def test_lost_while_sending(self) -> None:
+        """A connection that goes while the request leaves, or just before, is no answer either; only in the second case
+        nothing was sent."""
+        for fault, sent in ((RequestTransmissionFailed([Failure(ConnectionLost())]), True), (RequestNotSent(), False)):
+            self.patch(self.client._agent, "request", lambda *_, fault=fault: fail(fault))
+            with self.assertRaises(CallFailed) as caught:
+                await self.client.request(b"GET", "http://127.0.0.1/")
+            self.assertEqual(caught.exception.sent, sent)
+
+    async def test_fault_of_ours(self) -> None:
+        """A fault that is no network's is logged, costs its request, and leaves nobody waiting."""
+        self.patch(self.client._agent, "request", lambda *_: fail(ZeroDivisionError("inside")))
+        with self.assertRaises(CallFailed):
+            await self.client.request(b"GET", "http://127.0.0.1/")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    async def test_bad_addresses(self) -> None:
+        """An address with anything but host, port, path and query is refused before anything happens."""
+        for url in ("http://a@127.0.0.1/", "ftp://127.0.0.1/", "http://127.0.0.1/\r\nX: y", "http://127.0.0.1:0/"):
+            with self.assertRaises(CallFailed) as caught:
+                await self.client.request(b"GET", url)
+            self.assertTrue(caught.exception.refused, url)
+
+
+def flood(beginning: bytes, more: bytes = b"a" * 1000) -> Any:
+    """Send the beginning, then more and more, as long as the connection takes it."""
+
+    def answer(receiver: Receiver) -> None:
+        transport: Any = receiver.transport
+        receiver.send(beginning)
+
+        class Pull:
+            def resumeProducing(self) -> None:
+                receiver.send(more * 50)
+
+            def stopProducing(self) -> None:
+                """The connection is gone."""
+
+        transport.registerProducer(Pull(), False)
+
+    return answer
+
+
+async def gone(server: ReceiverFactory) -> None:
+    """Until nobody is connected."""
+    for _ in range(200):
+        if not server.connections:
+            return
+        pause: Deferred[None] = Deferred()
+        reactor.callLater(0.01, pause.callback, None)
+        await pause
+    raise AssertionError("the connection stays open")

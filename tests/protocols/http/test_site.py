@@ -1,0 +1,436 @@
+"""A client may send so much and take so long, and no more."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.testing import StringTransport
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
+
+from smsgw.protocols.http.channel import ANSWERS
+from smsgw.protocols.http.jsonresource import json_answer
+from smsgw.protocols.http.site import BoundedSite
+from tests.protocols.http.support import BASIC, Client, Served, Socket, chunked, request
+
+
+class Bodies(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.served = Served(body=100)
+        self.client = self.served.connect()
+
+    def test_announced_too_long(self) -> None:
+        """A body announced too long is refused from the head: nobody is told to go on, and the connection ends."""
+        head = request(b"POST", b"/echo", None, b"Content-Length: 101", b"Expect: 100-continue")
+        answer = self.client.ask(head)
+        self.assertEqual((answer.status, answer.reason), (413, "body_too_large"))
+        self.assertEqual(answer.headers["connection"], "close")
+        self.assertTrue(self.client.ended)
+        self.assertEqual(self.served.echo.seen, [])
+
+    def test_announced_absurdly_long(self) -> None:
+        """A length of a hundred digits is only a number that is too large."""
+        head = request(b"POST", b"/echo", None, b"Content-Length: " + b"9" * 100)
+        self.assertEqual(self.client.ask(head).status, 413)
+
+    def test_exactly_as_long(self) -> None:
+        """A body of exactly the limit is taken, in one piece or in chunks, after 100 Continue if that is waited for."""
+        self.assertEqual(self.client.ask(request(b"POST", b"/echo", b"x" * 100)).json, {"body": "x" * 100})
+        self.assertEqual(self.client.ask(chunked(b"x" * 60, b"y" * 40)).json, {"body": "x" * 60 + "y" * 40})
+        self.client.send(request(b"POST", b"/echo", None, b"Content-Length: 3", b"Expect: 100-continue"))
+        self.client.send(b"abc")
+        self.assertEqual([heard.status for heard in self.client.heard()], [100, 200])
+
+    def test_chunks_are_counted(self) -> None:
+        """A body in chunks is refused as soon as it is too long, however it is cut, and not kept."""
+        for size in (1, 7, 50, 100, 101, 5000):
+            with self.subTest(size=size):
+                client = self.served.connect()
+                client.send(request(b"POST", b"/echo", None, b"Transfer-Encoding: chunked"))
+                sent = 0
+                while not client.ended:
+                    self.assertLessEqual(sent, 100)
+                    client.send(b"%x\r\n%b\r\n" % (size, b"x" * size))
+                    sent += size
+                (answer,) = client.heard()
+                self.assertEqual((answer.status, answer.reason), (413, "body_too_large"))
+                self.assertLessEqual(len(client.channel.requests[0].content.getvalue()), 100)
+        self.assertEqual(self.served.echo.seen, [])
+
+    def test_nothing_is_looked_at_behind_a_refusal(self) -> None:
+        """Whatever comes behind a refusal is dropped, in the same read or later, were it a whole request."""
+        whole = request(b"POST", b"/echo", b"x")
+        self.client.send(request(b"POST", b"/echo", None, b"Content-Length: 101") + whole)
+        self.client.send(whole)
+        self.assertEqual([heard.status for heard in self.client.heard()], [413])
+        client = self.served.connect()
+        client.send(chunked(b"x" * 101) + whole)
+        client.send(whole)
+        self.assertEqual([heard.status for heard in client.heard()], [413])
+        self.assertEqual(self.served.echo.seen, [])
+
+    def test_the_answer_is_not_overtaken(self) -> None:
+        """Our direction closes at once, the rest is read for a while, then the connection closes, then it is cut."""
+        self.client.ask(request(b"POST", b"/echo", None, b"Content-Length: 101"))
+        transport = self.client.transport
+        self.assertIsInstance(transport, Socket)
+        self.assertEqual((transport.disconnecting, transport.producerState), (False, "producing"))
+        self.served.wait(2)
+        self.assertTrue(transport.disconnecting)
+        self.assertFalse(transport.disconnected)
+        self.served.wait(5)
+        self.assertTrue(transport.disconnected)
+
+    def test_without_halves(self) -> None:
+        """TLS cannot be closed in one direction: there the client gets two seconds to read the answer and go."""
+        transport = StringTransport()
+        client = self.served.connect(transport)
+        client.ask(request(b"POST", b"/echo", None, b"Content-Length: 101"))
+        self.served.wait(1)
+        self.assertFalse(transport.disconnecting)
+        self.served.wait(1)
+        self.assertTrue(transport.disconnecting)
+
+
+class Deadlines(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.served = Served()
+        self.client = self.served.connect()
+
+    def test_dripping_head(self) -> None:
+        """Ten seconds is all there is for a head, however steadily it drips."""
+        for octet in request(b"GET", b"/echo", None, b"X-Slow: " + b"x" * 40)[:9]:
+            self.client.send(bytes([octet]))
+            self.served.wait(1)
+        self.assertEqual(self.client.heard(), [])
+        self.client.send(b"H")
+        self.served.wait(1)
+        (answer,) = self.client.heard()
+        self.assertEqual((answer.status, answer.reason), (408, "request_timeout"))
+        self.assertTrue(self.client.ended)
+
+    def test_dripping_lines(self) -> None:
+        """Whole header lines push the deadline no more than single octets do."""
+        self.client.send(b"GET /echo HTTP/1.1\r\n")
+        for _ in range(10):
+            self.client.send(b"X-Slow: x\r\n")
+            self.served.wait(1)
+        self.assertEqual([heard.status for heard in self.client.heard()], [408])
+
+    def test_dripping_body(self) -> None:
+        """Thirty seconds is all there is for a body, announced or in chunks."""
+        for field, piece in ((b"Content-Length: 65536", b"x"), (b"Transfer-Encoding: chunked", b"1\r\nx\r\n")):
+            with self.subTest(field=field):
+                client = self.served.connect()
+                client.send(request(b"POST", b"/echo", None, field))
+                for _ in range(29):
+                    client.send(piece)
+                    self.served.wait(1)
+                self.assertEqual(client.heard(), [])
+                self.served.wait(1)
+                self.assertEqual([heard.status for heard in client.heard()], [408])
+                self.assertTrue(client.ended)
+        self.assertEqual(self.served.echo.seen, [])
+
+    def test_silence(self) -> None:
+        """Who says nothing after connecting is cut off without a word."""
+        self.served.wait(9)
+        self.assertFalse(self.client.transport.disconnected)
+        self.served.wait(1)
+        self.assertTrue(self.client.transport.disconnected)
+        self.assertEqual(self.client.heard(), [])
+
+    def test_keep_alive(self) -> None:
+        """A connection without a further request is closed after thirty seconds; each request starts that anew."""
+        for _ in range(3):
+            self.assertEqual(self.client.ask(request()).headers["connection"], "keep-alive")
+            self.served.wait(29)
+        self.assertFalse(self.client.ended)
+        self.served.wait(1)
+        self.assertTrue(self.client.ended)
+        self.assertEqual(self.client.heard(), [])
+
+    def test_further_head(self) -> None:
+        """A further request has ten seconds from its first octet, also when that came with the request before."""
+        self.client.send(request())
+        self.served.wait(20)
+        self.client.send(b"GET /ec")
+        self.served.wait(9)
+        self.client.send(b"ho")
+        self.served.wait(1)
+        self.assertEqual([heard.status for heard in self.client.heard()], [200, 408])
+        client = self.served.connect()
+        client.send(request(b"GET", b"/later") + b"GET /ec")
+        self.served.echo.waiting[0].callback(json_answer("now"))
+        self.served.wait(10)
+        self.assertEqual([heard.status for heard in client.heard()], [200, 408])
+
+    def test_work_has_no_deadline(self) -> None:
+        """While a request is worked on, the client waits as long as it likes."""
+        self.client.send(request(b"GET", b"/later"))
+        self.served.wait(600)
+        self.assertFalse(self.client.ended)
+        self.served.echo.waiting[0].callback(json_answer("at last"))
+        self.assertEqual([heard.json for heard in self.client.heard()], ["at last"])
+
+    def test_nothing_runs_without_clients(self) -> None:
+        """No timer is left when nobody is connected."""
+        self.assertEqual(len(self.served.clock.getDelayedCalls()), 1)
+        self.client.hang_up()
+        self.assertEqual(self.served.clock.getDelayedCalls(), [])
+
+    def test_large_steps(self) -> None:
+        """A program that was held up for long ends what is late, once."""
+        self.client.send(request() + b"GET")
+        self.served.clock.advance(3600)
+        self.assertEqual([heard.status for heard in self.client.heard()], [200])
+        self.served.clock.advance(3600)
+        self.served.clock.advance(3600)
+        self.assertTrue(self.client.transport.disconnected)
+        self.assertEqual(self.client.heard(), [])
+
+
+class Connections(SynchronousTestCase):
+    def test_number_of_requests(self) -> None:
+        """The last request that a connection may bring is answered with Connection: close."""
+        served = Served(requests=3)
+        client = served.connect()
+        client.send(request() * 4)
+        answers = client.heard()
+        self.assertEqual([heard.headers["connection"] for heard in answers], ["keep-alive", "keep-alive", "close"])
+        self.assertTrue(client.ended)
+        self.assertFalse(client.transport.disconnecting)  # so that a reset cannot overtake the last answer
+
+    def test_asked_to_close(self) -> None:
+        """Who asks for the end, or speaks HTTP/1.0, gets it behind the answer. (004-178)"""
+        served = Served()
+        for octets in (
+            request(b"GET", b"/echo", None, b"Connection: close"),
+            request(b"GET", b"/echo", None, b"Connection: TE, Close"),
+            request(b"GET", b"/echo", None, b"Connection: keep-alive", b"Connection: close"),
+            request(version=b"1.0"),
+            b"GET /echo HTTP/1.0\r\n\r\n",
+        ):
+            with self.subTest(octets=octets):
+                client = served.connect()
+                answer = client.ask(octets)
+                self.assertEqual((answer.status, answer.headers["connection"]), (200, "close"))
+                self.assertTrue(client.transport.disconnecting)
+
+    def test_pipelining(self) -> None:
+        """Requests sent together are answered one after the other, in order, also while one of them waits."""
+        served = Served()
+        client = served.connect()
+        client.send(request(b"POST", b"/echo", b"1") + request(b"GET", b"/later") + request(b"POST", b"/echo", b"3"))
+        self.assertEqual([heard.json for heard in client.heard()], [{"body": "1"}])
+        self.assertEqual(served.echo.seen, [b"/echo", b"/later"])
+        served.echo.waiting[0].callback(json_answer(2))
+        self.assertEqual([heard.json for heard in client.heard()], [2, {"body": "3"}])
+
+    def test_any_split(self) -> None:
+        """However the network cuts what comes, the answers are the same."""
+        served = Served()
+        stream = request(b"POST", b"/echo", b"one") + chunked(b"tw", b"o") + request(b"GET", b"/item/3")
+        for step in (1, 2, 3, 5, 17, len(stream)):
+            client = served.connect()
+            for at in range(0, len(stream), step):
+                client.send(stream[at : at + step])
+            self.assertEqual(
+                [heard.json for heard in client.heard()], [{"body": "one"}, {"body": "two"}, {"number": "3"}]
+            )
+
+    def test_strangers(self) -> None:
+        """Only so many may be connected without ever having been let in; those who were do not count."""
+        served = Served(strangers=2)
+        first, second = served.connect(), served.connect()
+        third = served.connect()
+        (answer,) = third.heard()
+        self.assertEqual((answer.status, answer.reason), (503, "system_error"))
+        self.assertTrue(third.ended)
+        third.hang_up()
+        first.ask(request())
+        self.assertEqual(second.ask(request(b"GET", b"/nowhere")).status, 404)
+        fourth = served.connect()
+        self.assertEqual(fourth.ask(request()).status, 200)
+        self.assertEqual(len(served.site.channels), 3)
+
+    def test_strangers_of_one_address(self) -> None:
+        """One address cannot take all the room there is for strangers."""
+        served = Served(strangers_per_source=2)
+        served.connect()
+        served.connect()
+        (answer,) = served.connect().heard()
+        self.assertEqual(answer.status, 503)
+        elsewhere = Client(served.site, "198.51.100.7")
+        self.assertEqual(elsewhere.ask(request()).status, 200)
+
+    def test_gone_before_the_answer(self) -> None:
+        """A client that goes away while its request is worked on is nobody's trouble."""
+        served = Served()
+        client = served.connect()
+        client.send(request(b"GET", b"/later"))
+        client.hang_up()
+        served.echo.waiting[0].callback(json_answer("too late"))
+        self.assertEqual(client.heard(), [])
+        self.assertEqual(served.site.channels, set())
+
+    def test_no_delay(self) -> None:
+        """Answers do not wait for more octets, on a bare socket or beneath TLS."""
+        bare = Socket()
+        directlyProvides(bare, ITCPTransport)
+        bare.nodelay = []  # type: ignore[attr-defined]
+        bare.setTcpNoDelay = bare.nodelay.append  # type: ignore[attr-defined]
+        Served().connect(bare)
+        wrapped = StringTransport()
+        wrapped.transport = bare  # type: ignore[attr-defined]
+        Served().connect(wrapped)
+        self.assertEqual(bare.nodelay, [True, True])  # type: ignore[attr-defined]
+
+    def test_no_http2(self) -> None:
+        """HTTP/2 is not offered, whatever is installed."""
+        self.assertEqual(Served().site.acceptableProtocols(), [b"http/1.1"])
+
+    def test_listening_leaves_no_timer(self) -> None:
+        """Starting and stopping to listen schedules nothing and opens no log."""
+        served = Served()
+        served.site.doStart()
+        self.assertEqual(served.clock.getDelayedCalls(), [])
+        served.site.doStop()
+
+
+class Draining(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.served = Served()
+
+    def test_nobody(self) -> None:
+        """Without connections there is nothing to wait for."""
+        self.assertIsNone(self.successResultOf(self.served.site.shut_down()))
+
+    def test_idle_and_fresh(self) -> None:
+        """Whoever has nothing under way is closed at once."""
+        idle, fresh = self.served.connect(), self.served.connect()
+        idle.ask(request())
+        gone = self.served.site.shut_down()
+        self.assertTrue(idle.ended)
+        self.assertTrue(fresh.ended)
+        self.assertNoResult(gone)
+        idle.hang_up()
+        self.assertNoResult(gone)
+        fresh.hang_up()
+        self.assertIsNone(self.successResultOf(gone))
+        self.assertEqual(self.served.clock.getDelayedCalls(), [])
+
+    def test_under_way(self) -> None:
+        """What is under way is answered with Connection: close, whether worked on or still coming in; no more is."""
+        busy, body, head = (self.served.connect() for _ in range(3))
+        busy.send(request(b"GET", b"/later") + request())
+        body.send(request(b"POST", b"/echo", None, b"Content-Length: 3") + b"a")
+        head.send(b"GET /echo HTTP/1.1\r\nHo")
+        gone = self.served.site.shut_down()
+        self.served.echo.waiting[0].callback(json_answer("done"))
+        body.send(b"bc" + request())
+        head.send(b"st: localhost\r\n\r\n" + request())
+        for client, value in ((busy, "done"), (body, {"body": "abc"}), (head, {"body": ""})):
+            (answer,) = client.heard()
+            self.assertEqual((answer.json, answer.headers["connection"]), (value, "close"))
+            self.assertTrue(client.ended)
+            client.hang_up()
+        self.successResultOf(gone)
+
+    def test_new_ones(self) -> None:
+        """Who connects while the site is shut down is told so."""
+        self.served.connect()
+        self.served.site.shut_down()
+        late = self.served.connect()
+        self.assertEqual([heard.status for heard in late.heard()], [503])
+
+    def test_within(self) -> None:
+        """After the time that is given, whoever is left is cut off."""
+        client = self.served.connect()
+        client.send(request(b"GET", b"/later"))
+        gone = self.served.site.shut_down(within=15)
+        self.served.wait(14)
+        self.assertFalse(client.transport.disconnected)
+        self.served.wait(1)
+        self.assertTrue(client.transport.disconnected)
+        client.hang_up()
+        self.successResultOf(gone)
+
+
+class Answers(SynchronousTestCase):
+    def test_header_fields(self) -> None:
+        """Every answer has a date, an id of 32 hexadecimal digits of its own, and no banner. (004-193)"""
+        served = Served()
+        client = served.connect()
+        answers = [
+            client.ask(request()),
+            client.ask(request(b"GET", b"/nowhere")),
+            client.ask(request(b"DELETE")),
+            client.ask(request(b"POST", b"/echo", None, b"Content-Length: 99999999")),
+        ]
+        self.assertEqual([answer.status for answer in answers], [200, 404, 405, 413])
+        for answer in answers:
+            self.assertRegex(answer.headers["x-request-id"], r"\A[0-9a-f]{32}\Z")
+            self.assertEqual(answer.headers["date"], "Sun, 06 Nov 1994 08:49:37 GMT")
+            self.assertEqual(answer.headers["content-type"], "application/json; charset=utf-8")
+            self.assertNotIn("server", answer.headers)
+        self.assertEqual(len({answer.headers["x-request-id"] for answer in answers}), 4)
+
+    def test_counted(self) -> None:
+        """Answers are counted by their status, also those that no resource gave."""
+        before = {status: ANSWERS.value(status) for status in ("200", "404", "413")}
+        client = Served().connect()
+        client.send(request() + request(b"GET", b"/nowhere"))
+        client.send(request(b"POST", b"/echo", None, b"Content-Length: 99999999"))
+        for status, count in before.items():
+            self.assertEqual(ANSWERS.value(status), count + 1)
+
+    def test_broken_resource(self) -> None:
+        """A resource that fails costs its request, not the connection; the cause is in the log, not in the answer."""
+        client = Served().connect()
+        answer = client.ask(request(b"GET", b"/broken"))
+        self.assertEqual((answer.status, answer.reason), (500, "system_error"))
+        self.assertEqual(client.ask(request()).status, 200)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_log(self) -> None:
+        """No URI, credential or body gets into the log, whatever becomes of the request."""
+        events: list[LogEvent] = []
+        observer = cast(ILogObserver, events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        served = Served()
+        for path in (b"/echo?seeded=seeded", b"/seeded", b"/broken?seeded", b"/later?seeded", b"seeded"):
+            client = served.connect()
+            client.send(request(b"POST", path, b"seeded", BASIC, b"X-Seeded: seeded"))
+            client.send(request(b"GET", path, None, BASIC))
+            client.send(b"seeded seeded\r\n\r\n")
+        for waiting in served.echo.waiting:
+            waiting.errback(ZeroDivisionError("a fault"))
+        served.wait(60)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 3)
+        self.assertEqual(len(events), 3)
+        logged = "".join(f"{eventAsText(event)} {event}" for event in events)
+        self.assertNotIn("seeded", logged)
+        self.assertNotIn(BASIC.split()[-1].decode(), logged)
+
+    def test_other_resources(self) -> None:
+        """Any resource of twisted.web that fails is answered in JSON, and one that began to answer is cut off."""
+        from twisted.web.resource import Resource
+
+        class Odd(Resource):
+            isLeaf = True
+
+            def render(self, request: object) -> bytes:
+                if request.path == b"/half":  # type: ignore[attr-defined]
+                    request.write(b"half of")  # type: ignore[attr-defined]
+                raise ZeroDivisionError
+
+        served = Served()
+        client = Client(BoundedSite(Odd(), served.clock))
+        self.assertEqual(client.ask(request()).reason, "system_error")
+        client.send(request(b"GET", b"/half"))
+        self.assertTrue(client.transport.disconnected)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)

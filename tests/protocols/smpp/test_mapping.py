@@ -1,0 +1,447 @@
+"""Tests of the translation between PDUs and the words of the domain."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.model.content import Content
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.lifecycle import FINAL, Notify, State
+from smsgw.model.message import Event, EventKind, Message, Submission
+from smsgw.protocols.smpp.mapping import (
+    FARTHEST,
+    GRACE,
+    LONGEST_OPTIONAL,
+    MESSAGE_STATES,
+    ReceiptWriter,
+    answer,
+    message_id,
+    passed,
+    read_id,
+    shown,
+    submission,
+)
+from smsgw.smpp.codec import decode, encode
+from smsgw.smpp.consts import MessageState, Status, Tag
+from smsgw.smpp.pdus import DeliverSm, SubmitSm
+from smsgw.smpp.receipt import read_receipt
+from smsgw.smpp.tlvs import tlv
+
+NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC).timestamp()
+MOSCOW = ZoneInfo("Europe/Moscow")
+VERSIONS = (0x33, 0x34, 0x50)
+
+
+def submit(**fields: Any) -> SubmitSm:
+    """A submit_sm from DEMO."""
+    values: dict[str, Any] = {"source_addr": b"DEMO", "destination_addr": b"79161234567", "short_message": b"hello"}
+    return SubmitSm(7, **values | fields)
+
+
+class SubmissionTests(SynchronousTestCase):
+    """submit_sm to Submission."""
+
+    def made(self, pdu: SubmitSm, version: int = 0x34) -> Submission:
+        """What it asks for."""
+        made = submission(pdu, "demo", version, NOW)
+        assert isinstance(made, Submission), made
+        return made
+
+    def refused(self, pdu: SubmitSm, version: int = 0x34) -> Refusal | int:
+        """Why it is not taken."""
+        made = submission(pdu, "demo", version, NOW)
+        assert not isinstance(made, Submission), made
+        return made.refusal if isinstance(made, Refused) else made
+
+    def test_fields(self) -> None:
+        """Everything that the domain has a word for arrives under it."""
+        made = self.made(
+            submit(
+                service_type=b"CMT",
+                source_addr_ton=5,
+                source_addr_npi=1,
+                esm_class=3,
+                protocol_id=0x41,
+                priority_flag=2,
+                registered_delivery=1,
+                data_coding=0xF0,
+            )
+        )
+        self.assertEqual((made.account, made.path), ("demo", "smpp"))
+        self.assertEqual(made.source, "DEMO")
+        self.assertEqual(list(made.recipients), ["79161234567"])
+        self.assertEqual((made.text, made.octets, made.data_coding, made.esm_class), (None, b"hello", 0xF0, 3))
+        self.assertEqual((made.service_type, made.protocol_id, made.priority), ("CMT", 0x41, 2))
+        self.assertEqual((made.schedule, made.expires, made.tlvs), (0.0, 0.0, b""))
+        self.assertEqual(made.notify, Notify.FINAL)
+
+    @given(st.binary(max_size=21), st.binary(max_size=21), st.binary(max_size=255))
+    def test_any_octets(self, source: bytes, destination: bytes, text: bytes) -> None:
+        """Addresses and texts of any octets are handed on for the domain to judge; nothing raises."""
+        made = self.made(submit(source_addr=source, destination_addr=destination, short_message=text))
+        self.assertEqual(made.octets, text)
+        self.assertEqual(made.source.encode("latin-1"), source)
+        self.assertEqual(made.recipients[0].encode("latin-1"), destination)
+
+    def test_registered_delivery(self) -> None:
+        """Each legal registered_delivery asks for what the specification says; bits for the handset change nothing."""
+        success, failure, enroute = Notify.DELIVERED, Notify.FAILED, Notify.ENROUTE
+        for octet, notify in {
+            0x00: Notify.NOTHING,
+            0x01: success | failure,
+            0x02: failure,
+            0x10: enroute,
+            0x11: success | failure | enroute,
+            0x12: failure | enroute,
+            0x0D: success | failure,
+        }.items():
+            self.assertEqual(self.made(submit(registered_delivery=octet)).notify, notify, octet)
+        self.assertEqual(self.made(submit(registered_delivery=3), 0x50).notify, success)
+
+    def test_registered_delivery_out_of_range(self) -> None:
+        """Reserved bits are refused, and values that the version of the session does not have."""
+        cases = [(0x20, 0x34), (0x41, 0x50), (0x80, 0x50), (0x03, 0x34), (0x13, 0x34), (0x02, 0x33), (0x10, 0x33)]
+        for octet, version in cases:
+            self.assertEqual(self.refused(submit(registered_delivery=octet), version), Status.ESME_RINVREGDLVFLG)
+
+    def test_flags_out_of_range(self) -> None:
+        """What is out of range, or cannot be done here, is refused with the command_status for its field."""
+        cases: list[tuple[dict[str, int], int, int]] = [
+            ({"priority_flag": 4}, 0x34, Status.ESME_RINVPRTFLG),
+            ({"priority_flag": 5}, 0x50, Status.ESME_RINVPRTFLG),
+            ({"replace_if_present_flag": 1}, 0x34, Status.ESME_RINVSUBREP),
+            ({"replace_if_present_flag": 2}, 0x34, Status.ESME_RINVREPFLAG),
+            ({"sm_default_msg_id": 1}, 0x34, Status.ESME_RINVDFTMSGID),
+            ({"esm_class": 0x02}, 0x50, Status.ESME_RINVESMCLASS),
+            ({"esm_class": 0x04}, 0x34, Status.ESME_RINVESMCLASS),
+            ({"esm_class": 0x20}, 0x34, Status.ESME_RINVESMCLASS),
+            ({"esm_class": 0x58}, 0x34, Status.ESME_RINVESMCLASS),
+        ]
+        for fields, version, status in cases:
+            self.assertEqual(self.refused(submit(**fields), version), status, fields)
+
+    def test_tolerated(self) -> None:
+        """Modes, acknowledgement requests, reply path, any TON and NPI, and 5.0's lowest priority are taken."""
+        for fields in [
+            {"esm_class": 0x01},
+            {"esm_class": 0x03},
+            {"esm_class": 0x08},
+            {"esm_class": 0x90},
+            {"source_addr_ton": 77, "source_addr_npi": 200, "dest_addr_ton": 9, "dest_addr_npi": 99},
+        ]:
+            self.made(submit(**fields))
+        self.assertEqual(self.made(submit(priority_flag=4), 0x50).priority, 0)
+
+    def test_message_payload_wins(self) -> None:
+        """message_payload goes before short_message, and the first of two before the second."""
+        payload, second = tlv(Tag.MESSAGE_PAYLOAD, b"long text"), tlv(Tag.MESSAGE_PAYLOAD, b"other")
+        for text in (b"", b"short"):
+            made = self.made(submit(short_message=text, tlvs=(payload, second)))
+            self.assertEqual((made.octets, made.tlvs), (b"long text", b""))
+        self.assertEqual(self.made(submit(tlvs=(tlv(Tag.MESSAGE_PAYLOAD, b""),))).octets, b"")
+
+    def test_tlvs_are_passed_on(self) -> None:
+        """Parts by SAR, ports and what nobody knows arrive unchanged and in order."""
+        tlvs = (
+            tlv(Tag.SAR_MSG_REF_NUM, 513),
+            tlv(Tag.SAR_TOTAL_SEGMENTS, 2),
+            tlv(Tag.SAR_SEGMENT_SEQNUM, 1),
+            (0x1501, b"vendor"),
+            (0x1501, b""),
+        )
+        made = self.made(submit(tlvs=(*tlvs, tlv(Tag.MESSAGE_PAYLOAD, b"x"))))
+        content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"x",), tlvs=made.tlvs)
+        self.assertEqual(tuple(passed(content)), tlvs)
+        self.assertEqual(Content.unpack(content.pack()), content)
+
+    def test_too_many_octets_of_tlvs(self) -> None:
+        """Optional parameters longer than anything sensible are refused: memory counts messages, not their octets."""
+        self.made(submit(tlvs=((0x1501, bytes(LONGEST_OPTIONAL - 4)),)))
+        for size in (LONGEST_OPTIONAL - 3, 65532):
+            self.assertEqual(self.refused(submit(tlvs=((0x1501, bytes(size)),))), Refusal.CANNOT_REGISTER)
+
+    def test_times(self) -> None:
+        """Absolute times are read in their zone, relative ones from now."""
+        made = self.made(
+            submit(schedule_delivery_time=b"260301180000012+", validity_period=b"000002000000000R")
+        )
+        self.assertEqual(made.schedule, datetime(2026, 3, 1, 15, 0, tzinfo=UTC).timestamp())
+        self.assertEqual(made.expires, NOW + 2 * 86400)
+
+    def test_malformed_times(self) -> None:
+        """A time that cannot be read is refused as the schedule or the validity that it is."""
+        for octets in (
+            b"x",
+            b"260301180000",
+            b"261301180000012+",
+            b"260301180000049+",
+            b"260301180000012X",
+            b"260230180000000+",
+            "26030118000001²+".encode("latin-1"),
+        ):
+            self.assertEqual(self.refused(submit(schedule_delivery_time=octets)), Refusal.BAD_SCHEDULE, octets)
+            self.assertEqual(self.refused(submit(validity_period=octets)), Refusal.BAD_VALIDITY, octets)
+
+    def test_far_times(self) -> None:
+        """A delivery time long past or years away is refused; a validity of years is shortened."""
+        for octets in (b"260301090000000+", b"990000000000000R", b"280301120000000+"):
+            self.assertEqual(self.refused(submit(schedule_delivery_time=octets)), Refusal.BAD_SCHEDULE)
+        self.assertEqual(self.made(submit(schedule_delivery_time=b"260301115900000+")).schedule, NOW - 90)
+        self.assertEqual(GRACE, 3600.0)
+        self.assertEqual(self.made(submit(validity_period=b"990000000000000R")).expires, NOW + FARTHEST)
+
+    def test_qos_time_to_live(self) -> None:
+        """qos_time_to_live goes before validity_period and is not passed on; 0 and nonsense count as not given."""
+        made = self.made(submit(validity_period=b"000002000000000R", tlvs=(tlv(Tag.QOS_TIME_TO_LIVE, 60),)))
+        self.assertEqual((made.expires, made.tlvs), (NOW + 60, b""))
+        for octets in (b"\0\0\0\0", b"", b"12345"):
+            made = self.made(submit(tlvs=((int(Tag.QOS_TIME_TO_LIVE), octets),)))
+            self.assertEqual((made.expires, made.tlvs), (0.0, b""))
+        self.assertEqual(self.made(submit(tlvs=(tlv(Tag.QOS_TIME_TO_LIVE, 0xFFFFFFFF),))).expires, NOW + FARTHEST)
+
+    def test_user_data_header(self) -> None:
+        """A sound header passes with the text behind it; a broken one is refused."""
+        self.made(submit(esm_class=0x40, short_message=b"\x05\x00\x03\x01\x02\x01text"))
+        for octets in (
+            b"\x05",
+            b"\x05\x00\x03\x01\x02\x00text",
+            b"\x05\x00\x03\x01\x02\x03text",
+            b"\x05\x00\x09\x01\x02\x03text",
+            b"\x40text",
+        ):
+            self.assertEqual(self.refused(submit(esm_class=0x40, short_message=octets)), Status.ESME_RINVESMCLASS)
+
+    def test_half_characters(self) -> None:
+        """UCS-2 of an odd number of octets is refused; the header in front of it does not count."""
+        self.made(submit(data_coding=8, short_message=b"\x04\x10"))
+        self.assertEqual(self.refused(submit(data_coding=8, short_message=b"\x04\x10\x04")), Status.ESME_RINVMSGLEN)
+        self.made(submit(data_coding=8, esm_class=0x40, short_message=b"\x06\x08\x04\x01\x01\x02\x01\x04\x10"))
+        self.assertEqual(
+            self.refused(submit(data_coding=8, esm_class=0x40, short_message=b"\x06\x08\x04\x01\x01\x02\x01\x04")),
+            Status.ESME_RINVMSGLEN,
+        )
+
+    @given(st.data())
+    def test_any_fields(self, data: st.DataObject) -> None:
+        """Whatever the octets of a submit_sm, it is taken or refused; nothing raises."""
+        octet, octets = st.integers(0, 255), st.binary(max_size=20)
+        times = st.one_of(octets, st.sampled_from([b"", b"000002000000000R", b"260301180000012+"]))
+        kinds: dict[str, st.SearchStrategy[Any]] = {
+            "schedule_delivery_time": times,
+            "validity_period": times,
+            "tlvs": st.lists(st.tuples(st.sampled_from([0x0017, 0x0424, 0x020C, 0x9999]), octets), max_size=3),
+        }
+        pdu = SubmitSm(1)
+        for name, value in pdu.items():
+            if name != "sequence_number":
+                kind = kinds.get(name, octets if isinstance(value, bytes) else octet)
+                setattr(pdu, name, data.draw(kind))
+        made = submission(pdu, "demo", data.draw(st.sampled_from(VERSIONS)), NOW)
+        self.assertTrue(isinstance(made, Submission | Refused) or made > 0)
+
+
+class IdTests(SynchronousTestCase):
+    """Ids as peers are told them."""
+
+    def test_forms(self) -> None:
+        """Ids are unpadded decimal numbers; a 3.3 peer, who takes 8 characters, is told 8 hexadecimal digits."""
+        self.assertEqual([message_id(48879, version) for version in VERSIONS], [b"0000BEEF", b"48879", b"48879"])
+
+    @given(st.integers(1, 2**32 - 1), st.sampled_from(VERSIONS))
+    def test_round_trip(self, id: int, version: int) -> None:
+        """An id that was told is understood again."""
+        self.assertEqual(read_id(message_id(id, version), version), id)
+
+    def test_case(self) -> None:
+        """Hexadecimal digits may come back in either case."""
+        self.assertEqual(read_id(b"0000beef", 0x33), 48879)
+
+    @given(st.binary(max_size=65), st.sampled_from(VERSIONS))
+    def test_no_id(self, octets: bytes, version: int) -> None:
+        """Whatever octets come, only an id as it was told is one."""
+        id = read_id(octets, version)
+        if id is not None:
+            self.assertEqual(message_id(id, version), octets.upper())
+
+    def test_nothing_like_it(self) -> None:
+        """Empty, padded, signed, spaced and endless ids are none; nor is the other version's form."""
+        for octets in (b"", b"0", b"01", b"-1", b"+1", b" 1", b"1_0", b"1" * 65, b"BEEF", "١".encode()):
+            self.assertIsNone(read_id(octets, 0x34), octets)
+        for octets in (b"", b"00000000", b"BEEF", b"0x00BEEF", b"-000BEEF"):
+            self.assertIsNone(read_id(octets, 0x33), octets)
+
+
+def message(state: State = State.DELIVERED, error: int = 0, **content: Any) -> Message:
+    """A message from DEMO, accepted at 12:00:30 UTC."""
+    values: dict[str, Any] = {"data_coding": 0, "esm_class": 0, "parts": (b"hello world, this is a text",)} | content
+    return Message(
+        4711, "demo", "smpp", "sim", state, 0, False, 0, 3, 1, 0.0, NOW, NOW + 60, 0.0, error, "79161234567", 0,
+        Content("DEMO", 5, 0, 1, 1, **values),
+    )  # fmt: skip
+
+
+def event(state: State = State.DELIVERED, error: int = 0, **content: Any) -> Event:
+    """What became of it a minute later."""
+    kind = EventKind.FINAL if state in FINAL else EventKind.ENROUTE
+    return Event(message(state, error, **content), kind, state, error, NOW + 60)
+
+
+class ReceiptTests(SynchronousTestCase):
+    """Events to deliver_sm."""
+
+    def setUp(self) -> None:
+        """A writer of Moscow's dates."""
+        self.writer = ReceiptWriter(MOSCOW)
+
+    def write(self, event: Event, version: int = 0x34) -> DeliverSm:
+        """As a peer of this version reads it from the wire."""
+        pdu = decode(encode(self.writer.write(event, version), version), version)
+        assert isinstance(pdu, DeliverSm)
+        return pdu
+
+    def test_receipt(self) -> None:
+        """Addresses are swapped, the text is that of the specification, the TLVs say the same."""
+        pdu = self.write(event())
+        self.assertEqual((pdu.source_addr, pdu.source_addr_ton, pdu.source_addr_npi), (b"79161234567", 1, 1))
+        self.assertEqual((pdu.destination_addr, pdu.dest_addr_ton, pdu.dest_addr_npi), (b"DEMO", 5, 0))
+        self.assertEqual((pdu.esm_class, pdu.data_coding, pdu.registered_delivery), (0x04, 0, 0))
+        self.assertEqual(
+            pdu.short_message,
+            b"id:4711 sub:001 dlvrd:001 submit date:2603011500 done date:2603011501 "
+            b"stat:DELIVRD err:000 text:hello world, this is",
+        )
+        self.assertEqual(
+            pdu.tlvs,
+            [(Tag.RECEIPTED_MESSAGE_ID, b"4711\0"), (Tag.MESSAGE_STATE, b"\2"), (Tag.NETWORK_ERROR_CODE, b"\3\0\0")],
+        )
+
+    def test_3_3(self) -> None:
+        """A 3.3 peer gets the id as it was told and no TLVs."""
+        pdu = self.write(event(State.UNDELIVERABLE, 255), 0x33)
+        self.assertTrue(pdu.short_message.startswith(b"id:00001267 sub:001 dlvrd:000 "), pdu.short_message)
+        self.assertTrue(self.writer.write(event(), 0x33).body.endswith(pdu.short_message[-20:]))
+        self.assertLessEqual(len(pdu.short_message), 160)
+
+    def test_addresses(self) -> None:
+        """Whatever a sender may be called, it is told as it is; an id may be long."""
+        told = event()
+        assert isinstance(told.message, Message)
+        told.message.content.source = "100%b \u20ac"
+        told.message.id = 2**63 - 1
+        pdu = self.write(told)
+        self.assertEqual(pdu.destination_addr, b"100%b ?")
+        self.assertEqual(pdu.tlv(Tag.RECEIPTED_MESSAGE_ID), b"9223372036854775807")
+        self.assertTrue(pdu.short_message.startswith(b"id:9223372036854775807 sub:001 "))
+
+    def test_intermediate(self) -> None:
+        """An intermediate notification is marked as such and tells ENROUTE."""
+        pdu = self.write(event(State.ENROUTE))
+        self.assertEqual((pdu.esm_class, pdu.tlv(Tag.MESSAGE_STATE)), (0x20, MessageState.ENROUTE))
+        self.assertIn(b" dlvrd:000 ", pdu.short_message)
+        self.assertIn(b" stat:ENROUTE ", pdu.short_message)
+
+    def test_error(self) -> None:
+        """The error code has three digits in the text, and is whole in the TLV as far as that reaches."""
+        codes = ((1, b"001", 1), (37, b"037", 37), (241, b"241", 241), (1024, b"999", 1024), (99999, b"999", 65535))
+        for error, err, code in codes:
+            pdu = self.write(event(State.UNDELIVERABLE, error))
+            self.assertIn(b" err:%b " % err, pdu.short_message)
+            self.assertEqual(pdu.tlv(Tag.NETWORK_ERROR_CODE), b"\3" + code.to_bytes(2, "big"))
+
+    def test_every_state_is_understood(self) -> None:
+        """Whatever the state and version, a reader of receipts gets the id, the state and the word for it."""
+        for version in VERSIONS:
+            for state in State:
+                pdu = self.write(event(state, 5), version)
+                read = read_receipt(pdu)
+                number, word = shown(state, version)
+                self.assertEqual(read.message_id.encode(), message_id(4711, version))
+                self.assertEqual(read.stat.encode(), word)
+                if version > 0x33:
+                    self.assertEqual((read.state, read.network_error), (number, (3, 5)))
+                self.assertEqual(read.submitted_at(MOSCOW), datetime(2026, 3, 1, 15, 0, tzinfo=MOSCOW))
+                self.assertEqual(read.done_at(MOSCOW), datetime(2026, 3, 1, 15, 1, tzinfo=MOSCOW))
+
+    def test_excerpt(self) -> None:
+        """The text is cut to 20 characters of the default alphabet; other characters are question marks."""
+        header = b"\x05\x00\x03\x01\x02\x01"
+        cases: list[tuple[dict[str, Any], bytes]] = [
+            ({"parts": (b"",)}, b""),
+            ({"parts": (b"a" * 100, b"b" * 9)}, b"a" * 20),
+            ({"parts": (b"a" * 19 + b"\x1be",)}, b"a" * 19),
+            ({"parts": (b"a" * 18 + b"\x1be!",)}, b"a" * 18 + b"\x1be"),
+            ({"parts": (b"\0\x11 100%b",)}, b"\0\x11 100%b"),
+            ({"parts": (header + b"text",), "esm_class": 0x40}, b"text"),
+            ({"parts": ("Код 1234".encode("utf-16-be"),), "data_coding": 8}, b"??? 1234"),
+            ({"parts": (("x" * 30).encode("utf-16-be"),), "data_coding": 8}, b"x" * 20),
+            ({"parts": (header + "да no".encode("utf-16-be"),), "data_coding": 8, "esm_class": 0x40}, b"?? no"),
+            ({"parts": (b"caf\xe9",), "data_coding": 3}, b"caf?"),
+            ({"parts": (b"\1\2\3",), "data_coding": 4}, b""),
+            ({"parts": (b"flash",), "data_coding": 0xF0}, b"flash"),
+        ]
+        for content, text in cases:
+            pdu = self.write(event(**content))
+            self.assertEqual(pdu.short_message.partition(b" text:")[2], text, content)
+
+    def test_user_message_reference(self) -> None:
+        """The reference of the submission comes back with its receipt, and no other TLV does."""
+        tlvs = (tlv(Tag.SOURCE_PORT, 7), tlv(Tag.USER_MESSAGE_REFERENCE, 513))
+        made = submission(submit(tlvs=tlvs), "demo", 0x34, NOW)
+        assert isinstance(made, Submission)
+        pdu = self.write(event(tlvs=made.tlvs))
+        self.assertEqual(pdu.tlv(Tag.USER_MESSAGE_REFERENCE), 513)
+        self.assertEqual(len(pdu.tlvs), 4)
+        self.assertEqual(decode(encode(self.writer.write(event(tlvs=made.tlvs), 0x33)), 0x34).tlvs, ())
+
+    def test_many_receipts(self) -> None:
+        """What is remembered for the next receipt never shows in a wrong one, and is bounded."""
+        for error in range(1500):
+            pdu = self.write(event(State.UNDELIVERABLE, error))
+            self.assertIn(b"err:%03d" % min(error, 999), pdu.short_message)
+        for minute in range(0, 12000, 7):
+            late = event()
+            late.at = NOW + 60 * minute
+            date = datetime.fromtimestamp(late.at, MOSCOW).strftime("%y%m%d%H%M").encode()
+            self.assertIn(b"done date:%b " % date, self.write(late).short_message)
+        self.assertLessEqual(len(self.writer._forms), 1002)
+
+
+class StateTests(SynchronousTestCase):
+    """States as peers know them."""
+
+    def test_every_state(self) -> None:
+        """The whole table, word for word."""
+        expected = {
+            State.SCHEDULED: (0, b"ENROUTE"),
+            State.QUEUED: (1, b"ENROUTE"),
+            State.ENROUTE: (1, b"ENROUTE"),
+            State.DELIVERED: (2, b"DELIVRD"),
+            State.EXPIRED: (3, b"EXPIRED"),
+            State.CANCELLED: (4, b"DELETED"),
+            State.UNDELIVERABLE: (5, b"UNDELIV"),
+            State.REJECTED: (8, b"REJECTD"),
+            State.REFUSED: (8, b"REJECTD"),
+            State.NO_MONEY: (8, b"REJECTD"),
+            State.FAILED: (5, b"UNDELIV"),
+            State.UNKNOWN: (7, b"UNKNOWN"),
+        }
+        self.assertEqual(set(MESSAGE_STATES), set(State))
+        self.assertEqual({state: shown(state, 0x50) for state in State}, expected)
+        expected[State.SCHEDULED] = (1, b"ENROUTE")
+        for version in (0x33, 0x34):
+            self.assertEqual({state: shown(state, version) for state in State}, expected)
+
+    def test_answer_to_a_query(self) -> None:
+        """query_sm_resp tells the state, one octet of the error, and when a final state was reached."""
+        pdu = answer(message(State.UNDELIVERABLE, 1025), 0x34, MOSCOW)
+        self.assertEqual((pdu.message_id, pdu.message_state, pdu.error_code), (b"4711", 5, 255))
+        self.assertEqual(pdu.final_date, b"260301150130012+")
+        pdu = answer(message(State.SCHEDULED), 0x50, MOSCOW)
+        self.assertEqual((pdu.message_state, pdu.final_date, pdu.error_code), (0, b"", 0))
+        self.assertEqual(answer(message(State.ENROUTE), 0x33, MOSCOW).message_id, b"00001267")

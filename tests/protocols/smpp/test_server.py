@@ -1,0 +1,346 @@
+"""The SMPP server: binds, states, and what others build on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from smsgw.interfaces import Bound, ISmppDelegate, ISmppSession
+from smsgw.protocols.smpp.server import SmppServerFactory, SmppServerSettings
+from smsgw.smpp.codec import encode
+from smsgw.smpp.consts import CommandId, Tag
+from smsgw.smpp.fields import SmeAddress
+from smsgw.smpp.pdus import (
+    AlertNotification,
+    BindReceiver,
+    BindTransceiver,
+    BroadcastSm,
+    CancelSm,
+    DataSm,
+    DeliverSm,
+    EnquireLink,
+    Outbind,
+    Pdu,
+    QuerySm,
+    ReplaceSm,
+    SubmitMulti,
+    SubmitSm,
+    Unbind,
+)
+from smsgw.smpp.session import State
+from smsgw.smpp.tlvs import tlv
+from tests.protocols.smpp.support import (
+    Peer,
+    Recorder,
+    SlowTransport,
+    bound,
+    connect,
+    delivers,
+    make_tls,
+    submits,
+    summary,
+)
+
+
+class BindTests(SynchronousTestCase):
+    """How a session becomes bound."""
+
+    def test_each_bind_opens_its_directions(self) -> None:
+        """A transmitter submits, a receiver receives, a transceiver does both; the answer names us and our version."""
+        for how, state, transmits, receives in (
+            ("tx", State.BOUND_TX, True, False),
+            ("rx", State.BOUND_RX, False, True),
+            ("trx", State.BOUND_TRX, True, True),
+        ):
+            peer = connect(system_id=b"gateway")
+            answer = peer.bind(how)
+            self.assertEqual(
+                (answer.command_status, answer.system_id, answer.tlv(Tag.SC_INTERFACE_VERSION)), (0, b"gateway", 0x50)
+            )
+            session = peer.session
+            self.assertEqual((session.state, session.transmits, session.receives), (state, transmits, receives))
+            self.assertEqual(session.room(), 100 if receives else 0)
+
+    def test_working_version(self) -> None:
+        """The lower of both versions is spoken; whoever is 3.3 gets no TLV, and neither does an unset version."""
+        for announced, spoken in ((0x00, 0x33), (0x33, 0x33), (0x34, 0x34), (0x50, 0x50), (0xFF, 0x50)):
+            peer = connect()
+            answer = peer.send(BindTransceiver(1, b"demo", b"demo", b"", announced))[0]
+            self.assertEqual(peer.session.version, spoken)
+            self.assertEqual(bool(answer.tlvs), spoken > 0x33)
+        modest = connect(interface_version=0x34)
+        self.assertEqual(modest.bind(interface_version=0x50).tlv(Tag.SC_INTERFACE_VERSION), 0x34)
+        self.assertEqual(modest.session.version, 0x34)
+
+    def test_the_delegate_may_choose_our_name(self) -> None:
+        """A system_id in Bound wins over that of the settings."""
+
+        class Named(Recorder):
+            def bind(self, session: Any, pdu: Any) -> Deferred[Bound | int]:
+                return succeed(Bound("demo", b"for you", 7))
+
+        peer = connect(Named())
+        self.assertEqual(peer.bind().system_id, b"for you")
+        self.assertEqual(peer.session.room(), 7)
+
+    def test_refusal_leaves_the_session_open(self) -> None:
+        """A refused bind gets its status and no body, and the peer may try again on the same connection."""
+        peer = connect()
+        self.assertEqual(peer.bind(password=b"wrong").command_status, 0x0E)
+        self.assertEqual((peer.session.state, peer.session.bound), (State.OPEN, None))
+        self.assertEqual(peer.bind("rx").command_status, 0)
+        self.assertEqual(peer.session.state, State.BOUND_RX)
+
+    def test_version_of_a_refused_bind_is_forgotten(self) -> None:
+        """A peer that was refused as 3.3 may still bind as a transceiver of 3.4."""
+        peer = connect()
+        refused = peer.send(BindReceiver(1, b"demo", b"wrong", b"", 0x33))
+        self.assertEqual(summary(refused), [("bind_receiver_resp", 1, 0x0E)])
+        answer = peer.send(BindTransceiver(2, b"demo", b"demo", b"", 0x34))[0]
+        self.assertEqual((answer.command_status, peer.session.version), (0, 0x34))
+
+    def test_refusals_end(self) -> None:
+        """A stranger is closed after too many refused binds, each of which is answered."""
+        peer = connect(faults_before_bind=3)
+        for _ in range(3):
+            self.assertEqual(peer.bind(password=b"wrong").command_status, 0x0E)
+            self.assertFalse(peer.closing)
+        self.assertEqual(peer.bind(password=b"wrong").command_status, 0x0E)
+        self.assertTrue(peer.closing)
+
+    def test_nothing_is_looked_at_before_the_verdict(self) -> None:
+        """What stands behind a bind waits for its answer, unread and undecoded, and is then dealt with in order."""
+        delegate = Recorder()
+        delegate.hold.add("bind")
+        peer = connect(delegate)
+        behind = [*submits(2), EnquireLink(3), *submits(4)]
+        self.assertEqual(peer.send(BindTransceiver(1, b"demo", b"demo", b"", 0x34), *behind), [])
+        self.assertFalse(peer.reads)
+        self.assertEqual(peer.send(*submits(5)), [])
+        self.assertEqual(delegate.batches, [])
+        delegate.held.pop()()
+        self.assertEqual(
+            summary(peer.read()),
+            [
+                ("bind_transceiver_resp", 1, 0),
+                ("submit_sm_resp", 2, 0),
+                ("enquire_link_resp", 3, 0),
+                ("submit_sm_resp", 4, 0),
+                ("submit_sm_resp", 5, 0),
+            ],
+        )
+        self.assertTrue(peer.reads)
+
+    def test_behind_a_refused_bind(self) -> None:
+        """What stands behind a bind that is refused meets an open session."""
+        peer = connect()
+        answers = peer.send(BindTransceiver(1, b"demo", b"wrong", b"", 0x34), *submits(2))
+        self.assertEqual(summary(answers), [("bind_transceiver_resp", 1, 0x0E), ("submit_sm_resp", 2, 0x04)])
+        self.assertEqual(peer.delegate.batches, [])
+
+    def test_octets_behind_a_bind_are_read_in_its_version(self) -> None:
+        """A 3.3 peer's PDU in the same segment as its bind is read without TLVs already."""
+        peer = connect()
+        first = encode(BindTransceiver(1, b"demo", b"demo", b"", 0x33))
+        second = SubmitSm(2, destination_addr=b"1", tlvs=[tlv(Tag.MESSAGE_PAYLOAD, b"x")])
+        peer.write(first + encode(second))
+        self.assertEqual(peer.delegate.requested[0].tlvs, ())
+
+    def test_second_bind(self) -> None:
+        """A bound session refuses another bind with ESME_RALYBND and stays as it is."""
+        peer = bound("tx")
+        self.assertEqual(summary([peer.bind("trx")]), [("bind_transceiver_resp", 1, 0x05)])
+        self.assertEqual((peer.session.state, len(peer.delegate.binds)), (State.BOUND_TX, 1))
+
+    def test_fields_of_a_bind_have_maxima(self) -> None:
+        """Too long a field gets its own status and never reaches the delegate; the settings may raise maxima."""
+        for field, value, status in (
+            ("system_id", b"x" * 16, 0x0F),
+            ("password", b"x" * 9, 0x0E),
+            ("system_type", b"x" * 13, 0x53),
+        ):
+            pdu = BindTransceiver(1, b"demo", b"demo", b"", 0x34)
+            setattr(pdu, field, value)
+            peer = connect()
+            self.assertEqual(summary(peer.send(pdu)), [("bind_transceiver_resp", 1, status)])
+            self.assertEqual(peer.delegate.binds, [])
+            peer = connect(maxima={field: 40})
+            peer.send(pdu)
+            self.assertEqual(len(peer.delegate.binds), 1)
+
+    def test_a_failing_delegate_refuses(self) -> None:
+        """A bind that the delegate stumbles over gets a system error, and the fault is logged."""
+
+        class Broken(Recorder):
+            def bind(self, session: Any, pdu: Any) -> NoReturn:
+                raise RuntimeError("no accounts today")
+
+        peer = connect(Broken())
+        self.assertEqual(peer.bind().command_status, 0x08)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_room_is_told_behind_the_answer(self) -> None:
+        """The delegate hears that it may send when the bind is answered, and what it sends then comes after that."""
+        delegate = Recorder()
+        delegate.on_answers = lambda session: session.send(delivers(1)) if not delegate.answered else None
+        peer = connect(delegate)
+        seen = summary(peer.send(BindReceiver(1, b"demo", b"demo", b"", 0x34)))
+        self.assertEqual(seen, [("bind_receiver_resp", 1, 0), ("deliver_sm", 1, 0)])
+
+    def test_a_transmitter_has_no_room(self) -> None:
+        """A session that only transmits is never told of room."""
+        self.assertEqual(bound("tx").delegate.told_of_room, 0)
+
+    def test_peer_gone_before_the_verdict(self) -> None:
+        """A delegate that says yes to a peer that is gone is told that the session is closed."""
+        delegate = Recorder()
+        delegate.hold.add("bind")
+        peer = connect(delegate)
+        peer.send(BindTransceiver(1, b"demo", b"demo", b"", 0x34))
+        peer.lose()
+        self.assertEqual(delegate.gone, [])
+        delegate.held.pop()()
+        self.assertEqual(len(delegate.gone), 1)
+        self.assertEqual(peer.read(), [])
+
+    def test_sent_away_before_the_verdict(self) -> None:
+        """A delegate that says yes while we close hears of the end once, when the connection is gone."""
+        delegate = Recorder()
+        delegate.hold.add("bind")
+        peer = connect(delegate)
+        peer.send(BindTransceiver(1, b"demo", b"demo", b"", 0x34))
+        peer.session.close()
+        delegate.held.pop()()
+        self.assertEqual((delegate.gone, peer.read()), ([], []))
+        peer.lose()
+        self.assertEqual(len(delegate.gone), 1)
+
+    def test_closed_is_for_bound_sessions(self) -> None:
+        """A connection that never bound ends without a word to the delegate."""
+        peer = connect()
+        peer.bind(password=b"wrong")
+        peer.lose()
+        self.assertEqual(peer.delegate.gone, [])
+
+
+ROWS: Sequence[tuple[Pdu, str]] = [
+    (SubmitSm(9, destination_addr=b"1"), "tx trx"),
+    (SubmitMulti(9, dest_address=[SmeAddress(1, 1, b"1")]), "tx trx"),
+    (DataSm(9, destination_addr=b"1"), "tx trx"),
+    (QuerySm(9, b"1"), "tx trx"),
+    (CancelSm(9, b"", b"1"), "tx trx"),
+    (ReplaceSm(9, b"1"), "tx trx"),
+    (DeliverSm(9), ""),
+    (AlertNotification(9), ""),
+    (Outbind(9), ""),
+]
+
+
+class StateTests(SynchronousTestCase):
+    """What may be asked in which state."""
+
+    def test_session_table(self) -> None:
+        """Each request reaches the delegate in its states, and gets ESME_RINVBNDSTS everywhere else."""
+        for pdu, states in ROWS:
+            for how in ("open", "tx", "rx", "trx"):
+                peer = connect() if how == "open" else bound(how)
+                answers = summary(peer.send(pdu))
+                with self.subTest(pdu=pdu.name, state=how):
+                    if how in states.split():
+                        self.assertEqual([p.name for p in peer.delegate.requested], [pdu.name])
+                        self.assertEqual(answers, [(pdu.name + "_resp", 9, 0)])
+                    else:
+                        name = "generic_nack" if pdu.name in ("alert_notification", "outbind") else pdu.name + "_resp"
+                        self.assertEqual((peer.delegate.requested, answers), ([], [(name, 9, 0x04)]))
+                    self.assertFalse(peer.closing)
+
+    def test_enquire_link_is_always_answered(self) -> None:
+        """enquire_link is answered in every state, before a bind too."""
+        for peer in (connect(), bound("tx"), bound("rx"), bound("trx")):
+            self.assertEqual(summary(peer.send(EnquireLink(0x7FFFFFFF))), [("enquire_link_resp", 0x7FFFFFFF, 0)])
+
+    def test_unbind_needs_a_bind(self) -> None:
+        """unbind before a bind is out of place."""
+        peer = connect()
+        self.assertEqual(summary(peer.send(Unbind(5))), [("unbind_resp", 5, 0x04)])
+        self.assertFalse(peer.closing)
+
+    def test_operations_newer_than_the_session(self) -> None:
+        """A broadcast_sm on a session of 3.4 is an unknown operation; on one of 5.0 the delegate decides."""
+        peer = bound()
+        self.assertEqual([(p.sequence_number, p.command_status) for p in peer.send(BroadcastSm(9))], [(9, 0x03)])
+        self.assertEqual(peer.delegate.requested, [])
+        newer = connect()
+        newer.bind(interface_version=0x50)
+        newer.version = 0x50
+        newer.send(BroadcastSm(9))
+        self.assertEqual(len(newer.delegate.requested), 1)
+
+    def test_unknown_commands(self) -> None:
+        """An unknown request gets generic_nack ESME_RINVCMDID with its number in every state, an unknown response
+        nothing."""
+        for peer in (connect(), bound()):
+            request = bytes.fromhex("00000010 00000777 00000000 00000009".replace(" ", ""))
+            self.assertEqual(summary(peer.write(request)), [("generic_nack", 9, 0x03)])
+            self.assertEqual(peer.write(bytes.fromhex("00000010800007770000000000000009")), [])
+            self.assertFalse(peer.closing)
+
+    def test_status_of_a_request_is_ignored(self) -> None:
+        """A request may carry any command_status."""
+        octets = bytearray(encode(submits(5)[0]))
+        octets[8:12] = b"\xff\xff\xff\xff"
+        self.assertEqual(summary(bound().write(bytes(octets))), [("submit_sm_resp", 5, 0)])
+
+    def test_numbers_are_echoed(self) -> None:
+        """Any sequence number comes back as it is, a repeated one with every request that has it."""
+        numbers = (0, 1, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1)
+        answers = bound().send(*submits(*numbers))
+        self.assertEqual([pdu.sequence_number for pdu in answers], list(numbers))
+
+
+class ContractTests(SynchronousTestCase):
+    """What others build on."""
+
+    def test_interfaces(self) -> None:
+        """The session is what the ports promise, and so is the delegate of these tests."""
+        peer = bound()
+        self.assertTrue(verifyObject(ISmppSession, peer.session))
+        self.assertTrue(verifyObject(ISmppDelegate, peer.delegate))
+
+    def test_what_is_known_of_the_peer(self) -> None:
+        """A session knows its peer's address, whether it is encrypted, and switches Nagle's algorithm off."""
+        peer = connect()
+        self.assertEqual((peer.session.peer, peer.session.tls), ("192.168.1.1", False))
+        self.assertTrue(peer.transport.no_delay)
+        other = SlowTransport()
+        other.peerAddr = UNIXAddress(None)
+        encrypted = Peer(peer.factory, peer.clock, peer.delegate, make_tls(other))
+        self.assertEqual((encrypted.session.peer, encrypted.session.tls), ("", True))
+
+    def test_sessions_are_counted(self) -> None:
+        """A factory knows its connections, and runs no timer without any."""
+        clock = connect().clock
+        factory = SmppServerFactory(Recorder(), SmppServerSettings(), clock)
+        self.assertEqual(len(clock.getDelayedCalls()), 1)
+        peers = [Peer(factory, clock, Recorder()) for _ in range(3)]
+        self.assertEqual((len(factory.sessions), len(clock.getDelayedCalls())), (3, 2))
+        for peer in peers:
+            peer.lose()
+        self.assertEqual((len(factory.sessions), len(clock.getDelayedCalls())), (0, 1))
+
+    def test_settings_are_checked(self) -> None:
+        """Maxima for fields that do not exist are a mistake at once."""
+        self.assertRaises(ValueError, SmppServerSettings, maxima={"pass_word": 20})
+        self.assertRaises(ValueError, SmppServerSettings, maxima={"password": 257})
+
+    def test_bind_pdus_by_command_id(self) -> None:
+        """The three binds are what may turn the session, by their octets on the wire."""
+        self.assertEqual(
+            SmppServerFactory(Recorder(), SmppServerSettings(), connect().clock).buildProtocol(None).turning_points,
+            {int(command).to_bytes(4, "big") for command in CommandId if command in (1, 2, 9)},
+        )

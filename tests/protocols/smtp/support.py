@@ -1,0 +1,203 @@
+"""What the tests of the ESMTP server share: a delegate that remembers, a transport that can begin TLS, a client."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import attrs
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, implementer
+
+from smsgw.interfaces import IMailDelegate, Reply
+from smsgw.protocols.smtp.factory import Envelope, Session, SubmissionFactory, SubmissionProtocol, SubmissionSettings
+
+CONTEXT = object()
+"""Stands for a TLS context: the transport below only remembers it."""
+
+PLAIN = b"AUTH PLAIN ADMAZnJlZXRlc3Q="
+LOGGED_IN = b"EHLO mycomputer\r\n" + PLAIN + b"\r\n"
+ENVELOPE = b"MAIL FROM:<default@mydomain.ru>\r\nRCPT TO:<89061234567@sms.qtelecom.ru>\r\n"
+
+
+@implementer(IMailDelegate)
+class Recorder:
+    """Knows one account (3, freetest), accepts everything else that does not begin with ``no``, and remembers it.
+
+    :ivar hold: names of methods whose answers wait in `held` until a test fires them.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.messages: list[tuple[str, list[str], bytes]] = []
+        self.sessions: list[Session] = []
+        self.gone: list[Session] = []
+        self.hold: set[str] = set()
+        self.held: list[tuple[Deferred[Reply], Reply]] = []
+
+    def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
+        if (login, password) == (b"3", b"freetest"):
+            session.account = "3"
+            return self._answer("login", Reply(235, "Authentication successful."), login)
+        return self._answer("login", Reply(535, "5.7.8 Authentication failed"), login)
+
+    def sender(self, session: Session, address: str, parameters: Mapping[str, str]) -> Deferred[Reply]:
+        self.sessions.append(session)
+        if address.startswith("no"):
+            return self._answer("sender", Reply(553, "5.1.7 No such sender"), address)
+        return self._answer("sender", Reply(250, "Ok"), address, dict(parameters))
+
+    def recipient(self, session: Session, address: str) -> Deferred[Reply]:
+        if address.startswith("no"):
+            return self._answer("recipient", Reply(550, "5.1.1 No such number"), address)
+        return self._answer("recipient", Reply(250, "Ok"), address)
+
+    def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
+        self.messages.append((envelope.sender, list(envelope.recipients), octets))
+        return self._answer("message", Reply(250, f"{len(self.messages)} message accepted"), len(octets))
+
+    def status(self, session: Session, argument: str) -> Deferred[Reply]:
+        if argument == "4418":
+            return self._answer("status", Reply(250, "4418 1 0 0 Message is accepted for delivery"), argument)
+        return self._answer("status", Reply(550, f"{argument} message not found"), argument)
+
+    def closed(self, session: Session) -> None:
+        self.gone.append(session)
+
+    def fire(self) -> None:
+        """Give the oldest answer that was held."""
+        deferred, reply = self.held.pop(0)
+        deferred.callback(reply)
+
+    def bodies(self) -> list[bytes]:
+        """The messages, without their envelopes."""
+        return [octets for _, _, octets in self.messages]
+
+    def _answer(self, name: str, reply: Reply, *arguments: object) -> Deferred[Reply]:
+        self.calls.append((name, *arguments))
+        if name not in self.hold:
+            return succeed(reply)
+        deferred: Deferred[Reply] = Deferred()
+        self.held.append((deferred, reply))
+        return deferred
+
+
+class Wire(StringTransport):
+    """A transport in memory that can begin TLS and remembers each write.
+
+    :ivar writes: octets of each write.
+    :ivar encrypted_from: number of writes before TLS began, or None.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(peerAddress=IPv4Address("TCP", "192.0.2.7", 40000))
+        self.writes: list[bytes] = []
+        self.encrypted_from: int | None = None
+        self.context: object = None
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        super().write(data)
+
+    def startTLS(self, contextFactory: object) -> None:
+        self.context = contextFactory
+        self.encrypted_from = len(self.writes)
+        directlyProvides(self, ISSLTransport)
+
+
+@attrs.define(eq=False)
+class Client:
+    """The other end of one connection, and everything on the way."""
+
+    factory: SubmissionFactory
+    protocol: SubmissionProtocol
+    wire: Wire
+    delegate: Recorder
+    clock: Clock
+
+    def send(self, *pieces: bytes) -> bytes:
+        """Deliver these octets piece by piece, as long as the server has not closed; what it answered to them."""
+        before = len(self.wire.value())
+        for piece in pieces:
+            if not self.wire.disconnecting:
+                self.protocol.dataReceived(piece)
+        answer: bytes = self.wire.value()[before:]
+        return answer
+
+    def say(self, line: bytes) -> bytes:
+        """Send one line; the replies to it."""
+        return self.send(line + b"\r\n")
+
+    def code(self, line: bytes) -> int:
+        """Send one line; the code of the last reply to it."""
+        replies = self.say(line).splitlines()
+        return int(replies[-1][:3]) if replies else 0
+
+    def codes(self, octets: bytes) -> list[int]:
+        """Send octets at once; the codes of the replies, the lines of one reply taken together."""
+        return codes(self.send(octets))
+
+    def log_in(self) -> Client:
+        """EHLO and AUTH."""
+        assert self.codes(LOGGED_IN) == [250, 235]
+        return self
+
+    def open_transaction(self) -> Client:
+        """EHLO, AUTH, MAIL, RCPT."""
+        self.log_in()
+        assert self.codes(ENVELOPE) == [250, 250]
+        return self
+
+    def begin_data(self) -> Client:
+        """Everything up to the 354."""
+        self.open_transaction()
+        assert self.code(b"DATA") == 354
+        return self
+
+    def leave(self) -> None:
+        """The connection is gone."""
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+def codes(replies: bytes) -> list[int]:
+    """The codes in a run of replies; a reply of several lines counts once."""
+    return [int(line[:3]) for line in replies.splitlines() if line[3:4] == b" "]
+
+
+def connect(
+    settings: SubmissionSettings | None = None,
+    tls: object | None = CONTEXT,
+    delegate: Recorder | None = None,
+    factory: SubmissionFactory | None = None,
+) -> Client:
+    """A client that has read the greeting, in the dialect quicktel unless told otherwise."""
+    clock = Clock()
+    delegate = delegate or Recorder()
+    if factory is None:
+        factory = SubmissionFactory(delegate, settings or SubmissionSettings(), clock, tls)
+    else:
+        assert isinstance(factory.clock, Clock)
+        assert isinstance(factory.delegate, Recorder)
+        clock, delegate = factory.clock, factory.delegate
+    wire = Wire()
+    protocol = factory.buildProtocol(None)
+    protocol.makeConnection(wire)
+    return Client(factory, protocol, wire, delegate, clock)
+
+
+def wait(client: Client, seconds: float) -> None:
+    """Let time pass in steps of a second, as the sweeps need it."""
+    while seconds > 0:
+        client.clock.advance(min(1.0, seconds))
+        seconds -= 1.0
+
+
+def encoded(octets: bytes) -> bytes:
+    """Base64 without line ends."""
+    return base64.b64encode(octets)

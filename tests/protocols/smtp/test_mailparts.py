@@ -1,0 +1,111 @@
+"""Parts of mails, and HTML as text."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.model.errors import Refused
+from smsgw.protocols.smtp.mailparts import MOST_PARTS, BadParts, html_text, split
+from smsgw.protocols.smtp.mailtext import mail_text
+
+
+class SplitTests(SynchronousTestCase):
+    """Cutting a body at its boundary."""
+
+    def test_parts(self) -> None:
+        """Parts are what stands between delimiter lines, without preamble, epilogue and the line end before each."""
+        for body, parts in {
+            b"--b\r\n\r\none\r\n--b\r\nA: b\r\n\r\ntwo\r\n\r\n--b--\r\nepilogue": [b"\r\none", b"A: b\r\n\r\ntwo\r\n"],
+            b"preamble\r\n--b \t\r\none\r\n--b--": [b"one"],
+            b"--b\r\none": [b"one"],
+            b"--b\r\none\r\n--bb\r\nmore\r\n--b--": [b"one\r\n--bb\r\nmore"],
+        }.items():
+            self.assertEqual(split(body, "b"), parts, body)
+
+    def test_refused(self) -> None:
+        """No boundary, no part, too many parts: refused."""
+        for body, boundary in (
+            (b"x", ""),
+            (b"x", "b" * 71),
+            (b"x", "b"),
+            (b"--b--", "b"),
+            (b"--b\r\n\r\n" * (MOST_PARTS + 2), "b"),
+        ):
+            with self.assertRaises(BadParts):
+                split(body, boundary)
+
+    @given(st.binary(max_size=300), st.sampled_from(["b", "--", "b b"]))
+    def test_anything(self, octets: bytes, boundary: str) -> None:
+        """Any body is cut or refused, and no part is longer than the body."""
+        body = octets.replace(b"|", b"\r\n--" + boundary.encode() + b"\r\n")
+        try:
+            parts = split(body, boundary)
+        except BadParts:
+            return
+        self.assertLessEqual(sum(map(len, parts)), len(body))
+
+    def test_nested_too_deep(self) -> None:
+        """Parts within parts have an end."""
+        mail = b"Content-Type: text/plain\r\n\r\nhi"
+        for number in range(20):
+            boundary = b"b%d" % number
+            mail = b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n--%b\r\n%b\r\n--%b--\r\n' % (
+                boundary,
+                boundary,
+                mail,
+                boundary,
+            )
+            answer = mail_text(mail)
+            self.assertEqual(isinstance(answer, Refused), number >= 8, number)
+
+
+class HtmlTests(SynchronousTestCase):
+    """HTML as text."""
+
+    def test_text(self) -> None:
+        """Blocks are lines, entities are characters, what is hidden stays so."""
+        for source, text in {
+            "<p>Hello&nbsp;&amp; <b>you</b></p>": "Hello & you",
+            "a<br>b<br/>c": "a\nb\nc",
+            "<div>a</div>\r\n<div>b</div>": "a\n\nb",
+            "<head><title>t</title></head><style>p{}</style><script>x<y</script>text": "text",
+            "a<!-- b --> c": "a c",
+            '<a title="x>y">link</a>': "link",
+            "1 < 2 & 3 > 2": "1 < 2 & 3 > 2",
+            "&#1055;&#x440;&quot;": 'Пр"',
+            "a <!-- never closed": "a",
+            "a <b never closed": "a",
+            "a <b title='never closed>": "a",
+            "<script>never closed": "",
+            "<!DOCTYPE html><?xml version='1.0'?>x": "x",
+            "": "",
+        }.items():
+            self.assertEqual(html_text(source), text, source)
+
+    @given(st.text(alphabet="<>!-/abp'\"&;= \n", max_size=200))
+    def test_anything(self, source: str) -> None:
+        """Any HTML has a text that is no longer than itself."""
+        self.assertLessEqual(len(html_text(source)), len(source))
+
+    def test_hostile(self) -> None:
+        """A megabyte of anything that opens and never closes is read in one go: the work done does not grow with the
+        square of the length."""
+        for opening in (
+            "<",
+            "<!",
+            "<!--",
+            "<![CDATA[",
+            "<a ",
+            "<a b='",
+            "<a b=\"'",
+            "&",
+            "&#",
+            "</",
+            "<script>",
+            "<a/",
+            "<title>",
+            "<p",
+        ):
+            html_text((opening * (1 << 20))[: 1 << 20])

@@ -1,0 +1,170 @@
+"""Tests of reading a mail's text."""
+
+from __future__ import annotations
+
+import base64
+import encodings
+import quopri
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.model.errors import Refusal, Refused
+from smsgw.protocols.smtp.mailtext import mail_text
+
+NESTED = b"".join(b"--%d\r\nContent-Type: multipart/mixed; boundary=%d\r\n\r\n" % (n, n + 1) for n in range(1000))
+TEXT = b"Content-Type: text/plain"
+
+# Header lines by name, with the text that comes out; None: the mail is refused.
+HOSTILE: dict[str, tuple[bytes, str | None]] = {
+    "8,000 encoded words in Subject": (b"Subject:" + b" =?utf-8?b?0J8=?=\r\n" * 8000 + TEXT, "hi"),
+    "500 nested comments in an address": (b"From: " + b"(" * 500 + b")" * 500 + b" <a@b>\r\n" + TEXT, "hi"),
+    "a header line folded 1,000 times": (TEXT + b";" + b"\r\n " * 1000 + b"charset=utf-8", "hi"),
+    "2,000 RFC 2231 parameters": (TEXT + b"".join(b";a*%d=x" % n for n in range(2000)), "hi"),
+    "RFC 2231 parameters with and without a number": (TEXT + b";a*=x;a*1=y;a*z=t;a*0*=utf-8''x", "hi"),
+    "a charset in pieces": (TEXT + b";charset*0=ut;charset*1=f-8", "hi"),
+    "8,000 semicolons": (TEXT + b";" * 8000, "hi"),
+    "8,000 quotes": (TEXT + b'; charset="' + b'\\"' * 4000, None),
+    "4,000 parameters without a value": (TEXT + b";a" * 4000, "hi"),
+    "a charset of 8,000 characters": (TEXT + b"; charset=" + b"x" * 8000, None),
+    "a charset with NUL": (TEXT + b"; charset=utf\x00-8", None),
+    "a charset beyond ASCII": (TEXT + "; charset=utf-8é".encode(), None),
+    "a charset that is a path": (TEXT + b"; charset=../../os", None),
+    "1,000 nested multiparts": (b"Content-Type: multipart/mixed; boundary=0\r\n\r\n" + NESTED, None),
+    "1,000 nested messages": (b"Content-Type: message/rfc822\r\n\r\n" * 1000, None),
+    "many empty parts": (b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n" * 10_000, None),
+}
+PIECES = [b";", b"=", b'"', b"\\", b" ", b"\r\n ", b"charset", b"utf-8", b"*", b"*0", b"*1", b"*=", b"a", b"'", b"\xff"]
+
+
+def mail(body: bytes, charset: str | None = None, transfer: str | None = None, kind: str = "text/plain") -> bytes:
+    """A valid mail; each test says only what is particular."""
+    lines = [b"From: <default@corp.example>", b"Subject: ignored"]
+    if charset is not None:
+        lines.append(f"Content-Type: {kind}; charset={charset}".encode())
+    if transfer is not None:
+        lines.append(f"Content-Transfer-Encoding: {transfer}".encode())
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body + b"\r\n"
+
+
+class PlainTextTests(SynchronousTestCase):
+    """What a phone is to show of a mail."""
+
+    def refusal(self, octets: bytes) -> str:
+        """Why a mail is refused."""
+        answer = mail_text(octets)
+        assert isinstance(answer, Refused), answer
+        self.assertIs(answer.refusal, Refusal.BAD_ENCODING)
+        return answer.why
+
+    def test_charsets(self) -> None:
+        """(000-24) Any usual charset is decoded, at least utf-8, windows-1251, koi8-r and iso-8859-x."""
+        for charset in ("utf-8", "windows-1251", "koi8-r", "iso-8859-5", "UTF-8", "cp1251"):
+            self.assertEqual(mail_text(mail("Привет!".encode(charset), charset, "8bit")), "Привет!", charset)
+        self.assertEqual(mail_text(mail("gr\u00fc\u00df".encode("latin-1"), '"iso-8859-1"', "8bit")), "gr\u00fc\u00df")
+
+    def test_transfer_encodings(self) -> None:
+        """(000-25) 7bit, 8bit, quoted-printable and base64 are undone."""
+        text = "Привет, мир! " * 10
+        octets = text.strip().encode()
+        self.assertEqual(
+            mail_text(mail(quopri.encodestring(octets).replace(b"\n", b"\r\n"), "utf-8", "quoted-printable")),
+            text.strip(),
+        )
+        self.assertEqual(
+            mail_text(mail(base64.encodebytes(octets).replace(b"\n", b"\r\n"), "utf-8", "BASE64")), text.strip()
+        )
+        self.assertEqual(mail_text(mail(b"plain", None, "7bit")), "plain")
+
+    def test_no_header(self) -> None:
+        """A mail without a header is all body; one without a body is an empty text."""
+        self.assertEqual(mail_text(b"\r\nhello\r\n"), "hello")
+        self.assertEqual(mail_text(b"Subject: only\r\n"), "")
+
+    def test_eight_bit_without_charset(self) -> None:
+        """8-bit text that names no charset is read as UTF-8, or refused if it is none."""
+        self.assertEqual(mail_text(mail("да".encode())), "да")
+        self.assertIn("not in charset", self.refusal(mail(b"\xff\xfe")))
+
+    def test_folded_field(self) -> None:
+        """A header field that goes on in the next line is read whole."""
+        octets = b"Content-Type: text/plain;\r\n\tcharset=koi8-r\r\n\r\n" + "да".encode("koi8-r")
+        self.assertEqual(mail_text(octets), "да")
+
+    def test_first_field_counts(self) -> None:
+        """Of repeated fields the first is believed."""
+        octets = b"Content-Type: text/plain; charset=koi8-r\r\nContent-Type: text/html\r\n\r\n" + "да".encode("koi8-r")
+        self.assertEqual(mail_text(octets), "да")
+
+    def test_refused(self) -> None:
+        """Each thing that cannot be taken is named in the refusal."""
+        self.assertIn("image/png", self.refusal(mail(b"<b>", "utf-8", kind="image/png")))
+        for charset in ("zlib", "rot13", "utf-7", "idna", "unicode_escape", "x\x00y", "nonsense"):
+            self.assertIn("charset", self.refusal(mail(b"abcd", charset)), charset)
+        self.assertIn("transfer encoding", self.refusal(mail(b"abc", "utf-8", "uuencode")))
+        for broken in (b"abc", b"a?==", b"====", b"ab=c"):
+            self.assertIn("base64", self.refusal(mail(broken, "utf-8", "base64")), broken)
+        self.assertIn("control", self.refusal(mail(base64.b64encode(b"a\x00b"), "utf-8", "base64")))
+
+    def test_charset_names(self) -> None:
+        """A charset is known by any of its names, in quotes or not, wherever it stands among the parameters."""
+        octets = "да".encode("koi8-r")
+        for parameters in (
+            "charset=KOI8_R",
+            "charset=csKOI8R",
+            'charset="koi8-r"',
+            'charset="koi8\\-r"',
+            "format=flowed; CharSet = koi8-r ; delsp=yes",
+            'name="a;charset=utf-7"; charset=koi8-r',
+            "charset=koi8-r; charset=utf-8",
+            ";;charset=koi8-r",
+        ):
+            header = f"Content-Type: text/plain; {parameters}\r\n\r\n".encode()
+            self.assertEqual(mail_text(header + octets), "да", parameters)
+
+    def test_no_type(self) -> None:
+        """What is no content type at all counts as plain text (RFC 2045, 5.2)."""
+        for written in (b"", b"text", b"text; charset=utf-8", b";", b"a/b/c", b"; charset=utf-8"):
+            self.assertEqual(mail_text(b"Content-Type: " + written + b"\r\n\r\n" + "да".encode()), "да", written)
+
+    def test_hostile_headers(self) -> None:
+        """A header made to cost time, memory or a traceback gets an answer at once, like any other."""
+        for name, (head, wanted) in HOSTILE.items():
+            with self.subTest(name):
+                answer = mail_text(head + b"\r\n\r\nhi\r\n")
+                if isinstance(wanted, str):
+                    self.assertEqual(answer, wanted)
+                else:
+                    assert isinstance(answer, Refused), answer
+                    self.assertLess(len(answer.why), 120)
+
+    def test_unknown_charsets_leave_nothing(self) -> None:
+        """A client that invents charsets without end fills no table of the codecs."""
+        before = len(encodings._cache)
+        for number in range(100):
+            self.assertIn("charset", self.refusal(mail(b"x", f"invented-{number}")))
+        self.assertEqual(len(encodings._cache), before)
+
+    @given(
+        st.binary(max_size=200),
+        st.sampled_from(["utf-8", "utf-16", "koi8-r", "gb18030"]),
+        st.sampled_from(["8bit", "base64", "quoted-printable"]),
+    )
+    def test_total(self, body: bytes, charset: str, transfer: str) -> None:
+        """Whatever comes, the answer is a text that every store can keep, or a refusal."""
+        answer = mail_text(mail(body, charset, transfer))
+        if isinstance(answer, str):
+            answer.encode()
+            self.assertNotIn("\x00", answer)
+
+    @given(st.lists(st.sampled_from(PIECES), max_size=30))
+    def test_total_over_any_content_type(self, pieces: list[bytes]) -> None:
+        """Whatever is put together as a content type, the answer is a text or a refusal."""
+        octets = b"Content-Type: text/plain" + b"".join(pieces) + b"\r\n\r\nhi"
+        self.assertIsInstance(mail_text(octets), str | Refused)
+
+    @given(st.binary(max_size=300))
+    def test_total_over_any_octets(self, octets: bytes) -> None:
+        """No octets whatever raise an error."""
+        self.assertIsInstance(mail_text(octets), str | Refused)

@@ -1,0 +1,67 @@
+"""The SASL mechanisms without a stream."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.protocols.smtp.sasl import Credentials, Malformed, decode, exchange
+from tests.protocols.smtp.support import encoded
+
+
+def outcome(mechanism: str, *responses: bytes) -> Credentials:
+    """The credentials that these responses make."""
+    steps = exchange(mechanism, "Ok")
+    assert steps is not None
+    next(steps)
+    for response in responses:
+        try:
+            steps.send(response)
+        except StopIteration as end:
+            assert isinstance(end.value, Credentials)
+            return end.value
+    raise AssertionError("the mechanism wants more")
+
+
+class MechanismTests(SynchronousTestCase):
+    def test_plain(self) -> None:
+        """PLAIN carries three fields, the first usually empty."""
+        self.assertEqual(outcome("PLAIN", b"\x003\0freetest"), Credentials(b"", b"3", b"freetest"))
+        self.assertEqual(outcome("PLAIN", b"a\0b\0c"), Credentials(b"a", b"b", b"c"))
+
+    def test_empty_login(self) -> None:
+        """An empty login passes: an API key comes without one."""
+        self.assertEqual(outcome("PLAIN", b"\0\0key"), Credentials(b"", b"", b"key"))
+        self.assertEqual(outcome("LOGIN", b"", b"key"), Credentials(b"", b"", b"key"))
+
+    def test_malformed(self) -> None:
+        """Fields too few, too many, too long or not in UTF-8 cannot be read."""
+        for response in (b"", b"x", b"a\0b", b"a\0b\0c\0d", b"\0" * 300, b"\0\xff\0x", b"\0" + b"x" * 256 + b"\0p"):
+            with self.assertRaises(Malformed):
+                outcome("PLAIN", response)
+        for name, password in ((b"a\0b", b"x"), (b"a", b"\0"), (b"x" * 256, b""), (b"a", b"\x80")):
+            with self.assertRaises(Malformed):
+                outcome("LOGIN", name, password)
+
+    def test_unknown(self) -> None:
+        """Other mechanisms are not known."""
+        for name in ("CRAM-MD5", "XOAUTH2", "ANONYMOUS", "", "plain"):
+            self.assertIsNone(exchange(name, ""))
+
+    def test_nothing_to_see(self) -> None:
+        """Credentials do not show themselves."""
+        self.assertNotIn("freetest", repr(outcome("PLAIN", b"\x003\0freetest")))
+
+
+class Base64Tests(SynchronousTestCase):
+    @given(st.binary(max_size=100))
+    def test_round_trip(self, octets: bytes) -> None:
+        """Everything that base64 can carry comes out as it went in."""
+        self.assertEqual(decode(encoded(octets)), octets)
+
+    def test_strict(self) -> None:
+        """Nothing but well-formed base64 is read."""
+        for response in (b"A", b"AA", b"AAA", b"AAA=A", b"AA==AA==", b"====", b"A A=", b"AAA\xff", b"AAAA\r", b"*"):
+            with self.assertRaises(Malformed):
+                decode(response)

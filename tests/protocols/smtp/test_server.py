@@ -1,0 +1,307 @@
+"""One command at a time, in bounded memory and in time; and how a server is put to rest."""
+
+from __future__ import annotations
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.protocols.smtp.factory import SubmissionFactory, SubmissionSettings
+from tests.protocols.smtp.support import CONTEXT, ENVELOPE, Client, Recorder, Wire, codes, connect, wait
+
+MESSAGE = ENVELOPE + b"DATA\r\nx\r\n.\r\n"
+
+
+class OrderTests(SynchronousTestCase):
+    def test_waits_for_the_answer(self) -> None:
+        """Of a pipelined batch nothing is looked at before the answer to the command in front of it."""
+        client = connect().log_in()
+        client.delegate.hold = {"sender", "recipient", "message"}
+        client.delegate.calls.clear()
+        self.assertEqual(client.send(MESSAGE + b"NOOP\r\n"), b"")
+        for name, answered in (("sender", [250]), ("recipient", [250, 354]), ("message", [250, 250])):
+            self.assertEqual([call[0] for call in client.delegate.calls][-1], name)
+            client.wire.clear()
+            client.delegate.fire()
+            self.assertEqual(codes(client.wire.value()), answered)
+        self.assertEqual(len(client.delegate.calls), 3)
+
+    def test_one_write(self) -> None:
+        """Replies that are ready together leave in one write."""
+        client = connect().log_in()
+        before = len(client.wire.writes)
+        client.send(MESSAGE * 10)
+        self.assertEqual(len(client.wire.writes) - before, 1)
+        self.assertEqual(codes(client.wire.writes[-1]), [250, 250, 354, 250] * 10)
+
+    def test_thousand_commands(self) -> None:
+        """A thousand commands in one segment are answered in order, each after the one before."""
+        client = connect().log_in()
+        client.delegate.hold.add("status")
+        client.wire.clear()
+        client.send(b"STATUS 4418\r\nSTATUS 1\r\n" * 500)
+        for turn in range(1000):
+            self.assertEqual(len(client.delegate.held), 1, turn)
+            client.delegate.fire()
+        self.assertEqual(codes(client.wire.value()), [250, 550] * 500)
+
+    def test_one_read_one_message(self) -> None:
+        """What comes behind a message in the same segment is the next command."""
+        client = connect().log_in()
+        self.assertEqual(client.codes(MESSAGE + MESSAGE + b"QUIT\r\n"), [250, 250, 354, 250] * 2 + [221])
+        self.assertEqual(client.delegate.bodies(), [b"x\r\n", b"x\r\n"])
+
+    def test_nothing_after_quit(self) -> None:
+        """What follows QUIT is not looked at."""
+        client = connect().log_in()
+        self.assertEqual(client.codes(b"QUIT\r\n" + MESSAGE), [221])
+        self.assertEqual(client.delegate.messages, [])
+
+    def test_answer_after_the_client_left(self) -> None:
+        """An answer that comes when the client is gone is dropped; a failure is still logged."""
+        client = connect().log_in()
+        client.delegate.hold.add("status")
+        client.say(b"STATUS 1")
+        client.leave()
+        client.delegate.held.pop()[0].errback(RuntimeError("late"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class BoundTests(SynchronousTestCase):
+    def test_reading_pauses(self) -> None:
+        """While the delegate works, reading stops at the backlog and goes on when it has been looked at."""
+        client = connect(SubmissionSettings(backlog=1000)).log_in()
+        client.delegate.hold.add("status")
+        client.say(b"STATUS 1")
+        client.send(b"STATUS 4418\r\n" * 70)
+        self.assertEqual(client.wire.producerState, "producing")
+        client.send(b"STATUS 4418\r\n" * 70)
+        self.assertEqual(client.wire.producerState, "paused")
+        client.delegate.hold.clear()
+        client.delegate.fire()
+        self.assertEqual(client.wire.producerState, "producing")
+        self.assertEqual(client.wire.value().count(b"250 4418"), 140)
+
+    def test_client_that_does_not_read(self) -> None:
+        """When the transport is full no further command is carried out, and reading stops at the backlog."""
+        client = connect(SubmissionSettings(backlog=1000)).log_in()
+        client.delegate.calls.clear()
+        client.protocol.pauseProducing()
+        self.assertEqual(client.send(b"STATUS 4418\r\n" * 100), b"")
+        self.assertEqual((client.delegate.calls, client.wire.producerState), ([], "paused"))
+        client.protocol.resumeProducing()
+        self.assertEqual(len(client.delegate.calls), 100)
+        self.assertEqual(client.wire.producerState, "producing")
+
+    def test_full_in_the_middle(self) -> None:
+        """When a write fills the transport, the commands behind it wait."""
+        client = connect(SubmissionSettings(junk_after_login=10_000)).log_in()
+        room = 5
+
+        class Full(list[bytes]):
+            def append(self, data: bytes) -> None:
+                super().append(data)
+                if len(self) == room:
+                    client.protocol.pauseProducing()
+
+        client.wire.writes = Full()
+        client.send(b"NOOP\r\n" * 5000)
+        self.assertEqual(len(client.wire.writes), room)
+        room = 0
+        client.protocol.resumeProducing()
+        self.assertEqual(sum(octets.count(b"250 Ok") for octets in client.wire.writes), 5000)
+
+    def test_huge_message(self) -> None:
+        """A message above the limit is measured, not kept, and answered 552 at its true end."""
+        client = connect(SubmissionSettings(message=100_000)).begin_data()
+        chunk = b"y" * 998 + b"\r\n"
+        for _ in range(1000):
+            self.assertEqual(client.send(chunk), b"")
+        kept = client.protocol.dialogue.message
+        assert kept is not None
+        self.assertEqual(kept.size, 1_000_000)
+        self.assertLess(len(kept._kept), 101_100)
+        self.assertEqual(client.send(b".\r\n"), b"552 5.3.4 Message too big\r\n")
+        self.assertEqual(client.codes(MESSAGE), [250, 250, 354, 250])
+
+    def test_strangers(self) -> None:
+        """Connections are limited only while they do not authenticate."""
+        settings = SubmissionSettings(strangers=2)
+        first = connect(settings)
+        second = connect(factory=first.factory)
+        third = connect(factory=first.factory)
+        self.assertEqual(codes(third.wire.value()), [421])
+        self.assertTrue(third.wire.disconnecting)
+        third.leave()
+        first.log_in()
+        fourth = connect(factory=first.factory)
+        self.assertEqual(codes(fourth.wire.value()), [220])
+        second.leave()
+        self.assertEqual(codes(connect(factory=first.factory).wire.value()), [220])
+
+    def test_strangers_of_one_address(self) -> None:
+        """One address cannot take all the room there is for strangers."""
+        first = connect(SubmissionSettings(strangers_per_source=2))
+        connect(factory=first.factory)
+        self.assertEqual(codes(connect(factory=first.factory).wire.value()), [421])
+        wire = Wire()
+        wire.peerAddr = IPv4Address("TCP", "198.51.100.7", 40000)
+        first.factory.buildProtocol(None).makeConnection(wire)
+        self.assertEqual(codes(wire.value()), [220])
+
+
+class TimeTests(SynchronousTestCase):
+    def assert_times_out(self, client: Client, seconds: float, reply: bytes) -> None:
+        """The session ends with `reply` after `seconds` and a sweep, and is aborted five seconds later."""
+        client.wire.clear()
+        wait(client, seconds - 1)
+        self.assertEqual((client.wire.value(), client.wire.disconnecting), (b"", False))
+        wait(client, 2)
+        self.assertEqual((client.wire.value(), client.wire.disconnecting), (reply, True))
+        self.assertFalse(client.wire.disconnected)
+        wait(client, 6)
+        self.assertTrue(client.wire.disconnected)
+
+    def test_idle(self) -> None:
+        """A client that sends no command for a minute is told so and let go."""
+        self.assert_times_out(connect().log_in(), 60, b"421 4.4.2 Timeout, closing the connection\r\n")
+
+    def test_dribble(self) -> None:
+        """Octets that never become a command do not buy time."""
+        client = connect()
+        for _ in range(59):
+            client.send(b"E")
+            wait(client, 1)
+        self.assertFalse(client.wire.disconnecting)
+        client.send(b"E")
+        wait(client, 2)
+        self.assertTrue(client.wire.disconnecting)
+
+    def test_command_buys_time(self) -> None:
+        """Each command starts the minute anew."""
+        client = connect().log_in()
+        for _ in range(5):
+            wait(client, 50)
+            self.assertEqual(client.code(b"NOOP"), 250)
+
+    def test_slow_delegate(self) -> None:
+        """While the delegate works, the client is not blamed; its minute starts with the answer."""
+        client = connect().log_in()
+        client.delegate.hold.add("status")
+        client.say(b"STATUS 4418")
+        wait(client, 200)
+        self.assertFalse(client.wire.disconnecting)
+        client.delegate.fire()
+        wait(client, 59)
+        self.assertFalse(client.wire.disconnecting)
+        wait(client, 2)
+        self.assertTrue(client.wire.disconnecting)
+
+    def test_data_time(self) -> None:
+        """A message that is fast enough but never ends is cut off after two minutes."""
+        client = connect().begin_data()
+        for _ in range(119):
+            client.send(b"x" * 600 + b"\r\n")
+            wait(client, 1)
+        self.assertFalse(client.wire.disconnecting)
+        client.send(b"x\r\n")
+        wait(client, 2)
+        self.assertEqual(codes(client.wire.value())[-1], 421)
+        self.assertEqual(client.delegate.messages, [])
+
+    def test_data_rate(self) -> None:
+        """A message may be slow for half a minute, not longer."""
+        self.assert_times_out(connect().begin_data(), 30, b"421 4.4.2 Data too slow, closing the connection\r\n")
+
+    def test_handshake(self) -> None:
+        """A TLS handshake that does not end within ten seconds is aborted; one that does gets a full minute."""
+        for settings in (SubmissionSettings(), SubmissionSettings(tls="implicit")):
+            silent, quick = connect(settings), connect(settings)
+            for client in (silent, quick):
+                if settings.tls == "optional":
+                    self.assertEqual(client.code(b"STARTTLS"), 220)
+            wait(silent, 9)
+            self.assertFalse(silent.wire.disconnected)
+            wait(silent, 2)
+            self.assertTrue(silent.wire.disconnected)
+            quick.protocol.handshakeCompleted()
+            wait(quick, 59)
+            self.assertFalse(quick.wire.disconnecting)
+
+    def test_no_timer_without_sessions(self) -> None:
+        """Where nobody is connected no timer runs."""
+        client = connect()
+        self.assertEqual(len(client.clock.getDelayedCalls()), 1)
+        client.leave()
+        self.assertEqual(client.clock.getDelayedCalls(), [])
+
+    def test_deaf_client(self) -> None:
+        """A client that never reads is let go after a minute although nothing can be told to it."""
+        client = connect().log_in()
+        client.protocol.pauseProducing()
+        client.send(b"NOOP\r\n" * 20_000)
+        self.assertEqual(client.wire.producerState, "paused")
+        wait(client, 62)
+        self.assertTrue(client.wire.disconnecting)
+        self.assertEqual(client.wire.producerState, "producing")
+        wait(client, 6)
+        self.assertTrue(client.wire.disconnected)
+
+
+class RestTests(SynchronousTestCase):
+    def test_nobody_there(self) -> None:
+        """Without sessions the end is at once."""
+        factory = SubmissionFactory(Recorder(), SubmissionSettings(), Clock(), CONTEXT)
+        self.successResultOf(factory.shut_down())
+
+    def test_idle_sessions(self) -> None:
+        """Sessions without a transaction are told and closed; the Deferred fires when the last is gone."""
+        first = connect().log_in()
+        second = connect(factory=first.factory)
+        first.wire.clear()
+        gone = first.factory.shut_down()
+        self.assertEqual(first.wire.value(), b"421 4.3.2 Service shutting down\r\n")
+        self.assertTrue(second.wire.disconnecting)
+        first.leave()
+        self.assertNoResult(gone)
+        second.leave()
+        self.successResultOf(gone)
+        self.assertEqual(first.clock.getDelayedCalls(), [])
+
+    def test_transaction_ends_first(self) -> None:
+        """A transaction under way comes to its end, the next one does not begin."""
+        client = connect().open_transaction()
+        client.delegate.hold.add("message")
+        gone = client.factory.shut_down()
+        self.assertEqual(client.codes(b"DATA\r\nx\r\n"), [354])
+        self.assertEqual(client.codes(b".\r\n" + MESSAGE), [])
+        client.wire.clear()
+        client.delegate.fire()
+        self.assertEqual(codes(client.wire.value()), [250, 421])
+        self.assertEqual(len(client.delegate.messages), 1)
+        self.assertNoResult(gone)
+
+    def test_reset_ends_the_transaction(self) -> None:
+        """RSET ends the transaction that the server waits for."""
+        client = connect().open_transaction()
+        client.factory.shut_down()
+        self.assertEqual(client.codes(b"RSET\r\n"), [250, 421])
+
+    def test_cut_off(self) -> None:
+        """Who is left after the given time is cut off."""
+        client = connect().begin_data()
+        gone = client.factory.shut_down(within=10)
+        client.clock.advance(9.5)
+        self.assertFalse(client.wire.disconnected)
+        client.clock.advance(1)
+        self.assertTrue(client.wire.disconnected)
+        client.leave()
+        self.successResultOf(gone)
+
+    def test_new_connections(self) -> None:
+        """Who comes while the server rests is told to come later."""
+        client = connect().open_transaction()
+        client.factory.shut_down()
+        late = connect(factory=client.factory)
+        self.assertEqual(late.wire.value(), b"421 4.3.2 Service shutting down\r\n")
+        self.assertTrue(late.wire.disconnecting)

@@ -1,0 +1,369 @@
+"""A gateway without doors: dispatch over a real store, with connectors that are worked by hand."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from smsgw.config import ConnectorSettings
+from smsgw.interfaces import Awaited, IConnector, IConnectorSink
+from smsgw.model.changes import Changes, Committed
+from smsgw.model.content import Content
+from smsgw.model.errors import Refused
+from smsgw.model.lifecycle import Notify, State
+from smsgw.model.message import Event, Incoming, Message, Part
+from smsgw.model.outcome import Accepted, Lost, Outcome
+from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.stores.groupcommit import Inline
+from smsgw.stores.sqlite import SqliteStore
+
+NOON = 1_800_000_000.0
+"""The absolute time at which tests begin."""
+
+DAY = 86_400.0
+
+
+def content(*texts: bytes, source: str = "DEMO", data_coding: int = 0, esm_class: int = 0) -> Content:
+    """The content of a message with these parts."""
+    return Content(source, 5, 0, 1, 1, data_coding, esm_class, texts or (b"hello",))
+
+
+def message(
+    id: int,
+    account: str = "demo",
+    connector: str = "sim",
+    priority: int = 0,
+    text: bytes = b"hello",
+    parts: int = 1,
+    **changes: Any,
+) -> Message:
+    """A message that is ready to be sent."""
+    made = Message(
+        id, account, "smpp", connector, State.QUEUED, priority, False, 0, Notify.FINAL | Notify.ENROUTE, parts,
+        NOON + DAY, NOON, NOON, 0.0, 0, f"7916{id:07}", 0, content(*[text] * parts),
+    )
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+def names(parts: Iterable[Part]) -> list[tuple[int, int]]:
+    """(message, number) of each part."""
+    return [(part.message.id, part.seq) for part in parts]
+
+
+def ids(messages: Iterable[Message]) -> list[int]:
+    """The ids of messages."""
+    return [one.id for one in messages]
+
+
+@implementer(IConnector)
+class HandConnector:
+    """Keeps what it is offered until the test gives the answers.
+
+    :ivar offers: every offer as (message, number) pairs. :ivar waiting: parts without an answer.
+    :ivar quick: answers at once with what this returns for each part.
+    """
+
+    def __init__(self, name: str = "sim", window: int = 10) -> None:
+        self.name = name
+        self.up = True
+        self.window = window
+        self.unsettled = 0
+        self.tokens: int | None = None
+        self.offers: list[list[tuple[int, int]]] = []
+        self.waiting: list[Part] = []
+        self.resumed: list[Awaited] = []
+        self.quick: Callable[[Part], Outcome] | None = None
+        self.poison: set[int] = set()
+        self.stopping: Deferred[None] | None = None
+        self._starved = False
+        self._given = 0
+
+    def start(self, sink: IConnectorSink) -> None:
+        """See IConnector."""
+        self.sink = sink
+
+    def room(self) -> int:
+        """See IConnector."""
+        room = self.window - self.unsettled if self.up else 0
+        if self.tokens is not None:
+            room = min(room, self.tokens)
+        self._starved = self._starved or room <= 0
+        return max(room, 0)
+
+    def offer(self, parts: Sequence[Part]) -> None:
+        """See IConnector."""
+        assert 0 < len(parts) <= self.room(), f"{len(parts)} parts offered to a room of {self.room()}"
+        if self.poison & {part.message.id for part in parts}:
+            raise ZeroDivisionError("this message cannot be encoded")
+        if self.tokens is not None:
+            self.tokens -= len(parts)
+        self.unsettled += len(parts)
+        self._starved = not self.room()
+        self.offers.append(names(parts))
+        if self.quick is not None:
+            self.sink.outcomes(self.name, [(part, self.quick(part)) for part in parts])
+        else:
+            self.waiting += parts
+
+    def settled(self, count: int) -> None:
+        """See IConnector."""
+        self.unsettled -= count
+        assert self.unsettled >= 0
+        self.ready()
+
+    def ready(self) -> None:
+        """Say that there is room, if there was none."""
+        if self._starved and self.room():
+            self._starved = False
+            self.sink.ready(self.name)
+
+    def come_up(self) -> None:
+        """The link is there again."""
+        self.up = True
+        self.sink.ready(self.name)
+
+    def go_down(self) -> None:
+        """The link goes, and with it the answers that are still to come."""
+        self.up = False
+        self.answer(Lost("link down"))
+
+    def resume(self, awaited: Sequence[Awaited]) -> None:
+        """See IConnector."""
+        self.resumed += awaited
+
+    def stop(self) -> Deferred[None]:
+        """See IConnector."""
+        self.up = False
+        if not self.waiting:
+            return succeed(None)
+        self.stopping = Deferred()
+        return self.stopping
+
+    def answer(self, outcome: Outcome | None = None, count: int | None = None) -> list[tuple[int, int]]:
+        """Give an answer to the first `count` parts that wait for one (all), by default a yes with a fresh id."""
+        some = self.waiting[:count]
+        del self.waiting[:count]
+        self.sink.outcomes(self.name, [(part, outcome or Accepted(self.fresh_id())) for part in some])
+        if self.stopping is not None and not self.waiting:
+            self.stopping.callback(None)
+        return names(some)
+
+    def fresh_id(self) -> str:
+        """An id as an upstream would give it."""
+        self._given += 1
+        return f"{self.name}-{self._given}"
+
+    @property
+    def offered(self) -> list[tuple[int, int]]:
+        """Every part offered so far."""
+        return [one for offer in self.offers for one in offer]
+
+
+@attrs.define(eq=False)
+class HandRunner(Inline):
+    """Does the store's work at once, or when the test says so.
+
+    :ivar working: whether some is being done: what comes then waits its turn.
+    :ivar dead: whether the process that would be told of it is gone.
+    """
+
+    by_hand: bool = False
+    dead: bool = False
+    working: bool = False
+    todo: list[Callable[[], None]] = attrs.field(factory=list)
+
+    def run(self, work: Callable[[], None]) -> None:
+        """See Runner."""
+        if self.by_hand or self.working:
+            self.todo.append(work)
+        else:
+            work()
+
+    def report(self, call: Callable[[], None]) -> None:
+        """See Runner."""
+        if not self.dead:
+            call()
+
+    def work(self, steps: int = 1_000_000) -> None:
+        """Do what waits, and what that brings, at most so many steps of it."""
+        self.working = True
+        while self.todo and steps > 0:
+            steps -= 1
+            self.todo.pop(0)()
+        self.working = False
+
+
+class HastyConnection(sqlite3.Connection):
+    """Nobody pulls the plug on these tests, so they do not wait for the disk."""
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """See sqlite3."""
+        return super().execute("PRAGMA synchronous = OFF" if sql == "PRAGMA synchronous = FULL" else sql, *parameters)
+
+
+class FlakyStore(SqliteStore):
+    """A store that fails commits when a test wants it to.
+
+    :ivar trouble: what every commit fails with; or a function of the changes that says so.
+    :ivar commits: what was committed.
+    """
+
+    trouble: Exception | Callable[[Changes], Exception | None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commits: list[Changes] = []
+
+    def commit(self, changes: Changes) -> Deferred[Committed]:
+        """See IMessageStore."""
+        trouble = self.trouble
+        if trouble is not None and not isinstance(trouble, Exception):
+            trouble = trouble(changes)
+        if trouble is not None:
+            return fail(trouble)
+        self.commits.append(changes)
+        return super().commit(changes)
+
+
+class RecordingInbound:
+    """Notes what came from subscribers, and keeps it."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, Incoming]] = []
+
+    def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
+        """See IConnectorSink."""
+        self.taken += [(connector, one) for one in incoming]
+        return succeed([None for _ in incoming])
+
+
+@attrs.define
+class RecordingOutbox:
+    """Writes down what happened."""
+
+    events: list[Event] = attrs.field(factory=list)
+
+    def occurred(self, events: Sequence[Event]) -> None:
+        """See Outbox."""
+        self.events += events
+
+    @property
+    def told(self) -> list[tuple[int, State]]:
+        """(message, state) of every event."""
+        return [(event.message.id, event.state) for event in self.events]
+
+
+class DispatchTestCase(SynchronousTestCase):
+    """A dispatch over a real store in a directory of its own, stopped clocks, connectors by hand."""
+
+    memory = 20_000
+
+    def setUp(self) -> None:
+        """Open the store; :meth:`begin` starts the rest."""
+        self.clock = Clock()
+        self.directory = self.mktemp()
+        self.runner = HandRunner()
+        self.settings: dict[str, ConnectorSettings] = {}
+        self.down: set[str] = set()
+        self.refusing: set[str] = set()
+        self.open_store()
+
+    def wall(self) -> float:
+        """The absolute time."""
+        return NOON + self.clock.seconds()
+
+    def open_store(self) -> None:
+        """Open the store as a fresh process would."""
+        self.store = FlakyStore(self.directory, "gw1", self.wall, self.runner, low_water=0, connect=self._connect)
+        self.store.open()
+        self.addCleanup(self.shut)
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        self._connection = sqlite3.connect(path, isolation_level=None, factory=HastyConnection)
+        return self._connection
+
+    def shut(self) -> None:
+        """Close the store, as at the end of a process."""
+        self.runner.by_hand = False
+        self.runner.work()
+        self.store.close()
+
+    def reroute(self, one: Message) -> str:
+        """Where a message shall go; tests of failover say otherwise."""
+        return one.connector
+
+    def begin(self, *connectors: HandConnector, **settings: Any) -> HandConnector:
+        """Start dispatch over `connectors`, by default one named sim; returns the first."""
+        links = connectors or (HandConnector(),)
+        self.outbox, self.inbound = RecordingOutbox(), RecordingInbound()
+        self.dispatch = Dispatch(
+            self.store,
+            self.outbox,
+            self.clock,
+            self.wall,
+            [(link, ConnectorSettings(name=link.name, window=link.window, **settings)) for link in links],
+            self.reroute,
+            inbound=self.inbound,
+            report_timeout=DAY,
+            memory=self.memory,
+            down=self.down,
+            refusing=self.refusing,
+        )
+        self.successResultOf(self.dispatch.start())
+        return links[0]
+
+    def crash(self) -> None:
+        """Everything in memory is gone; the store, where its work was not yet done too, is opened anew."""
+        self.clock.calls.clear()
+        self.runner.todo.clear()
+        self.runner.dead = True
+        self._connection.close()
+        self.store._lock.release()
+        self.runner = HandRunner()
+        self.open_store()
+
+    def accept(self, *messages: Message) -> Deferred[Committed]:
+        """What intake does with messages."""
+        self.dispatch.reserve(messages)
+        committing = self.store.commit(Changes(accepts=list(messages)))
+        committing.addCallbacks(partial(self._stored, messages), partial(self._unstored, messages))
+        return committing
+
+    def _stored(self, messages: Sequence[Message], committed: Committed) -> Committed:
+        self.dispatch.stored(messages)
+        return committed
+
+    def _unstored(self, messages: Sequence[Message], failure: Any) -> None:
+        self.dispatch.unstored(messages)
+
+    def promote(self) -> None:
+        """What the sweep does with messages whose time came."""
+        found = self.successResultOf(self.store.due(self.wall(), 1000))
+        self.successResultOf(self.dispatch.promoted(found))
+
+    def state(self, id: int) -> State:
+        """What the store says of a message."""
+        return self.found(id).state
+
+    def found(self, id: int) -> Message:
+        """A message as the store has it."""
+        self.runner.by_hand = False
+        ((one,),) = self.successResultOf(self.store.find(None, [id]))
+        return one
+
+    def waiting(self, connector: str = "sim") -> int:
+        """How many messages the store has queued and due for a connector."""
+        self.runner.by_hand = False
+        counted: dict[str, int] = self.successResultOf(self.store.waiting(connector))
+        return sum(counted.values())
