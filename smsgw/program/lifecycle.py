@@ -30,12 +30,16 @@ EX_SOFTWARE: Final = 70
 
 @attrs.define(eq=False)
 class Listener:
-    """One ``[listen NAME]``: where, what speaks there, and what the banner says of it."""
+    """One ``[listen NAME]``: where, what speaks there, and what the banner says of it.
+
+    :ivar factory: what listens; wraps `protocol` where TLS is implicit. :ivar protocol: the protocol's own factory.
+    """
 
     name: str
     endpoint: Any
     where: str
     factory: Any
+    protocol: Any
     says: str
     port: IListeningPort | None = None
 

@@ -1,0 +1,73 @@
+"""The configuration in the running gateway: what is doubtful about it, and taking it anew (SIGHUP)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from twisted.logger import Logger
+
+from smsgw.config import ConfigErrors, Settings
+from smsgw.program import configfile
+from smsgw.program.parts import Parts
+from smsgw.services.senders import Senders
+from smsgw.telemetry import Counter
+
+RELOADS: Final = Counter("smsgw_config_reloads_total", "Times the configuration was taken anew.", ("result",))
+
+log = Logger()
+
+
+def warn(settings: Settings, source: Path) -> None:
+    """Log what is doubtful about the configuration and its file before anything starts."""
+    for warning in settings.warnings:
+        log.warn("{warning}", warning=str(warning))
+    for doubt in (configfile.too_open(source), configfile.as_root()):
+        if doubt is not None:
+            log.warn("{doubt}", doubt=str(doubt))
+
+
+def reload(parts: Parts, source: Path) -> None:
+    """Take the configuration of the file `source`: all of it, or nothing and the reasons in the log."""
+    try:
+        new = configfile.read(source)
+        _check_unchanged(parts.settings, new)
+        gone = parts.accounts.update(new.accounts.values())
+    except ConfigErrors as errors:
+        RELOADS.add(1, "refused")
+        for line in str(errors).splitlines():
+            log.error("{line}", line=line)
+        log.error("the configuration is refused, the one from before stays in force")
+        return
+    parts.senders = parts.intake.senders = Senders(list(new.senders.values()), list(new.operators.values()))
+    parts.router.update(new.routes)
+    parts.incoming.update(new.numbers.values())
+    parts.contacts.update(new.lists.values())
+    parts.smpp_receipts.expel(gone)
+    parts.settings = new
+    RELOADS.add(1, "taken")
+    for warning in new.warnings:
+        log.warn("{warning}", warning=str(warning))
+    log.info("the configuration is taken from {path}", path=str(source))
+
+
+def _check_unchanged(before: Settings, new: Settings) -> None:
+    """Refuse what only a start can change, naming each section.
+
+    :raises ConfigErrors: with one finding per such section.
+    """
+    findings = []
+    if new.gateway != before.gateway:
+        findings.append(new.gateway.finding("", "is changed: that needs a restart"))
+    for kind in ("listeners", "connectors"):
+        old, sections = getattr(before, kind), getattr(new, kind)
+        findings += [
+            own.finding("", "is new or changed: that needs a restart")
+            for name, own in sections.items()
+            if old.get(name) != own
+        ]
+        findings += [
+            own.finding("", "is gone: that needs a restart") for name, own in old.items() if name not in sections
+        ]
+    if findings:
+        raise ConfigErrors(findings)
