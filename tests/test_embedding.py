@@ -1,4 +1,4 @@
-"""The embedding example, run as a program of its own and used through each of its three doors."""
+"""The embedding example, run as a program of its own and used through each of its three protocols."""
 
 from __future__ import annotations
 

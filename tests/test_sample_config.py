@@ -27,8 +27,8 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual((settings.warnings, settings.exposed), ((), ()))
 
     def test_contents(self) -> None:
-        """It has the doors, the account, the simulator and the route that the first steps talk about; mail is taken on
-        port 2525 (000-1)."""
+        """It has the listeners, the account, the simulator and the route that the first steps talk about; mail is taken
+        on port 2525 (000-1)."""
         settings = parse(sample(TYPES), "etc/gw.ini", TYPES)
         self.assertEqual({name: (one.protocol, one.endpoint) for name, one in settings.listeners.items()}, {
             "smpp": ("smpp", "tcp:2775:interface=127.0.0.1"),

@@ -11,8 +11,8 @@ import smsgw
 from smsgw import telemetry
 from smsgw.telemetry import Counter, Gauge, Histogram
 
-WORDS = ("account", "connector", "listener", "door", "reason", "refusal", "result", "state", "path", "fault", "status",
-         "step", "what", "outcome", "form")
+WORDS = ("account", "connector", "listener", "protocol", "reason", "refusal", "result", "state", "path", "fault",
+         "status", "step", "what", "outcome", "form")
 """What a label may be called: each takes its values from the configuration or from a fixed list."""
 
 

@@ -22,7 +22,7 @@ from twisted.internet.task import react
 from zope.interface import implementer
 
 from smsgw.frontends.rostelecom import MessageResource
-from smsgw.interfaces import Bound, Denied, IJsonDelegate, IMailDelegate, ISmppDelegate, Reply, Shown
+from smsgw.interfaces import BindAccepted, ApiError, IJsonDelegate, IMailDelegate, ISmppDelegate, Reply, MessageStatus
 from smsgw.protocols.http import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings, mail_text
@@ -59,11 +59,11 @@ class SmppBoard:
 
     board: Board
 
-    def bind(self, session: Any, pdu: Pdu) -> Deferred[Bound | int]:
+    def bind(self, session: Any, pdu: Pdu) -> Deferred[BindAccepted | int]:
         """Let in who knows the password, in any of the three ways to bind."""
         assert isinstance(pdu, Bind)
         if self.board.knows(pdu.system_id, pdu.password):
-            return succeed(Bound("demo", b"board"))
+            return succeed(BindAccepted("demo", b"board"))
         return succeed(Status.ESME_RINVPASWD)
 
     def requests(self, session: Any, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
@@ -133,21 +133,21 @@ class JsonBoard:
 
     board: Board
 
-    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | Denied]:
+    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
         """Every request brings its credentials; the answer names the account."""
-        return succeed("demo" if self.board.knows(login, password) else Denied("wrong_credentials", 403))
+        return succeed("demo" if self.board.knows(login, password) else ApiError("wrong_credentials", 403))
 
-    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | Denied]:
+    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
         """Number and sender have been looked at; whether the text is empty has not."""
-        return succeed(self.board.pin("http", msisdn, text) if text else Denied("invalid_field_text"))
+        return succeed(self.board.pin("http", msisdn, text) if text else ApiError("invalid_field_text"))
 
-    def status(self, account: str, id: str) -> Deferred[Shown | Denied]:
+    def status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
         """What GET shows of one message."""
         if not self.board.has(id):
-            return succeed(Denied("transaction_not_found"))
+            return succeed(ApiError("transaction_not_found"))
         _, recipient, text = self.board.notices[int(id) - 1]
         now = int(time.time())
-        return succeed(Shown(now, now, recipient, 1, "delivered", text))
+        return succeed(MessageStatus(now, now, recipient, 1, "delivered", text))
 
 
 def main(reactor: Any, *endpoints: str) -> Deferred[None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smsgw.cli.console import CONFIGURATION, DONE, counted
-from smsgw.config import ConfigErrors, DoorSettings, Finding, Settings
+from smsgw.config import ClientListenSettings, ConfigErrors, Problem, Settings
 from smsgw.program import certificates, configfile
 
 
@@ -20,7 +20,7 @@ def check(options: argparse.Namespace) -> int:
             raise ConfigErrors(mistakes)
     except ConfigErrors as errors:
         print(errors)
-        print(f"{options.config} cannot be used: {counted(len(errors.findings), 'mistake')}")
+        print(f"{options.config} cannot be used: {counted(len(errors.problems), 'mistake')}")
         return CONFIGURATION
     openness = configfile.too_open(Path(options.config))
     for warning in (*settings.warnings, *([openness] if openness else [])):
@@ -30,14 +30,14 @@ def check(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _certificates(settings: Settings) -> Iterator[Finding]:
+def _certificates(settings: Settings) -> Iterator[Problem]:
     """Certificates and keys that a listener names and that cannot be used."""
     for own in settings.listeners.values():
-        if isinstance(own, DoorSettings) and own.tls != "none" and own.certificate and own.key:
+        if isinstance(own, ClientListenSettings) and own.tls != "none" and own.certificate and own.key:
             try:
                 certificates.options(own.certificate, own.key)
             except certificates.CertificateError as error:
-                yield own.finding("certificate", str(error))
+                yield own.problem("certificate", str(error))
 
 
 def sample(_options: argparse.Namespace) -> int:

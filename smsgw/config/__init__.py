@@ -9,11 +9,11 @@ from __future__ import annotations
 from smsgw.config import fields
 from smsgw.config.configuration import Settings
 from smsgw.config.dialects import PRESETS
-from smsgw.config.errors import ConfigErrors, Fault, Finding, Origin, Unfit
+from smsgw.config.errors import ConfigErrors, Conflict, InvalidValue, Origin, Problem
 from smsgw.config.listeners import (
     LISTEN_TYPES,
     AdminListenSettings,
-    DoorSettings,
+    ClientListenSettings,
     HttpListenSettings,
     ListenSettings,
     SmppListenSettings,
@@ -22,7 +22,7 @@ from smsgw.config.listeners import (
 from smsgw.config.parse import parse
 from smsgw.config.sample import sample
 from smsgw.config.settings import (
-    DOORS,
+    PROTOCOLS,
     AccountSettings,
     ConnectorSettings,
     GatewaySettings,
@@ -36,25 +36,26 @@ from smsgw.config.settings import (
 from smsgw.config.values import AllowList, Globs, Secret, Way
 
 __all__ = [
-    "DOORS",
     "LISTEN_TYPES",
     "PRESETS",
+    "PROTOCOLS",
     "AccountSettings",
     "AdminListenSettings",
     "AllowList",
+    "ClientListenSettings",
     "ConfigErrors",
+    "Conflict",
     "ConnectorSettings",
-    "DoorSettings",
-    "Fault",
-    "Finding",
     "GatewaySettings",
     "Globs",
     "HttpListenSettings",
+    "InvalidValue",
     "ListSettings",
     "ListenSettings",
     "NumberSettings",
     "OperatorSettings",
     "Origin",
+    "Problem",
     "RouteSettings",
     "Secret",
     "SectionSettings",
@@ -62,7 +63,6 @@ __all__ = [
     "Settings",
     "SmppListenSettings",
     "SmtpListenSettings",
-    "Unfit",
     "Way",
     "fields",
     "parse",

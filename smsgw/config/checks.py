@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from smsgw.config.configuration import Settings
 from smsgw.config.endpoint import Listening, take_apart
-from smsgw.config.errors import Finding
+from smsgw.config.errors import Problem
 from smsgw.config.listeners import AdminListenSettings, SmtpListenSettings
 from smsgw.config.settings import SectionSettings
 from smsgw.config.values import Globs, Secret
 
 
-def mistakes(settings: Settings) -> Iterator[Finding]:
+def mistakes(settings: Settings) -> Iterator[Problem]:
     """Yield what makes the sections unfit for each other. A key that is wrong by itself is not blamed again."""
     if not settings.listeners:
         yield _whole(settings, "nothing listens; at least one [listen NAME] section is needed")
@@ -32,65 +32,65 @@ def mistakes(settings: Settings) -> Iterator[Finding]:
     yield from _unowned(settings)
 
 
-def _unowned(settings: Settings) -> Iterator[Finding]:
+def _unowned(settings: Settings) -> Iterator[Problem]:
     """What belongs to accounts that do not exist."""
     for number in settings.numbers.values():
         if number.account and "account" not in number.origin.faulty:
             yield from _known(number, "account", number.account, settings.accounts, "account")
     for one in settings.lists.values():
         if one.account not in settings.accounts:
-            yield one.finding("", f'the account "{one.account}" does not exist')
+            yield one.problem("", f'the account "{one.account}" does not exist')
 
 
-def warnings(settings: Settings) -> Iterator[Finding]:
+def warnings(settings: Settings) -> Iterator[Problem]:
     """Yield what works but is hardly meant."""
     for listener in settings.exposed:
         if isinstance(listener, SmtpListenSettings) and listener.auth_without_tls and listener.tls in _CLEAR:
-            yield listener.finding("auth_without_tls", "passwords may cross the network in clear text")
+            yield listener.problem("auth_without_tls", "passwords may cross the network in clear text")
     for account in settings.accounts.values():
         if account.enabled and not account.allow_from.networks and not account.allow_from.everyone:
-            yield account.finding("allow_from", "empty, so every login of this account is refused")
-    doors = [one for one in settings.listeners.values() if not isinstance(one, AdminListenSettings)]
-    if doors and not settings.accounts:
+            yield account.problem("allow_from", "empty, so every login of this account is refused")
+    clients = [one for one in settings.listeners.values() if not isinstance(one, AdminListenSettings)]
+    if clients and not settings.accounts:
         yield _whole(settings, "no [account NAME] section, so nobody can log in")
     if settings.accounts and not settings.routes:
         yield _whole(settings, "no [route NAME] section, so every message is refused")
     used = {way.connector for route in settings.routes for way in route.connectors}
     for connector in settings.connectors.values():
         if connector.name not in used:
-            yield connector.finding("", "no route leads to this connector")
+            yield connector.problem("", "no route leads to this connector")
 
 
 _CLEAR = ("none", "optional")
 
 
-def _whole(settings: Settings, what: str) -> Finding:
-    return Finding(settings.gateway.origin.filename, 1, "", "", what)
+def _whole(settings: Settings, what: str) -> Problem:
+    return Problem(settings.gateway.origin.filename, 1, "", "", what)
 
 
-def _known(asking: SectionSettings, key: str, name: str, known: Mapping[str, object], kind: str) -> Iterator[Finding]:
+def _known(asking: SectionSettings, key: str, name: str, known: Mapping[str, object], kind: str) -> Iterator[Problem]:
     if name not in known:
         allowed = ", ".join(filter(None, known)) or "none, as there is no such section"
-        yield asking.finding(key, f'there is no {kind} "{name}"; allowed: {allowed}')
+        yield asking.problem(key, f'there is no {kind} "{name}"; allowed: {allowed}')
 
 
-def _same_endpoints(settings: Settings) -> Iterator[Finding]:
+def _same_endpoints(settings: Settings) -> Iterator[Problem]:
     earlier: list[tuple[Listening, str]] = []
     for listener in settings.listeners.values():
         listening = take_apart(listener.endpoint)
         for other, name in earlier:
             if listening.clashes(other):
-                yield listener.finding("endpoint", f'"{listener.endpoint}" is taken by [listen {name}]')
+                yield listener.problem("endpoint", f'"{listener.endpoint}" is taken by [listen {name}]')
                 break
         earlier.append((listening, listener.name))
 
 
-def _same_keys(settings: Settings) -> Iterator[Finding]:
+def _same_keys(settings: Settings) -> Iterator[Problem]:
     owners: dict[Secret, str] = {}
     for account in settings.accounts.values():
         key = account.api_key_hash
         if key is None or "api_key_hash" in account.origin.faulty:
             continue
         if key in owners:
-            yield account.finding("api_key_hash", f"[account {owners[key]}] has the same; a key tells one account")
+            yield account.problem("api_key_hash", f"[account {owners[key]}] has the same; a key tells one account")
         owners.setdefault(key, account.name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from smsgw.config.errors import Finding
+from smsgw.config.errors import Problem
 from smsgw.config.listeners import ListenSettings
 from smsgw.config.settings import (
     AccountSettings,
@@ -36,7 +36,7 @@ class Settings:
     operators: Mapping[str, OperatorSettings] = attrs.field(factory=dict)
     numbers: Mapping[str, NumberSettings] = attrs.field(factory=dict)
     lists: Mapping[str, ListSettings] = attrs.field(factory=dict)
-    warnings: tuple[Finding, ...] = attrs.field(default=(), eq=False)
+    warnings: tuple[Problem, ...] = attrs.field(default=(), eq=False)
 
     @property
     def exposed(self) -> tuple[ListenSettings, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from smsgw.config.errors import Unfit
+from smsgw.config.errors import InvalidValue
 from smsgw.config.types import Kind
 
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -62,18 +62,20 @@ class Listening:
 def take_apart(text: str) -> Listening:
     """Read an endpoint string as Twisted does: colons separate, a backslash takes the next character as it is.
 
-    Unfit for a scheme, an argument or a port that is not allowed. `ssl:` is refused because the key `tls` does that,
-    `haproxy:` because it would believe any peer's word about its address.
+    `ssl:` is refused because the key `tls` does that, `haproxy:` because it would believe any peer's word about its
+    address.
+
+    :raises InvalidValue: for a scheme, an argument or a port that is not allowed.
     """
     (no_name, scheme), *rest = _cut(text)
     names = _ARGUMENTS.get(scheme)
     if names is None or no_name is not None:
-        raise Unfit(f'"{text}" is not an endpoint to listen on; allowed: {_ALLOWED}')
+        raise InvalidValue(f'"{text}" is not an endpoint to listen on; allowed: {_ALLOWED}')
     arguments: dict[str, str] = {}
     for index, (name, value) in enumerate(rest):
         known = names[0] if name is None and index == 0 and scheme != "systemd" else name
         if known not in names or known in arguments:
-            raise Unfit(f'"{text}": unknown or repeated argument "{name or value}"; allowed: {_ALLOWED}')
+            raise InvalidValue(f'"{text}": unknown or repeated argument "{name or value}"; allowed: {_ALLOWED}')
         arguments[known] = value
     listening = Listening(scheme, arguments)
     _check(text, listening)
@@ -96,7 +98,7 @@ def _cut(text: str) -> list[tuple[str | None, str]]:
         else:
             pieces[-1] = value, ""
     if escaped:
-        raise Unfit(f'"{text}" ends with a backslash that escapes nothing')
+        raise InvalidValue(f'"{text}" ends with a backslash that escapes nothing')
     return pieces
 
 
@@ -104,26 +106,28 @@ def _check(text: str, listening: Listening) -> None:
     arguments = listening.arguments
     for name, (form, words) in _FORMS.items():
         if name in arguments and not form.fullmatch(arguments[name]):
-            raise Unfit(f'"{text}": {name} "{arguments[name]}" is not {words}')
+            raise InvalidValue(f'"{text}": {name} "{arguments[name]}" is not {words}')
     if listening.scheme == "systemd":
         if not arguments.get("domain") or ("index" in arguments) == ("name" in arguments):
-            raise Unfit(f'"{text}" needs domain= and either index= or name=, as in systemd:domain=INET:index=0')
+            raise InvalidValue(f'"{text}" needs domain= and either index= or name=, as in systemd:domain=INET:index=0')
         return
     if listening.scheme == "unix":
         if not arguments.get("address"):
-            raise Unfit(f'"{text}" names no path; allowed: {_ALLOWED}')
+            raise InvalidValue(f'"{text}" names no path; allowed: {_ALLOWED}')
         return
     port = arguments.get("port", "")
     if not _DIGITS.fullmatch(port) or int(port) > _HIGHEST_PORT:
-        raise Unfit(f'"{text}": "{port}" is not a port; allowed: 0 to {_HIGHEST_PORT}')
+        raise InvalidValue(f'"{text}": "{port}" is not a port; allowed: 0 to {_HIGHEST_PORT}')
     interface = arguments.get("interface", "")
     if interface not in ("", "localhost"):
         try:
             version = ipaddress.ip_address(interface).version
         except ValueError:
-            raise Unfit(f'"{text}": interface "{interface}" is not an address (colons in it are written \\:)') from None
+            raise InvalidValue(
+                f'"{text}": interface "{interface}" is not an address (colons in it are written \\:)'
+            ) from None
         if listening.scheme == "tcp6" and version == 4:
-            raise Unfit(f'"{text}": interface "{interface}" is not an IPv6 address')
+            raise InvalidValue(f'"{text}": interface "{interface}" is not an IPv6 address')
 
 
 def _read(text: str) -> str:

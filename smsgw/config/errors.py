@@ -8,7 +8,7 @@ import attrs
 
 
 @attrs.frozen
-class Finding:
+class Problem:
     """One mistake or warning: its place in the file and what is wrong and allowed, in words.
 
     `line` is 0 when the whole file is meant.
@@ -32,17 +32,17 @@ class Finding:
 class ConfigErrors(Exception):
     """Every mistake of a file, in the order of its lines; the text has one line for each."""
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings = tuple(sorted(findings, key=lambda finding: finding.line))
-        super().__init__("\n".join(map(str, self.findings)))
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """A value cannot be taken. The text is shown to whoever wrote the file, so it never repeats a secret."""
 
 
 @attrs.frozen
-class Fault:
+class Conflict:
     """A combination of keys of one section that cannot work.
 
     `key` is where it is reported. Nothing is said when that key, or one named in `also`, is wrong by itself.
@@ -66,6 +66,6 @@ class Origin:
     lines: Mapping[str, int] = attrs.field(factory=dict)
     faulty: frozenset[str] = frozenset()
 
-    def finding(self, key: str, what: str) -> Finding:
+    def problem(self, key: str, what: str) -> Problem:
         """Blame `key` at its line, or the section's first line when the key is not written or is empty."""
-        return Finding(self.filename, self.lines.get(key, self.line), self.section, key, what)
+        return Problem(self.filename, self.lines.get(key, self.line), self.section, key, what)

@@ -65,7 +65,7 @@ class Declared:
 def declare(kind: Kind[T], doc: str, default: object = NEEDED, key: str = "") -> T:
     """Declare a key of any kind, also one of your own making.
 
-    `key` is the name in the file where it differs from the attribute's. Unfit when the default, given as text,
+    `key` is the name in the file where it differs from the attribute's. InvalidValue when the default, given as text,
     does not fit the kind.
     """
     if isinstance(default, str) and not isinstance(kind.blank, str):

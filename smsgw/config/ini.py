@@ -12,7 +12,7 @@ import re
 
 import attrs
 
-from smsgw.config.errors import Finding
+from smsgw.config.errors import Problem
 
 _HEADER = re.compile(r"\[\s*([^\]]*?)\s*\]\s*(?:;.*)?")
 _KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\s*=(.*)", re.DOTALL)
@@ -50,11 +50,11 @@ class Section:
         return f"{self.kind} {self.name}" if self.name else self.kind
 
 
-def read(text: str, filename: str) -> tuple[list[Section], list[Finding]]:
-    """Cut a file into sections; everything that is not in the grammar, and every duplicate, becomes a finding.
+def read(text: str, filename: str) -> tuple[list[Section], list[Problem]]:
+    """Cut a file into sections; everything that is not in the grammar, and every duplicate, becomes a problem.
 
     A duplicate section is left out of the result, its lines are still checked against the grammar. The text of a
-    line is never repeated in a finding: it may be a password.
+    line is never repeated in a problem: it may be a password.
     """
     reading = _Reading(filename)
     for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
@@ -65,7 +65,7 @@ def read(text: str, filename: str) -> tuple[list[Section], list[Finding]]:
             reading.header(number, line)
         elif line and line[0] not in ";#":
             reading.entry(number, line)
-    return list(reading.sections.values()), reading.findings
+    return list(reading.sections.values()), reading.problems
 
 
 @attrs.define
@@ -74,14 +74,14 @@ class _Reading:
 
     filename: str
     sections: dict[str, Section] = attrs.field(factory=dict)
-    findings: list[Finding] = attrs.field(factory=list)
+    problems: list[Problem] = attrs.field(factory=list)
     current: Section | None = None
     lost: bool = False
     keys: dict[str, int] = attrs.field(factory=dict)
 
     def blame(self, line: int, what: str, key: str = "") -> None:
         """Note a mistake."""
-        self.findings.append(Finding(self.filename, line, self.current.title if self.current else "", key, what))
+        self.problems.append(Problem(self.filename, line, self.current.title if self.current else "", key, what))
 
     def header(self, line: int, text: str) -> None:
         """Begin a section. Behind a header that cannot be read, entries are not blamed for having no section."""

@@ -10,7 +10,7 @@ import attrs
 from smsgw.config import fields, types
 from smsgw.config.dialects import PRESETS, wrong_dialect
 from smsgw.config.endpoint import ENDPOINT, take_apart
-from smsgw.config.errors import Fault
+from smsgw.config.errors import Conflict
 from smsgw.config.settings import SectionSettings
 
 _DOMAIN = types.text(253, r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
@@ -38,16 +38,16 @@ class AdminListenSettings(ListenSettings):
 
     protocol: str = fields.declare(_WORD, "smpp, smtp, http or admin", "admin")
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield a fault when others than this machine could reach it."""
         if not take_apart(self.endpoint).on_loopback:
-            yield Fault("endpoint", "the admin listener has no password, so it must be on loopback; allowed: "
+            yield Conflict("endpoint", "the admin listener has no password, so it must be on loopback; allowed: "
                         "interface=127.0.0.1 or unix:PATH")
 
 
 @attrs.frozen(kw_only=True)
-class DoorSettings(ListenSettings):
-    """A door through which accounts hand messages in."""
+class ClientListenSettings(ListenSettings):
+    """A listener over which accounts hand messages in."""
 
     dialect: str = fields.declare(_WORD, "whose manner is spoken: a preset for the other keys here")
     tls: str = fields.choice("none, or implicit (from the first octet)", ("none", "implicit"), "none")
@@ -62,18 +62,18 @@ class DoorSettings(ListenSettings):
         protocol, dialect = (given.get(name, defaults[name].default) for name in ("protocol", "dialect"))
         return PRESETS.get(str(protocol), {}).get(str(dialect), {})
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield a dialect that the protocol does not have, and half a certificate."""
         if wrong := wrong_dialect(self.protocol, self.dialect):
-            yield Fault("dialect", wrong, ("protocol",))
+            yield Conflict("dialect", wrong, ("protocol",))
         if self.certificate and not self.key:
-            yield Fault("key", "certificate is given, so its key is needed", ("certificate",))
+            yield Conflict("key", "certificate is given, so its key is needed", ("certificate",))
         if self.key and not self.certificate:
-            yield Fault("certificate", "key is given, so its certificate is needed", ("key",))
+            yield Conflict("certificate", "key is given, so its certificate is needed", ("key",))
 
 
 @attrs.frozen(kw_only=True)
-class SmppListenSettings(DoorSettings):
+class SmppListenSettings(ClientListenSettings):
     """Where ESMEs bind."""
 
     protocol: str = fields.declare(_WORD, "smpp, smtp, http or admin", "smpp")
@@ -88,15 +88,15 @@ class SmppListenSettings(DoorSettings):
     pdu_limit: int = fields.octets("the longest PDU; a longer one closes the session", "128K", at_least=1024,
                                    at_most=16 << 20)
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield also timers of which one would never run."""
         yield from super().check()
         if 0 < self.inactivity <= self.enquire_link:
-            yield Fault("enquire_link", "must be shorter than inactivity, or 0", ("inactivity",))
+            yield Conflict("enquire_link", "must be shorter than inactivity, or 0", ("inactivity",))
 
 
 @attrs.frozen(kw_only=True)
-class SmtpListenSettings(DoorSettings):
+class SmtpListenSettings(ClientListenSettings):
     """Where mail programs hand messages in."""
 
     protocol: str = fields.declare(_WORD, "smpp, smtp, http or admin", "smtp")
@@ -114,15 +114,15 @@ class SmtpListenSettings(DoorSettings):
     inactivity: float = fields.duration("time for the next command", "1m", at_least=1)
     data_time: float = fields.duration("time for a whole mail to arrive after DATA", "2m", at_least=1)
 
-    def check(self) -> Iterator[Fault]:
-        """Yield also a door that nobody could log in through."""
+    def check(self) -> Iterator[Conflict]:
+        """Yield also a listener over which no client could log in."""
         yield from super().check()
         if self.tls == "none" and not self.auth_without_tls:
-            yield Fault("auth_without_tls", "nobody could log in: with tls = none it must be yes", ("tls",))
+            yield Conflict("auth_without_tls", "nobody could log in: with tls = none it must be yes", ("tls",))
 
 
 @attrs.frozen(kw_only=True)
-class HttpListenSettings(DoorSettings):
+class HttpListenSettings(ClientListenSettings):
     """Where programs hand messages in as JSON."""
 
     protocol: str = fields.declare(_WORD, "smpp, smtp, http or admin", "http")

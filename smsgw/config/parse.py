@@ -11,7 +11,7 @@ import attrs
 from smsgw.config import ini
 from smsgw.config.checks import mistakes, warnings
 from smsgw.config.configuration import Settings
-from smsgw.config.errors import ConfigErrors, Finding, Origin, Unfit
+from smsgw.config.errors import ConfigErrors, InvalidValue, Origin, Problem
 from smsgw.config.fields import Declared, declared
 from smsgw.config.listeners import LISTEN_TYPES, ListenSettings
 from smsgw.config.settings import (
@@ -48,10 +48,10 @@ def parse(text: str, filename: str, connector_types: Mapping[str, type[Connector
 
     ConfigErrors brings every mistake of the file at once. `Settings.warnings` holds what deserves a word at start.
     """
-    sections, findings = ini.read(text, filename)
+    sections, problems = ini.read(text, filename)
     found: list[SectionSettings] = [
         one for section in sections
-        if (one := _section(section, filename, connector_types, findings)) is not None
+        if (one := _section(section, filename, connector_types, problems)) is not None
     ]
     gateway = next(iter(_only(GatewaySettings, found)), None)
     settings = Settings(
@@ -65,9 +65,9 @@ def parse(text: str, filename: str, connector_types: Mapping[str, type[Connector
         numbers=_by_name(NumberSettings, found),
         lists=_by_name(ListSettings, found),
     )
-    findings += mistakes(settings)
-    if findings:
-        raise ConfigErrors(findings)
+    problems += mistakes(settings)
+    if problems:
+        raise ConfigErrors(problems)
     return attrs.evolve(settings, warnings=tuple(sorted(warnings(settings), key=lambda warning: warning.line)))
 
 
@@ -80,42 +80,42 @@ def _by_name(kind: type[S], found: Iterable[SectionSettings]) -> Mapping[str, S]
 
 
 def _section(section: ini.Section, filename: str, connector_types: Mapping[str, type[ConnectorSettings]],
-             findings: list[Finding]) -> SectionSettings | None:
+             problems: list[Problem]) -> SectionSettings | None:
     """Read one section by the class that its first word, and for some a key, stands for."""
     if section.kind in _PLAIN:
-        return fill(_PLAIN[section.kind], section, filename, findings)
+        return fill(_PLAIN[section.kind], section, filename, problems)
     if section.kind == "listen":
-        return _chosen("protocol", ListenSettings, LISTEN_TYPES, section, filename, findings)
+        return _chosen("protocol", ListenSettings, LISTEN_TYPES, section, filename, problems)
     if section.kind == "connector":
-        return _chosen("type", ConnectorSettings, connector_types, section, filename, findings)
-    findings.append(Finding(filename, section.line, section.title, "", f"unknown section; allowed: {_ALLOWED}"))
+        return _chosen("type", ConnectorSettings, connector_types, section, filename, problems)
+    problems.append(Problem(filename, section.line, section.title, "", f"unknown section; allowed: {_ALLOWED}"))
     return None
 
 
 def _chosen(key: str, common: type[S], types: Mapping[str, type[S]], section: ini.Section, filename: str,
-            findings: list[Finding]) -> S:
+            problems: list[Problem]) -> S:
     """Read a section whose class a key chooses. When it chooses none, what is common to all is checked still."""
     line, value = next(((one.line, one.value) for one in section.entries if one.key == key), (section.line, ""))
     if value in types:
-        return fill(types[value], section, filename, findings)
+        return fill(types[value], section, filename, problems)
     if key not in section.unread:
         what = f'"{value}" is not available' if value else "a value is needed"
-        findings.append(Finding(filename, line, section.title, key, f"{what}; allowed: {', '.join(types)}"))
-    return fill(common, section, filename, findings, undecided=key)
+        problems.append(Problem(filename, line, section.title, key, f"{what}; allowed: {', '.join(types)}"))
+    return fill(common, section, filename, problems, undecided=key)
 
 
-def fill(settings: type[S], section: ini.Section, filename: str, findings: list[Finding], undecided: str = "") -> S:
-    """Make settings of a section's entries, and a finding of each that does not fit.
+def fill(settings: type[S], section: ini.Section, filename: str, problems: list[Problem], undecided: str = "") -> S:
+    """Make settings of a section's entries, and a problem of each that does not fit.
 
     A key that is not written, or written without a value, has its preset or default. With the class `undecided` for
-    the sake of that key, keys that are not common to all classes pass. The result is usable only without findings.
+    the sake of that key, keys that are not common to all classes pass. The result is usable only without problems.
     """
     lines = {entry.key: entry.line for entry in section.entries}
     faulty = {undecided, *section.unread}
 
     def blame(key: str, what: str) -> None:
         faulty.add(key)
-        findings.append(Finding(filename, lines.get(key, section.line), section.title, key, what))
+        problems.append(Problem(filename, lines.get(key, section.line), section.title, key, what))
 
     _check_name(settings, section, blame)
     keys = {one.key: one for one in declared(settings)}
@@ -128,7 +128,7 @@ def fill(settings: type[S], section: ini.Section, filename: str, findings: list[
         elif entry.value or one.kind.listed:
             try:
                 given[one.attribute] = one.kind.take(entry.value)
-            except Unfit as why:
+            except InvalidValue as why:
                 blame(entry.key, str(why))
                 given[one.attribute] = one.kind.blank
     given = {**settings.presets(given), **given}
@@ -139,8 +139,8 @@ def fill(settings: type[S], section: ini.Section, filename: str, findings: list[
             given[one.attribute] = one.kind.blank
     result = settings(name=section.name, origin=Origin(filename, section.title, section.line, lines, frozenset(faulty)),
                       **given)
-    findings += (
-        result.finding(fault.key, fault.what)
+    problems += (
+        result.problem(fault.key, fault.what)
         for fault in result.check() if not faulty.intersection((fault.key, *fault.also))
     )
     return result
@@ -155,7 +155,7 @@ def _check_name(settings: type[SectionSettings], section: ini.Section, blame: Ca
     else:
         try:
             settings.NAMED.take(section.name)
-        except Unfit as why:
+        except InvalidValue as why:
             blame("", str(why))
 
 

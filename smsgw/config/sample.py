@@ -45,7 +45,7 @@ class _Shown:
 
 
 def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_Shown]:
-    doors = {
+    ways_in = {
         "smpp": {"protocol": "smpp", "endpoint": "tcp:2775:interface=127.0.0.1", "dialect": "standard", "tls": "none",
                  "system_id": "smsgw"},
         "mail": {"protocol": "smtp", "endpoint": "tcp:2525:interface=127.0.0.1", "dialect": "quicktel",
@@ -58,7 +58,7 @@ def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_S
     gateway = {"state": "var", "store": "sqlite:", "node": "gw1", "log": "text", "timezone": "Europe/Moscow"}
     return [
         _Shown("gateway", GatewaySettings, gateway),
-        *(_Shown(f"listen {name}", LISTEN_TYPES[given["protocol"]], given) for name, given in doors.items()),
+        *(_Shown(f"listen {name}", LISTEN_TYPES[given["protocol"]], given) for name, given in ways_in.items()),
         _Shown("account demo", AccountSettings, account),
         _Shown("connector sim", connector_types["loopback"], {"type": "loopback", "delay": "0.1", "rate": "1000"}),
         _Shown("route default", RouteSettings, {"to": "7*", "connectors": "sim"}),
@@ -68,7 +68,7 @@ def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_S
 
 
 def sample(connector_types: Mapping[str, type[ConnectorSettings]]) -> str:
-    """Write etc/gw.ini: three doors on loopback, one account, and the simulated SMSC as the only connector.
+    """Write etc/gw.ini: three listeners on loopback, one account, and the simulated SMSC as the only connector.
 
     `connector_types` must have `loopback`. A key is explained where it appears first.
     """

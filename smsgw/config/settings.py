@@ -10,19 +10,19 @@ from typing import ClassVar
 import attrs
 
 from smsgw.config import fields, types
-from smsgw.config.errors import Fault, Finding, Origin, Unfit
+from smsgw.config.errors import Conflict, InvalidValue, Origin, Problem
 from smsgw.config.types import Kind
 from smsgw.config.values import AllowList, Globs, Secret, Way
 from smsgw.model.callbackurl import host_of, read_handler
 
-DOORS = ("smpp", "smtp", "http")
+PROTOCOLS = ("smpp", "smtp", "http")
 """The protocols through which an account may hand messages in."""
 
 NAME = types.text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of Latin letters, digits, points, dashes and underscores")
 """What a listener, a connector, a route, an operator or a node may be called."""
 
 LOGIN = types.text(64, r"[!-9;-~]+", "a login of visible ASCII characters without a colon")
-"""What an account may be called. It is the login at every door: HTTP Basic cuts at a colon, providers demand ASCII."""
+"""Allowed account names. The name is the login over every protocol: HTTP Basic cuts at a colon, providers want ASCII."""
 
 _SENDER = r"\+?[0-9]{1,15}|(?! )[ -+.-~-]{1,11}(?<! )"
 _SENDER_WORDS = "a number of at most 15 digits or a name of at most 11 ASCII characters without a comma"
@@ -50,7 +50,7 @@ _KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed
 def _store(value: str) -> str:
     if value != "sqlite:":
         scheme = value.partition(":")[0]
-        raise Unfit(f"{scheme}: is not a store that is available; allowed: sqlite:")
+        raise InvalidValue(f"{scheme}: is not a store that is available; allowed: sqlite:")
     return value
 
 
@@ -71,13 +71,13 @@ class SectionSettings:
         """Give defaults, by attribute, that depend on what the file gives and go before the declared ones."""
         return {}
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield the combinations of keys in this section that cannot work. A class of settings adds its own."""
         return iter(())
 
-    def finding(self, key: str, what: str) -> Finding:
+    def problem(self, key: str, what: str) -> Problem:
         """Say what is wrong with a key of this section, at its line in the file."""
-        return self.origin.finding(key, what)
+        return self.origin.problem(key, what)
 
 
 @attrs.frozen(kw_only=True)
@@ -115,7 +115,7 @@ class AccountSettings(SectionSettings):
     api_key_hash: Secret | None = fields.secret(
         "SHA-256 of a key made by python -m smsgw make-key; login empty, key as password", None, kind=_KEY_HASH)
     enabled: bool = fields.flag("no: every login is refused", True)
-    protocols: tuple[str, ...] = fields.choices("doors it may use", DOORS, "smpp, smtp, http")
+    protocols: tuple[str, ...] = fields.choices("ways in that it may use", PROTOCOLS, "smpp, smtp, http")
     senders: tuple[str, ...] = fields.texts("agreed sender names and numbers; * = any valid one", "", entry=_AGREED)
     default_sender: str = fields.declare(SENDER, "for messages that name none", "")
     aliases: Mapping[str, str] = fields.pairs("e-mail sender:sender name", left=_MAIL_ADDRESS, right=SENDER)
@@ -132,26 +132,29 @@ class AccountSettings(SectionSettings):
     callback_hosts: tuple[str, ...] = fields.texts(
         "hosts that a message's own callback may be at; empty: only that of callback", "", entry=_HOST)
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield what keeps the account from logging in or from sending under its senders."""
         common = self.password or self.password_hash or self.api_key_hash
         if self.password and self.password_hash:
-            yield Fault("password_hash", "password is given too; only one of them is allowed", ("password",))
+            yield Conflict("password_hash", "password is given too; only one of them is allowed", ("password",))
         if not common and (not self.smpp_password or self.protocols != ("smpp",)):
-            yield Fault("password", "nothing to log in with; one of password, password_hash and api_key_hash is needed",
-                        ("password_hash", "smpp_password", "api_key_hash", "protocols"))
+            yield Conflict(
+                "password",
+                "nothing to log in with; one of password, password_hash and api_key_hash is needed",
+                ("password_hash", "smpp_password", "api_key_hash", "protocols"),
+            )
         try:
             if self.callback:
                 read_handler(self.callback) if self.callback_dialect == "smsc" else host_of(self.callback)
         except ValueError as error:
-            yield Fault("callback", str(error), ("callback_dialect",))
+            yield Conflict("callback", str(error), ("callback_dialect",))
         agreed = f"; allowed: {', '.join(self.senders) or 'none, as senders is empty'}"
         if "*" not in self.senders:
             if self.default_sender and self.default_sender not in self.senders:
-                yield Fault("default_sender", f'"{self.default_sender}" is not among senders{agreed}', ("senders",))
+                yield Conflict("default_sender", f'"{self.default_sender}" is not among senders{agreed}', ("senders",))
             for sender in self.aliases.values():
                 if sender not in self.senders:
-                    yield Fault("aliases", f'"{sender}" is not among senders{agreed}', ("senders",))
+                    yield Conflict("aliases", f'"{sender}" is not among senders{agreed}', ("senders",))
 
 
 @attrs.frozen(kw_only=True)
@@ -169,10 +172,10 @@ class ConnectorSettings(SectionSettings):
                                          at_least=0.1)
     retry_limit: float = fields.duration("the longest such pause", "10m", at_least=0.1)
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield what is wrong between the retry pauses."""
         if self.retry_limit < self.retry_first:
-            yield Fault("retry_limit", "the longest pause is shorter than retry_first", ("retry_first",))
+            yield Conflict("retry_limit", "the longest pause is shorter than retry_first", ("retry_first",))
 
 
 @attrs.frozen(kw_only=True)
@@ -209,10 +212,10 @@ class NumberSettings(SectionSettings):
         _OWNER, "whom messages to this number are for; empty: it only takes calls, of whoever waits for one", "")
     calls: bool = fields.flag("calls to this number can be waited for, to confirm the number that calls", False)
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield what makes the number useless."""
         if not self.account and not self.calls:
-            yield Fault("account", "a value is needed where calls = no: what comes to this number is for nobody",
+            yield Conflict("account", "a value is needed where calls = no: what comes to this number is for nobody",
                         ("calls",))
 
 
@@ -237,10 +240,10 @@ class ListSettings(SectionSettings):
         """What stands behind ``list_`` in an address, in lower case."""
         return self.name.partition(" ")[2].lower()
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield that nobody is on it."""
         if not self.numbers and self.file is None:
-            yield Fault("numbers", "numbers or file is needed", ("file",))
+            yield Conflict("numbers", "numbers or file is needed", ("file",))
 
 
 @attrs.frozen(kw_only=True)

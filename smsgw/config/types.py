@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from smsgw.config.errors import Unfit
+from smsgw.config.errors import InvalidValue
 from smsgw.config.values import AllowList, Globs, Network, Secret, Way, folded_network
 
 T = TypeVar("T")
@@ -33,8 +33,8 @@ _CENTURY = 100 * 365 * 86400
 class Kind(Generic[T]):
     """One kind of value.
 
-    `read` turns a value of the file into a Python value or raises ValueError; an `Unfit` brings its own words, any
-    other becomes `"value" is not <allowed>`. `show` writes a value so that `read` gives it back. `blank` stands in
+    `read` turns a value of the file into a Python value or raises ValueError; an `InvalidValue` brings its own words,
+    any other becomes `"value" is not <allowed>`. `show` writes a value so that `read` gives it back. `blank` stands in
     for a value that could not be read, so that the rest of the section can still be checked. A `listed` kind reads
     an empty value itself, as an empty list; for all others an empty value means the default.
     """
@@ -47,14 +47,14 @@ class Kind(Generic[T]):
     listed: bool = False
 
     def take(self, value: str) -> T:
-        """Read a value; Unfit says what is wrong with it and what is allowed."""
+        """Read a value; InvalidValue says what is wrong with it and what is allowed."""
         try:
             return self.read(value)
-        except Unfit:
+        except InvalidValue:
             raise
         except ValueError:
             shown = "the value" if self.secret else f'"{value}"'
-            raise Unfit(f"{shown} is not {self.allowed}") from None
+            raise InvalidValue(f"{shown} is not {self.allowed}") from None
 
 
 def text(at_most: int = 1024, pattern: str = ".*", allowed: str = "") -> Kind[str]:
@@ -63,7 +63,7 @@ def text(at_most: int = 1024, pattern: str = ".*", allowed: str = "") -> Kind[st
 
     def read(value: str) -> str:
         if len(value) > at_most:
-            raise Unfit(f"{len(value)} characters are too many; at most {at_most} are allowed")
+            raise InvalidValue(f"{len(value)} characters are too many; at most {at_most} are allowed")
         if not regex.fullmatch(value):
             raise ValueError
         return value
@@ -148,7 +148,7 @@ def duration(at_least: float = 0, at_most: float | None = None) -> Kind[float]:
             raise ValueError
         seconds = float(written[1]) * _UNITS.get(written[2], 1)
         if seconds > _CENTURY:
-            raise Unfit(f'"{value}" is more than a hundred years')
+            raise InvalidValue(f'"{value}" is more than a hundred years')
         _bounded(seconds, at_least, at_most)
         return seconds
 
@@ -204,10 +204,10 @@ def choice(options: Sequence[str]) -> Kind[str]:
 
 
 def split_list(value: str) -> list[str]:
-    """Cut at the commas and take the blanks off. Unfit for an empty entry; an empty value has none."""
+    """Cut at the commas and take the blanks off. InvalidValue for an empty entry; an empty value has none."""
     entries = [entry.strip() for entry in value.split(",")] if value.strip() else []
     if not all(entries):
-        raise Unfit("an entry of the list is empty; entries are separated by single commas")
+        raise InvalidValue("an entry of the list is empty; entries are separated by single commas")
     return entries
 
 
@@ -220,9 +220,9 @@ def texts(entry: Kind[str] | None = None, at_least: int = 0) -> Kind[tuple[str, 
         for index, item in enumerate(entries):
             one.take(item)
             if item in entries[:index]:
-                raise Unfit(f'"{item}" comes twice in the list')
+                raise InvalidValue(f'"{item}" comes twice in the list')
         if len(entries) < at_least:
-            raise Unfit(f"the list is empty; it needs {one.allowed}")
+            raise InvalidValue(f"the list is empty; it needs {one.allowed}")
         return tuple(one.take(item) for item in entries)
 
     return Kind(f"a list of {one.allowed}", read, ", ".join, (), listed=True)
@@ -243,14 +243,14 @@ def networks() -> Kind[AllowList]:
             return folded_network(entry)
         except ValueError as why:
             hint = "has address bits behind its prefix" if "host bits" in str(why) else "is not an address or network"
-            raise Unfit(f'"{entry}" {hint}; allowed: {allowed}') from None
+            raise InvalidValue(f'"{entry}" {hint}; allowed: {allowed}') from None
 
     def read(value: str) -> AllowList:
         if value == "any":
             return AllowList(everyone=True)
         entries = split_list(value)
         if len(entries) > MOST_NETWORKS:
-            raise Unfit(f"{len(entries)} entries are too many; allowed: {allowed}")
+            raise InvalidValue(f"{len(entries)} entries are too many; allowed: {allowed}")
         return AllowList(tuple(one(entry) for entry in entries))
 
     def show(value: AllowList) -> str:
@@ -272,10 +272,10 @@ def pairs(left: Kind[str], right: Kind[str]) -> Kind[Mapping[str, str]]:
         for entry in split_list(value):
             first, colon, second = (part.strip() for part in entry.rpartition(":"))
             if not colon:
-                raise Unfit(f'"{entry}" has no colon; allowed: {allowed}')
+                raise InvalidValue(f'"{entry}" has no colon; allowed: {allowed}')
             known = left.take(first).lower()
             if known in found:
-                raise Unfit(f'"{first}" comes twice in the list')
+                raise InvalidValue(f'"{first}" comes twice in the list')
             found[known] = right.take(second)
         return found
 
@@ -292,10 +292,10 @@ def ways(name: Kind[str]) -> Kind[tuple[Way, ...]]:
             first, colon, second = (part.strip() for part in entry.partition(":"))
             way = Way(name.take(first), weight.take(second) if colon else 0)
             if any(way.connector == other.connector for other in found):
-                raise Unfit(f'"{first}" comes twice in the list')
+                raise InvalidValue(f'"{first}" comes twice in the list')
             found.append(way)
         if not found:
-            raise Unfit("the list is empty; it needs the name of at least one connector")
+            raise InvalidValue("the list is empty; it needs the name of at least one connector")
         return tuple(found)
 
     def show(value: tuple[Way, ...]) -> str:

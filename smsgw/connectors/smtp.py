@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from smsgw.config import ConnectorSettings, Fault, Secret, fields
+from smsgw.config import Conflict, ConnectorSettings, Secret, fields
 from smsgw.connectors.templates import TEMPLATE, Template
 from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
@@ -49,15 +49,15 @@ class SmtpConnectorSettings(ConnectorSettings):
     timeout: float = fields.duration("for each step of the dialogue", "30s", at_least=0.1)
     connections: int = fields.integer("at once", 2, at_least=1, at_most=50)
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield what does not go together."""
         yield from super().check()
         if "@" not in self.to.source:
-            yield Fault("to", "an address has an @, as in {to}@mail.example")
+            yield Conflict("to", "an address has an @, as in {to}@mail.example")
         if bool(self.login) != (self.password is not None):
-            yield Fault("password", "login and password go together", ("login",))
+            yield Conflict("password", "login and password go together", ("login",))
         if self.login and self.tls == "none":
-            yield Fault("tls", "the password would cross the network in clear text", ("login",))
+            yield Conflict("tls", "the password would cross the network in clear text", ("login",))
 
 
 @implementer(IConnector)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote
 
 import attrs
 
-from smsgw.config import Unfit
+from smsgw.config import InvalidValue
 from smsgw.config.types import Kind
 from smsgw.interfaces import Called
 from smsgw.protocols.http.strictjson import BadJson, strict_json
@@ -48,7 +48,7 @@ def _template(text: str) -> Template:
     at = 0
     for found in _FIELD.finditer(text):
         if found[1] not in NAMES or found[2]:
-            raise Unfit(f'"{found[0]}": in braces may stand {", ".join(NAMES)}')
+            raise InvalidValue(f'"{found[0]}": in braces may stand {", ".join(NAMES)}')
         pieces += (text[at : found.start()], found[1])
         at = found.end()
     pieces.append(text[at:])
@@ -97,7 +97,7 @@ def _json_template(text: str) -> JsonTemplate:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise Unfit(f"not JSON: {error}") from None
+        raise InvalidValue(f"not JSON: {error}") from None
     return JsonTemplate(text, _prepared(value))
 
 
@@ -106,7 +106,7 @@ def _prepared(value: Any) -> Any:
         whole = _FIELD.fullmatch(value)
         if whole is not None and whole[2]:
             if whole[1] not in NAMES:
-                raise Unfit(f'"{value}": in braces may stand {", ".join(NAMES)}')
+                raise InvalidValue(f'"{value}": in braces may stand {", ".join(NAMES)}')
             return _Number(whole[1])
         return _template(value)
     if isinstance(value, dict):
@@ -150,13 +150,13 @@ def _location(text: str) -> Location:
         return Location()
     kind, _, name = text.partition(":")
     if kind not in ("json", "regex", "header", "query", "form") or not name:
-        raise Unfit(f'"{text}" is not json:path, regex:pattern, header:name, query:name or form:name')
+        raise InvalidValue(f'"{text}" is not json:path, regex:pattern, header:name, query:name or form:name')
     if kind == "regex":
         try:
             if re.compile(name).groups != 1:
-                raise Unfit(f'"{name}": a pattern has one group, which is the value')
+                raise InvalidValue(f'"{name}": a pattern has one group, which is the value')
         except re.error as error:
-            raise Unfit(f'"{name}": {error}') from None
+            raise InvalidValue(f'"{name}": {error}') from None
     return Location(kind, name)
 
 

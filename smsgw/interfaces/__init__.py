@@ -15,17 +15,17 @@ from smsgw.interfaces.connectors import (
 )
 from smsgw.interfaces.intake import IIntake, IPolicy
 from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
-from smsgw.interfaces.rostelecom import Denied, IJsonDelegate, Shown
-from smsgw.interfaces.smpp import Bound, ISmppDelegate, ISmppSession
+from smsgw.interfaces.rostelecom import ApiError, IJsonDelegate, MessageStatus
+from smsgw.interfaces.smpp import BindAccepted, ISmppDelegate, ISmppSession
 from smsgw.interfaces.smtp import IMailDelegate, Reply
 from smsgw.interfaces.store import Awaited, IMessageStore, Parked, Traced, Wanted
 
 __all__ = [
+    "ApiError",
     "Awaited",
-    "Bound",
+    "BindAccepted",
     "CallAnswer",
     "Called",
-    "Denied",
     "ICalledBack",
     "IConnector",
     "IConnectorFactory",
@@ -40,9 +40,9 @@ __all__ = [
     "ISimulator",
     "ISmppDelegate",
     "ISmppSession",
+    "MessageStatus",
     "Parked",
     "Reply",
-    "Shown",
     "Traced",
     "Wanted",
 ]

@@ -13,7 +13,7 @@ from smsgw.model.message import Accepted, Submission
 
 
 class IIntake(Interface):
-    """The one door: everything that is to be sent comes through here."""
+    """The one way in: every submission of every front end comes through here."""
 
     def submit(submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
         """Check, route, split and store.

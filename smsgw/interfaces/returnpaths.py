@@ -14,16 +14,16 @@ from smsgw.model.message import Event
 class IReturnSink(Interface):
     """What a return path tells the outbox."""
 
-    def told(events: Sequence[Event]) -> None:
+    def acknowledged(events: Sequence[Event]) -> None:
         """The sender acknowledged these: they may be forgotten."""
 
-    def later(events: Sequence[Event], seconds: float | None) -> None:
+    def retry(events: Sequence[Event], seconds: float | None) -> None:
         """The sender could not take these: try again in `seconds`, or None for the outbox's own back-off."""
 
-    def returned(events: Sequence[Event]) -> None:
+    def requeue(events: Sequence[Event]) -> None:
         """These were under way when the session went: nobody knows whether they arrived; no attempt is charged."""
 
-    def forgotten(events: Sequence[Event]) -> Deferred[None]:
+    def acknowledge_before_send(events: Sequence[Event]) -> Deferred[None]:
         """These are about to be told at most once: they count as told. They may be told when the Deferred fires,
         after the synced commit; if it fails they must not be, and are handed out again later."""
 

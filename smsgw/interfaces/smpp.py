@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Bound:
+class BindAccepted:
     """The delegate's yes to a bind: the account, the system_id to answer, and what the account may do.
 
     :ivar window: deliver_sm outstanding towards this session.
@@ -28,7 +28,7 @@ class Bound:
 class ISmppSession(Interface):
     """One SMPP connection, as its delegate sees it."""
 
-    bound = Attribute("The :class:`Bound` the delegate gave, or None.")
+    bound = Attribute("The :class:`BindAccepted` the delegate gave, or None.")
     version = Attribute("Working version: 0x33, 0x34 or 0x50.")
     transmits = Attribute("Whether the peer is bound to send us messages.")
     receives = Attribute("Whether the peer is bound to receive from us.")
@@ -56,8 +56,8 @@ class ISmppSession(Interface):
 class ISmppDelegate(Interface):
     """What an SMPP server protocol asks of the program it is embedded in."""
 
-    def bind(session: Any, pdu: Pdu) -> Deferred[Bound | int]:
-        """Bound, or the command_status of the refusal. Nothing else is read meanwhile."""
+    def bind(session: Any, pdu: Pdu) -> Deferred[BindAccepted | int]:
+        """BindAccepted, or the command_status of the refusal. Nothing else is read meanwhile."""
 
     def requests(session: Any, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
         """All requests of one read, legal in the session's state, in wire order. Per request its response (the

@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from smsgw.config import ConfigErrors, Finding, Settings, parse, sample
+from smsgw.config import ConfigErrors, Problem, Settings, parse, sample
 from smsgw.plugins import connector_factories
 
 
@@ -43,7 +43,7 @@ def read(path: Path) -> Settings:
     return settings
 
 
-def too_open(path: Path) -> Finding | None:
+def too_open(path: Path) -> Problem | None:
     """What to say of a file that other users of the machine can read."""
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         return _of_file(path, f"holds passwords and can be read by other users: chmod 600 {path}")
@@ -55,5 +55,5 @@ def as_root() -> str | None:
     return "running as root, which is not needed: use an account of its own" if os.geteuid() == 0 else None
 
 
-def _of_file(path: Path, what: str) -> Finding:
-    return Finding(str(path), 0, "", "", what)
+def _of_file(path: Path, what: str) -> Problem:
+    return Problem(str(path), 0, "", "", what)

@@ -13,8 +13,8 @@ from twisted.web.resource import IResource
 
 from smsgw.config import (
     AdminListenSettings,
+    ClientListenSettings,
     ConfigErrors,
-    DoorSettings,
     HttpListenSettings,
     ListenSettings,
     SmppListenSettings,
@@ -42,7 +42,7 @@ def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
     :param admin: factory of the administrator's listeners.
     :raises ConfigErrors: when certificate or key cannot be used.
     """
-    tls = _tls(parts, own) if isinstance(own, DoorSettings) and own.tls != "none" else None
+    tls = _tls(parts, own) if isinstance(own, ClientListenSettings) and own.tls != "none" else None
     match own:
         case SmppListenSettings():
             factory, says = _smpp(parts, own), "SMPP"
@@ -55,7 +55,7 @@ def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
         case _:
             raise TypeError(own)
     outer = factory
-    if isinstance(own, DoorSettings) and own.tls == "implicit":
+    if isinstance(own, ClientListenSettings) and own.tls == "implicit":
         says += " over TLS"
         if tls is not None and not isinstance(own, SmtpListenSettings):
             outer = TLSMemoryBIOFactory(tls, False, factory)
@@ -141,7 +141,7 @@ def _smtp(parts: Parts, own: SmtpListenSettings, tls: CertificateOptions | None)
     return SubmissionFactory(delegate, settings, parts.reactor, tls)
 
 
-def _tls(parts: Parts, own: DoorSettings) -> CertificateOptions:
+def _tls(parts: Parts, own: ClientListenSettings) -> CertificateOptions:
     """The TLS context of a listener; a self-signed pair where none is configured."""
     certificate, key = own.certificate, own.key
     made = certificate is None or key is None
@@ -150,7 +150,7 @@ def _tls(parts: Parts, own: DoorSettings) -> CertificateOptions:
             certificate, key, _ = certificates.self_signed(parts.settings.gateway.state)
         context = certificates.options(certificate, key)
     except certificates.CertificateError as error:
-        raise ConfigErrors([own.finding("certificate", str(error))]) from error
+        raise ConfigErrors([own.problem("certificate", str(error))]) from error
     if made:
         log.warn(
             "[listen {name}] shows a self-signed certificate ({path}): clients cannot tell who we are. "

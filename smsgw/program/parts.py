@@ -12,10 +12,10 @@ from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, IMessageStore
 from smsgw.services.accounts import Accounts
-from smsgw.services.cancel import Cancelling
+from smsgw.services.cancel import Cancellation
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch.dispatch import Dispatch
-from smsgw.services.incoming import Inbound
+from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.outbox.outbox import Outbox
 from smsgw.services.passwords import WorkerPool
@@ -42,11 +42,11 @@ class Parts:
     router: Router
     outbox: Outbox
     connectors: Mapping[str, IConnector]
-    incoming: Inbound
+    incoming: IncomingRouter
     dispatch: Dispatch
     intake: Intake
     contacts: Contacts
-    cancelling: Cancelling
+    cancelling: Cancellation
     sweep: Sweep
     smpp_receipts: SmppReceipts
     callbacks: CallbackPath

@@ -54,20 +54,20 @@ def reload(parts: Parts, source: Path) -> None:
 def _check_unchanged(before: Settings, new: Settings) -> None:
     """Refuse what only a start can change, naming each section.
 
-    :raises ConfigErrors: with one finding per such section.
+    :raises ConfigErrors: with one problem per such section.
     """
-    findings = []
+    problems = []
     if new.gateway != before.gateway:
-        findings.append(new.gateway.finding("", "is changed: that needs a restart"))
+        problems.append(new.gateway.problem("", "is changed: that needs a restart"))
     for kind in ("listeners", "connectors"):
         old, sections = getattr(before, kind), getattr(new, kind)
-        findings += [
-            own.finding("", "is new or changed: that needs a restart")
+        problems += [
+            own.problem("", "is new or changed: that needs a restart")
             for name, own in sections.items()
             if old.get(name) != own
         ]
-        findings += [
-            own.finding("", "is gone: that needs a restart") for name, own in old.items() if name not in sections
+        problems += [
+            own.problem("", "is gone: that needs a restart") for name, own in old.items() if name not in sections
         ]
-    if findings:
-        raise ConfigErrors(findings)
+    if problems:
+        raise ConfigErrors(problems)

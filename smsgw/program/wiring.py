@@ -28,10 +28,10 @@ from smsgw.program.processor import Processor
 from smsgw.program.reload import reload, warn
 from smsgw.protocols.http import WebClient
 from smsgw.services.accounts import Accounts
-from smsgw.services.cancel import Cancelling
+from smsgw.services.cancel import Cancellation
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch.dispatch import Dispatch
-from smsgw.services.incoming import Inbound
+from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.outbox.outbox import Outbox
 from smsgw.services.passwords import WorkerPool
@@ -84,7 +84,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     connectors: dict[str, IConnector] = {
         name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
     }
-    incoming = Inbound(store, outbox, accounts, settings.numbers.values(), wall, gateway.country)
+    incoming = IncomingRouter(store, outbox, accounts, settings.numbers.values(), wall, gateway.country)
     dispatch = Dispatch(
         store,
         outbox,
@@ -131,7 +131,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         dispatch=dispatch,
         intake=intake,
         contacts=Contacts(settings.lists.values()),
-        cancelling=Cancelling(store, dispatch, outbox),
+        cancelling=Cancellation(store, dispatch, outbox),
         sweep=sweep,
         smpp_receipts=smpp_receipts,
         callbacks=callbacks,

@@ -1,7 +1,7 @@
 """All connections of one factory: counted, looked at once a second, and ended together.
 
 One timer serves them all, and none runs while there is nobody. A *stranger* is a connection that has not yet shown who
-it is: only strangers are limited in number, in all or from one address.
+it is: only unauthenticated are limited in number, in all or from one address.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Connections(Generic[Each]):
     """The connections there are.
 
     :param clock: its seconds must be monotonic.
-    :ivar all: every one of them. :ivar strangers: those that have not shown who they are.
+    :ivar all: every one of them. :ivar unauthenticated: those that have not shown who they are.
     :ivar draining: :meth:`shut_down` has been called.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self.clock = clock
         self.all: set[Each] = set()
-        self.strangers: set[Each] = set()
+        self.unauthenticated: set[Each] = set()
         self.draining = False
         self._from: Counter[str] = Counter()
         self._next: IDelayedCall | None = None
@@ -61,33 +61,33 @@ class Connections(Generic[Each]):
         self._waiting: list[Deferred[None]] = []
         self._lines = lines_about_strangers()
 
-    def worth_a_line(self, connection: Each) -> bool:
-        """Whether the log shall tell of this connection: of strangers it tells sparingly."""
-        return connection not in self.strangers or self._lines.take(self.clock.seconds())
+    def may_log(self, connection: Each) -> bool:
+        """Whether the log shall tell of this connection: of unauthenticated it tells sparingly."""
+        return connection not in self.unauthenticated or self._lines.take(self.clock.seconds())
 
     def add(self, connection: Each) -> None:
         """It is here, a stranger."""
         self.all.add(connection)
-        self.estrange(connection)
+        self.deauthenticate(connection)
         if self._next is None:
             self._next = self.clock.callLater(SWEEP, self._sweep)
 
     def admit(self, connection: Each) -> None:
         """It has shown who it is."""
-        if connection in self.strangers:
-            self.strangers.remove(connection)
+        if connection in self.unauthenticated:
+            self.unauthenticated.remove(connection)
             self._from[connection.peer] -= 1
             if not self._from[connection.peer]:
                 del self._from[connection.peer]
 
-    def estrange(self, connection: Each) -> None:
+    def deauthenticate(self, connection: Each) -> None:
         """It is a stranger, perhaps once more."""
-        if connection not in self.strangers:
-            self.strangers.add(connection)
+        if connection not in self.unauthenticated:
+            self.unauthenticated.add(connection)
             self._from[connection.peer] += 1
 
-    def strangers_from(self, peer: str) -> int:
-        """How many strangers there are from one address."""
+    def unauthenticated_from(self, peer: str) -> int:
+        """How many unauthenticated there are from one address."""
         return self._from[peer]
 
     def discard(self, connection: Each) -> None:

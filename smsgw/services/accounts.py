@@ -17,13 +17,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.config import AccountSettings, ConfigErrors, Finding
+from smsgw.config import AccountSettings, ConfigErrors, Problem
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.pacing import Bucket
 from smsgw.services.passwords import THREADS, ScryptHash, key_hash
 from smsgw.telemetry import Counter
 
-REFUSED: Final = Counter("smsgw_logins_refused_total", "Logins refused.", ("door", "refusal"))
+REFUSED: Final = Counter("smsgw_logins_refused_total", "Logins refused.", ("protocol", "refusal"))
 
 VERIFIED_FOR: Final = 600.0
 """Seconds for which a verified password is not hashed again."""
@@ -52,10 +52,10 @@ class Account:
     bucket: Bucket
     _hash: ScryptHash | None
 
-    def secret(self, door: str) -> ScryptHash | bytes | None:
-        """What the password is compared with at `door`: a hash, the octets themselves, or nothing that fits."""
+    def secret(self, protocol: str) -> ScryptHash | bytes | None:
+        """What the password is compared with at `protocol`: a hash, the octets themselves, or nothing that fits."""
         settings = self.settings
-        if door == "smpp" and settings.smpp_password is not None:
+        if protocol == "smpp" and settings.smpp_password is not None:
             return settings.smpp_password.reveal().encode("utf-8")
         if settings.password is not None:
             return settings.password.reveal().encode("utf-8")
@@ -147,7 +147,7 @@ class Accounts:
         """
         by_login: dict[bytes, Account] = {}
         by_key: dict[str, Account] = {}
-        findings: list[Finding] = []
+        problems: list[Problem] = []
         dummy: ScryptHash | None = None
         for each in settings:
             hashed: ScryptHash | None = None
@@ -155,7 +155,7 @@ class Accounts:
                 try:
                     hashed = ScryptHash.parse(each.password_hash.reveal())
                 except ValueError as why:
-                    findings.append(each.finding("password_hash", str(why)))
+                    problems.append(each.problem("password_hash", str(why)))
                 else:
                     dummy = hashed if dummy is None or hashed.work > dummy.work else dummy
             before = self.get(each.name)
@@ -167,10 +167,10 @@ class Accounts:
             if each.api_key_hash is not None:
                 key = each.api_key_hash.reveal().lower()
                 if key in by_key:
-                    findings.append(each.finding("api_key_hash", f"is also the key of account {by_key[key].name}"))
+                    problems.append(each.problem("api_key_hash", f"is also the key of account {by_key[key].name}"))
                 by_key[key] = account
-        if findings:
-            raise ConfigErrors(findings)
+        if problems:
+            raise ConfigErrors(problems)
         closed = [
             account.name
             for login, account in self._by_login.items()
@@ -179,20 +179,20 @@ class Accounts:
         self._by_login, self._by_key, self._dummy = by_login, by_key, dummy
         return closed
 
-    def check(self, login: bytes, password: bytes, peer: str, door: str) -> Deferred[Account | Refused]:
-        """Whether `password` is right for `login`, coming from the address `peer` through `door`.
+    def check(self, login: bytes, password: bytes, peer: str, protocol: str) -> Deferred[Account | Refused]:
+        """Whether `password` is right for `login`, coming from the address `peer` through `protocol`.
 
         Refusals: WRONG_CREDENTIALS, TOO_MANY_CHECKS, and with the right password ADDRESS_NOT_ALLOWED or
         NOT_ALLOWED. An empty login means that the password is an API key. The Deferred never fails.
         """
         now = self._clock.seconds()
         account = self._by_login.get(login) if login else self._by_key.get(key_hash(password))
-        attempt = _Attempt(login[:64], _source(peer), peer, door)
+        attempt = _Attempt(login[:64], _source(peer), peer, protocol)
         if self._throttled(account, attempt, now):
             return succeed(self._no(_THROTTLED, attempt))
         if account is not None and not login:
             return succeed(self._enter(account, attempt))
-        secret = None if account is None else account.secret(door)
+        secret = None if account is None else account.secret(protocol)
         if account is None or secret is None:
             return self._in_vain(password, attempt)
         if isinstance(secret, bytes):
@@ -230,7 +230,7 @@ class Accounts:
     ) -> Account | Refused:
         """The thread has compared; meanwhile the account may have been changed."""
         account = self._by_login.get(login)
-        if not right or account is None or account.secret(attempt.door) != secret:
+        if not right or account is None or account.secret(attempt.protocol) != secret:
             return self._wrong(attempt)
         self._verified[mark] = self._clock.seconds() + VERIFIED_FOR
         if len(self._verified) > MOST_VERIFIED:
@@ -248,12 +248,12 @@ class Accounts:
         )
 
     def _enter(self, account: Account, attempt: _Attempt) -> Account | Refused:
-        """The password is right: look at the address, then at the door."""
+        """The password is right: look at the address, then at the protocol."""
         self._per_login.forget((attempt.source, attempt.login))
         settings = account.settings
         if not settings.allow_from.allows(attempt.peer):
             return self._no(_ADDRESS, attempt)
-        if not settings.enabled or attempt.door not in settings.protocols:
+        if not settings.enabled or attempt.protocol not in settings.protocols:
             return self._no(_NOT_ALLOWED, attempt)
         return account
 
@@ -269,7 +269,7 @@ class Accounts:
 
     @staticmethod
     def _no(refused: Refused, attempt: _Attempt) -> Refused:
-        REFUSED.add(1.0, attempt.door, refused.refusal.name.lower())
+        REFUSED.add(1.0, attempt.protocol, refused.refusal.name.lower())
         return refused
 
     def _mac(self, octets: bytes) -> bytes:
@@ -289,4 +289,4 @@ class _Attempt:
     login: bytes
     source: str
     peer: str
-    door: str
+    protocol: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from smsgw.services.outbox.outbox import Outbox
 
 
-class Cancelling:
+class Cancellation:
     """Cancels messages that were not yet handed to an upstream; whoever asked to be told is told."""
 
     def __init__(self, store: IMessageStore, dispatch: Dispatch, outbox: Outbox) -> None:

@@ -50,7 +50,7 @@ class IncomingSink(Protocol):
         """See :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
 
 
-class Inbound:
+class IncomingRouter:
     """Takes in what came from subscribers, and the wishes of accounts to be called.
 
     :param wall: absolute seconds since 1970. :param country: key of :data:`smsgw.model.address.NATIONAL`.

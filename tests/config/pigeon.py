@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from smsgw.config import ConnectorSettings, Fault, Globs, Secret, fields
+from smsgw.config import Conflict, ConnectorSettings, Globs, Secret, fields
 
 
 @attrs.frozen(kw_only=True)
@@ -19,11 +19,11 @@ class PigeonSettings(ConnectorSettings):
     hawks: Globs = fields.globs("numbers that none ever reaches")
     whistle: Secret | None = fields.secret("calls them back", None)
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield also a rest longer than the longest retry pause."""
         yield from super().check()
         if self.rest > self.retry_limit:
-            yield Fault("rest", "longer than retry_limit", ("retry_limit",))
+            yield Conflict("rest", "longer than retry_limit", ("retry_limit",))
 
 
 TYPES: dict[str, type[ConnectorSettings]] = {"pigeon": PigeonSettings}

@@ -10,7 +10,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import Unfit
+from smsgw.config import InvalidValue
 from smsgw.config.endpoint import ENDPOINT, take_apart
 
 GOOD = [
@@ -60,7 +60,7 @@ class ReadTests(SynchronousTestCase):
                                    "systemd:domain=INET:index=0",
         }
         for text, expected in vectors.items():
-            self.assertEqual(str(self.assertRaises(Unfit, ENDPOINT.take, text)), expected)
+            self.assertEqual(str(self.assertRaises(InvalidValue, ENDPOINT.take, text)), expected)
 
     @given(st.lists(st.sampled_from([
         "tcp", "tcp6", "unix", ":", ":", ":", "=", "\\", "1", "0", "65536", ".", "127.0.0.1", "::1", "\\:\\:1", "port",
@@ -69,7 +69,7 @@ class ReadTests(SynchronousTestCase):
     def test_junk(self, text: str) -> None:
         """Whatever is written is either refused or makes an endpoint in Twisted."""
         for scheme in ("tcp:", "tcp6:", "unix:"):
-            with contextlib.suppress(Unfit):
+            with contextlib.suppress(InvalidValue):
                 self.assertIsNotNone(serverFromString(MemoryReactorClock(), ENDPOINT.take(scheme + text)))
 
 

@@ -13,14 +13,14 @@ WRITABLE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), m
 
 def values(text: str) -> list[str]:
     """Read the values of a text that has no mistake."""
-    sections, findings = read(text, "gw.ini")
-    assert not findings, findings
+    sections, problems = read(text, "gw.ini")
+    assert not problems, problems
     return [entry.value for section in sections for entry in section.entries]
 
 
-def findings(text: str) -> list[str]:
+def problems(text: str) -> list[str]:
     """Read a text for its mistakes."""
-    return [str(finding) for finding in read(text, "gw.ini")[1]]
+    return [str(problem) for problem in read(text, "gw.ini")[1]]
 
 
 class SectionTests(SynchronousTestCase):
@@ -95,12 +95,12 @@ class MistakeTests(SynchronousTestCase):
             "[a]\nx = \x07": "gw.ini:2: [a]: a control character; only printable text is allowed",
         }
         for text, expected in vectors.items():
-            self.assertEqual(findings(text), [expected], text)
+            self.assertEqual(problems(text), [expected], text)
 
     def test_all_in_one_pass(self) -> None:
         """One reading finds them all, also inside a section that is there twice."""
         text = "x = 1\n[a]\ny = 1\ny = 2\n[a]\nz\n[b\nw = 1\n"
-        self.assertEqual([line.split(":")[1] for line in findings(text)], ["1", "4", "5", "6", "7"])
+        self.assertEqual([line.split(":")[1] for line in problems(text)], ["1", "4", "5", "6", "7"])
 
     def test_second_section_is_left_out(self) -> None:
         """Of a section that is there twice, the first one counts."""
@@ -108,14 +108,14 @@ class MistakeTests(SynchronousTestCase):
         self.assertEqual([[entry.value for entry in section.entries] for section in sections], [["1"]])
 
     def test_contents_are_not_repeated(self) -> None:
-        """No finding of the grammar shows the line: it may hold a password."""
+        """No problem of the grammar shows the line: it may hold a password."""
         text = '[a]\nhunter2\npassword: hunter2\npassword = "hunter2\n[hunter2\npassword = hunter2\x01\n'
-        self.assertNotIn("hunter2", "\n".join(findings(text)))
+        self.assertNotIn("hunter2", "\n".join(problems(text)))
 
     @given(st.text(st.sampled_from('ab[]=;#" \\\t\n\r\x00é'), max_size=80))
     def test_junk_is_only_ever_found_wrong(self, text: str) -> None:
-        """Whatever the file holds, reading it ends in sections and findings, in line order."""
+        """Whatever the file holds, reading it ends in sections and problems, in line order."""
         sections, wrong = read(text, "gw.ini")
         self.assertTrue(all(isinstance(section, Section) for section in sections))
-        lines = [finding.line for finding in wrong]
+        lines = [problem.line for problem in wrong]
         self.assertEqual(lines, sorted(lines))

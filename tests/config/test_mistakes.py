@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import AccountSettings, ConfigErrors, Finding, parse
+from smsgw.config import AccountSettings, ConfigErrors, Problem, parse
 from smsgw.config.fields import declared
 from tests.config.pigeon import ACCOUNT, CONNECTOR, ROUTE, SMPP, TYPES
 
@@ -215,10 +215,10 @@ class MistakeTests(SynchronousTestCase):
     def test_findings_are_values(self) -> None:
         """Whoever wants to show mistakes in another way gets them in parts."""
         why = self.assertRaises(ConfigErrors, parse, "[gateway]\nlog = xml\n", "x.ini", TYPES)
-        (nothing, wrong) = why.findings
+        (nothing, wrong) = why.problems
         self.assertEqual((wrong.filename, wrong.line, wrong.section, wrong.key), ("x.ini", 2, "gateway", "log"))
         self.assertEqual((nothing.line, nothing.section, nothing.key), (1, "", ""))
-        self.assertEqual(str(Finding("x.ini", 0, "", "", "cannot be read")), "x.ini: cannot be read")
+        self.assertEqual(str(Problem("x.ini", 0, "", "", "cannot be read")), "x.ini: cannot be read")
 
     @given(st.lists(st.sampled_from([
         "[gateway]", "[listen a]", "[listen b]", "[account a]", "[account]", "[connector c]", "[route r]", "[sender S]",
@@ -232,10 +232,10 @@ class MistakeTests(SynchronousTestCase):
         try:
             parse("\n".join(lines), "gw.ini", TYPES)
         except ConfigErrors as why:
-            numbers = [finding.line for finding in why.findings]
+            numbers = [problem.line for problem in why.problems]
             self.assertTrue(numbers)
             self.assertEqual(numbers, sorted(numbers))
-            self.assertEqual(len(set(why.findings)), len(why.findings))
+            self.assertEqual(len(set(why.problems)), len(why.problems))
 
 
 class WarningTests(SynchronousTestCase):

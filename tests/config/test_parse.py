@@ -29,7 +29,7 @@ def settings(text: str) -> Settings:
 
 class MeaningTests(SynchronousTestCase):
     def test_smallest_file(self) -> None:
-        """A door, an account, a connector and a route are enough; everything else has a default."""
+        """A listener, an account, a connector and a route are enough; everything else has a default."""
         self.assertEqual(settings(SMPP + ACCOUNT + CONNECTOR + ROUTE), Settings(
             gateway=GatewaySettings(),
             listeners={"smpp": SmppListenSettings(name="smpp", endpoint="tcp:2775:interface=127.0.0.1")},
@@ -49,7 +49,7 @@ class MeaningTests(SynchronousTestCase):
         )
 
     def test_listener_defaults(self) -> None:
-        """The limits and timers of each door are those of the design."""
+        """The limits and timers of each protocol are those of the design."""
         smpp = SmppListenSettings(endpoint="tcp:1")
         self.assertEqual((smpp.session_init, smpp.inactivity, smpp.enquire_link, smpp.response, smpp.window,
                           smpp.pdu_limit, smpp.connections, smpp.dialect, smpp.tls),
@@ -60,7 +60,7 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual((http.requests, http.body_limit, http.header_time, http.body_time), (10_000, 65536, 10, 30))
 
     def test_account_defaults(self) -> None:
-        """An account may use every door, has no senders, and lets nobody in until it says from where."""
+        """An account may use every protocol, has no senders, and lets nobody in until it says from where."""
         account = AccountSettings(name="demo")
         self.assertEqual((account.enabled, account.protocols, account.senders, account.rate, account.connections),
                          (True, ("smpp", "smtp", "http"), (), 0, None))
@@ -166,5 +166,5 @@ class MeaningTests(SynchronousTestCase):
     def test_place_of_a_later_fault(self) -> None:
         """What turns out wrong after reading can still be told with its line."""
         listener = settings("\n" + SMPP).listeners["smpp"]
-        self.assertEqual(str(listener.finding("endpoint", "is taken")), "gw.ini:4: [listen smpp] endpoint: is taken")
-        self.assertEqual(str(listener.finding("key", "is bad")), "gw.ini:2: [listen smpp] key: is bad")
+        self.assertEqual(str(listener.problem("endpoint", "is taken")), "gw.ini:4: [listen smpp] endpoint: is taken")
+        self.assertEqual(str(listener.problem("key", "is bad")), "gw.ini:2: [listen smpp] key: is bad")

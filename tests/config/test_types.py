@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import AllowList, Globs, Secret, Unfit, Way, types
+from smsgw.config import AllowList, Globs, InvalidValue, Secret, Way, types
 from smsgw.config.ini import quote, unquote
 from smsgw.config.settings import LOGIN, NAME, SENDER
 from smsgw.config.types import Kind
@@ -23,7 +23,7 @@ def refusal(kind: Kind[Any], value: str) -> str:
     """Say why a value is refused."""
     try:
         taken = kind.take(value)
-    except Unfit as why:
+    except InvalidValue as why:
         return str(why)
     raise AssertionError(f"{value!r} was taken as {taken!r}")
 

@@ -342,7 +342,7 @@ class StopTests(LoopbackTestCase):
         self.assertEqual(self.clock.calls, [])
 
     def test_cut_short(self) -> None:
-        """Cancelling the stop gives up what is not answered yet."""
+        """Cancellation the stop gives up what is not answered yet."""
         loopback = self.make(latency=1.0, rate=1.0)
         self.offer(loopback, message(1))
         self.assertEqual(loopback.room(), 0)

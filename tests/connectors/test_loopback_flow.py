@@ -18,7 +18,7 @@ class FlowTests(DispatchTestCase):
     """The simulated SMSC behind dispatch, the sweep and a real store."""
 
     def run_gateway(self, name: str = "sim", **settings: Any) -> None:
-        """Start everything but the doors."""
+        """Start everything but the listeners."""
         made = LoopbackSettings(name=name, **{"rate": 0.0, "delay": 2.0, "retry_first": 5.0, **settings})
         loopback = Loopback(made, self.clock, self.wall)
         self.outbox, self.inbound = RecordingOutbox(), RecordingInbound()

@@ -1,4 +1,4 @@
-"""The JSON door as curl sees it."""
+"""The JSON API as curl sees it."""
 
 from __future__ import annotations
 

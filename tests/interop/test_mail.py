@@ -1,4 +1,4 @@
-"""The mail door as swaks, curl and smtplib see it."""
+"""The submission server as swaks, curl and smtplib see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mail door as other mail programs see it: msmtp, s-nail, and Postfix relaying to us with SASL over TLS."""
+"""The submission server as other mail programs see it: msmtp, s-nail, and Postfix relaying to us with SASL over TLS."""
 
 from __future__ import annotations
 

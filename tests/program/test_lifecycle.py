@@ -33,7 +33,7 @@ class StopTests(SynchronousTestCase):
         self.gateway.steps = [
             Step("store", None, lambda: self.stops.append("store")),
             Step("middle", lambda: self.starting, self.stop_middle),
-            Step("doors", None, lambda: self.stops.append("doors")),
+            Step("listeners", None, lambda: self.stops.append("listeners")),
         ]
         self.starting: Deferred[None] | None = None
         self.said: list[LogLevel] = []
@@ -62,9 +62,9 @@ class StopTests(SynchronousTestCase):
     def test_in_order(self) -> None:
         """Parts stop one after the other, the last started first; each is waited for."""
         stopping = self.begun().stopService()
-        self.assertEqual(self.stops, ["doors", "middle"])
+        self.assertEqual(self.stops, ["listeners", "middle"])
         self.middle.callback(None)
-        self.assertEqual(self.stops, ["doors", "middle", "store"])
+        self.assertEqual(self.stops, ["listeners", "middle", "store"])
         self.successResultOf(stopping)
         self.assertEqual(self.gateway.state, "stopped")
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -76,7 +76,7 @@ class StopTests(SynchronousTestCase):
         self.assertNoResult(stopping)
         self.clock.advance(0.2)
         self.successResultOf(stopping)
-        self.assertEqual((self.cancels, self.stops), (1, ["doors", "middle", "store"]))
+        self.assertEqual((self.cancels, self.stops), (1, ["listeners", "middle", "store"]))
         self.assertIn(LogLevel.warn, self.said)
 
     def test_deaf_to_cancelling(self) -> None:
@@ -87,7 +87,7 @@ class StopTests(SynchronousTestCase):
         stopping = self.begun().stopService()
         self.clock.advance(15.1)
         self.successResultOf(stopping)
-        self.assertEqual(self.stops, ["doors", "middle", "store"])
+        self.assertEqual(self.stops, ["listeners", "middle", "store"])
         stubborn.callback(None)
 
     def test_fault(self) -> None:
@@ -95,7 +95,7 @@ class StopTests(SynchronousTestCase):
         stopping = self.begun().stopService()
         self.middle.errback(ValueError("broken"))
         self.successResultOf(stopping)
-        self.assertEqual(self.stops, ["doors", "middle", "store"])
+        self.assertEqual(self.stops, ["listeners", "middle", "store"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_while_starting(self) -> None:

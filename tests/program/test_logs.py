@@ -56,7 +56,7 @@ class TextTests(LogTestCase):
         self.assertRegex(line, rf"\A{when} info  smsgw.test: demo sent 3 messages\Z")
 
     def test_levels(self) -> None:
-        """Everything from info upwards is written, what is for finding faults is not."""
+        """Everything from info upwards is written, what is for problem faults is not."""
         for level in ("debug", "info", "warn", "error", "critical"):
             getattr(self.log, level)("x")
         self.assertEqual([line.split()[2] for line in self.lines()], ["info", "warn", "error", "critical"])

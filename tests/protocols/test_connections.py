@@ -1,4 +1,4 @@
-"""The connections of a factory: one timer, strangers counted, faults kept apart, an end together."""
+"""The connections of a factory: one timer, unauthenticated counted, faults kept apart, an end together."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class ConnectionsTests(SynchronousTestCase):
         return links
 
     def test_lines_about_strangers(self) -> None:
-        """However many strangers come, the log tells of a few; of those who are known it always tells."""
+        """However many unauthenticated come, the log tells of a few; of those who are known it always tells."""
         links = self.linked(*("a" * 100))
-        self.assertEqual([self.here.worth_a_line(link) for link in links], [True] * 20 + [False] * 80)
+        self.assertEqual([self.here.may_log(link) for link in links], [True] * 20 + [False] * 80)
         self.here.admit(links[50])
-        self.assertTrue(self.here.worth_a_line(links[50]))
+        self.assertTrue(self.here.may_log(links[50]))
         self.clock.advance(60)
-        self.assertEqual(sum(self.here.worth_a_line(links[0]) for _ in range(100)), 20)
+        self.assertEqual(sum(self.here.may_log(links[0]) for _ in range(100)), 20)
 
     def test_one_timer(self) -> None:
         """Every connection is looked at once a second by one timer, which is gone with the last of them."""
@@ -92,30 +92,30 @@ class ConnectionsTests(SynchronousTestCase):
     def test_strangers(self) -> None:
         """Strangers are counted, in all and by address, until they are admitted or gone; they may become so again."""
         first, second, third = self.linked("a", "a", "b")
-        self.assertEqual((len(self.here.strangers), self.here.strangers_from("a")), (3, 2))
+        self.assertEqual((len(self.here.unauthenticated), self.here.unauthenticated_from("a")), (3, 2))
         for _ in range(2):
             self.here.admit(first)
-            self.assertEqual((len(self.here.strangers), self.here.strangers_from("a")), (2, 1))
+            self.assertEqual((len(self.here.unauthenticated), self.here.unauthenticated_from("a")), (2, 1))
         for _ in range(2):
-            self.here.estrange(first)
-            self.assertEqual((len(self.here.strangers), self.here.strangers_from("a")), (3, 2))
+            self.here.deauthenticate(first)
+            self.assertEqual((len(self.here.unauthenticated), self.here.unauthenticated_from("a")), (3, 2))
         self.here.admit(second)
         for link in (first, second, third):
             self.here.discard(link)
             self.here.discard(link)
-        self.assertEqual((self.here.strangers, self.here.strangers_from("a")), (set(), 0))
+        self.assertEqual((self.here.unauthenticated, self.here.unauthenticated_from("a")), (set(), 0))
 
-    @given(st.lists(st.tuples(st.sampled_from(["add", "admit", "estrange", "discard"]), st.integers(0, 5))))
+    @given(st.lists(st.tuples(st.sampled_from(["add", "admit", "deauthenticate", "discard"]), st.integers(0, 5))))
     def test_counts_agree(self, steps: list[tuple[str, int]]) -> None:
-        """Whatever happens in whatever order, an address counts as many strangers as there are from it."""
+        """Whatever happens in whatever order, an address counts as many unauthenticated as there are from it."""
         here: Connections[Link] = Connections(Clock())
         links = [Link("ab"[number % 2]) for number in range(6)]
         for step, number in steps:
             if step == "add" or links[number] in here.all:
                 getattr(here, step)(links[number])
         for peer in "abc":
-            self.assertEqual(here.strangers_from(peer), sum(link.peer == peer for link in here.strangers))
-        self.assertLessEqual(here.strangers, here.all)
+            self.assertEqual(here.unauthenticated_from(peer), sum(link.peer == peer for link in here.unauthenticated))
+        self.assertLessEqual(here.unauthenticated, here.all)
         self.assertLessEqual(set(here._from), {"a", "b"})
         self.assertNotIn(0, here._from.values())
 

@@ -20,7 +20,7 @@ HASH = Secret(hash_password("slow", 16))
 
 
 def account(name: str = "demo", **keys: Any) -> AccountSettings:
-    """Settings of an account that may come from anywhere through every door."""
+    """Settings of an account that may come from anywhere through every protocol."""
     values: dict[str, Any] = {"allow_from": EVERYONE, "protocols": ("smpp", "smtp", "http")} | keys
     return AccountSettings(name=name, **values)
 
@@ -53,21 +53,21 @@ class AccountsTestCase(SynchronousTestCase):
         self.waiting.append((result, check, args))
         return result
 
-    def check(self, login: str, password: str, peer: str = "192.0.2.1", door: str = "http") -> str:
+    def check(self, login: str, password: str, peer: str = "192.0.2.1", protocol: str = "http") -> str:
         """The name of the account that is entered, or the refusal."""
-        answer = self.successResultOf(self.accounts.check(login.encode(), password.encode(), peer, door))
+        answer = self.successResultOf(self.accounts.check(login.encode(), password.encode(), peer, protocol))
         return answer.name if isinstance(answer, Account) else answer.refusal.name
 
 
 class EnteringTests(AccountsTestCase):
-    """Passwords, keys, addresses and doors."""
+    """Passwords, keys, addresses and protocols."""
 
     def test_plain_password(self) -> None:
-        """A plain password lets in at every door and costs no slow check."""
+        """A plain password lets in at every protocol and costs no slow check."""
         self.make(account(**secret(password="demo")))
-        for door in ("smpp", "smtp", "http"):
-            self.assertEqual(self.check("demo", "demo", door=door), "demo")
-            self.assertEqual(self.check("demo", "Demo", door=door), "WRONG_CREDENTIALS")
+        for protocol in ("smpp", "smtp", "http"):
+            self.assertEqual(self.check("demo", "demo", protocol=protocol), "demo")
+            self.assertEqual(self.check("demo", "Demo", protocol=protocol), "WRONG_CREDENTIALS")
         self.assertEqual(self.slow, 0)
 
     def test_octets_are_compared(self) -> None:
@@ -80,10 +80,10 @@ class EnteringTests(AccountsTestCase):
     def test_smpp_password(self) -> None:
         """An account with a password for SMPP has that at SMPP and the other one elsewhere."""
         self.make(account(**secret(password="long password", smpp_password="short")))
-        self.assertEqual(self.check("demo", "short", door="smpp"), "demo")
-        self.assertEqual(self.check("demo", "long password", door="smpp"), "WRONG_CREDENTIALS")
-        self.assertEqual(self.check("demo", "long password", door="http"), "demo")
-        self.assertEqual(self.check("demo", "short", door="http"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "short", protocol="smpp"), "demo")
+        self.assertEqual(self.check("demo", "long password", protocol="smpp"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "long password", protocol="http"), "demo")
+        self.assertEqual(self.check("demo", "short", protocol="http"), "WRONG_CREDENTIALS")
 
     def test_hash(self) -> None:
         """A hashed password is checked in a thread, and remembered for a while."""
@@ -150,12 +150,12 @@ class EnteringTests(AccountsTestCase):
         self.assertEqual(self.check("demo", "demo"), "ADDRESS_NOT_ALLOWED")
 
     def test_doors(self) -> None:
-        """A disabled account, and a door that an account may not use, are refused to who knows the password."""
+        """A disabled account, and a protocol that an account may not use, are refused to who knows the password."""
         off = account("off", enabled=False, **secret(password="x"))
         self.make(account(protocols=("http",), **secret(password="demo")), off)
-        self.assertEqual(self.check("demo", "demo", door="http"), "demo")
-        self.assertEqual(self.check("demo", "demo", door="smpp"), "NOT_ALLOWED")
-        self.assertEqual(self.check("demo", "wrong", door="smpp"), "WRONG_CREDENTIALS")
+        self.assertEqual(self.check("demo", "demo", protocol="http"), "demo")
+        self.assertEqual(self.check("demo", "demo", protocol="smpp"), "NOT_ALLOWED")
+        self.assertEqual(self.check("demo", "wrong", protocol="smpp"), "WRONG_CREDENTIALS")
         self.assertEqual(self.check("off", "x"), "NOT_ALLOWED")
 
     def test_unknown_login(self) -> None:
@@ -349,12 +349,12 @@ class ReloadTests(AccountsTestCase):
             account("c", **secret(api_key_hash=hashed.upper())),
         ]
         error = self.assertRaises(ConfigErrors, self.accounts.update, wrong)
-        self.assertEqual([finding.key for finding in error.findings], ["password_hash", "api_key_hash"])
+        self.assertEqual([problem.key for problem in error.problems], ["password_hash", "api_key_hash"])
         self.assertEqual(self.check("demo", "demo"), "demo")
         self.assertRaises(ConfigErrors, Accounts, wrong, self.clock, self.run_slowly)
 
     def test_hash_is_read_once(self) -> None:
-        """What an account compares with at each door is at hand."""
+        """What an account compares with at each protocol is at hand."""
         self.make(account(password_hash=HASH, **secret(smpp_password="short")))
         demo = self.accounts.get("demo")
         assert demo is not None

@@ -16,7 +16,7 @@ from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import CALLBACK, Event, EventKind, Incoming, IncomingKind, Message
 from smsgw.services.accounts import Accounts
-from smsgw.services.incoming import RECEIVED, WAIT, Inbound
+from smsgw.services.incoming import RECEIVED, WAIT, IncomingRouter
 
 NOW = 1_700_000_000.0
 PHONE = "79161234567"
@@ -111,7 +111,7 @@ class InboundTestCase(SynchronousTestCase):
             NumberSettings(name=SHARED, calls=True),
         ]
         store: Any = self.store
-        self.inbound = Inbound(store, self.told, accounts, numbers, lambda: NOW + self.clock.seconds())
+        self.inbound = IncomingRouter(store, self.told, accounts, numbers, lambda: NOW + self.clock.seconds())
 
     def come(self, *incoming: Incoming) -> list[Refused | None]:
         """These come in."""

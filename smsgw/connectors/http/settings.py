@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from smsgw.config import ConnectorSettings, Fault, Secret, fields, types
+from smsgw.config import Conflict, ConnectorSettings, Secret, fields, types
 from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE, JsonTemplate, Location, Template
 from smsgw.model.lifecycle import FINAL, State
 
@@ -55,21 +55,21 @@ class HttpConnectorSettings(ConnectorSettings):
     poll_url: Template = fields.declare(TEMPLATE, "address that tells of a message, with {id} filled in", "")
     poll_every: float = fields.duration("pause between two questions about one message", "30s", at_least=0.1)
 
-    def check(self) -> Iterator[Fault]:
+    def check(self) -> Iterator[Conflict]:
         """Yield what does not go together."""
         yield from super().check()
         if self.form.source and self.json.source:
-            yield Fault("json", "a body is a form or JSON, not both", ("form",))
+            yield Conflict("json", "a body is a form or JSON, not both", ("form",))
         if self.method == "GET" and (self.form.source or self.json.source):
-            yield Fault("method", "GET has no body", ("form", "json"))
+            yield Conflict("method", "GET has no body", ("form", "json"))
         if not self.url.source.startswith(("http://", "https://")):
-            yield Fault("url", "an address begins with http:// or https://")
+            yield Conflict("url", "an address begins with http:// or https://")
         if self.receipts != "none" and not (self.receipt_state and self.states):
-            yield Fault("receipts", "receipt_state and states are needed to understand them",
+            yield Conflict("receipts", "receipt_state and states are needed to understand them",
                         ("receipt_state", "states"))
         if self.receipts == "called" and not self.receipt_id:
-            yield Fault("receipts", "receipt_id is needed to know what a receipt is about", ("receipt_id",))
+            yield Conflict("receipts", "receipt_id is needed to know what a receipt is about", ("receipt_id",))
         if (self.receipts == "called" or self.incoming_text) and self.secret is None:
-            yield Fault("secret", "whoever knows the address could forge calls; a secret is needed", ("receipts",))
+            yield Conflict("secret", "whoever knows the address could forge calls; a secret is needed", ("receipts",))
         if self.receipts == "polled" and not self.poll_url.source:
-            yield Fault("receipts", "poll_url is needed to ask", ("poll_url",))
+            yield Conflict("receipts", "poll_url is needed to ask", ("poll_url",))

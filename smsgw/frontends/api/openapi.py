@@ -115,7 +115,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
             "default_sender": {"type": "string"},
             "rate": {"type": ["number", "null"], "description": "parts per second"},
             "validity": {"type": "number", "description": "seconds"},
-            "doors": {"type": "array", "items": {"type": "string"}},
+            "protocols": {"type": "array", "items": {"type": "string"}},
             "callback": {"type": "boolean"},
             "callback_dialect": {"type": ["string", "null"]},
             "callback_hosts": {"type": "array", "items": {"type": "string"}},

@@ -67,11 +67,11 @@ _FAILED: Final = problem(500, "internal-error", "the gateway failed; this is a f
 class AccountBook(Protocol):
     """Who knows accounts and checks credentials."""
 
-    def check(self, login: bytes, password: bytes, peer: str, door: str) -> Deferred[Account | Refused]:
+    def check(self, login: bytes, password: bytes, peer: str, protocol: str) -> Deferred[Account | Refused]:
         """Whether they are right."""
 
 
-class Door(Protocol):
+class Submitter(Protocol):
     """Intake."""
 
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
@@ -122,7 +122,7 @@ class V1Resource(JsonResource):
 
     def __init__(
         self,
-        intake: Door,
+        intake: Submitter,
         store: IMessageStore,
         accounts: AccountBook,
         cancel: Callable[[Sequence[Cancel]], Deferred[list[list[Message] | Refused]]],

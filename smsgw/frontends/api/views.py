@@ -157,7 +157,7 @@ def account(settings: AccountSettings) -> dict[str, Any]:
         "default_sender": settings.default_sender,
         "rate": settings.rate or None,
         "validity": settings.validity,
-        "doors": list(settings.protocols),
+        "protocols": list(settings.protocols),
         "callback": bool(settings.callback),
         "callback_dialect": settings.callback_dialect if settings.callback else None,
         "callback_hosts": list(settings.callback_hosts),

@@ -177,11 +177,11 @@ class CallbackPath:
         self._held[account] = self._held.get(account, 0) + len(going)
         once = [job for job in going if job.once]
         if once:
-            forgetting = self._sink.forgotten([job.event for job in once])
+            forgetting = self._sink.acknowledge_before_send([job.event for job in once])
             forgetting.addCallbacks(lambda _: self._begin(once), self._not_forgotten, errbackArgs=(once,))
         self._begin([job for job in going if not job.once])
         if vain:
-            self._sink.later(vain, IN_VAIN)
+            self._sink.retry(vain, IN_VAIN)
 
     def _job(self, event: Event, settings: AccountSettings | None) -> _Job | None:
         """Where this event goes and how; None when there is nowhere."""
@@ -246,7 +246,7 @@ class CallbackPath:
     def _enter(self, job: _Job) -> None:
         receiver = job.receiver
         if receiver.down and not job.once:
-            self._end(job, lambda sink: sink.later([job.event], receiver.wait()))
+            self._end(job, lambda sink: sink.retry([job.event], receiver.wait()))
         else:
             receiver.add(job)
 
@@ -261,7 +261,7 @@ class CallbackPath:
             call = None
         if call is None:
             receiver.ended(answered=True)
-            self._end(job, None if job.once else lambda sink: sink.later([job.event], IN_VAIN))
+            self._end(job, None if job.once else lambda sink: sink.retry([job.event], IN_VAIN))
             return
         client = self._guarded if job.guarded else self._client
         self._calling.add(job)
@@ -289,10 +289,10 @@ class CallbackPath:
         if job.once:
             self._end(job, None)
         elif 200 <= got.status < 300:
-            self._end(job, lambda sink: sink.told([job.event]))
+            self._end(job, lambda sink: sink.acknowledged([job.event]))
         else:
             wish = _wish(got)
-            self._end(job, lambda sink: sink.later([job.event], self._pause(job) if wish is None else wish))
+            self._end(job, lambda sink: sink.retry([job.event], self._pause(job) if wish is None else wish))
 
     def _unanswered(self, failure: Failure, job: _Job, began: float) -> None:
         failure.trap(CallFailed)
@@ -302,9 +302,9 @@ class CallbackPath:
         if job.once:
             self._end(job, None)
         elif self._stopped is not None:
-            self._end(job, lambda sink: sink.returned([job.event]))
+            self._end(job, lambda sink: sink.requeue([job.event]))
         else:
-            self._end(job, lambda sink: sink.later([job.event], IN_VAIN if failed.refused else self._pause(job)))
+            self._end(job, lambda sink: sink.retry([job.event], IN_VAIN if failed.refused else self._pause(job)))
 
     def _pause(self, job: _Job) -> float:
         """Seconds until the next try: anything up to a bound that doubles, so that not all come again at once."""
@@ -355,7 +355,7 @@ class CallbackPath:
             waiting = [job for job in receiver.waiting if not job.once]
             receiver.waiting = deque(job for job in receiver.waiting if job.once)
             for job in waiting:
-                self._end(job, lambda sink, job=job: sink.returned([job.event]))  # type: ignore[misc]
+                self._end(job, lambda sink, job=job: sink.requeue([job.event]))  # type: ignore[misc]
             receiver.pump()
         self._patience = self._clock.callLater(ENDING, self._give_up)
         self._tell_stopped()

@@ -20,7 +20,7 @@ from smsgw.frontends.rostelecom.resource import (
     SYSTEM_ERROR,
     MessageResource,
 )
-from smsgw.interfaces import Denied, IIntake, IJsonDelegate, IMessageStore, Shown
+from smsgw.interfaces import ApiError, IIntake, IJsonDelegate, IMessageStore, MessageStatus
 from smsgw.model.errors import GatewayError, Refusal, Refused
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Accepted, Message, Submission
@@ -28,11 +28,11 @@ from smsgw.protocols.http.jsonresource import WebLimits
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.senders import Sender, Senders
 
-INVALID_SOURCE: Final = Denied("invalid_source_address")
-WRONG_CREDENTIALS: Final = Denied("wrong_credentials", 403)
-WRONG_IP: Final = Denied("wrong_ip", 403)
+INVALID_SOURCE: Final = ApiError("invalid_source_address")
+WRONG_CREDENTIALS: Final = ApiError("wrong_credentials", 403)
+WRONG_IP: Final = ApiError("wrong_ip", 403)
 
-REASONS: Final[Mapping[Refusal, Denied | None]] = {
+REASONS: Final[Mapping[Refusal, ApiError | None]] = {
     Refusal.NO_CREDENTIALS: AUTH_REQUIRED,
     Refusal.UNREADABLE_CREDENTIALS: AUTH_REQUIRED,
     Refusal.WRONG_CREDENTIALS: WRONG_CREDENTIALS,
@@ -110,11 +110,11 @@ class HttpFrontend:
         self._senders = senders
         self.resource = MessageResource(self, country, body_limit)
 
-    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | Denied]:
+    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
         """Check credentials against the accounts (004-179 to 004-183)."""
         return self._accounts.check(login, password, peer, "http").addCallback(_entered)
 
-    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | Denied]:
+    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
         """Hand the message over; the id is told after the synced commit (004-189 to 004-191)."""
         denied = self._sender_denied(account, msisdn, shortcode)
         if denied is not None:
@@ -122,13 +122,13 @@ class HttpFrontend:
         submission = Submission(account, "", shortcode, (msisdn,), text, as_states=AS_STATES)
         return self._intake.submit([submission]).addCallbacks(_stored, _not_now)
 
-    def status(self, account: str, id: str) -> Deferred[Shown | Denied]:
+    def status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
         """What became of one message of the account (004-194 to 004-197)."""
         if not id.isdecimal() or len(id) > 18 or id.startswith("0"):
             return succeed(NOT_FOUND)
         return self._store.find(account, [int(id)]).addCallbacks(_found, _not_now, callbackArgs=(int(id),))
 
-    def _sender_denied(self, account: str, msisdn: str, shortcode: str) -> Denied | None:
+    def _sender_denied(self, account: str, msisdn: str, shortcode: str) -> ApiError | None:
         """What intake would say of the sender, said before anything is said of the text (004.3)."""
         known = self._accounts.get(account)
         if known is None:
@@ -139,7 +139,7 @@ class HttpFrontend:
         return reason(sender)
 
 
-def reason(refused: Refused) -> Denied:
+def reason(refused: Refused) -> ApiError:
     """The API's answer to a refusal."""
     return REASONS[refused.refusal] or SYSTEM_ERROR
 
@@ -155,10 +155,10 @@ def web_limits(settings: HttpListenSettings) -> WebLimits:
     )
 
 
-def shown(message: Message) -> Shown:
+def shown(message: Message) -> MessageStatus:
     """One message as the API tells it."""
     word = WORDS[message.state]
-    return Shown(
+    return MessageStatus(
         int(message.created),
         int(message.changed),
         message.dst,
@@ -169,22 +169,22 @@ def shown(message: Message) -> Shown:
     )
 
 
-def _entered(answer: Account | Refused) -> str | Denied:
+def _entered(answer: Account | Refused) -> str | ApiError:
     return reason(answer) if isinstance(answer, Refused) else answer.name
 
 
-def _stored(answers: list[Accepted | Refused]) -> str | Denied:
+def _stored(answers: list[Accepted | Refused]) -> str | ApiError:
     (answer,) = answers
     return reason(answer) if isinstance(answer, Refused) else str(answer.id)
 
 
-def _found(lists: list[list[Message]], id: int) -> Shown | Denied:
+def _found(lists: list[list[Message]], id: int) -> MessageStatus | ApiError:
     """A batch of several messages is no transaction of this API."""
     (messages,) = lists
     return shown(messages[0]) if len(messages) == 1 and messages[0].id == id else NOT_FOUND
 
 
-def _not_now(failure: Failure) -> Denied:
+def _not_now(failure: Failure) -> ApiError:
     """The store's failures are the same word, whatever they were (004-187)."""
     failure.trap(GatewayError)
     return SYSTEM_ERROR

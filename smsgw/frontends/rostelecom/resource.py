@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from smsgw.interfaces import Denied, IJsonDelegate, Shown
+from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.protocols.http.jsonresource import (
     Answer,
@@ -41,13 +41,13 @@ PATH: Final = "/api/v2/send_message"
 PREFIX: Final = "message-id-"
 """What stands before an id wherever the API shows one (004-191)."""
 
-AUTH_REQUIRED: Final = Denied("auth_required", 401)
-INVALID_BODY: Final = Denied("invalid_request_body")
-INVALID_MSISDN: Final = Denied("invalid_field_msisdn")
-INVALID_SHORTCODE: Final = Denied("invalid_field_shortcode")
-INVALID_TEXT: Final = Denied("invalid_field_text")
-SYSTEM_ERROR: Final = Denied("system_error")
-NOT_FOUND: Final = Denied("transaction_not_found")
+AUTH_REQUIRED: Final = ApiError("auth_required", 401)
+INVALID_BODY: Final = ApiError("invalid_request_body")
+INVALID_MSISDN: Final = ApiError("invalid_field_msisdn")
+INVALID_SHORTCODE: Final = ApiError("invalid_field_shortcode")
+INVALID_TEXT: Final = ApiError("invalid_field_text")
+SYSTEM_ERROR: Final = ApiError("system_error")
+NOT_FOUND: Final = ApiError("transaction_not_found")
 
 _CHALLENGE: Final = ((b"WWW-Authenticate", b'Basic realm="send_message", charset="UTF-8"'),)
 _ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -79,20 +79,20 @@ class MessageResource(JsonResource):
         octets = self.body(request)
         charset = _foreign_charset(request)
         header = request.requestHeaders.getRawHeaders(b"authorization")
-        fields: dict[str, Any] | Denied = INVALID_BODY
+        fields: dict[str, Any] | ApiError = INVALID_BODY
         if header:
             credentials = read_basic(header[0])
         else:
             fields = INVALID_BODY if charset else _fields(octets)
-            credentials = None if isinstance(fields, Denied) else _credentials(fields)
+            credentials = None if isinstance(fields, ApiError) else _credentials(fields)
         if credentials is None:
             return _no(AUTH_REQUIRED)
 
-        def entered(account: str | Denied) -> Answer | Deferred[Answer]:
-            if isinstance(account, Denied):
+        def entered(account: str | ApiError) -> Answer | Deferred[Answer]:
+            if isinstance(account, ApiError):
                 return _no(account)
             read = fields if not header else INVALID_BODY if charset else _fields(octets)
-            return _no(read) if isinstance(read, Denied) else self._submit(account, read)
+            return _no(read) if isinstance(read, ApiError) else self._submit(account, read)
 
         entering = self._delegate.login(credentials.login, credentials.password, peer(request))
         return entering.addCallback(entered)
@@ -123,8 +123,8 @@ class MessageResource(JsonResource):
         if credentials is None:
             return _no(AUTH_REQUIRED)
 
-        def entered(account: str | Denied) -> Answer | Deferred[Answer]:
-            if isinstance(account, Denied):
+        def entered(account: str | ApiError) -> Answer | Deferred[Answer]:
+            if isinstance(account, ApiError):
                 return _no(account)
             if not _ID.fullmatch(id):
                 return _no(INVALID_BODY)
@@ -134,19 +134,19 @@ class MessageResource(JsonResource):
         return entering.addCallback(entered)
 
 
-def _no(denied: Denied) -> Answer:
+def _no(denied: ApiError) -> Answer:
     return error_answer(denied.status, denied.reason, _CHALLENGE if denied.status == 401 else ())
 
 
-def _sent(id: str | Denied) -> Answer:
-    if isinstance(id, Denied):
+def _sent(id: str | ApiError) -> Answer:
+    if isinstance(id, ApiError):
         return _no(id)
     return json_answer({"result": {"uid": PREFIX + id}, "status": "ok"})
 
 
-def _shown(shown: Shown | Denied, id: str) -> Answer:
+def _shown(shown: MessageStatus | ApiError, id: str) -> Answer:
     """The result with its times and the number as numbers (004-195)."""
-    if isinstance(shown, Denied):
+    if isinstance(shown, ApiError):
         return _no(shown)
     result: dict[str, object] = {
         "created_at": shown.created_at,
@@ -162,7 +162,7 @@ def _shown(shown: Shown | Denied, id: str) -> Answer:
     return json_answer({"result": result, "status": "ok"})
 
 
-def _fields(octets: bytes) -> dict[str, Any] | Denied:
+def _fields(octets: bytes) -> dict[str, Any] | ApiError:
     try:
         value = strict_json(octets)
     except BadJson:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from smsgw.config import SmppListenSettings
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.frontends.smpp.status import status_of
-from smsgw.interfaces import Bound, IIntake, IMessageStore, ISmppDelegate, ISmppSession
+from smsgw.interfaces import BindAccepted, IIntake, IMessageStore, ISmppDelegate, ISmppSession
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
@@ -23,7 +23,7 @@ from smsgw.model.message import Accepted, Message, Submission
 from smsgw.model.pacing import lines_about_strangers
 from smsgw.protocols.smpp.mapping import answer, form_of_ids, read_id, submission
 from smsgw.services.accounts import Account, Accounts
-from smsgw.services.cancel import Cancelling
+from smsgw.services.cancel import Cancellation
 from smsgw.smpp.consts import Status
 from smsgw.smpp.pdus import Bind, CancelSm, CancelSmResp, Pdu, QuerySm, SubmitSm, SubmitSmResp
 
@@ -52,7 +52,7 @@ class SmppFrontend:
         accounts: Accounts,
         intake: IIntake,
         store: IMessageStore,
-        cancelling: Cancelling,
+        cancelling: Cancellation,
         wall: Callable[[], float],
         zone: tzinfo,
         country: str = "ru",
@@ -69,13 +69,13 @@ class SmppFrontend:
         self._national = NATIONAL[country]
         self._lines = lines_about_strangers()
 
-    def bind(self, session: ISmppSession, pdu: Pdu) -> Deferred[Bound | int]:
+    def bind(self, session: ISmppSession, pdu: Pdu) -> Deferred[BindAccepted | int]:
         """See :meth:`smsgw.interfaces.ISmppDelegate.bind`."""
         assert isinstance(pdu, Bind)
         checked = self._accounts.check(pdu.system_id, pdu.password, session.peer, "smpp")
         return checked.addCallback(self._known, session)
 
-    def _known(self, account: Account | Refused, session: ISmppSession) -> Bound | int:
+    def _known(self, account: Account | Refused, session: ISmppSession) -> BindAccepted | int:
         if isinstance(account, Refused):
             self._say_refused(session, str(account))
             return status_of(account.refusal, session.version)
@@ -83,7 +83,7 @@ class SmppFrontend:
             self._say_refused(session, f"{account.name} has all its connections open")
             return status_of(Refusal.TOO_MANY_BINDS, session.version)
         self._receipts.enter(session, account.name)
-        return Bound(account.name, self._system_id)
+        return BindAccepted(account.name, self._system_id)
 
     def _say_refused(self, session: ISmppSession, why: str) -> None:
         if self._lines.take(monotonic()):

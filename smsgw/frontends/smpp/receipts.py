@@ -104,7 +104,7 @@ class SmppReceipts:
                     if at >= len(events):
                         return
         assert self._sink is not None
-        self._sink.returned(events[at:])
+        self._sink.requeue(events[at:])
 
     def _written(self, events: Sequence[Event], version: int) -> list[tuple[object, Pdu]]:
         """The receipts of these events; one that cannot be written is put off alone and does not stop the others."""
@@ -120,7 +120,7 @@ class SmppReceipts:
         except Exception:  # noqa: BLE001 - a poisoned event must not stop the others; it is logged each time
             _log.failure("the receipt of message {id} cannot be written", id=event.message.id)
             assert self._sink is not None
-            self._sink.later([event], None)
+            self._sink.retry([event], None)
             return []
 
     def answers(self, session: ISmppSession, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
@@ -141,9 +141,9 @@ class SmppReceipts:
             if refused:
                 self._refused(account, refused[0][1], len(refused))
                 told += [token for token, _ in refused]
-            sink.later(cast(list[Event], again), None)
-            sink.returned(cast(list[Event], lost))
-        sink.told(cast(list[Event], told))
+            sink.retry(cast(list[Event], again), None)
+            sink.requeue(cast(list[Event], lost))
+        sink.acknowledged(cast(list[Event], told))
         sink.ready(account)
 
     @staticmethod

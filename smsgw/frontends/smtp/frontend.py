@@ -125,7 +125,7 @@ MOST_IN_THREADS: Final = 32
 
 
 @attrs.frozen
-class Standing:
+class BatchStatus:
     """What STATUS answers: units, whether all is over, the code (000-32..35)."""
 
     parts: int
@@ -139,7 +139,7 @@ def code_of(message: Message) -> int:
     return CODES[State.UNDELIVERABLE if wrong_number else message.state]
 
 
-def standing(messages: Sequence[Message]) -> Standing:
+def standing(messages: Sequence[Message]) -> BatchStatus:
     """How a message, or a batch taken together, stands.
 
     Code 2 if all are delivered; while open 0 until all are handed over, then 1; when closed, the first one's
@@ -149,8 +149,8 @@ def standing(messages: Sequence[Message]) -> Standing:
     codes = [code_of(message) for message in messages]
     delivered = CODES[State.DELIVERED]
     if all(message.state in FINAL for message in messages):
-        return Standing(parts, True, next((code for code in codes if code != delivered), delivered))
-    return Standing(parts, False, 0 if 0 in codes else 1)
+        return BatchStatus(parts, True, next((code for code in codes if code != delivered), delivered))
+    return BatchStatus(parts, False, 0 if 0 in codes else 1)
 
 
 @implementer(IMailDelegate)

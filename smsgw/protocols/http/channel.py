@@ -50,7 +50,7 @@ class WebLimits:
     :ivar head_time: from connecting, or from the first octet of a further request, to the end of the head.
     :ivar body_time: from there to the end of the body.
     :ivar idle_time: between an answer and the next request. :ivar requests: on one connection.
-    :ivar strangers: connections at once that have not yet had an answer under 400; beyond that, new ones get 503.
+    :ivar unauthenticated: connections at once that have not yet had an answer under 400; beyond that, new ones get 503.
     :ivar strangers_per_source: as many of them from one address.
     :ivar linger: after an answer that ends the connection early, how long the rest of what comes is read and dropped,
         so that the client gets to read the answer. :ivar close_time: after that, until the connection is cut.
@@ -63,7 +63,7 @@ class WebLimits:
     body_time: float = 30.0
     idle_time: float = 30.0
     requests: int = 10_000
-    strangers: int = 1000
+    unauthenticated: int = 1000
     strangers_per_source: int = 200
     linger: float = 2.0
     close_time: float = 5.0

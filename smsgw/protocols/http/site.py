@@ -107,8 +107,8 @@ class BoundedSite(Site):
         here, limits = self.connections, self.limits
         welcome = (
             not here.draining
-            and len(here.strangers) < limits.strangers
-            and here.strangers_from(channel.peer) < limits.strangers_per_source
+            and len(here.unauthenticated) < limits.unauthenticated
+            and here.unauthenticated_from(channel.peer) < limits.strangers_per_source
         )
         here.add(channel)
         return welcome

@@ -21,12 +21,12 @@ from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEnd
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
-from smsgw.interfaces import Bound
+from smsgw.interfaces import BindAccepted
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp.session import SmppSession
 from smsgw.protocols.smpp.session_base import SessionDelegate
 from smsgw.protocols.smpp.settings import SmppClientSettings
-from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, Errand
+from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, SessionRequest
 from smsgw.smpp.consts import VERSION_3_3, Tag
 from smsgw.smpp.pdus import (
     Bind,
@@ -45,7 +45,7 @@ class SmppClient(SmppSession):
     """One connection to a message centre. Bind it with :meth:`bind` as soon as it is there."""
 
     sender = Role.MC
-    turning_points = frozenset(
+    bind_boundaries = frozenset(
         response.command_id.to_bytes(4, "big")
         for response in (BindReceiverResp, BindTransmitterResp, BindTransceiverResp)
     )
@@ -67,7 +67,7 @@ class SmppClient(SmppSession):
         answered: Deferred[BindResp] = Deferred()
         self._bind = pdu, answered
         self.version = negotiate(pdu.interface_version)
-        self._ask(Errand.BIND, pdu)
+        self._ask(SessionRequest.BIND, pdu)
         return answered
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -77,9 +77,9 @@ class SmppClient(SmppSession):
         if bind is not None:
             bind[1].errback(Failure(ConnectionClosed(self._why)))
 
-    def _errand_done(self, errand: Errand, status: int, pdu: Pdu | None) -> None:
+    def _errand_done(self, errand: SessionRequest, status: int, pdu: Pdu | None) -> None:
         super()._errand_done(errand, status, pdu)
-        if errand is not Errand.BIND or self._bind is None:
+        if errand is not SessionRequest.BIND or self._bind is None:
             return
         (bind, answered), self._bind = self._bind, None
         if status == LOST:
@@ -89,7 +89,7 @@ class SmppClient(SmppSession):
         response = pdu if isinstance(pdu, BindResp) else BindResp(bind.sequence_number, status)
         if not status:
             self.version = self._agreed(bind, response)
-            self._become_bound(BOUND_BY[bind.command_id], Bound("", response.system_id, self._manners.requests))
+            self._become_bound(BOUND_BY[bind.command_id], BindAccepted("", response.system_id, self._manners.requests))
         answered.callback(response)
         self._room_grew()
 

@@ -38,7 +38,7 @@ log: Final = Logger()
 
 
 @implementer(IPushProducer)
-class SmppLink(Protocol, metaclass=ABCMeta):
+class SmppConnection(Protocol, metaclass=ABCMeta):
     """What :class:`~smsgw.protocols.smpp.session.SmppSession` stands on.
 
     :ivar peer: IP address as text; empty where there is none.
@@ -239,13 +239,13 @@ class SmppLink(Protocol, metaclass=ABCMeta):
         if self._abort_at is not None or not self.connected:
             return
         self._began_to_leave(why)
-        self._go_deaf()
+        self._discard_input()
         self._abort_at = self._seconds() + self.settings.close_wait
         self._start_reading()  # the end of TLS has to be read
         self.transport.unregisterProducer()  # or it would be waited for
         self.transport.loseConnection()
 
-    def _go_deaf(self) -> None:
+    def _discard_input(self) -> None:
         self._deaf = True
         self._kept.clear()
         self._frames.clear()
@@ -255,7 +255,7 @@ class SmppLink(Protocol, metaclass=ABCMeta):
         if self._abort_at is not None or not self.connected:
             return
         FAULTS.add(1.0, timer)
-        if self._sessions.worth_a_line(self):
+        if self._sessions.may_log(self):
             log.info("SMPP peer {peer}: closed, {timer}: {why}", peer=self.peer, timer=timer, why=why)
         self._drop(f"{timer}: {why}")
 

@@ -4,7 +4,7 @@
 
     class Delegate:                                       # provides ISmppDelegate
         def bind(self, session, pdu):
-            return succeed(Bound("demo", b"") if pdu.password == b"demo" else 0x0E)
+            return succeed(BindAccepted("demo", b"") if pdu.password == b"demo" else 0x0E)
 
         def requests(self, session, pdus):                # all of one read, in wire order
             return succeed([SubmitSmResp(0, 0, b"1") if isinstance(pdu, SubmitSm) else 0x03 for pdu in pdus])
@@ -26,7 +26,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.interfaces import Bound, ISmppDelegate
+from smsgw.interfaces import BindAccepted, ISmppDelegate
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp.connection import BINDING, FAULTS
 from smsgw.protocols.smpp.session import SmppSession
@@ -63,7 +63,7 @@ class SmppServer(SmppSession):
     """One connection of an ESME. Nothing behind its bind is looked at before the delegate has decided about it."""
 
     sender = Role.ESME
-    turning_points = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
+    bind_boundaries = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
 
     def __init__(
         self, delegate: ISmppDelegate, settings: SmppServerSettings, sessions: Connections[SmppServer]
@@ -73,11 +73,11 @@ class SmppServer(SmppSession):
         self._manners = settings
 
     def connectionMade(self) -> None:
-        """Begin, unless there are too many strangers from there, or we are shutting down."""
+        """Begin, unless there are too many unauthenticated from there, or we are shutting down."""
         super().connectionMade()
         if self._sessions.draining:
             self.abort("we are shutting down")
-        elif self._sessions.strangers_from(self.peer) > self._manners.unbound_per_source:
+        elif self._sessions.unauthenticated_from(self.peer) > self._manners.unbound_per_source:
             FAULTS.add(1.0, "crowd")
             self.abort("too many connections from there that have not bound")
 
@@ -94,7 +94,7 @@ class SmppServer(SmppSession):
         log.failure("the bind of SMPP peer {peer}", failure, peer=self.peer)
         return int(Status.ESME_RSYSERR)
 
-    def _decided(self, verdict: Bound | int, pdu: Bind) -> None:
+    def _decided(self, verdict: BindAccepted | int, pdu: Bind) -> None:
         """Answer the bind and go on reading; a refused peer may try again on the same connection."""
         if self._leaving_since is not None or not self.connected:
             if not isinstance(verdict, int):
@@ -117,7 +117,7 @@ class SmppServer(SmppSession):
             self._room_grew()
         self._release(BINDING)
 
-    def _bound_too_late(self, verdict: Bound) -> None:
+    def _bound_too_late(self, verdict: BindAccepted) -> None:
         """The peer went, or we sent it away, while the delegate decided for it: it learns that the bind is over."""
         self.bound = verdict
         if not self.connected:

@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp import rules
 from smsgw.protocols.smpp.connection import CROWDED, FAULTS
-from smsgw.protocols.smpp.session_base import SessionDelegate, SmppLife
+from smsgw.protocols.smpp.session_base import SessionDelegate, SmppSessionBase
 from smsgw.protocols.smpp.settings import SessionSettings
-from smsgw.protocols.smpp.window import LOST, Answer, Errand
+from smsgw.protocols.smpp.window import LOST, Answer, SessionRequest
 from smsgw.smpp.codec import decode, refusal
 from smsgw.smpp.consts import VERSION_5_0, Status
 from smsgw.smpp.errors import Answerable, Unframed
@@ -35,10 +35,10 @@ MOST_UNANSWERED: Final = 4 * 1024 * 1024
 log: Final = Logger()
 
 
-class SmppSession(SmppLife):
+class SmppSession(SmppSessionBase):
     """What ``SmppServer`` and ``SmppClient`` share."""
 
-    turning_points: ClassVar[frozenset[bytes]]
+    bind_boundaries: ClassVar[frozenset[bytes]]
     """command_ids, as on the wire, of what may turn an open session into a bound one."""
 
     def __init__(
@@ -57,7 +57,7 @@ class SmppSession(SmppLife):
         frames, self._frames = self._frames, []
         if self.state is State.OPEN:
             for at, frame in enumerate(frames):
-                if frame[4:8] in self.turning_points:
+                if frame[4:8] in self.bind_boundaries:
                     cut = at or 1
                     self._frames = frames[cut:]
                     return frames[:cut]
@@ -102,7 +102,8 @@ class SmppSession(SmppLife):
             if kind in responses:
                 answer = match(pdu)
                 if answer is not None:
-                    if answer[1] < 0 or answer[0].__class__ is Errand:  # rarely; a call for each would cost more
+                    # Rarely true; a call for each answer would cost more.
+                    if answer[1] < 0 or answer[0].__class__ is SessionRequest:
                         self._sort_answer(answer, answers)
                     else:
                         answers.append(answer)
@@ -122,7 +123,7 @@ class SmppSession(SmppLife):
     def _sort_answer(self, answer: Answer, answers: list[Answer]) -> None:
         """Whose request came back: the delegate's, or one of our own?"""
         token, status, pdu = answer
-        if isinstance(token, Errand):
+        if isinstance(token, SessionRequest):
             self._errand_done(token, status, pdu)
             return
         if pdu is None and status == LOST:
@@ -174,7 +175,7 @@ class SmppSession(SmppLife):
         if isinstance(pdu, Bind):
             return self._bind_requested(pdu)
         if isinstance(pdu, Unbind):
-            self._farewell = UnbindResp(pdu.sequence_number)
+            self._last_response = UnbindResp(pdu.sequence_number)
             self._enter(State.UNBOUND)
             self._began_to_leave("the peer has unbound")
             return None

@@ -15,12 +15,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.interfaces import Bound, ISmppSession
+from smsgw.interfaces import BindAccepted, ISmppSession
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp import rules
-from smsgw.protocols.smpp.connection import BINDING, CROWDED, FAULTS, PAUSED, UNREAD, SmppLink
+from smsgw.protocols.smpp.connection import BINDING, CROWDED, FAULTS, PAUSED, UNREAD, SmppConnection
 from smsgw.protocols.smpp.settings import SessionSettings
-from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, Errand, Window
+from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, SessionRequest, Window
 from smsgw.smpp.codec import encode, encode_many, reader
 from smsgw.smpp.consts import VERSION_3_4
 from smsgw.smpp.errors import PduError
@@ -47,7 +47,7 @@ class SessionDelegate(Protocol):
 
 
 @implementer(ISmppSession)
-class SmppLife(SmppLink):
+class SmppSessionBase(SmppConnection):
     """What a delegate sees of a session, and all of it that is not about the PDUs of a read.
 
     :ivar state: how far the session has come; the same word at both ends.
@@ -62,7 +62,7 @@ class SmppLife(SmppLink):
     ) -> None:
         super().__init__(settings, sessions)
         self.delegate = delegate
-        self.bound: Bound | None = None
+        self.bound: BindAccepted | None = None
         self.version = VERSION_3_4
         self.data: Any = None
         self._window = Window(window)
@@ -78,7 +78,7 @@ class SmppLife(SmppLink):
         self._leaving_since: float | None = None
         self._leave_by = 0.0
         self._unbinding = False
-        self._farewell: Pdu | None = None
+        self._last_response: Pdu | None = None
         self._enter(State.OPEN)
 
     # What the delegate may call
@@ -146,7 +146,7 @@ class SmppLife(SmppLink):
         """The end, whoever wanted it: whoever waits is told."""
         self._why = self._why or reason.getErrorMessage()
         self.connected = 0  # Twisted leaves that to us
-        self._go_deaf()
+        self._discard_input()
         self._enter(State.CLOSED)
         self._tell_of(self._window.lose())
         if self.bound is not None:
@@ -172,7 +172,7 @@ class SmppLife(SmppLink):
             self._write(b"".join(pieces))
         self._tell(done)
 
-    def _ask(self, errand: Errand, pdu: Request) -> None:
+    def _ask(self, errand: SessionRequest, pdu: Request) -> None:
         """Send a request of the session's own."""
         self._window.begin(errand, pdu, self._reading_time())
         self._write(encode(pdu, self.version))
@@ -180,9 +180,9 @@ class SmppLife(SmppLink):
     def _tell_of(self, answers: Sequence[Answer]) -> None:
         """Tell the delegate of its own requests among these that end without an answer."""
         for token, status, pdu in answers:
-            if isinstance(token, Errand):
+            if isinstance(token, SessionRequest):
                 self._errand_done(token, status, pdu)
-        others = [answer for answer in answers if not isinstance(answer[0], Errand)]
+        others = [answer for answer in answers if not isinstance(answer[0], SessionRequest)]
         if others:
             self._tell(others)
 
@@ -202,9 +202,9 @@ class SmppLife(SmppLink):
         if self._sends:
             self._tell([])
 
-    def _errand_done(self, errand: Errand, status: int, pdu: Pdu | None) -> None:
+    def _errand_done(self, errand: SessionRequest, status: int, pdu: Pdu | None) -> None:
         """A request of the session itself came back."""
-        if errand is Errand.UNBIND:
+        if errand is SessionRequest.UNBIND:
             self._leave_by = self._seconds()
 
     # States, and leaving them
@@ -223,7 +223,7 @@ class SmppLife(SmppLink):
         self._legal = rules.for_delegate(self.sender, self.state, self.version) if stays else rules.NOTHING
         self._sends = self.receives and stays
 
-    def _become_bound(self, state: State, bound: Bound) -> None:
+    def _become_bound(self, state: State, bound: BindAccepted) -> None:
         self.bound = bound
         self._window.size = bound.window
         self._sessions.admit(self)
@@ -232,7 +232,7 @@ class SmppLife(SmppLink):
     def _count_fault(self, fault: str, why: str) -> None:
         """Count what the peer did wrong; a stranger may not do so often. Without a reason somebody else tells of it."""
         FAULTS.add(1.0, fault)
-        if why and not self._faults and self._sessions.worth_a_line(self):
+        if why and not self._faults and self._sessions.may_log(self):
             log.info("SMPP peer {peer}: {why}; further faults of this session are counted", peer=self.peer, why=why)
         self._faults += 1
         if self.bound is None and self._faults > self.settings.faults_before_bind:
@@ -247,11 +247,11 @@ class SmppLife(SmppLink):
 
     def _leave(self, why: str, farewell: Pdu | None) -> None:
         """Listen no more; close as soon as what was read is answered."""
-        if self._sessions.worth_a_line(self):
+        if self._sessions.may_log(self):
             log.info("SMPP peer {peer}: closing: {why}", peer=self.peer, why=why)
         self._began_to_leave(why)
-        self._farewell = farewell
-        self._go_deaf()
+        self._last_response = farewell
+        self._discard_input()
 
     def _settle(self) -> None:
         """Take the next step of leaving, if what it waits for is there or took too long.
@@ -266,8 +266,8 @@ class SmppLife(SmppLink):
             if now >= self._leaving_since + self.settings.response:
                 self._drop(self._why)
             return
-        if self._farewell is not None:
-            farewell, self._farewell = self._farewell, None
+        if self._last_response is not None:
+            farewell, self._last_response = self._last_response, None
             self._write(encode(farewell, self.version))
         late = now >= self._leave_by
         if self._deaf:
@@ -278,7 +278,7 @@ class SmppLife(SmppLink):
         elif late or not len(self._window):
             self._unbinding = True
             self._leave_by = now + self.settings.close_wait
-            self._ask(Errand.UNBIND, Unbind())
+            self._ask(SessionRequest.UNBIND, Unbind())
 
     # Timers
 
@@ -303,8 +303,8 @@ class SmppLife(SmppLink):
         if settings.inactivity and silence >= settings.inactivity:
             FAULTS.add(1.0, "inactivity")
             self.close("inactivity timer: nothing was heard of it")
-        elif self._doubts_the_peer(time) and not self._window.awaits(Errand.ENQUIRE_LINK):
-            self._ask(Errand.ENQUIRE_LINK, EnquireLink())
+        elif self._doubts_the_peer(time) and not self._window.awaits(SessionRequest.ENQUIRE_LINK):
+            self._ask(SessionRequest.ENQUIRE_LINK, EnquireLink())
 
     def _doubts_the_peer(self, time: float) -> bool:
         """Whether it has been silent, while we listened, for as long as we ask nothing."""
@@ -322,5 +322,5 @@ class SmppLife(SmppLink):
         UNANSWERED.add(len(late))
         silent = time - self._heard >= self.settings.response
         self._tell_of(late)
-        if silent and any(token is Errand.ENQUIRE_LINK for token, _, _ in late):
+        if silent and any(token is SessionRequest.ENQUIRE_LINK for token, _, _ in late):
             self._expired("enquire_link", "the peer is silent")

@@ -20,7 +20,7 @@ Answer: TypeAlias = tuple[object, int, Pdu | None]
 """(token, command_status, response), as a delegate is told."""
 
 
-class Errand(enum.Enum):
+class SessionRequest(enum.Enum):
     """Tokens of the requests that a session makes for itself; they do not fill the window."""
 
     BIND = "bind"
@@ -51,7 +51,7 @@ class Window:
         """Whether nothing at all is awaited."""
         return not self._waiting
 
-    def awaits(self, errand: Errand) -> bool:
+    def awaits(self, errand: SessionRequest) -> bool:
         """Whether this errand has not come back yet."""
         return any(token is errand for token, _, _ in self._waiting.values())
 
@@ -67,7 +67,7 @@ class Window:
             pdus.append(pdu)
         return pdus
 
-    def begin(self, errand: Errand, pdu: Request, at: float) -> Request:
+    def begin(self, errand: SessionRequest, pdu: Request, at: float) -> Request:
         """Give one of the session's own requests its number, and wait for it."""
         self._errands += 1
         self.number([(errand, pdu)], at)
@@ -87,7 +87,7 @@ class Window:
         if entry is None:
             return None
         token, response, _ = entry
-        if token.__class__ is Errand:
+        if token.__class__ is SessionRequest:
             self._errands -= 1
         if pdu.__class__ is response:
             return token, pdu.command_status, pdu
@@ -100,7 +100,7 @@ class Window:
         entry = self._waiting.pop(number, None)
         if entry is None:
             return None
-        if entry[0].__class__ is Errand:
+        if entry[0].__class__ is SessionRequest:
             self._errands -= 1
         return entry[0], LOST, None
 

@@ -52,7 +52,7 @@ class Connection(Protocol):
         """The peer has authenticated."""
 
 
-class House(Protocol):
+class ServerContext(Protocol):
     """What a dialogue asks of the service it belongs to."""
 
     delegate: IMailDelegate
@@ -72,7 +72,7 @@ class Dialogue:
     :ivar message: the message that is being received.
     """
 
-    def __init__(self, connection: Connection, house: House, session: Session) -> None:
+    def __init__(self, connection: Connection, house: ServerContext, session: Session) -> None:
         self.session = session
         self.message: MessageReader | None = None
         self._connection = connection

@@ -105,8 +105,8 @@ class SubmissionFactory(Factory):
         """It is here; why it must not stay, or None."""
         here, settings = self.connections, self.settings
         crowded = (
-            len(here.strangers) >= settings.strangers
-            or here.strangers_from(session.peer) >= settings.strangers_per_source
+            len(here.unauthenticated) >= settings.unauthenticated
+            or here.unauthenticated_from(session.peer) >= settings.strangers_per_source
         )
         here.add(session)
         if here.draining:

@@ -129,7 +129,7 @@ class SubmissionProtocol(Protocol):
         self._closing = True
         self._lines.octets.clear()
         self._factory.connections.discard(self)
-        self._farewell(self.dialogue.session)
+        self._last_response(self.dialogue.session)
 
     # What the factory calls
 
@@ -204,7 +204,7 @@ class SubmissionProtocol(Protocol):
         """Encrypt and begin a new session, unless clear text has come along that would be taken for encrypted."""
         former = self.dialogue.session
         if self._lines.octets:
-            if self._factory.connections.worth_a_line(self):
+            if self._factory.connections.may_log(self):
                 log.warn("{peer} sent clear text behind STARTTLS", peer=former.peer)
             self.hang_up(replies.INJECTED)
             return
@@ -212,10 +212,10 @@ class SubmissionProtocol(Protocol):
         self._flush()
         self._handshaking = True
         self.dialogue.session = self._session(tls=True)
-        self._factory.connections.estrange(self)
+        self._factory.connections.deauthenticate(self)
         self._wire.startTLS(self._factory.tls)
         self._blocked = False  # TLS registers us anew
-        self._farewell(former)
+        self._last_response(former)
 
     # The loop
 
@@ -281,7 +281,7 @@ class SubmissionProtocol(Protocol):
     def _session(self, tls: bool) -> Session:
         return Session(self.peer, tls)
 
-    def _farewell(self, session: Session) -> None:
+    def _last_response(self, session: Session) -> None:
         maybeDeferred(self._factory.delegate.closed, session).addErrback(
             partial(log.failure, "the delegate failed at the end of a session of {peer}", peer=session.peer)
         )

@@ -42,7 +42,7 @@ class SubmissionSettings:
     :ivar auth_tries: wrong credentials after which the session is closed.
     :ivar junk_before_login: commands without use, since the last useful one, that a stranger may send.
     :ivar junk_after_login: the same for a session that has authenticated.
-    :ivar strangers: connections at once that have not authenticated.
+    :ivar unauthenticated: connections at once that have not authenticated.
     :ivar strangers_per_source: as many of them from one address.
     :ivar backlog: octets of commands kept while an earlier command is not answered; reading pauses above it.
     :ivar command_time: from one reply to the end of the next command (RFC 5321, 4.5.3.2.7 wishes 300).
@@ -71,7 +71,7 @@ class SubmissionSettings:
     auth_tries: int = 3
     junk_before_login: int = 10
     junk_after_login: int = 20
-    strangers: int = 500
+    unauthenticated: int = 500
     strangers_per_source: int = 100
     backlog: int = 65_536
     command_time: float = 60.0

@@ -216,7 +216,7 @@ class Dispatch:
     def drain(self) -> Deferred[None]:
         """Offer nothing more; fires when every outcome is committed and every connector has stopped.
 
-        What was not offered goes back to the queue. Cancelling this cancels the stop of each connector, and does not
+        What was not offered goes back to the queue. Cancellation this cancels the stop of each connector, and does not
         wait for answers any longer.
         """
         self._links.closing = True

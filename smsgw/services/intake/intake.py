@@ -1,4 +1,4 @@
-"""The one door: checks submissions, makes messages of them, stores them, and only then says yes."""
+"""Intake: checks submissions, makes messages of them, stores them, and only then answers."""
 
 from __future__ import annotations
 

@@ -154,14 +154,14 @@ class Outbox:
 
         return self._store.replay(account, ids, limit).addCallback(replayed)
 
-    def told(self, events: Sequence[Event]) -> None:
+    def acknowledged(self, events: Sequence[Event]) -> None:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
         if events:
             self._told += events
             TOLD.add(len(events), events[0].message.path)
             self._soon()
 
-    def later(self, events: Sequence[Event], seconds: float | None) -> None:
+    def retry(self, events: Sequence[Event], seconds: float | None) -> None:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
         if not events:
             return
@@ -177,7 +177,7 @@ class Outbox:
         PUT_OFF.add(len(events), events[0].message.path)
         self._soon()
 
-    def returned(self, events: Sequence[Event]) -> None:
+    def requeue(self, events: Sequence[Event]) -> None:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
         if not events:
             return
@@ -187,7 +187,7 @@ class Outbox:
             self._rouse(lane)
         RETURNED.add(len(events), events[0].message.path)
 
-    def forgotten(self, events: Sequence[Event]) -> Deferred[None]:
+    def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
         self._forgetting += 1
         done = self._store.commit(Changes(told=list(events)))
@@ -275,7 +275,7 @@ class Outbox:
             path.deliver(batch)
         except Exception:  # noqa: BLE001 - one path must not stop the others; nothing is lost, the fault is logged
             _log.failure("return path {path} failed; its events are tried again", path=path.path)
-            self.later(batch, None)
+            self.retry(batch, None)
 
     def _read(self, lane: EventLane) -> None:
         held = len(lane.held)

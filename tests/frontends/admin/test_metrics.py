@@ -99,19 +99,19 @@ class WatchTests(SynchronousTestCase):
         """Links, room and connections are what they are when somebody looks."""
         connector = SimpleNamespace(up=True, room=lambda: 7)
         sessions = {1, 2, 3}
-        watch({"watched": connector}, {"door": lambda: len(sessions)})  # type: ignore[dict-item]
+        watch({"watched": connector}, {"smpp": lambda: len(sessions)})  # type: ignore[dict-item]
         self.addCleanup(metrics.UP.forget, "watched")
         self.addCleanup(metrics.ROOM.forget, "watched")
-        self.addCleanup(metrics.SESSIONS.forget, "door")
+        self.addCleanup(metrics.SESSIONS.forget, "smpp")
         found = samples(exposition())
         self.assertEqual(found["smsgw_connector_up", (("connector", "watched"),)], 1)
         self.assertEqual(found["smsgw_connector_room", (("connector", "watched"),)], 7)
-        self.assertEqual(found["smsgw_sessions", (("listener", "door"),)], 3)
+        self.assertEqual(found["smsgw_sessions", (("listener", "smpp"),)], 3)
         connector.up = False
         sessions.clear()
         found = samples(exposition())
         self.assertEqual(found["smsgw_connector_up", (("connector", "watched"),)], 0)
-        self.assertEqual(found["smsgw_sessions", (("listener", "door"),)], 0)
+        self.assertEqual(found["smsgw_sessions", (("listener", "smpp"),)], 0)
 
 
 class PageTests(SynchronousTestCase):

@@ -24,7 +24,7 @@ from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.services.accounts import Accounts
-from smsgw.services.incoming import Inbound
+from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
@@ -85,7 +85,7 @@ class V1TestCase(SynchronousTestCase):
             self.store, self.accounts, Senders([], []), router, idle, idle, self.clock.seconds, self.clock.seconds
         )
         numbers = [NumberSettings(name="4455", account="", calls=True)]
-        self.inbound = Inbound(self.store, idle, self.accounts, numbers, self.clock.seconds)
+        self.inbound = IncomingRouter(self.store, idle, self.accounts, numbers, self.clock.seconds)
         self.resource = V1Resource(
             self.intake, self.store, self.accounts, self.cancel, self.inbound.expect, self.clock.seconds, 65_536
         )

@@ -92,9 +92,9 @@ class Sink(HandSink):
         self.by_hand = False
         self.forgetting: list[Deferred[None]] = []
 
-    def forgotten(self, events: Sequence[Event]) -> Deferred[None]:
+    def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
         """See IReturnSink."""
-        done = super().forgotten(events)
+        done = super().acknowledge_before_send(events)
         if not self.by_hand:
             return done
         self.forgetting.append(Deferred())
@@ -152,10 +152,10 @@ class TellingTests(Case):
         self.assertEqual(
             (asked.url, asked.guarded, b'"event":"854019.2"' in asked.body), ("http://h.example/x", False, True)
         )
-        self.assertEqual(self.sink.was_told, [])
+        self.assertEqual(self.sink.acknowledged_events, [])
         asked.answer(204)
-        self.assertEqual(self.sink.was_told, [event])
-        self.assertEqual(self.sink.was_ready, ["demo"])
+        self.assertEqual(self.sink.acknowledged_events, [event])
+        self.assertEqual(self.sink.ready_accounts, ["demo"])
 
     def test_failures(self) -> None:
         """Everything else is tried again later: redirects, errors, silence; a receiver may say when."""
@@ -164,7 +164,7 @@ class TellingTests(Case):
             self.next().answer(code)
         self.path.deliver([status(id=1)])
         self.next().fail()
-        self.assertEqual([wait for _, wait in self.sink.was_later], [2.5] * 8)
+        self.assertEqual([wait for _, wait in self.sink.retried], [2.5] * 8)
         for text, seconds in {
             "7": 7.0,
             "999999": 3600.0,
@@ -176,8 +176,8 @@ class TellingTests(Case):
             self.next().answer(
                 429 if seconds == 7.0 else 500, {"Retry-After": [text.encode("utf-8").decode("latin-1")]}
             )
-            self.assertEqual(self.sink.was_later[-1][1], seconds, text)
-        self.assertEqual(self.sink.was_told, [])
+            self.assertEqual(self.sink.retried[-1][1], seconds, text)
+        self.assertEqual(self.sink.acknowledged_events, [])
 
     def test_pauses(self) -> None:
         """Pauses are random, up to a bound that doubles with each attempt until it is an hour."""
@@ -186,7 +186,7 @@ class TellingTests(Case):
             event.attempts = attempts
             self.path.deliver([event])
             self.next().answer(500)
-            self.assertEqual(self.sink.was_later[-1], (event, pause))
+            self.assertEqual(self.sink.retried[-1], (event, pause))
 
     def test_at_most_once(self) -> None:
         """In the form of Rostelecom an event counts as told before the call, and whatever comes of it then
@@ -195,12 +195,12 @@ class TellingTests(Case):
         self.sink.by_hand = True
         events = [status(id=number) for number in (1, 2, 3)]
         self.path.deliver(events)
-        self.assertEqual((self.sink.was_forgotten, self.asked), (events, []))
+        self.assertEqual((self.sink.acknowledged_before, self.asked), (events, []))
         self.sink.forgetting.pop().callback(None)
         self.next().answer(500)
         self.next().fail()
         self.next().answer()
-        self.assertEqual((self.sink.was_told, self.sink.was_later, self.sink.was_returned), ([], [], []))
+        self.assertEqual((self.sink.acknowledged_events, self.sink.retried, self.sink.requeued), ([], [], []))
         self.assertEqual(self.path.room("demo"), PER_RECEIVER)
 
     def test_not_marked(self) -> None:
@@ -220,16 +220,17 @@ class TellingTests(Case):
         self.use(callback_dialect="rostelecom")
         event = incoming()
         self.path.deliver([event])
-        self.assertEqual((self.asked, self.sink.was_forgotten), ([], [event]))
+        self.assertEqual((self.asked, self.sink.acknowledged_before), ([], [event]))
 
     def test_poisoned_event(self) -> None:
         """An event that cannot be written is put off alone, logged, and stops no other."""
         poisoned = status(id=1)
         poisoned.at = 1e300
         self.path.deliver([poisoned, status(id=2)])
-        self.assertEqual(self.sink.was_later, [(poisoned, 600.0)])
+        self.assertEqual(self.sink.retried, [(poisoned, 600.0)])
         self.next().answer()
-        self.assertEqual((len(self.sink.was_told), self.path._held, self.path.room("demo")), (1, {}, PER_RECEIVER))
+        self.assertEqual(len(self.sink.acknowledged_events), 1)
+        self.assertEqual((self.path._held, self.path.room("demo")), ({}, PER_RECEIVER))
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     def test_own_address(self) -> None:
@@ -239,7 +240,7 @@ class TellingTests(Case):
         asked = self.next()
         self.assertEqual((asked.url, asked.guarded, asked.body[:1]), ("http://h.example/own", True, b"{"))
         asked.fail(refused=True)
-        self.assertEqual([wait for _, wait in self.sink.was_later], [600.0])
+        self.assertEqual([wait for _, wait in self.sink.retried], [600.0])
 
     def test_nobody_to_tell(self) -> None:
         """Without an address, or an account, events wait; one that was handed over is put off."""
@@ -250,7 +251,7 @@ class TellingTests(Case):
         self.use(enabled=False)
         self.assertEqual(self.path.room("demo"), 0)
         self.path.deliver([status()])
-        self.assertEqual([wait for _, wait in self.sink.was_later], [600.0, 600.0])
+        self.assertEqual([wait for _, wait in self.sink.retried], [600.0, 600.0])
         self.use(callback="", callback_hosts=("h.example",))
         self.assertEqual(self.path.room("demo"), PER_ACCOUNT)
 
@@ -260,7 +261,7 @@ class TellingTests(Case):
         self.path.deliver(events)
         self.use(enabled=False)
         self.next().answer()
-        self.assertEqual(self.sink.was_later, [(events[-1], 600.0)])
+        self.assertEqual(self.sink.retried, [(events[-1], 600.0)])
 
 
 class OrderTests(Case):
@@ -300,16 +301,16 @@ class BrokenReceiverTests(Case):
         """A receiver that does not answer is left alone, then tried once, for twice as long each time."""
         self.break_down()
         self.assertEqual(self.path.room("demo"), 0)
-        del self.sink.was_ready[:]
+        del self.sink.ready_accounts[:]
         for pause in (10, 20, 40):
             self.clock.advance(pause - 0.1)
-            self.assertEqual((self.path.room("demo"), self.sink.was_ready), (0, []))
+            self.assertEqual((self.path.room("demo"), self.sink.ready_accounts), (0, []))
             self.clock.advance(0.1)
-            self.assertEqual((self.path.room("demo"), self.sink.was_ready), (1, ["demo"]))
+            self.assertEqual((self.path.room("demo"), self.sink.ready_accounts), (1, ["demo"]))
             self.path.deliver([status()])
             self.assertEqual(self.path.room("demo"), 0)
             self.next().fail()
-            del self.sink.was_ready[:]
+            del self.sink.ready_accounts[:]
         self.clock.advance(80)
         self.path.deliver([status()])
         self.next().answer()
@@ -337,7 +338,7 @@ class BrokenReceiverTests(Case):
         self.assertEqual(len(self.asked), 1)
         while self.asked:
             self.next().answer()
-        self.assertEqual(self.sink.was_told, events[circuitbreaker.TRIES - 1 + PER_RECEIVER :])
+        self.assertEqual(self.sink.acknowledged_events, events[circuitbreaker.TRIES - 1 + PER_RECEIVER :])
 
     def test_others_are_not_harmed(self) -> None:
         """A receiver that hangs costs another account nothing, even at the same host (002-133)."""
@@ -371,12 +372,12 @@ class StoppingTests(Case):
         events = [status(id=number + 1) for number in range(PER_RECEIVER + 1)]
         self.path.deliver(events)
         stopped = self.path.stop()
-        self.assertEqual(self.sink.was_returned, events[-1:])
+        self.assertEqual(self.sink.requeued, events[-1:])
         while self.asked:
             self.assertNoResult(stopped)
             self.next().answer()
         self.successResultOf(stopped)
-        self.assertEqual(len(self.sink.was_told), PER_RECEIVER)
+        self.assertEqual(len(self.sink.acknowledged_events), PER_RECEIVER)
 
     def test_too_long(self) -> None:
         """After some seconds they are given up: nobody knows whether they arrived, and they come again."""
@@ -384,7 +385,7 @@ class StoppingTests(Case):
         stopped = self.path.stop()
         self.clock.advance(5)
         self.successResultOf(stopped)
-        self.assertEqual(len(self.sink.was_returned), 1)
+        self.assertEqual(len(self.sink.requeued), 1)
 
 
 class PropertyTests(SynchronousTestCase):
@@ -417,7 +418,8 @@ class PropertyTests(SynchronousTestCase):
                     if not case.asked:
                         break
                 self.end_one(case, 0, True)
-            answered = [*case.sink.was_told, *(e for e, _ in case.sink.was_later), *case.sink.was_forgotten]
+            sink = case.sink
+            answered = [*sink.acknowledged_events, *(e for e, _ in sink.retried), *sink.acknowledged_before]
             self.assertEqual(sorted(map(id, answered)), sorted(map(id, handed)))
             self.assertEqual((case.path._held, case.path._chains), ({}, {}))
         finally:

@@ -286,7 +286,7 @@ class Access(HttpTestCase):
         settings = parse(text.format(", ".join(addresses[:15])), "gw.ini", {})
         self.assertTrue(settings.accounts["demo"].allow_from.allows("192.0.2.15"))
         error = self.assertRaises(ConfigErrors, parse, text.format(", ".join(addresses)), "gw.ini", {})
-        self.assertEqual([finding.key for finding in error.findings], ["allow_from"])
+        self.assertEqual([problem.key for problem in error.problems], ["allow_from"])
 
     def test_doors(self) -> None:
         """An account that is disabled, or may not use HTTP, is told what a wrong password is told."""

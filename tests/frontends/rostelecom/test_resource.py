@@ -14,7 +14,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from smsgw.frontends.rostelecom.resource import MessageResource
-from smsgw.interfaces import Denied, IJsonDelegate, Shown
+from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
 from smsgw.protocols.http.jsonresource import BoundedSite
 from tests.protocols.http.support import BASIC, Client, Heard, chunked, request
 
@@ -33,18 +33,20 @@ class Recorder:
     def __init__(self) -> None:
         self.logins: list[tuple[bytes, bytes, str]] = []
         self.submitted: list[tuple[str, str, str, str]] = []
-        self.answer: str | Denied = "VvkmLHkfhCX9"
-        self.shown: Shown | Denied = Shown(1574087003, 1574087004, "79377778686", None, "delivered", "Дом")
+        self.answer: str | ApiError = "VvkmLHkfhCX9"
+        self.shown: MessageStatus | ApiError = MessageStatus(
+            1574087003, 1574087004, "79377778686", None, "delivered", "Дом"
+        )
         self.asked: list[tuple[str, str]] = []
         self.failure: Exception | None = None
-        self.waiting: list[Deferred[str | Denied]] | None = None
+        self.waiting: list[Deferred[str | ApiError]] | None = None
 
-    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | Denied]:
+    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
         self.logins.append((login, password, peer))
         right = (login, password) == (b"demo", b"secret")
-        return succeed("demo" if right else Denied("wrong_credentials", 403))
+        return succeed("demo" if right else ApiError("wrong_credentials", 403))
 
-    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | Denied]:
+    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
         self.submitted.append((account, msisdn, shortcode, text))
         if self.failure is not None:
             return fail(self.failure)
@@ -53,11 +55,11 @@ class Recorder:
         self.waiting.append(Deferred())
         return self.waiting[-1]
 
-    def status(self, account: str, id: str) -> Deferred[Shown | Denied]:
+    def status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
         self.asked.append((account, id))
         if self.failure is not None:
             return fail(self.failure)
-        return succeed(self.shown if id == "VvkmLHkfhCX9" else Denied("transaction_not_found"))
+        return succeed(self.shown if id == "VvkmLHkfhCX9" else ApiError("transaction_not_found"))
 
 
 class ApiTestCase(SynchronousTestCase):
@@ -151,7 +153,7 @@ class Sending(ApiTestCase):
 
     def test_what_is_no_text(self) -> None:
         """What is empty, null, missing or no string reaches the delegate as an empty text. (004-188)"""
-        self.delegate.answer = Denied("invalid_field_text")
+        self.delegate.answer = ApiError("invalid_field_text")
         text: object
         for text in ("", None, 1, True, ["x"], {}):
             with self.subTest(text=text):
@@ -226,7 +228,7 @@ class Sending(ApiTestCase):
     def test_no_of_the_delegate(self) -> None:
         """What the delegate does not want is answered with its word and status 200. (004-186)"""
         for reason in ("invalid_source_address", "system_error", "invalid_field_shortcode"):
-            self.delegate.answer = Denied(reason)
+            self.delegate.answer = ApiError(reason)
             answer = self.post(FIELDS)
             self.assertEqual((answer.status, answer.reason), (200, reason))
 
@@ -248,7 +250,7 @@ class Sending(ApiTestCase):
 
     def test_order(self) -> None:
         """Of several faults the first in this order is told: credentials, body, number, sender, text. (004-186)"""
-        self.delegate.answer = Denied("invalid_field_text")
+        self.delegate.answer = ApiError("invalid_field_text")
         wrong = b"Authorization: Basic " + b64encode(b"demo:wrong")
         self.assert_no(self.post(b"{", b"X-Nothing: 0"), "auth_required", 401)
         self.assert_no(self.post(b"{", wrong), "wrong_credentials", 403)
@@ -355,13 +357,13 @@ class Showing(ApiTestCase):
 
     def test_pdu_count(self) -> None:
         """The number of parts is a number where it is known. (004-195)"""
-        self.delegate.shown = Shown(1, 2, "79377778686", 3, "awaiting_report", "x")
+        self.delegate.shown = MessageStatus(1, 2, "79377778686", 3, "awaiting_report", "x")
         self.assertEqual(self.get(b"VvkmLHkfhCX9").json["result"]["pdu_count"], 3)
 
     def test_error_code(self) -> None:
         """error_code is there only when the message was rejected. (004-196)"""
         for status in ("delivered", "awaiting_report", "failed", "insufficient_balance", "rejected"):
-            self.delegate.shown = Shown(1, 2, "79377778686", 1, status, "x", 255)
+            self.delegate.shown = MessageStatus(1, 2, "79377778686", 1, status, "x", 255)
             result = self.get(b"VvkmLHkfhCX9").json["result"]
             self.assertEqual(result.get("error_code"), 255 if status == "rejected" else None)
 
@@ -384,7 +386,7 @@ class Showing(ApiTestCase):
 
     def test_hostile_text(self) -> None:
         """A text with characters that are none is shown without harm."""
-        self.delegate.shown = Shown(1, 2, "short", 1, "delivered", 'a\ud800"\u202e\x00')
+        self.delegate.shown = MessageStatus(1, 2, "short", 1, "delivered", 'a\ud800"\u202e\x00')
         result = self.get(b"VvkmLHkfhCX9").json["result"]
         self.assertEqual((result["text"], result["msisdn"]), ('a?"\u202e\x00', "short"))
 

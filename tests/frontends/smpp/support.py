@@ -64,32 +64,32 @@ class HandSink:
     """Notes what a return path says."""
 
     def __init__(self) -> None:
-        self.was_told: list[Event] = []
-        self.was_later: list[tuple[Event, float | None]] = []
-        self.was_returned: list[Event] = []
-        self.was_ready: list[str] = []
-        self.was_forgotten: list[Event] = []
+        self.acknowledged_events: list[Event] = []
+        self.retried: list[tuple[Event, float | None]] = []
+        self.requeued: list[Event] = []
+        self.ready_accounts: list[str] = []
+        self.acknowledged_before: list[Event] = []
 
-    def told(self, events: Sequence[Event]) -> None:
+    def acknowledged(self, events: Sequence[Event]) -> None:
         """See IReturnSink."""
-        self.was_told += events
+        self.acknowledged_events += events
 
-    def later(self, events: Sequence[Event], seconds: float | None) -> None:
+    def retry(self, events: Sequence[Event], seconds: float | None) -> None:
         """See IReturnSink."""
-        self.was_later += [(each, seconds) for each in events]
+        self.retried += [(each, seconds) for each in events]
 
-    def returned(self, events: Sequence[Event]) -> None:
+    def requeue(self, events: Sequence[Event]) -> None:
         """See IReturnSink."""
-        self.was_returned += events
+        self.requeued += events
 
-    def forgotten(self, events: Sequence[Event]) -> Deferred[None]:
+    def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
         """See IReturnSink."""
-        self.was_forgotten += events
+        self.acknowledged_before += events
         return succeed(None)
 
     def ready(self, account: str) -> None:
         """See IReturnSink."""
-        self.was_ready.append(account)
+        self.ready_accounts.append(account)
 
 
 @implementer(IIntake)
@@ -151,7 +151,7 @@ class HandStore:
         return succeed([[each for each in self.messages.get(id, []) if each.account == account] for id in ids])
 
     def cancel(self, wishes: Sequence[Cancel]) -> Deferred[list[list[Message] | Refused]]:
-        """See Cancelling."""
+        """See Cancellation."""
         self.cancels.append(list(wishes))
         answers: list[list[Message] | Refused] = []
         for wish in wishes:

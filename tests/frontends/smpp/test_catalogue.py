@@ -17,7 +17,7 @@ from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.model.message import Event, Message
 from smsgw.protocols.smpp.server import SmppServerFactory, SmppServerSettings
 from smsgw.services.accounts import Accounts
-from smsgw.services.cancel import Cancelling
+from smsgw.services.cancel import Cancellation
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
@@ -152,7 +152,7 @@ class CatalogueTests(SynchronousTestCase):
             accounts,
             intake,
             self.store,
-            Cancelling(self.store, quiet, quiet),
+            Cancellation(self.store, quiet, quiet),
             lambda: START,
             zone,
         )

@@ -21,7 +21,7 @@ from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import DeliveryReport, Message
 from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory, SmppServerSettings
 from smsgw.services.accounts import Accounts
-from smsgw.services.cancel import Cancelling
+from smsgw.services.cancel import Cancellation
 from smsgw.services.outbox.outbox import Outbox
 from smsgw.smpp.codec import Framer, decode, encode
 from smsgw.smpp.pdus import (
@@ -117,7 +117,7 @@ class FlowTests(SynchronousTestCase):
             accounts,
             HandIntake(),
             self.store,
-            Cancelling(self.store, dispatch, self.outbox),
+            Cancellation(self.store, dispatch, self.outbox),
             self.wall,
             zone,
         )

@@ -16,7 +16,7 @@ from smsgw.config import AccountSettings, AllowList, Secret, SmppListenSettings
 from smsgw.config.values import folded_network
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
-from smsgw.interfaces import Bound, IIntake, ISmppDelegate
+from smsgw.interfaces import BindAccepted, IIntake, ISmppDelegate
 from smsgw.model.errors import Refusal, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import Notify, State
 from smsgw.services.accounts import Accounts
@@ -86,12 +86,12 @@ class FrontendTestCase(SynchronousTestCase):
 
     def try_bind(
         self, login: str = "demo", password: str | None = None, session: HandSession | None = None
-    ) -> Bound | int:
+    ) -> BindAccepted | int:
         """What a bind is answered with."""
         session = session or HandSession()
         pdu = BindTransceiver(1, login.encode(), (login if password is None else password).encode())
         answer = self.successResultOf(self.frontend.bind(session, pdu))
-        if isinstance(answer, Bound):
+        if isinstance(answer, BindAccepted):
             session.bound = answer
             self.frontend.answers(session, [])
         return answer
@@ -99,7 +99,7 @@ class FrontendTestCase(SynchronousTestCase):
     def bound(self, login: str = "demo", version: int = 0x34) -> HandSession:
         """A session that is bound."""
         session = HandSession(version)
-        self.assertIsInstance(self.try_bind(login, session=session), Bound)
+        self.assertIsInstance(self.try_bind(login, session=session), BindAccepted)
         return session
 
     def ask(self, *pdus: Pdu, session: HandSession | None = None) -> list[Pdu | int]:
@@ -119,7 +119,7 @@ class BindTests(FrontendTestCase):
         """The right password binds in all three ways, under the name of the account and the listener's system_id."""
         for kind in (BindTransmitter, BindReceiver, BindTransceiver):
             answer = self.successResultOf(self.frontend.bind(HandSession(), kind(1, b"demo", b"demo")))
-            assert isinstance(answer, Bound)
+            assert isinstance(answer, BindAccepted)
             self.assertEqual((answer.account, answer.system_id), ("demo", b"smsgw"))
 
     def test_wrong_credentials(self) -> None:
@@ -138,7 +138,7 @@ class BindTests(FrontendTestCase):
         self.assertNotIn("guess", "".join(lines))
 
     def test_not_allowed(self) -> None:
-        """With the right password: a wrong address, a disabled account and a closed door are refused alike."""
+        """With the right password: a wrong address, a disabled account and another protocol are refused alike."""
         nowhere = AllowList((folded_network("198.51.100.0/24"),))
         self.make(account("a", allow_from=nowhere), account("b", enabled=False), account("c", protocols=("http",)))
         for name in "abc":

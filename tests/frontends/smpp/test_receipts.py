@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from smsgw.frontends.smpp.receipts import BINDS, REFUSED, SmppReceipts
-from smsgw.interfaces import Bound, IReturnPath, IReturnSink, ISmppSession
+from smsgw.interfaces import BindAccepted, IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event, EventKind
 from smsgw.smpp.codec import decode, encode
 from smsgw.smpp.consts import Status
@@ -36,7 +36,7 @@ class ReceiptsTestCase(SynchronousTestCase):
     def bind(self, account: str = "demo", *, receives: bool = True, version: int = 0x34) -> HandSession:
         """A session that is bound and was told so."""
         session = HandSession(version, receives=receives)
-        session.bound = Bound(account, b"smsgw")
+        session.bound = BindAccepted(account, b"smsgw")
         self.receipts.enter(session, account)
         self.receipts.answers(session, [])
         return session
@@ -68,16 +68,16 @@ class DeliverTests(ReceiptsTestCase):
         self.assertEqual(self.receipts.room("demo"), 0)
         events = [event(1)]
         self.receipts.deliver(events)
-        self.assertEqual(self.sink.was_returned, events)
+        self.assertEqual(self.sink.requeued, events)
 
     def test_ready_after_the_bind(self) -> None:
         """There is room once the session was told that it is bound, and the sink hears of it."""
         session = HandSession()
-        session.bound = Bound("demo", b"smsgw")
+        session.bound = BindAccepted("demo", b"smsgw")
         self.receipts.enter(session, "demo")
-        self.assertEqual((self.receipts.room("demo"), self.sink.was_ready), (0, []))
+        self.assertEqual((self.receipts.room("demo"), self.sink.ready_accounts), (0, []))
         self.receipts.answers(session, [])
-        self.assertEqual((self.receipts.room("demo"), self.sink.was_ready), (10, ["demo"]))
+        self.assertEqual((self.receipts.room("demo"), self.sink.ready_accounts), (10, ["demo"]))
 
     def test_receipt(self) -> None:
         """An event goes out as deliver_sm in the version of the session, and is told when it is answered."""
@@ -88,10 +88,10 @@ class DeliverTests(ReceiptsTestCase):
             self.receipts.deliver([told])
             (pdu,) = heard(session)
             self.assertTrue(pdu.short_message.startswith(id), pdu.short_message)
-            self.assertEqual(self.sink.was_told, [])
+            self.assertEqual(self.sink.acknowledged_events, [])
             self.answer(session)
-            self.assertEqual(self.sink.was_told, [told])
-            self.assertEqual(self.sink.was_ready, ["demo", "demo"])
+            self.assertEqual(self.sink.acknowledged_events, [told])
+            self.assertEqual(self.sink.ready_accounts, ["demo", "demo"])
 
     def test_turns(self) -> None:
         """Sessions of the account take turns, each as far as it has room; room is counted over all."""
@@ -102,7 +102,7 @@ class DeliverTests(ReceiptsTestCase):
             self.receipts.deliver([event(id)])
         self.assertEqual((len(first.log), len(second.log)), (2, 2))
         self.receipts.deliver([event(id) for id in range(10, 26)])
-        self.assertEqual((len(first.sent), len(second.sent), self.sink.was_returned), (10, 10, []))
+        self.assertEqual((len(first.sent), len(second.sent), self.sink.requeued), (10, 10, []))
         self.assertEqual(self.receipts.room("demo"), 0)
 
     def test_more_than_room(self) -> None:
@@ -110,7 +110,7 @@ class DeliverTests(ReceiptsTestCase):
         self.bind()
         events = [event(id) for id in range(1, 13)]
         self.receipts.deliver(events)
-        self.assertEqual(self.sink.was_returned, events[10:])
+        self.assertEqual(self.sink.requeued, events[10:])
 
     def test_accounts_are_kept_apart(self) -> None:
         """Receipts go to sessions of the account that submitted, and to nobody else's."""
@@ -125,7 +125,7 @@ class DeliverTests(ReceiptsTestCase):
         events[1].message.content.parts = ()
         self.receipts.deliver(events)
         self.assertEqual(self.ids(session), [b"1", b"3"])
-        self.assertEqual(self.sink.was_later, [(events[1], None)])
+        self.assertEqual(self.sink.retried, [(events[1], None)])
         self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
 
     def test_binds_are_counted(self) -> None:
@@ -160,7 +160,7 @@ class AnswerTests(ReceiptsTestCase):
         for status in (0x64, 0x08, 0x14, 0x58):
             self.setUp()
             each = self.answered(status)
-            self.assertEqual((self.sink.was_later, self.sink.was_told), ([(each, None)], []))
+            self.assertEqual((self.sink.retried, self.sink.acknowledged_events), ([(each, None)], []))
 
     def test_permanent(self) -> None:
         """Any other error ends the event, which is counted as refused by the ESME."""
@@ -168,13 +168,13 @@ class AnswerTests(ReceiptsTestCase):
             self.setUp()
             before = REFUSED.value("demo")
             each = self.answered(status)
-            self.assertEqual((self.sink.was_later, self.sink.was_told), ([], [each]))
+            self.assertEqual((self.sink.retried, self.sink.acknowledged_events), ([], [each]))
             self.assertEqual(REFUSED.value("demo"), before + 1)
 
     def test_lost(self) -> None:
         """An event whose answer never came comes back."""
         each = self.answered(-1)
-        self.assertEqual((self.sink.was_returned, self.sink.was_told, self.sink.was_later), ([each], [], []))
+        self.assertEqual((self.sink.requeued, self.sink.acknowledged_events, self.sink.retried), ([each], [], []))
 
     def test_mixed(self) -> None:
         """Every answer of one read counts for its own event."""
@@ -184,9 +184,9 @@ class AnswerTests(ReceiptsTestCase):
         statuses = [0, 0x64, -1, 0x65, 0]
         session.sent.clear()
         self.receipts.answers(session, list(zip(events, statuses, [None] * 5, strict=True)))
-        self.assertEqual({each.message.id for each in self.sink.was_told}, {1, 4, 5})
-        self.assertEqual(self.sink.was_later, [(events[1], None)])
-        self.assertEqual(self.sink.was_returned, [events[2]])
+        self.assertEqual({each.message.id for each in self.sink.acknowledged_events}, {1, 4, 5})
+        self.assertEqual(self.sink.retried, [(events[1], None)])
+        self.assertEqual(self.sink.requeued, [events[2]])
 
     def test_session_that_goes(self) -> None:
         """After the last answers of a session nothing is sent over it any more; the other one goes on."""
@@ -196,7 +196,7 @@ class AnswerTests(ReceiptsTestCase):
         self.answer(gone, -1)
         self.receipts.leave(gone)
         self.receipts.answers(gone, [])
-        self.assertEqual((len(self.sink.was_returned), self.receipts.room("demo")), (1, 9))
+        self.assertEqual((len(self.sink.requeued), self.receipts.room("demo")), (1, 9))
         for id in (3, 4):
             self.receipts.deliver([event(id, EventKind.ENROUTE)])
         self.assertEqual((len(gone.log), len(stays.log)), (1, 3))

@@ -243,7 +243,7 @@ class Connections(SynchronousTestCase):
 
     def test_strangers(self) -> None:
         """Only so many may be connected without ever having been let in; those who were do not count."""
-        served = Served(strangers=2)
+        served = Served(unauthenticated=2)
         first, second = served.connect(), served.connect()
         third = served.connect()
         (answer,) = third.heard()
@@ -257,7 +257,7 @@ class Connections(SynchronousTestCase):
         self.assertEqual(len(served.site.channels), 3)
 
     def test_strangers_of_one_address(self) -> None:
-        """One address cannot take all the room there is for strangers."""
+        """One address cannot take all the room there is for unauthenticated."""
         served = Served(strangers_per_source=2)
         served.connect()
         served.connect()

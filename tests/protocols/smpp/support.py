@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from smsgw.interfaces import Bound, ISmppDelegate
+from smsgw.interfaces import BindAccepted, ISmppDelegate
 from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory, SmppServerSettings
 from smsgw.smpp.codec import Framer, decode_many, encode_many
 from smsgw.smpp.pdus import (
@@ -62,10 +62,10 @@ class Recorder:
             return SubmitSmResp(0, 0, b"id-%d" % pdu.sequence_number)
         return 0
 
-    def bind(self, session: SmppServer, pdu: Pdu) -> Deferred[Bound | int]:
+    def bind(self, session: SmppServer, pdu: Pdu) -> Deferred[BindAccepted | int]:
         self.binds.append(pdu)
         right = isinstance(pdu, Bind) and (pdu.system_id, pdu.password) == (b"demo", b"demo")
-        return self._later("bind", Bound("demo", b"", self.window) if right else 0x0E)
+        return self._later("bind", BindAccepted("demo", b"", self.window) if right else 0x0E)
 
     def requests(self, session: SmppServer, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
         self.batches.append(list(pdus))

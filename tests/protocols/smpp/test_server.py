@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from smsgw.interfaces import Bound, ISmppDelegate, ISmppSession
+from smsgw.interfaces import BindAccepted, ISmppDelegate, ISmppSession
 from smsgw.protocols.smpp.server import SmppServerFactory, SmppServerSettings
 from smsgw.smpp.codec import encode
 from smsgw.smpp.consts import CommandId, Tag
@@ -78,11 +78,11 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(modest.session.version, 0x34)
 
     def test_the_delegate_may_choose_our_name(self) -> None:
-        """A system_id in Bound wins over that of the settings."""
+        """A system_id in BindAccepted wins over that of the settings."""
 
         class Named(Recorder):
-            def bind(self, session: Any, pdu: Any) -> Deferred[Bound | int]:
-                return succeed(Bound("demo", b"for you", 7))
+            def bind(self, session: Any, pdu: Any) -> Deferred[BindAccepted | int]:
+                return succeed(BindAccepted("demo", b"for you", 7))
 
         peer = connect(Named())
         self.assertEqual(peer.bind().system_id, b"for you")
@@ -341,6 +341,6 @@ class ContractTests(SynchronousTestCase):
     def test_bind_pdus_by_command_id(self) -> None:
         """The three binds are what may turn the session, by their octets on the wire."""
         self.assertEqual(
-            SmppServerFactory(Recorder(), SmppServerSettings(), connect().clock).buildProtocol(None).turning_points,
+            SmppServerFactory(Recorder(), SmppServerSettings(), connect().clock).buildProtocol(None).bind_boundaries,
             {int(command).to_bytes(4, "big") for command in CommandId if command in (1, 2, 9)},
         )

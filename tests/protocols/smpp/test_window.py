@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.protocols.smpp.rules import encode_answers, interleave, refuse
-from smsgw.protocols.smpp.window import LOST, Answer, Errand, Window
+from smsgw.protocols.smpp.window import LOST, Answer, SessionRequest, Window
 from smsgw.smpp.codec import Framer, decode_many
 from smsgw.smpp.pdus import (
     AlertNotification,
@@ -27,15 +27,15 @@ class WindowTests(SynchronousTestCase):
     def test_errands_take_no_room(self) -> None:
         """The session's own requests have numbers like others, but do not count."""
         window = Window(5)
-        window.begin(Errand.ENQUIRE_LINK, EnquireLink(), 0.0)
+        window.begin(SessionRequest.ENQUIRE_LINK, EnquireLink(), 0.0)
         window.number([("a", DeliverSm())], 0.0)
         self.assertEqual((len(window), window.idle), (1, False))
-        self.assertTrue(window.awaits(Errand.ENQUIRE_LINK))
-        self.assertFalse(window.awaits(Errand.UNBIND))
+        self.assertTrue(window.awaits(SessionRequest.ENQUIRE_LINK))
+        self.assertFalse(window.awaits(SessionRequest.UNBIND))
         answer = window.match(EnquireLinkResp(1))
         assert answer is not None
-        self.assertEqual(answer[:2], (Errand.ENQUIRE_LINK, 0))
-        self.assertFalse(window.awaits(Errand.ENQUIRE_LINK))
+        self.assertEqual(answer[:2], (SessionRequest.ENQUIRE_LINK, 0))
+        self.assertFalse(window.awaits(SessionRequest.ENQUIRE_LINK))
         self.assertEqual(len(window), 1)
         window.match(DeliverSmResp(2))
         self.assertTrue(window.idle)

@@ -126,7 +126,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_strangers(self) -> None:
         """Connections are limited only while they do not authenticate."""
-        settings = SubmissionSettings(strangers=2)
+        settings = SubmissionSettings(unauthenticated=2)
         first = connect(settings)
         second = connect(factory=first.factory)
         third = connect(factory=first.factory)
@@ -140,7 +140,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(codes(connect(factory=first.factory).wire.value()), [220])
 
     def test_strangers_of_one_address(self) -> None:
-        """One address cannot take all the room there is for strangers."""
+        """One address cannot take all the room there is for unauthenticated."""
         first = connect(SubmissionSettings(strangers_per_source=2))
         connect(factory=first.factory)
         self.assertEqual(codes(connect(factory=first.factory).wire.value()), [421])

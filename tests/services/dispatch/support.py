@@ -1,4 +1,4 @@
-"""A gateway without doors: dispatch over a real store, with connectors that are worked by hand."""
+"""A gateway without front ends: dispatch over a real store, with connectors that are worked by hand."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class MemoryTests(BacklogTestCase):
         self.assertEqual(len([id for id, _ in sim.offered if id > 100]), 20)
 
     def test_cancelled_beyond_memory(self) -> None:
-        """Cancelling what is in the store only leaves nothing behind."""
+        """Cancellation what is in the store only leaves nothing behind."""
         sim = self.begin(HandConnector(window=1))
         waiting = [message(id) for id in range(1, 101)]
         self.accept(*waiting)

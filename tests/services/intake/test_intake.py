@@ -1,4 +1,4 @@
-"""Tests of the one door: what is taken, what is refused, and when the answer comes."""
+"""Tests of intake: what is taken, what is refused, and when the answer comes."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class NoPromises:
 
 
 class IntakeTestCase(SynchronousTestCase):
-    """The door before a store and a dispatch that are worked by hand."""
+    """Intake before a store and a dispatch that are worked by hand."""
 
     def setUp(self) -> None:
         """One account that may use DEMO everywhere and MTS for one operator; numbers in 49 have no route."""

@@ -176,7 +176,7 @@ class ByHandPath:
         """The events of these messages (of all, if none is named) are acknowledged."""
         events = [each for each in self.under_way if not ids or each.message.id in ids]
         self.answered(events)
-        self.sink.told(events)
+        self.sink.acknowledged(events)
         for account in {each.message.account for each in events}:
             self.sink.ready(account)
 

@@ -32,7 +32,7 @@ class ForgottenTests(OutboxTestCase):
     def forget(self, events: Sequence[Event]) -> Deferred[None]:
         """The path is about to tell them."""
         self.path.answered(events)
-        forgotten: Deferred[None] = self.path.sink.forgotten(events)
+        forgotten: Deferred[None] = self.path.sink.acknowledge_before_send(events)
         return forgotten
 
     def test_only_after_the_commit(self) -> None:
@@ -103,7 +103,7 @@ class GivenUpTests(OutboxTestCase):
         self.happen(event(1), event(2, at=1050.0))
         events = list(self.path.under_way)
         self.path.answered(events)
-        self.path.sink.later(events, 61.0)
+        self.path.sink.retry(events, 61.0)
         for _ in range(70):
             self.clock.advance(1)
         self.assertEqual(ids(self.path.log), [1, 2, 2])

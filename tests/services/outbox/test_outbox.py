@@ -113,7 +113,7 @@ class LaterTests(OutboxTestCase):
         self.happen(event(1), event(2))
         first = self.path.under_way[0]
         self.path.answered([first])
-        self.path.sink.later([first], 30.0)
+        self.path.sink.retry([first], 30.0)
         self.turn()
         self.assertEqual(self.store.later, [((1, 2), 1030.0)])
         for _ in range(29):
@@ -132,7 +132,7 @@ class LaterTests(OutboxTestCase):
         for _ in range(10):
             (under_way,) = self.path.under_way
             self.path.answered([under_way])
-            self.path.sink.later([under_way], None)
+            self.path.sink.retry([under_way], None)
             start = self.clock.seconds()
             while not self.path.under_way:
                 self.clock.advance(1)
@@ -147,7 +147,7 @@ class LaterTests(OutboxTestCase):
         self.happen(event(1, ENROUTE))
         (under_way,) = self.path.under_way
         self.path.answered([under_way])
-        self.path.sink.later([under_way], 5.0)
+        self.path.sink.retry([under_way], 5.0)
         self.happen(event(1, FINAL), event(2, FINAL))
         self.assertEqual([name(each) for each in self.path.log], [(1, 1), (2, 2)])
         for _ in range(5):
@@ -164,7 +164,7 @@ class LaterTests(OutboxTestCase):
         events = list(self.path.under_way)
         self.path.answered(events)
         self.path.rooms["demo"] = 0
-        self.path.sink.later(events, 3.0)
+        self.path.sink.retry(events, 3.0)
         for _ in range(3):
             self.clock.advance(1)
         self.path.bind("demo", 10)
@@ -177,8 +177,8 @@ class LaterTests(OutboxTestCase):
         self.happen(event(1))
         events = list(self.path.under_way)
         self.path.answered(events)
-        self.path.sink.later(events, 3.0)
-        self.path.sink.told(events)
+        self.path.sink.retry(events, 3.0)
+        self.path.sink.acknowledged(events)
         for _ in range(5):
             self.clock.advance(1)
         self.assertEqual(ids(self.path.log), [1])
@@ -191,7 +191,7 @@ class LaterTests(OutboxTestCase):
         events = list(self.path.under_way)
         self.path.answered(events)
         self.path.rooms["demo"] = 0
-        self.path.sink.returned(events)
+        self.path.sink.requeue(events)
         self.turn()
         self.path.bind("demo", 10)
         self.assertEqual(ids(self.path.log), [1, 2, 1, 2, 3])
@@ -204,7 +204,7 @@ class LaterTests(OutboxTestCase):
         self.happen(event(1))
         events = list(self.path.under_way)
         self.path.answered(events)
-        self.path.sink.returned(events)
+        self.path.sink.requeue(events)
         self.assertEqual(ids(self.path.log), [1])
         self.turn()
         self.assertEqual(ids(self.path.log), [1, 1])

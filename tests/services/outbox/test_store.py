@@ -333,11 +333,11 @@ class OutboxMachine(RuleBasedStateMachine):
         self.path.answered([each])
         if how == "told":
             self.acknowledged.append(name(each))
-            self.path.sink.told([each])
+            self.path.sink.acknowledged([each])
         elif how == "later":
-            self.path.sink.later([each], 2.0)
+            self.path.sink.retry([each], 2.0)
         else:
-            self.path.sink.returned([each])
+            self.path.sink.requeue([each])
         self.path.sink.ready(each.message.account)
 
     @rule(by_hand=st.booleans(), broken=st.booleans(), backwards=st.booleans())
@@ -382,7 +382,7 @@ class OutboxMachine(RuleBasedStateMachine):
             for each in list(self.path.under_way):
                 self.path.answered([each])
                 self.acknowledged.append(name(each))
-                self.path.sink.told([each])
+                self.path.sink.acknowledged([each])
             self.orderly()
             self.clock.advance(1)
             self.disk(False, False, False)

@@ -1,9 +1,9 @@
-"""Messages a second through the HTTP and the SMTP door, beside bare twisted.web and bare twisted.mail in the same run.
+"""Messages a second through the HTTP and the SMTP front end, beside twisted.web and twisted.mail in one run.
 
 The gateway runs as its users run it, with synced commits; what stands beside it reads as much and stores nothing. The
 load comes from a process of its own that speaks both protocols over plain sockets.
 
-    python benchmarks/doors.py [--seconds N]
+    python benchmarks/frontends.py [--seconds N]
 """
 
 from __future__ import annotations
