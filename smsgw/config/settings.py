@@ -22,7 +22,7 @@ NAME = types.text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of Latin letters, d
 """What a listener, a connector, a route, an operator or a node may be called."""
 
 LOGIN = types.text(64, r"[!-9;-~]+", "a login of visible ASCII characters without a colon")
-"""Allowed account names. The name is the login over every protocol: HTTP Basic cuts at a colon, providers want ASCII."""
+"""Allowed account names. The name is the login over every protocol: HTTP Basic cuts at a colon, providers ASCII."""
 
 _SENDER = r"\+?[0-9]{1,15}|(?! )[ -+.-~-]{1,11}(?<! )"
 _SENDER_WORDS = "a number of at most 15 digits or a name of at most 11 ASCII characters without a comma"
