@@ -22,7 +22,7 @@ from twisted.internet.task import react
 from zope.interface import implementer
 
 from smsgw.frontends.rostelecom import MessageResource
-from smsgw.interfaces import BindAccepted, ApiError, IJsonDelegate, IMailDelegate, ISmppDelegate, Reply, MessageStatus
+from smsgw.interfaces import ApiError, BindAccepted, IJsonDelegate, IMailDelegate, ISmppDelegate, MessageStatus, Reply
 from smsgw.protocols.http import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings, mail_text
@@ -83,6 +83,12 @@ class SmppBoard:
 
     def answers(self, session: Any, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
         """Answers to requests of ours: the board sends none."""
+
+    def bound(self, session: Any) -> None:
+        """Its bind is answered: a program with something to say would send it now."""
+
+    def ready(self, session: Any) -> None:
+        """There is room for requests of ours again."""
 
     def closed(self, session: Any, why: str) -> None:
         """A session has ended: the board keeps nothing of it."""

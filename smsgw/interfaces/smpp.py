@@ -66,8 +66,13 @@ class ISmppDelegate(Interface):
 
     def answers(session: Any, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
         """(token, command_status, response) to requests of ours; the response is None (and the status -1) when
-        the link went or the response timer ran out: the request may have been taken. An empty list says that
-        ``room()`` has grown: behind a positive bind response, and when a slow reader has caught up."""
+        the link went or the response timer ran out: the request may have been taken."""
+
+    def bound(session: Any) -> None:
+        """The positive bind response was written: requests may be sent if the session receives."""
+
+    def ready(session: Any) -> None:
+        """``room()`` has grown without an answer: the peer reads again after it did not."""
 
     def closed(session: Any, why: str) -> None:
         """The connection is gone; told for every session that was bound."""

@@ -43,7 +43,7 @@ def reload(parts: Parts, source: Path) -> None:
     parts.router.update(new.routes)
     parts.incoming.update(new.numbers.values())
     parts.contacts.update(new.lists.values())
-    parts.smpp_receipts.expel(gone)
+    parts.smpp_receipts.binds.expel(gone)
     parts.settings = new
     RELOADS.add(1, "taken")
     for warning in new.warnings:

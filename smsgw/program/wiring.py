@@ -14,6 +14,7 @@ from smsgw.config import AdminListenSettings, Settings
 from smsgw.frontends.admin import metrics
 from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.frontends.callbacks.path import CallbackPath
+from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, ISimulator
 from smsgw.model.changes import Cancel
@@ -110,7 +111,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         key_life=gateway.idempotency,
     )
     sweep = Sweep(store, dispatch, outbox, clock, wall, keep=gateway.keep, event_keep=gateway.event_keep)
-    smpp_receipts = SmppReceipts(gateway.timezone)
+    smpp_receipts = SmppReceipts(Binds(), gateway.timezone)
     outbox.attach(smpp_receipts)
     callbacks = CallbackPath(
         accounts, WebClient(reactor), WebClient(reactor, guard=True), clock, wall, gateway.timezone

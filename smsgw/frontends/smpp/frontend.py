@@ -79,15 +79,21 @@ class SmppFrontend:
         if isinstance(account, Refused):
             self._say_refused(session, str(account))
             return status_of(account.refusal, session.version)
-        if self._receipts.bound(account.name) >= (account.settings.connections or self._connections):
+        if self._receipts.binds.count(account.name) >= (account.settings.connections or self._connections):
             self._say_refused(session, f"{account.name} has all its connections open")
             return status_of(Refusal.TOO_MANY_BINDS, session.version)
-        self._receipts.enter(session, account.name)
+        self._receipts.binds.enter(session, account.name)
         return BindAccepted(account.name, self._system_id)
 
     def _say_refused(self, session: ISmppSession, why: str) -> None:
         if self._lines.take(monotonic()):
             _log.info("a bind from {peer} is refused: {why}", peer=session.peer, why=why)
+
+    def bound(self, session: ISmppSession) -> None:
+        self._receipts.bound(session)
+
+    def ready(self, session: ISmppSession) -> None:
+        self._receipts.ready(session)
 
     def answers(self, session: ISmppSession, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
         """See :meth:`smsgw.interfaces.ISmppDelegate.answers`."""
@@ -95,7 +101,7 @@ class SmppFrontend:
 
     def closed(self, session: ISmppSession, why: str) -> None:
         """See :meth:`smsgw.interfaces.ISmppDelegate.closed`."""
-        self._receipts.leave(session)
+        self._receipts.binds.leave(session)
 
     def requests(self, session: ISmppSession, pdus: Sequence[Pdu]) -> Deferred[Answers]:
         """See :meth:`smsgw.interfaces.ISmppDelegate.requests`.

@@ -1,108 +1,70 @@
-"""Who is bound, and the way back to them: receipts over whatever sessions of an account can receive."""
+"""Receipts to ESMEs: over all sessions of an account that receive, by turns."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final, cast
 
-import attrs
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.status import AGAIN
 from smsgw.interfaces import IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event
 from smsgw.protocols.smpp.mapping import PATH, ReceiptWriter
 from smsgw.smpp.consts import describe
 from smsgw.smpp.pdus import Pdu
-from smsgw.telemetry import Counter, Gauge
+from smsgw.telemetry import Counter
 
-BINDS: Final = Gauge("smsgw_smpp_binds", "SMPP sessions bound, by account.", ("account",))
 REFUSED: Final = Counter(
     "smsgw_smpp_receipts_refused_total", "Receipts that an ESME answered with a permanent error.", ("account",)
 )
 _log = Logger()
 
 
-@attrs.define(eq=False)
-class _Binds:
-    """The sessions of one account; in `receivers`, by turns, those that may be sent receipts if they take any."""
-
-    sessions: list[ISmppSession] = attrs.field(factory=list)
-    receivers: deque[ISmppSession] = attrs.field(factory=deque)
-
-
 @implementer(IReturnPath)
 class SmppReceipts:
     """Tells ESMEs what became of their messages, on any bind of the account that receives.
 
-    One for all SMPP listeners: an account may submit through one and receive through another.
-
-    :param zone: of the dates in receipts.
+    :param binds: who is bound. :param zone: of the dates in receipts.
     """
 
     path = PATH
 
-    def __init__(self, zone: tzinfo) -> None:
+    def __init__(self, binds: Binds, zone: tzinfo) -> None:
+        self.binds = binds
         self._write = ReceiptWriter(zone).write
-        self._binds: dict[str, _Binds] = {}
         self._sink: IReturnSink | None = None
 
     def attach(self, sink: IReturnSink) -> None:
-        """See :meth:`smsgw.interfaces.IReturnPath.attach`."""
         self._sink = sink
 
-    def bound(self, account: str) -> int:
-        """How many sessions the account has."""
-        binds = self._binds.get(account)
-        return 0 if binds is None else len(binds.sessions)
+    def bound(self, session: ISmppSession) -> None:
+        """`session` is bound; from now on it is told, if it receives."""
+        self.binds.receive(session)
+        self.ready(session)
 
-    def enter(self, session: ISmppSession, account: str) -> None:
-        """`session` is bound for `account`; it gets receipts from its first ``answers`` on."""
-        binds = self._binds.setdefault(account, _Binds())
-        binds.sessions.append(session)
-        BINDS.set(len(binds.sessions), account)
-
-    def leave(self, session: ISmppSession) -> None:
-        """`session` is gone."""
-        account = session.bound.account
-        binds = self._binds.get(account)
-        if binds is None or session not in binds.sessions:
-            return
-        binds.sessions.remove(session)
-        if session in binds.receivers:
-            binds.receivers.remove(session)
-        BINDS.set(len(binds.sessions), account)
-        if not binds.sessions:
-            del self._binds[account]
-
-    def expel(self, accounts: Iterable[str]) -> None:
-        """Unbind all sessions of these accounts, which are gone or disabled."""
-        for account in accounts:
-            binds = self._binds.get(account)
-            for session in list(binds.sessions) if binds is not None else ():
-                session.close()
+    def ready(self, session: ISmppSession) -> None:
+        """`session` has room again."""
+        assert self._sink is not None
+        if session.receives:
+            self._sink.ready(session.bound.account)
 
     def room(self, account: str) -> int:
-        """See :meth:`smsgw.interfaces.IReturnPath.room`."""
-        binds = self._binds.get(account)
-        return 0 if binds is None else sum([session.room() for session in binds.receivers])
+        return self.binds.room(account)
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """See :meth:`smsgw.interfaces.IReturnPath.deliver`: all of one account, by turns over its sessions."""
-        binds = self._binds.get(events[0].message.account)
+        """All events are of one account; its sessions take them by turns."""
         at = 0
-        if binds is not None:
-            binds.receivers.rotate(-1)
-            for session in list(binds.receivers):
-                room = session.room()
-                if room > 0:
-                    session.send(self._written(events[at : at + room], session.version))
-                    at += room
-                    if at >= len(events):
-                        return
+        for session in self.binds.by_turns(events[0].message.account):
+            room = session.room()
+            if room > 0:
+                session.send(self._written(events[at : at + room], session.version))
+                at += room
+                if at >= len(events):
+                    return
         assert self._sink is not None
         self._sink.requeue(events[at:])
 
@@ -124,11 +86,8 @@ class SmppReceipts:
             return []
 
     def answers(self, session: ISmppSession, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
-        """See :meth:`smsgw.interfaces.ISmppDelegate.answers`; the tokens are events."""
+        """The tokens are events."""
         account = session.bound.account
-        binds = self._binds.get(account)
-        if binds is not None and session in binds.sessions and session not in binds.receivers:
-            binds.receivers.append(session)
         sink = self._sink
         assert sink is not None
         told = [token for token, status, _ in answers if not status]

@@ -91,7 +91,8 @@ class SmppClient(SmppSession):
             self.version = self._agreed(bind, response)
             self._become_bound(BOUND_BY[bind.command_id], BindAccepted("", response.system_id, self._manners.requests))
         answered.callback(response)
-        self._room_grew()
+        if not status:
+            self._tell_bound()
 
     def _agreed(self, bind: Bind, response: BindResp) -> int:
         offered = response.tlv(Tag.SC_INTERFACE_VERSION)
@@ -228,6 +229,14 @@ class Esme:
         for token, status, pdu in answers:
             batch, index = cast("tuple[_Batch, int]", token)
             batch.put(index, status, pdu)
+        self._send()
+
+    def bound(self, session: SmppClient) -> None:
+        """Send what was submitted before the bind was answered."""
+        self._send()
+
+    def ready(self, session: SmppClient) -> None:
+        """Send what waited for room."""
         self._send()
 
     def closed(self, session: SmppClient, why: str) -> None:

@@ -114,7 +114,7 @@ class SmppServer(SmppSession):
                 response.tlvs = (tlv(Tag.SC_INTERFACE_VERSION, self._manners.interface_version),)
             self._write(encode(response, self.version))
             self._become_bound(BOUND_BY[pdu.command_id], verdict)
-            self._room_grew()
+            self._tell_bound()
         self._release(BINDING)
 
     def _bound_too_late(self, verdict: BindAccepted) -> None:

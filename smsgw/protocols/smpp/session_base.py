@@ -6,7 +6,7 @@ Whoever waits is told: each request of ours comes back to the delegate exactly o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -40,7 +40,13 @@ class SessionDelegate(Protocol):
         """Requests of one read; their answers."""
 
     def answers(self, session: Any, answers: Sequence[Answer], /) -> None:
-        """Answers to requests of ours; an empty list says that ``room()`` has grown."""
+        """Answers to requests of ours."""
+
+    def bound(self, session: Any, /) -> None:
+        """The bind was answered."""
+
+    def ready(self, session: Any, /) -> None:
+        """``room()`` has grown."""
 
     def closed(self, session: Any, why: str, /) -> None:
         """The connection is gone; told for every session that was bound."""
@@ -187,20 +193,24 @@ class SmppSessionBase(SmppConnection):
             self._tell(others)
 
     def _tell(self, answers: Sequence[Answer]) -> None:
-        try:
-            self.delegate.answers(self, answers)
-        except Exception:  # noqa: BLE001 - the program's fault must not cost the peer its session; it is logged
-            log.failure("{count} answers of SMPP peer {peer}", count=len(answers), peer=self.peer)
+        self._call("answers", self.delegate.answers, answers)
+
+    def _tell_bound(self) -> None:
+        self._call("bound", self.delegate.bound)
 
     def _tell_closed(self) -> None:
-        try:
-            self.delegate.closed(self, self._why)
-        except Exception:  # noqa: BLE001 - nothing is left that could be ended; the fault is logged
-            log.failure("the end of the session with SMPP peer {peer}", peer=self.peer)
+        self._call("closed", self.delegate.closed, self._why)
 
     def _room_grew(self) -> None:
         if self._sends:
-            self._tell([])
+            self._call("ready", self.delegate.ready)
+
+    def _call(self, name: str, method: Callable[..., None], *arguments: object) -> None:
+        """Call the delegate. Its fault must not cost the peer the session."""
+        try:
+            method(self, *arguments)
+        except Exception:  # noqa: BLE001 - see above; it is logged
+            log.failure("the delegate's {method} failed for SMPP peer {peer}", method=name, peer=self.peer)
 
     def _errand_done(self, errand: SessionRequest, status: int, pdu: Pdu | None) -> None:
         """A request of the session itself came back."""

@@ -12,6 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AccountSettings, AllowList, Globs, RouteSettings, Secret, SmppListenSettings, Way
+from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.model.message import Event, Message
@@ -144,7 +145,7 @@ class CatalogueTests(SynchronousTestCase):
         intake = Intake(self.store, accounts, senders, router, quiet, quiet, lambda: START, self.clock.seconds)
         listener = SmppListenSettings(name="smpp", endpoint="tcp:2775")
         zone = ZoneInfo("Europe/Moscow")
-        receipts = SmppReceipts(zone)
+        receipts = SmppReceipts(Binds(), zone)
         receipts.attach(HandSink())
         frontend = SmppFrontend(
             listener,

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AccountSettings, AllowList, Secret, SmppListenSettings
+from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.model.changes import Changes, Reported, Sent
@@ -105,7 +106,7 @@ class FlowTests(SynchronousTestCase):
         self.store = SqliteStore(self.directory, "gw1", self.wall, Inline(), low_water=0)
         self.store.open()
         self.outbox = Outbox(self.store, self.clock, self.wall)
-        receipts = SmppReceipts(zone)
+        receipts = SmppReceipts(Binds(), zone)
         self.outbox.attach(receipts)
         self.assertIsNone(self.successResultOf(self.outbox.start()))
         settings = AccountSettings(name="demo", password=Secret("demo"), allow_from=AllowList(everyone=True))

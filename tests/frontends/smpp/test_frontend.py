@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 
 from smsgw.config import AccountSettings, AllowList, Secret, SmppListenSettings
 from smsgw.config.values import folded_network
+from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import BindAccepted, IIntake, ISmppDelegate
@@ -70,7 +71,7 @@ class FrontendTestCase(SynchronousTestCase):
         settings = SmppListenSettings(name="smpp", endpoint="tcp:2775:interface=127.0.0.1", **listener)
         zone = ZoneInfo("Europe/Moscow")
         self.accounts = Accounts(accounts, Clock(), maybeDeferred)
-        self.receipts = SmppReceipts(zone)
+        self.receipts = SmppReceipts(Binds(), zone)
         self.receipts.attach(HandSink())
         self.intake, self.store = HandIntake(), HandStore()
         self.frontend = SmppFrontend(
@@ -93,7 +94,7 @@ class FrontendTestCase(SynchronousTestCase):
         answer = self.successResultOf(self.frontend.bind(session, pdu))
         if isinstance(answer, BindAccepted):
             session.bound = answer
-            self.frontend.answers(session, [])
+            self.frontend.bound(session)
         return answer
 
     def bound(self, login: str = "demo", version: int = 0x34) -> HandSession:
@@ -307,7 +308,7 @@ class LookUpTests(FrontendTestCase):
 
     def last_session(self) -> Any:
         """The session that bound last."""
-        return self.receipts._binds["demo"].sessions[-1]
+        return self.receipts.binds._accounts["demo"].sessions[-1]
 
     def test_store_fails(self) -> None:
         """When the store cannot be asked, queries and cancellations are answered to try again later."""

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from smsgw.frontends.smpp.receipts import BINDS, REFUSED, SmppReceipts
+from smsgw.frontends.smpp.binds import BINDS, Binds
+from smsgw.frontends.smpp.receipts import REFUSED, SmppReceipts
 from smsgw.interfaces import BindAccepted, IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event, EventKind
 from smsgw.smpp.codec import decode, encode
@@ -29,7 +30,7 @@ class ReceiptsTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Nobody is bound."""
-        self.receipts = SmppReceipts(ZoneInfo("Europe/Moscow"))
+        self.receipts = SmppReceipts(Binds(), ZoneInfo("Europe/Moscow"))
         self.sink = HandSink()
         self.receipts.attach(self.sink)
 
@@ -37,8 +38,8 @@ class ReceiptsTestCase(SynchronousTestCase):
         """A session that is bound and was told so."""
         session = HandSession(version, receives=receives)
         session.bound = BindAccepted(account, b"smsgw")
-        self.receipts.enter(session, account)
-        self.receipts.answers(session, [])
+        self.receipts.binds.enter(session, account)
+        self.receipts.bound(session)
         return session
 
     def answer(self, session: HandSession, status: int = 0, count: int = 1) -> None:
@@ -74,9 +75,9 @@ class DeliverTests(ReceiptsTestCase):
         """There is room once the session was told that it is bound, and the sink hears of it."""
         session = HandSession()
         session.bound = BindAccepted("demo", b"smsgw")
-        self.receipts.enter(session, "demo")
+        self.receipts.binds.enter(session, "demo")
         self.assertEqual((self.receipts.room("demo"), self.sink.ready_accounts), (0, []))
-        self.receipts.answers(session, [])
+        self.receipts.bound(session)
         self.assertEqual((self.receipts.room("demo"), self.sink.ready_accounts), (10, ["demo"]))
 
     def test_receipt(self) -> None:
@@ -131,16 +132,16 @@ class DeliverTests(ReceiptsTestCase):
     def test_binds_are_counted(self) -> None:
         """How many sessions an account has is known, also to the metrics, until they are gone."""
         first, second = self.bind("counted"), self.bind("counted", receives=False)
-        self.assertEqual((self.receipts.bound("counted"), BINDS.values["counted",]), (2, 2))
-        self.receipts.leave(first)
-        self.receipts.leave(first)
-        self.receipts.leave(second)
-        self.assertEqual((self.receipts.bound("counted"), BINDS.values["counted",]), (0, 0))
+        self.assertEqual((self.receipts.binds.count("counted"), BINDS.values["counted",]), (2, 2))
+        self.receipts.binds.leave(first)
+        self.receipts.binds.leave(first)
+        self.receipts.binds.leave(second)
+        self.assertEqual((self.receipts.binds.count("counted"), BINDS.values["counted",]), (0, 0))
 
     def test_expel(self) -> None:
         """Sessions of accounts that are gone are closed, the others stay."""
         sessions = [self.bind("a"), self.bind("a"), self.bind("b")]
-        self.receipts.expel(["a", "never bound"])
+        self.receipts.binds.expel(["a", "never bound"])
         self.assertEqual([session.open for session in sessions], [False, False, True])
 
 
@@ -194,8 +195,8 @@ class AnswerTests(ReceiptsTestCase):
         self.receipts.deliver([event(1)])
         self.receipts.deliver([event(2)])
         self.answer(gone, -1)
-        self.receipts.leave(gone)
-        self.receipts.answers(gone, [])
+        self.receipts.binds.leave(gone)
+        self.receipts.bound(gone)
         self.assertEqual((len(self.sink.requeued), self.receipts.room("demo")), (1, 9))
         for id in (3, 4):
             self.receipts.deliver([event(id, EventKind.ENROUTE)])

@@ -44,6 +44,7 @@ class Recorder:
         self.binds: list[Pdu] = []
         self.batches: list[list[Pdu]] = []
         self.answered: list[tuple[object, int, Pdu | None]] = []
+        self.bound_sessions: list[Any] = []
         self.told_of_room = 0
         self.gone: list[str] = []
         self.window = 100
@@ -51,6 +52,7 @@ class Recorder:
         self.held: list[Callable[[], None]] = []
         self.on_requests: Callable[[Any], None] | None = None
         self.on_answers: Callable[[Any], None] | None = None
+        self.on_bound: Callable[[Any], None] | None = None
 
     @property
     def requested(self) -> list[Pdu]:
@@ -75,9 +77,16 @@ class Recorder:
 
     def answers(self, session: SmppServer, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
         self.answered += answers
-        self.told_of_room += not answers
         if self.on_answers is not None:
             self.on_answers(session)
+
+    def bound(self, session: SmppServer) -> None:
+        self.bound_sessions.append(session)
+        if self.on_bound is not None:
+            self.on_bound(session)
+
+    def ready(self, session: SmppServer) -> None:
+        self.told_of_room += 1
 
     def closed(self, session: SmppServer, why: str) -> None:
         self.gone.append(why)

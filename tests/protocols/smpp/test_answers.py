@@ -373,6 +373,9 @@ class SendTests(SynchronousTestCase):
             def answers(self, session: Any, answers: Any) -> NoReturn:
                 raise RuntimeError("oh")
 
+            def bound(self, session: Any) -> NoReturn:
+                raise RuntimeError("well")
+
             def closed(self, session: Any, why: str) -> NoReturn:
                 raise RuntimeError("dear")
 

@@ -154,7 +154,7 @@ class EsmeTests(SynchronousTestCase):
 
     def test_deliveries_behind_the_bind(self) -> None:
         """What comes in the same segment as the bind response is taken."""
-        self.delegate.on_answers = lambda session: session.send(delivers(2)) if not self.delegate.answered else None
+        self.delegate.on_bound = lambda session: session.send(delivers(2))
         self.bound(self.esme())
         self.assertEqual([status for _, status, _ in self.delegate.answered], [0, 0])
 

@@ -184,17 +184,18 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(peer.bind().command_status, 0x08)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
-    def test_room_is_told_behind_the_answer(self) -> None:
+    def test_bound_is_told_behind_the_answer(self) -> None:
         """The delegate hears that it may send when the bind is answered, and what it sends then comes after that."""
         delegate = Recorder()
-        delegate.on_answers = lambda session: session.send(delivers(1)) if not delegate.answered else None
+        delegate.on_bound = lambda session: session.send(delivers(1))
         peer = connect(delegate)
         seen = summary(peer.send(BindReceiver(1, b"demo", b"demo", b"", 0x34)))
         self.assertEqual(seen, [("bind_receiver_resp", 1, 0), ("deliver_sm", 1, 0)])
 
     def test_a_transmitter_has_no_room(self) -> None:
-        """A session that only transmits is never told of room."""
-        self.assertEqual(bound("tx").delegate.told_of_room, 0)
+        """The delegate hears of the bind of a session that only transmits, and never of room there."""
+        delegate = bound("tx").delegate
+        self.assertEqual((len(delegate.bound_sessions), delegate.told_of_room), (1, 0))
 
     def test_peer_gone_before_the_verdict(self) -> None:
         """A delegate that says yes to a peer that is gone is told that the session is closed."""
