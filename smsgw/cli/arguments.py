@@ -151,10 +151,10 @@ def _add_messages(commands: _Commands) -> None:
     listing.add_argument("--before", metavar="ID", type=_identifier, help="only those older than this one")
     listing.add_argument("--after", metavar="EVENT", help="only events behind this one, as the last list said")
     listing.add_argument("--limit", metavar="N", type=_rows, default=50, help="rows, up to 1000 (%(default)s)")
-    story = commands.add(
+    timeline = commands.add(
         "show",
         "messages:show_story",
-        "tell the story of a message",
+        "show the timeline of a message",
         "It goes from acceptance to the last receipt. The id of a batch lists its messages.",
         ("show 3", "show message-id-3 --text"),
     )
@@ -165,12 +165,12 @@ def _add_messages(commands: _Commands) -> None:
         "Its sender is told, if he asked to be.",
         ("cancel 3",),
     )
-    for one in (story, cancel):
+    for one in (timeline, cancel):
         one.add_argument("id", metavar="ID", type=_identifier, help="the id of a message or batch")
-    for one in (listing, story):
+    for one in (listing, timeline):
         one.add_argument("--text", action="store_true", help="show texts and whole numbers, which are private")
         one.add_argument("--json", action="store_true", help="print what the gateway answers, for programs")
-    for one in (listing, story, cancel):
+    for one in (listing, timeline, cancel):
         _with_config(one)
 
 

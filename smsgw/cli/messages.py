@@ -83,7 +83,7 @@ def show_story(options: argparse.Namespace) -> int:
         print(f"{options.id} is a batch of {counted(len(value['messages']), 'message')}:")
         _print_table(value["messages"], options.text)
     else:
-        show(_story(value))
+        show(_timeline(value))
     return DONE
 
 
@@ -109,21 +109,22 @@ def _print_table(messages: Sequence[Fact], text: bool) -> None:
     show(table(heads, rows))
 
 
-def _story(story: Fact) -> Iterator[str]:
-    text = story["text"]
-    yield f"message {story['id']} is {story['state']}" + (f", error {story['error']}" if story["error"] else "")
-    if story["batch"]:
-        yield f"  of batch    {story['batch']}"
-    yield f"  from        {printable(story['from'])}"
-    yield f"  to          {printable(story['to'])}"
-    yield f"  text        {_size(text, story['parts'])}"
+def _timeline(timeline: Fact) -> Iterator[str]:
+    text = timeline["text"]
+    error = f", error {timeline['error']}" if timeline["error"] else ""
+    yield f"message {timeline['id']} is {timeline['state']}{error}"
+    if timeline["batch"]:
+        yield f"  of batch    {timeline['batch']}"
+    yield f"  from        {printable(timeline['from'])}"
+    yield f"  to          {printable(timeline['to'])}"
+    yield f"  text        {_size(text, timeline['parts'])}"
     if "text" in text:
         yield f"              {printable(text['text'])}"
-    yield f"  connector   {story['connector'] or 'none'}"
-    asked = ", ".join(_NOTIFY[word] for word in story["notify"])
+    yield f"  connector   {timeline['connector'] or 'none'}"
+    asked = ", ".join(_NOTIFY[word] for word in timeline["notify"])
     yield f"  sender      asked to be told of {asked or 'nothing'}"
     yield ""
-    steps = story["timeline"]
+    steps = timeline["timeline"]
     for step in steps:
         if not step.get("expected"):
             yield f"  {moment(step['at'], milliseconds=True)}  {_past(step)}"
@@ -131,9 +132,9 @@ def _story(story: Fact) -> Iterator[str]:
     if expected:
         yield "  still to come:"
         yield from (f"    {line}" for line in expected)
-    if story["parts"] > 1:
+    if timeline["parts"] > 1:
         yield ""
-        for part in story["part_states"]:
+        for part in timeline["part_states"]:
             called = f", {printable(part['remote_id'])}" if part["remote_id"] else ""
             error = f", error {part['error']}" if part["error"] else ""
             yield f"  part {part['seq']}: {part['state']}{error}{called}"

@@ -74,7 +74,7 @@ def _carry_out(
     state = _word(receipt.state)
     error = f", error {printable(receipt.error)}" if receipt.error.strip("0") else ""
     print(f"{state}{error} (the receipt came after {time.monotonic() - began:.1f} s)")
-    print(f"python -m smsgw show {printable(id)} -c {options.config} tells its story", file=sys.stderr)
+    print(f"python -m smsgw show {printable(id)} -c {options.config} shows its timeline", file=sys.stderr)
     return DONE if receipt.state == MessageState.DELIVERED else REFUSED
 
 

@@ -48,7 +48,7 @@ class Bucket:
         return missing / self.rate if missing > 0 else 0.0
 
 
-def lines_about_strangers() -> Bucket:
+def log_limit() -> Bucket:
     """For lines of the log that anybody can cause, before a login: 20 at once, then one in two seconds. What they tell
     of is counted as well, so that nothing is hidden and no disk filled."""
     return Bucket(0.5, 20.0)

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from smsgw.model.pacing import lines_about_strangers
+from smsgw.model.pacing import log_limit
 
 SWEEP: Final = 1.0
 """Seconds between two looks at what has taken too long: the precision of all timers of connections."""
@@ -59,7 +59,7 @@ class Connections(Generic[Each]):
         self._next: IDelayedCall | None = None
         self._cut_off: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
-        self._lines = lines_about_strangers()
+        self._lines = log_limit()
 
     def may_log(self, connection: Each) -> bool:
         """Whether the log shall tell of this connection: of unauthenticated it tells sparingly."""

@@ -35,9 +35,9 @@ class FirstContactTests(SynchronousTestCase):
             self.assertRegex(sent.stdout, r"\Aaccepted as message 1\ndelivered ")
             listed = self.run_command("list", *config)
             self.assertRegex(listed.stdout.splitlines()[1], r" 1  .*  delivered .*  7916\.\.\.23  ")
-            story = self.run_command("show", "1", *config)
+            details = self.run_command("show", "1", *config)
             steps = r"(?s)\Amessage 1 is delivered\n.* accepted from demo over smpp\n.* taken by sim, .* delivered\n"
-            self.assertRegex(story.stdout, steps)
+            self.assertRegex(details.stdout, steps)
             cancelled = self.run_command("cancel", "1", *config)
             self.assertEqual((cancelled.returncode, cancelled.stdout), (1, ""))
         finally:

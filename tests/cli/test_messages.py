@@ -133,18 +133,18 @@ class ListTests(MessageTestCase):
 
 
 class ShowTests(MessageTestCase):
-    def story(self, *arguments: str) -> list[str]:
-        """The lines of a story, times left out."""
+    def timeline(self, *arguments: str) -> list[str]:
+        """The lines of a timeline, times left out."""
         out = self.said("show", *arguments)
         return [re.sub(r"20[12]\d-\d\d-\d\d [0-9:.]+[+-][0-9:]+", "TIME", line.strip()) for line in out.splitlines()]
 
     def test_delivered(self) -> None:
-        """The story goes from the acceptance to what the sender has still to be told."""
+        """The timeline goes from the acceptance to what the sender has still to be told."""
         message = self.admin.accept(claimed=True)
         self.admin.sent(message, "abc")
         self.admin.reported("abc")
         self.assertEqual(
-            self.story("1"),
+            self.timeline("1"),
             [
                 "message 1 is delivered",
                 "from        DEMO",
@@ -163,7 +163,7 @@ class ShowTests(MessageTestCase):
 
     def expected(self) -> list[str]:
         """What message 1 waits for."""
-        lines = self.story("1")
+        lines = self.timeline("1")
         return lines[lines.index("still to come:") + 1 :]
 
     def test_waiting(self) -> None:
@@ -192,17 +192,17 @@ class ShowTests(MessageTestCase):
         self.admin.sent(message, "a", 1)
         self.admin.sent(message, "b", 2)
         self.admin.reported("a", State.UNDELIVERABLE)
-        self.assertEqual(self.story("1")[-2:], ["part 1: undeliverable, a", "part 2: enroute, b"])
+        self.assertEqual(self.timeline("1")[-2:], ["part 1: undeliverable, a", "part 2: enroute, b"])
         rejected = self.admin.accept(claimed=True)
         self.admin.ended(rejected, State.REJECTED, 255)
-        self.assertEqual(self.story("2")[0], "message 2 is rejected, error 255")
+        self.assertEqual(self.timeline("2")[0], "message 2 is rejected, error 255")
 
     def test_batch(self) -> None:
         """A batch shows its messages."""
         batch = self.admin.store.next_id()
         self.admin.accept(batch=batch)
         self.admin.accept(batch=batch)
-        lines = self.story(f"message-id-{batch}")
+        lines = self.timeline(f"message-id-{batch}")
         self.assertEqual(lines[0], "1 is a batch of 2 messages:")
         self.assertEqual(len(lines), 4)
 

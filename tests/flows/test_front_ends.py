@@ -40,10 +40,10 @@ class FrontEndTests(SynchronousTestCase):
 
     def check_timeline(self, id: str, path: str) -> None:
         """The operator, too, is told these three steps, in the order of their times."""
-        status, story = self.gateway.get(f"/messages/{id}")
-        self.assertEqual((status, story["path"], story["final"]), (200, path, True))
-        self.assertEqual([step["step"] for step in story["timeline"]], ["accepted", "handed over", "delivered"])
-        times = [step["at"] for step in story["timeline"]]
+        status, details = self.gateway.get(f"/messages/{id}")
+        self.assertEqual((status, details["path"], details["final"]), (200, path, True))
+        self.assertEqual([step["step"] for step in details["timeline"]], ["accepted", "handed over", "delivered"])
+        times = [step["at"] for step in details["timeline"]]
         self.assertEqual(times, sorted(times))
 
     def test_mail(self) -> None:

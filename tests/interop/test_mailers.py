@@ -217,6 +217,6 @@ class RelayTests(SynchronousTestCase):
                 break
             self.assertLess(time.monotonic(), deadline, postfix.log())
             select.select([], [], [], 0.1)
-        _, story = gateway.get(f"/messages/{found['messages'][0]['id']}?text=1")
-        self.assertIn("Hello by mail", json.dumps(story))
+        _, details = gateway.get(f"/messages/{found['messages'][0]['id']}?text=1")
+        self.assertIn("Hello by mail", json.dumps(details))
         self.assertEqual(gateway.stop(), 0)

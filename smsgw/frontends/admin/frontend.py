@@ -170,7 +170,7 @@ class AdminFrontend:
         def told(traced: Traced | None) -> Answer | Deferred[Answer]:
             if traced is None:
                 return self._store.find(None, [int(number)]).addCallback(lambda found: batch(found[0]))
-            return json_answer(views.story(traced, asked.text))
+            return json_answer(views.details(traced, asked.text))
 
         def batch(messages: Sequence[Message]) -> Answer:
             if not messages:

@@ -56,7 +56,7 @@ def summary(message: Message, private: bool = False) -> Fact:
     }
 
 
-def story(traced: Traced, private: bool = False) -> Fact:
+def details(traced: Traced, private: bool = False) -> Fact:
     """Everything that is known of one message, with a ``timeline`` of what has happened and what is expected."""
     message = traced.message
     return {

@@ -20,7 +20,7 @@ from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.message import Accepted, Message, Submission
-from smsgw.model.pacing import lines_about_strangers
+from smsgw.model.pacing import log_limit
 from smsgw.protocols.smpp.mapping import answer, form_of_ids, read_id, submission
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.cancel import Cancellation
@@ -67,7 +67,7 @@ class SmppFrontend:
         self._wall = wall
         self._zone = zone
         self._national = NATIONAL[country]
-        self._lines = lines_about_strangers()
+        self._lines = log_limit()
 
     def bind(self, session: ISmppSession, pdu: Pdu) -> Deferred[BindAccepted | int]:
         """See :meth:`smsgw.interfaces.ISmppDelegate.bind`."""

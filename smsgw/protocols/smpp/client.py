@@ -44,7 +44,7 @@ __all__ = ["LOST", "UNSENT", "Esme", "SmppClient", "SmppClientFactory", "SmppCli
 class SmppClient(SmppSession):
     """One connection to a message centre. Bind it with :meth:`bind` as soon as it is there."""
 
-    sender = Role.MC
+    peer_role = Role.MC
     bind_boundaries = frozenset(
         response.command_id.to_bytes(4, "big")
         for response in (BindReceiverResp, BindTransmitterResp, BindTransceiverResp)

@@ -62,7 +62,7 @@ log: Final = Logger()
 class SmppServer(SmppSession):
     """One connection of an ESME. Nothing behind its bind is looked at before the delegate has decided about it."""
 
-    sender = Role.ESME
+    peer_role = Role.ESME
     bind_boundaries = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
 
     def __init__(
@@ -106,7 +106,7 @@ class SmppServer(SmppSession):
             self._write(encode(response, self.version))
             self._count_fault("bind", "")
             if self._deaf:
-                self._settle()
+                self._advance_closing()
                 return
         else:
             response.system_id = verdict.system_id or self._manners.system_id

@@ -66,7 +66,7 @@ class SmppSession(SmppSessionBase):
     def _framing_lost(self, broken: Unframed) -> None:
         FAULTS.add(1.0, "framing")
         self._leave(broken.why, refusal(broken))
-        self._settle()
+        self._advance_closing()
 
     def _take(self, frames: list[bytes]) -> None:
         """Deal with the PDUs of one read."""
@@ -84,7 +84,7 @@ class SmppSession(SmppSessionBase):
         elif ours:
             self._write_answers([pdu for _, pdu in ours])
         if self._leaving_since is not None:
-            self._settle()
+            self._advance_closing()
 
     def _sorted(self, frames: list[bytes]) -> tuple[list[Any], list[Answer], list[tuple[int, Pdu]]]:
         """Requests for the delegate, answers for it, and our own answers behind so many of the requests."""
@@ -146,7 +146,7 @@ class SmppSession(SmppSessionBase):
             self._count_fault("stray", f"{pdu.name} that nobody waits for, number {pdu.sequence_number}")
             return None
         version = VERSION_5_0 if isinstance(pdu, Bind) else self.version  # whatever we speak, a bind is a bind
-        wrong = judge(pdu, self.sender, self.state, version)
+        wrong = judge(pdu, self.peer_role, self.state, version)
         if wrong is not None:
             self._count_fault("illegal", wrong.why)
             return refusal(wrong)
@@ -235,7 +235,7 @@ class SmppSession(SmppSessionBase):
         if self._holds & CROWDED and not self._crowded():
             self._release(CROWDED)
         if self._leaving_since is not None:
-            self._settle()
+            self._advance_closing()
 
     def _write_answers(self, responses: Sequence[Any]) -> None:
         octets, wrong = rules.encode_answers(responses, self.version)

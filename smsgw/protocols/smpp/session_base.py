@@ -60,7 +60,7 @@ class SmppSessionBase(SmppConnection):
     :ivar data: the delegate's own.
     """
 
-    sender: ClassVar[Role]
+    peer_role: ClassVar[Role]
     """Who the peer is."""
 
     def __init__(
@@ -139,7 +139,7 @@ class SmppSessionBase(SmppConnection):
             return
         self._began_to_leave(why)
         self._release(PAUSED | CROWDED)
-        self._settle()
+        self._advance_closing()
 
     # What the transport calls
 
@@ -221,7 +221,7 @@ class SmppSessionBase(SmppConnection):
 
     def _enter(self, state: State) -> None:
         self.state = state
-        peer_is_esme = self.sender is Role.ESME
+        peer_is_esme = self.peer_role is Role.ESME
         self.transmits = state.submits if peer_is_esme else state.receives
         self.receives = state.receives if peer_is_esme else state.submits
         self._apply_rules()
@@ -230,7 +230,7 @@ class SmppSessionBase(SmppConnection):
         """Settle once per change what would otherwise be asked for every PDU."""
         stays = self._leaving_since is None
         self._read = reader(self.version, self.settings.maxima)
-        self._legal = rules.for_delegate(self.sender, self.state, self.version) if stays else rules.NOTHING
+        self._legal = rules.for_delegate(self.peer_role, self.state, self.version) if stays else rules.NOTHING
         self._sends = self.receives and stays
 
     def _become_bound(self, state: State, bound: BindAccepted) -> None:
@@ -263,7 +263,7 @@ class SmppSessionBase(SmppConnection):
         self._last_response = farewell
         self._discard_input()
 
-    def _settle(self) -> None:
+    def _advance_closing(self) -> None:
         """Take the next step of leaving, if what it waits for is there or took too long.
 
         Nothing that was read stays without its answer for the sake of leaving, so that comes first; the answers to our
@@ -295,7 +295,7 @@ class SmppSessionBase(SmppConnection):
     def check_time(self, now: float) -> None:
         """Look at every timer; called once a second."""
         if self._leaving_since is not None:
-            self._settle()
+            self._advance_closing()
         if not self._check_link(now):
             return
         settings = self.settings

@@ -41,7 +41,7 @@ _NO_TEXT: Final = Refused(Refusal.EMPTY_TEXT)
 _KNOWN: Final = frozenset(octet for octet in range(256) if coding.known(octet))
 
 
-def made(submission: Submission, sender: Sender) -> Content | Refused:
+def build(submission: Submission, sender: Sender) -> Content | Refused:
     """The content of a submission's messages, cut into parts; the concatenation reference comes with the id.
 
     User data that an ESME submitted passes as it came; it is cut only when it is longer than one part and brings
@@ -106,7 +106,7 @@ def _forbidden_port(submission: Submission) -> int:
     return next((port for port in found if port in FORBIDDEN_PORTS), 0)
 
 
-def referenced(content: Content, number: int) -> Content:
+def with_reference(content: Content, number: int) -> Content:
     """The content, which has several parts, with a concatenation reference taken from the id of its message."""
     return Content(
         content.source,

@@ -17,8 +17,8 @@ from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
-from smsgw.services.intake.content import made, referenced
-from smsgw.services.intake.options import unfit
+from smsgw.services.intake.content import build, with_reference
+from smsgw.services.intake.options import validate
 from smsgw.services.routing import Router
 from smsgw.services.senders import Sender, Senders
 from smsgw.telemetry import Counter
@@ -143,12 +143,12 @@ class Intake:
         if number is None:
             return _BAD_RECIPIENT
         settings, options = account.settings, submission.options
-        if options is not None and (refused := unfit(options, settings)) is not None:
+        if options is not None and (refused := validate(options, settings)) is not None:
             return refused
         sender = self.senders.resolve(settings, submission.source)
         if isinstance(sender, Refused):
             return sender
-        content = made(submission, sender)
+        content = build(submission, sender)
         if isinstance(content, Refused):
             return content
         times = _times(submission, now, settings.validity)
@@ -221,12 +221,12 @@ class Intake:
         if number is None and not any(numbers):
             return _BAD_RECIPIENT
         settings, options = account.settings, submission.options
-        if options is not None and (refused := unfit(options, settings)) is not None:
+        if options is not None and (refused := validate(options, settings)) is not None:
             return refused
         sender = self.senders.resolve(settings, submission.source)
         if isinstance(sender, Refused):
             return sender
-        content = made(submission, sender)
+        content = build(submission, sender)
         if isinstance(content, Refused):
             return content
         if submission.schedule or submission.expires:
@@ -324,7 +324,7 @@ class Intake:
             error,
             number or "",
             batch,
-            content if len(content.parts) == 1 else referenced(content, id),
+            content if len(content.parts) == 1 else with_reference(content, id),
         )
 
     def _by_policy(self, account: Account, submission: Submission) -> Refused | None:

@@ -23,7 +23,7 @@ LONGEST_COMMENT: Final = 1000
 _BAD_CALLBACK: Final = Refused(Refusal.BAD_CALLBACK)
 
 
-def unfit(options: Options, account: AccountSettings) -> Refused | None:
+def validate(options: Options, account: AccountSettings) -> Refused | None:
     """Why `account` may not send with these options, None if it may."""
     if options.encoding not in INSISTED:
         return Refused(Refusal.BAD_ENCODING, f"encoding: one of {', '.join(filter(None, INSISTED))}, or none")

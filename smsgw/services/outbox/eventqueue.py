@@ -33,7 +33,7 @@ def key_of(event: Event) -> int:
 
 
 @attrs.define(eq=False)
-class EventLane:
+class EventQueue:
     """The events of one account on one return path.
 
     :ivar limit: events held at most before new ones are left to the store.

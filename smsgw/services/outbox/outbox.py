@@ -1,7 +1,7 @@
 """What senders are still to be told: kept in the store, handed to the return paths as fast as they take it.
 
 Every event is on the disk before it comes here and stays there until its receiver acknowledged it. Memory holds a
-bounded part of them, per account and return path in an :class:`~.eventqueue.EventLane`. An event of a message goes out
+bounded part of them, per account and return path in an :class:`~.eventqueue.EventQueue`. An event of a message goes out
 only after the earlier one of that message is acknowledged and forgotten, so return paths may spread events over several
 sessions as they like.
 """
@@ -24,7 +24,7 @@ from smsgw.model.changes import Changes, Committed, Later
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Event
 from smsgw.model.pacing import back_off
-from smsgw.services.outbox.eventqueue import EVERYTHING, EventLane, key_of
+from smsgw.services.outbox.eventqueue import EVERYTHING, EventQueue, key_of
 from smsgw.telemetry import Counter, Gauge
 
 TOLD: Final = Counter("smsgw_events_told_total", "Events that their receiver acknowledged.", ("path",))
@@ -80,14 +80,14 @@ class Outbox:
         self._share = share
         self._page = page
         self._paths: dict[str, IReturnPath] = {}
-        self._lanes: dict[str, dict[str, EventLane]] = {}
+        self._lanes: dict[str, dict[str, EventQueue]] = {}
         self._unasked: set[str] = set()
-        self._unread: dict[EventLane, None] = {}
-        self._roused: list[EventLane] = []
+        self._unread: dict[EventQueue, None] = {}
+        self._roused: list[EventQueue] = []
         self._held = 0
         self._told: list[Event] = []
         self._later: list[Later] = []
-        self._put_off: list[tuple[float, int, EventLane, Event]] = []
+        self._put_off: list[tuple[float, int, EventQueue, Event]] = []
         self._serial = count()
         self._turn: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
@@ -220,17 +220,17 @@ class Outbox:
             if lane is not None:
                 self._pump(lane)
 
-    def _lane(self, path: str, account: str) -> EventLane:
+    def _lane(self, path: str, account: str) -> EventQueue:
         lanes = self._lanes[path]
         lane = lanes.get(account)
         if lane is None:
             cursor = EVERYTHING if path in self._unasked else None
-            lane = lanes[account] = EventLane(self._paths[path], account, self._per_account, cursor)
+            lane = lanes[account] = EventQueue(self._paths[path], account, self._per_account, cursor)
         return lane
 
-    def _by_lane(self, events: Sequence[Event]) -> list[tuple[EventLane, list[Event]]]:
+    def _by_lane(self, events: Sequence[Event]) -> list[tuple[EventQueue, list[Event]]]:
         """The events in runs of one account and path; those of a path that nobody attached stay in the store."""
-        runs: list[tuple[EventLane, list[Event]]] = []
+        runs: list[tuple[EventQueue, list[Event]]] = []
         run: list[Event] = []
         path = account = ""
         for event in events:
@@ -252,7 +252,7 @@ class Outbox:
                 break
             self._held -= lane.shed()
 
-    def _pump(self, lane: EventLane) -> None:
+    def _pump(self, lane: EventQueue) -> None:
         """Hand over what the path has room for, and read on when the memory runs dry."""
         if lane.pumping or not self._running:
             return
@@ -277,7 +277,7 @@ class Outbox:
             _log.failure("return path {path} failed; its events are tried again", path=path.path)
             self.retry(batch, None)
 
-    def _read(self, lane: EventLane) -> None:
+    def _read(self, lane: EventQueue) -> None:
         held = len(lane.held)
         limit = min(self._page, self._per_account - held, max(self._total - self._held, self._share - held))
         if limit <= 0:
@@ -287,7 +287,7 @@ class Outbox:
         page.addCallbacks(self._turned, self._stuck, callbackArgs=(lane,), errbackArgs=(lane,))
         page.addErrback(lambda failure: _log.failure("handing out events failed", failure))
 
-    def _turned(self, events: Sequence[Event], lane: EventLane) -> None:
+    def _turned(self, events: Sequence[Event], lane: EventQueue) -> None:
         """A page of the store came."""
         new, fresh = lane.turn(events)
         self._held += len(new)
@@ -301,7 +301,7 @@ class Outbox:
         self._held += lane.arrive(fresh, max(self._total - self._held, 0))
         self._pump(lane)
 
-    def _stuck(self, failure: Failure, lane: EventLane) -> None:
+    def _stuck(self, failure: Failure, lane: EventQueue) -> None:
         """A page could not be read: the sweep tries again."""
         if not isinstance(failure.value, _EXPECTED):
             _log.failure("a page of events cannot be read; it is tried again", failure)
@@ -328,7 +328,7 @@ class Outbox:
         if not isinstance(failure.value, _EXPECTED):
             _log.failure("who is owed an event cannot be read; it is tried again", failure)
 
-    def _rouse(self, lane: EventLane) -> None:
+    def _rouse(self, lane: EventQueue) -> None:
         """Hand over what this lane has in the next turn of the reactor."""
         if self._running:
             if lane not in self._roused:
@@ -396,7 +396,7 @@ class Outbox:
             Deferred.fromCoroutine(self._ask()).addErrback(self._unanswered)
         lanes, self._unread = list(self._unread), {}
         now = self._clock.seconds()
-        due: dict[EventLane, list[Event]] = {}
+        due: dict[EventQueue, list[Event]] = {}
         while self._put_off and self._put_off[0][0] <= now:
             _, _, lane, event = heappop(self._put_off)
             if lane.held.get(key_of(event)) is event:

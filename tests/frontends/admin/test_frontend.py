@@ -207,18 +207,18 @@ class StoryTests(AdminTests):
         ]
 
     def test_delivered(self) -> None:
-        """The story of a delivered message: accepted, handed over under which id, delivered, and that its sender
+        """The details of a delivered message: accepted, handed over under which id, delivered, and that its sender
         has not yet acknowledged being told."""
         message = self.admin.accept(claimed=True)
         self.admin.clock.advance(1)
         self.admin.sent(message, "abc")
         self.admin.clock.advance(2)
         self.admin.reported("abc")
-        story = self.shown("/messages/1")
-        self.assertEqual((story["state"], story["final"]), ("delivered", True))
-        self.assertEqual(story["notify"], ["delivered", "failed"])
+        details = self.shown("/messages/1")
+        self.assertEqual((details["state"], details["final"]), ("delivered", True))
+        self.assertEqual(details["notify"], ["delivered", "failed"])
         self.assertEqual(
-            story["timeline"],
+            details["timeline"],
             [
                 {"step": "accepted", "at": START, "account": "demo", "path": "smpp"},
                 {"step": "handed over", "at": START + 1, "connector": "sim", "remote_id": "abc"},
@@ -233,11 +233,11 @@ class StoryTests(AdminTests):
                 },
             ],
         )
-        self.assertEqual(story["part_states"], [{"seq": 1, "state": "delivered", "error": 0, "remote_id": "abc"}])
-        self.assertEqual(story["events"], [
+        self.assertEqual(details["part_states"], [{"seq": 1, "state": "delivered", "error": 0, "remote_id": "abc"}])
+        self.assertEqual(details["events"], [
             {"state": "delivered", "error": 0, "at": START + 3, "attempts": 0, "due": None}
         ])
-        self.assertEqual(story["awaited"], [])
+        self.assertEqual(details["awaited"], [])
 
     def test_scheduled(self) -> None:
         """A scheduled message shows when it will be sent."""
@@ -274,19 +274,19 @@ class StoryTests(AdminTests):
         self.admin.sent(message, "b", 2)
         self.admin.sent(message, "c", 3)
         self.admin.reported("b", State.UNDELIVERABLE)
-        story = self.shown("/messages/1")
+        details = self.shown("/messages/1")
         self.assertEqual(
-            [(part["seq"], part["state"], part["remote_id"]) for part in story["part_states"]],
+            [(part["seq"], part["state"], part["remote_id"]) for part in details["part_states"]],
             [(1, "enroute", "a"), (2, "undeliverable", "b"), (3, "enroute", "c")],
         )
-        self.assertEqual([one["remote_id"] for one in story["awaited"]], ["a", "c"])
+        self.assertEqual([one["remote_id"] for one in details["awaited"]], ["a", "c"])
 
     def test_failed(self) -> None:
         """A message that ended badly tells its error code."""
         message = self.admin.accept(claimed=True)
         self.admin.ended(message, State.REJECTED, 255)
-        story = self.shown("/messages/1")
-        self.assertEqual(story["timeline"][1], {"step": "rejected", "at": START, "error": 255})
+        details = self.shown("/messages/1")
+        self.assertEqual(details["timeline"][1], {"step": "rejected", "at": START, "error": 255})
 
     def test_batch(self) -> None:
         """The id of a batch shows its messages."""
@@ -367,8 +367,8 @@ class PrivacyTests(AdminTests):
 
     def test_private_when_asked(self) -> None:
         """`text=1` shows numbers and text as they are."""
-        story = self.shown("/messages/1?text=1")
-        self.assertEqual((story["from"], story["to"], story["text"]["text"]), (PERSON, NUMBER, TEXT))
+        details = self.shown("/messages/1?text=1")
+        self.assertEqual((details["from"], details["to"], details["text"]["text"]), (PERSON, NUMBER, TEXT))
         listed = self.shown("/messages?text=1")["messages"]
         self.assertEqual({message["to"] for message in listed}, {NUMBER})
         batch = self.shown("/messages/2?text=1")["messages"]

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.model.message import Event, EventKind
-from smsgw.services.outbox.eventqueue import EVERYTHING, EventLane, key_of
+from smsgw.services.outbox.eventqueue import EVERYTHING, EventQueue, key_of
 from tests.services.outbox.support import ByHandPath, event
 
 MEMORY = 1000
 
 
-def lane(limit: int = 3, cursor: int | None = None) -> EventLane:
+def lane(limit: int = 3, cursor: int | None = None) -> EventQueue:
     """A lane of few events."""
-    return EventLane(ByHandPath(), "demo", limit, cursor)
+    return EventQueue(ByHandPath(), "demo", limit, cursor)
 
 
 def keys(ids: Iterable[int]) -> list[int]:
@@ -26,7 +26,7 @@ def keys(ids: Iterable[int]) -> list[int]:
 class EventLaneTests(SynchronousTestCase):
     """What is held, and where the rest begins."""
 
-    def arrive(self, lane: EventLane, *ids: int) -> int:
+    def arrive(self, lane: EventQueue, *ids: int) -> int:
         """Final events of these messages happen."""
         return lane.arrive([event(id) for id in ids], MEMORY)
 
