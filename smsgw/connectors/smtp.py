@@ -1,26 +1,22 @@
-"""An upstream that is a mail relay: each message leaves as an e-mail, for what is sent to people's mailboxes.
-
-The standard library's client does the talking, in a few threads of the connector's own with one connection each, which
-is used again for the next mail. Twisted's client would need the global reactor, and nothing here is hot.
-"""
+"""An upstream that is a mail relay: each message leaves as an e-mail, for what is sent to people's mailboxes."""
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
-from queue import Empty, Queue
-from typing import Any
+from socket import gethostname
+from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.config import Conflict, ConnectorSettings, Secret, fields
@@ -29,6 +25,13 @@ from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
 from smsgw.model.message import Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.protocols.smtp import ServerReply, SmtpClientSettings, SmtpFailed, SmtpPool, connect
+
+_SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
+"""Mails that every relay takes, whichever extensions it offers."""
+
+_WORDS: Final = 120
+"""Characters of a relay's words that are kept."""
 
 _log = Logger()
 
@@ -65,7 +68,7 @@ class SmtpConnector(WholeConnector):
     """Implements :class:`~smsgw.interfaces.IConnector`.
 
     :param clock: the reactor; its seconds are monotonic. :param wall: absolute seconds since 1970.
-    :param context: of TLS; that of the system if None.
+    :param trust: whose certificates are believed; those that the system believes if None.
     """
 
     def __init__(
@@ -73,47 +76,69 @@ class SmtpConnector(WholeConnector):
         settings: SmtpConnectorSettings,
         clock: Any,
         wall: Callable[[], float] = time.time,
-        context: ssl.SSLContext | None = None,
+        trust: Any = None,
     ) -> None:
         super().__init__(settings, clock, wall)
         self._settings = settings
-        self._pool = ThreadPool(0, settings.connections, f"connector {settings.name}")
-        self._relay = _Relay(settings, context)
+        self._trust = trust
+        self._pool = SmtpPool(lambda: connect(self._endpoint, self._client, clock), settings.connections)
+        self._endpoint: IStreamClientEndpoint
+        self._client: SmtpClientSettings
 
     def start(self, sink: IConnectorSink) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.start`."""
-        self._pool.start()
+        """Prepare TLS, then take parts."""
+        settings = self._settings
+        self._endpoint = HostnameEndpoint(self._clock, settings.host, settings.port, settings.timeout)
+        starttls = None
+        if settings.tls != "none":
+            tls = optionsForClientTLS(settings.host, self._trust)
+            if settings.tls == "implicit":
+                self._endpoint = wrapClientTLS(tls, self._endpoint)
+            else:
+                starttls = tls
+        name = gethostname()
+        self._client = SmtpClientSettings(
+            name=name if "." in name else "",
+            starttls=starttls,
+            login=settings.login,
+            password=settings.password.reveal() if settings.password is not None else "",
+            timeout=settings.timeout,
+        )
         super().start(sink)
 
     def send(self, part: Part) -> None:
-        """Hand the message to a thread as a mail."""
-        mail = self._mail(part)
-        if isinstance(mail, Refused):
-            self._settle(part, mail)
+        """Hand the message over as a mail."""
+        try:
+            id, recipient, octets = self._mail(part)
+        except ValueError as error:
+            self._settle(part, _no_mail(error))
             return
         self._asking += 1
-        sending: Deferred[Any] = deferToThreadPool(self._clock, self._pool, self._relay.send, mail)
+        sending: Deferred[Any] = self._pool.send(self._settings.sender, [recipient], octets)
+        sending.addCallbacks(_answered, _failed, callbackArgs=(id,))
         sending.addCallback(lambda outcome: self._over(part, outcome))
         sending.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
 
-    def _mail(self, part: Part) -> EmailMessage | Refused:
-        """The e-mail of a message; refused where its addresses are none."""
+    def _mail(self, part: Part) -> tuple[str, str, bytes]:
+        """The e-mail of a message: its Message-ID, its recipient, its octets.
+
+        :raises ValueError: where there can be none.
+        """
         message = part.message
         content = message.content
         settings = self._settings
         uid = f"{message.id}.{message.attempts}"
         values = {"to": message.dst, "from": content.source, "text": "", "uid": uid, "id": ""}
-        mail = EmailMessage(SMTP)
-        try:
-            mail["From"] = settings.sender
-            mail["To"] = settings.to.fill(values, str)
-            mail["Subject"] = settings.subject.fill(values, str)
-            mail["Date"] = formatdate(self._wall())
-            mail["Message-ID"] = f"<{uid}.{int(message.created)}@{settings.sender.rpartition('@')[2]}>"
-            mail.set_content(content.text())
-        except (ValueError, IndexError) as error:
-            return Refused(UNREADABLE, f"no mail can be made of it: {type(error).__name__}")
-        return mail
+        id = f"<{uid}.{int(message.created)}@{settings.sender.rpartition('@')[2]}>"
+        mail = EmailMessage(_SEVEN_BITS)
+        mail["From"] = settings.sender
+        mail["To"] = settings.to.fill(values, str)
+        mail["Subject"] = settings.subject.fill(values, str)
+        mail["Date"] = formatdate(self._wall())
+        mail["Message-ID"] = id
+        mail.set_content(content.text())
+        (recipient,) = mail["To"].addresses
+        return id, recipient.addr_spec, mail.as_bytes()
 
     def _over(self, part: Part, outcome: Outcome) -> None:
         """The relay answered."""
@@ -139,91 +164,29 @@ class SmtpConnector(WholeConnector):
         return stopped
 
     def _finish(self) -> None:
-        self._relay.close()
-        if self._pool.started:
-            self._pool.stop()
-        if self._stopped is not None and not self._stopped.called:
-            self._stopped.callback(None)
+        assert self._stopped is not None
+        self._pool.close().chainDeferred(self._stopped)
 
 
-class _Relay:
-    """Connections to the relay, used again; each by one thread at a time."""
-
-    def __init__(self, settings: SmtpConnectorSettings, context: ssl.SSLContext | None) -> None:
-        self._settings = settings
-        self._context = context
-        self._idle: Queue[smtplib.SMTP] = Queue()
-
-    def send(self, mail: EmailMessage) -> Outcome:
-        """Hand a mail over. Runs in a thread."""
-        try:
-            connection = self._connection()
-        except smtplib.SMTPAuthenticationError as error:
-            return Busy(why=f"login: {_words(error.smtp_code, error.smtp_error)}")
-        except (OSError, smtplib.SMTPException) as error:
-            return Busy(why=f"no connection: {type(error).__name__}")
-        try:
-            connection.send_message(mail)
-        except smtplib.SMTPRecipientsRefused as error:
-            ((code, words),) = list(error.recipients.values())[:1]
-            outcome = _refusal(code, words)
-        except smtplib.SMTPResponseException as error:
-            outcome = _refusal(error.smtp_code, error.smtp_error)
-        except (OSError, smtplib.SMTPException) as error:
-            connection.close()
-            return Lost(f"the connection ended: {type(error).__name__}")
-        except (UnicodeError, ValueError) as error:
-            outcome = Refused(UNREADABLE, f"no mail can be made of it: {type(error).__name__}")
-        else:
-            outcome = Accepted(str(mail["Message-ID"]))
-        self._idle.put(connection)
-        return outcome
-
-    def _connection(self) -> smtplib.SMTP:
-        """One that works: an idle one that still answers, or a new one."""
-        while True:
-            try:
-                connection = self._idle.get_nowait()
-            except Empty:
-                break
-            try:
-                if connection.rset()[0] == 250:
-                    return connection
-            except (OSError, smtplib.SMTPException):
-                pass
-            connection.close()
-        settings = self._settings
-        where, timeout = (settings.host, settings.port), settings.timeout
-        context = None if settings.tls == "none" else self._context or ssl.create_default_context()
-        if settings.tls == "implicit":
-            connection = smtplib.SMTP_SSL(*where, timeout=timeout, context=context)
-        else:
-            connection = smtplib.SMTP(*where, timeout=timeout)
-        try:
-            if settings.tls == "starttls":
-                connection.starttls(context=context)
-            if settings.login and settings.password is not None:
-                connection.login(settings.login, settings.password.reveal())
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def close(self) -> None:
-        """Close idle connections."""
-        while True:
-            try:
-                self._idle.get_nowait().close()
-            except Empty:
-                return
+def _answered(replies: Sequence[ServerReply], id: str) -> Outcome:
+    """What the relay's last word on a mail means: 4xx is for now, 5xx for ever (RFC 5321, 4.2.1)."""
+    (reply,) = replies
+    if reply.positive:
+        return Accepted(id)
+    why = str(reply)[:_WORDS]
+    return Busy(why=why) if reply.transient else Refused(UNEXPLAINED, why)
 
 
-def _refusal(code: int, words: bytes | str) -> Outcome:
-    """4xx is for now, 5xx for ever (RFC 5321, 4.2.1)."""
-    why = _words(code, words)
-    return Busy(why=why) if 400 <= code < 500 else Refused(UNEXPLAINED, why)
+def _failed(failure: Failure) -> Outcome:
+    """What it means that there is no answer."""
+    error = failure.value
+    if isinstance(error, ValueError):
+        return _no_mail(error)
+    failure.trap(SmtpFailed)
+    assert isinstance(error, SmtpFailed)
+    why = str(error)[:_WORDS]
+    return Lost(why) if error.sent else Busy(why=why)
 
 
-def _words(code: int, words: bytes | str) -> str:
-    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    return f"{code} {text[:100]}"
+def _no_mail(error: ValueError) -> Outcome:
+    return Refused(UNREADABLE, f"no mail can be made of it: {type(error).__name__}")

@@ -1,245 +1,332 @@
-"""The connector to a mail relay: mails, outcomes, connections, the end. The relay's side of smtplib is played here."""
+"""The connector to a mail relay, which is our own ESMTP server over real sockets and TLS: mails, outcomes, the end."""
 
 from __future__ import annotations
 
-import smtplib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.protocols.basic import LineReceiver
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from smsgw.config import ConfigErrors, Secret, parse
-from smsgw.connectors import smtp
+from smsgw.connectors import whole
 from smsgw.connectors.smtp import SmtpConnector, SmtpConnectorSettings
 from smsgw.connectors.templates import TEMPLATE
-from smsgw.interfaces import Awaited, IConnector
+from smsgw.interfaces import Awaited, IConnector, IMailDelegate, Reply
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
+from smsgw.model.outcome import Busy, Refused
+from smsgw.program import certificates
+from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings
+from smsgw.protocols.smtp.settings import STANDARD_EHLO
 from tests.connectors.test_http import Sink
 
 
+@implementer(IMailDelegate)
 class Relay:
-    """Stands for smtplib.SMTP.
+    """The relay behind the server: its replies by step, and what it has taken.
 
-    :cvar made: all connections. :cvar fault: what the next mail fails with. :cvar gone: whether idle ones are closed.
+    :ivar replies: what it answers instead of its usual reply; a Deferred is waited for. :ivar steps: all it was asked.
     """
 
-    made: list[Relay] = []
-    fault: Exception | None = None
-    refused: Exception | None = None
-    gone = False
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply | Deferred[Reply]] = {}
+        self.mails: list[tuple[Session, Envelope, EmailMessage]] = []
+        self.steps: list[str] = []
 
-    def __init__(self, host: str, port: int, timeout: float, context: object = None) -> None:
-        if Relay.refused is not None:
-            raise Relay.refused
-        self.where = (host, port, timeout)
-        self.words: list[object] = []
-        self.mails: list[EmailMessage] = []
-        Relay.made.append(self)
+    def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
+        session.account = login.decode()
+        return self._reply("login", Reply(235 if (login, password) == (b"us", b"them") else 535, "Hm"))
 
-    def starttls(self, context: object) -> None:
-        """TLS."""
-        self.words.append("starttls")
+    def sender(self, session: Session, address: str, parameters: Mapping[str, str]) -> Deferred[Reply]:
+        return self._reply("sender", Reply(250, "Ok"))
 
-    def login(self, user: str, password: str) -> None:
-        """AUTH."""
-        self.words.append((user, password))
+    def recipient(self, session: Session, address: str) -> Deferred[Reply]:
+        return self._reply("recipient", Reply(250, "Ok"))
 
-    def rset(self) -> tuple[int, bytes]:
-        """Still there?"""
-        if Relay.gone:
-            raise smtplib.SMTPServerDisconnected("gone")
-        return 250, b"ok"
+    def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
+        mail = message_from_bytes(octets, policy=policy.SMTP)
+        assert isinstance(mail, EmailMessage)
+        self.mails.append((session, envelope, mail))
+        return self._reply("message", Reply(250, "Taken"))
 
-    def send_message(self, mail: EmailMessage) -> None:
-        """Take a mail."""
-        if Relay.fault is not None:
-            raise Relay.fault
-        self.mails.append(mail)
+    def status(self, session: Session, argument: str) -> Deferred[Reply]:
+        return succeed(Reply(502, "No"))
 
-    def close(self) -> None:
-        """Closed."""
-        self.words.append("close")
+    def closed(self, session: Session) -> None:
+        """Nothing is to be done."""
 
+    def _reply(self, step: str, usual: Reply) -> Deferred[Reply]:
+        self.steps.append(step)
+        reply = self.replies.get(step, usual)
+        if isinstance(reply, Reply):
+            return succeed(reply)
+        answering: Deferred[Reply] = Deferred()
 
-class Pool:
-    """Runs at once what threads would."""
+        def answer(known: Reply) -> Reply:
+            answering.callback(known)
+            return known
 
-    started = True
-
-    def __init__(self, *_: object) -> None:
-        self.stopped = False
-
-    def start(self) -> None:
-        """Nothing."""
-
-    def stop(self) -> None:
-        """Noted."""
-        self.stopped = True
+        reply.addCallback(answer)
+        return answering
 
 
-def at_once(reactor: object, pool: object, work: Callable[..., Any], *args: object) -> Deferred[Any]:
-    """Stands for deferToThreadPool."""
-    done: Deferred[Any] = Deferred()
-    try:
-        done.callback(work(*args))
-    except Exception:  # noqa: BLE001 - as a thread pool does
-        done.errback(Failure())
-    return done
+class OpenRelay(LineReceiver):
+    """A relay that asks for no login, as those of one's own network do."""
+
+    def connectionMade(self) -> None:
+        """Greet."""
+        self.letter: list[bytes] | None = None
+        self.sendLine(b"220 relay.example")
+
+    def lineReceived(self, line: bytes) -> None:
+        """Agree to everything."""
+        if self.letter is not None:
+            self.letter.append(line)
+            if line == b".":
+                self.factory.letters.append(self.letter)  # type: ignore[attr-defined]
+                self.letter = None
+                self.sendLine(b"250 Taken")
+        elif line == b"DATA":
+            self.letter = []
+            self.sendLine(b"354 Go")
+        else:
+            self.sendLine(b"250 Ok")
 
 
-class SmtpTests(SynchronousTestCase):
-    """One connector."""
+class SmtpTests(TestCase):
+    """One connector and its relay."""
+
+    timeout = 60
 
     def setUp(self) -> None:
-        """One that needs no login."""
-        self.patch(smtp, "ThreadPool", Pool)
-        self.patch(smtp, "deferToThreadPool", at_once)
-        for name in ("SMTP", "SMTP_SSL"):
-            self.patch(smtplib, name, Relay)
-        self.patch(Relay, "made", [])
-        self.make()
-        self.number = 0
+        """A certificate for the address where relays listen."""
+        from twisted.internet import reactor
 
-    def make(self, **keys: Any) -> None:
-        """Another."""
-        given = {"name": "mail", "type": "smtp", "host": "relay", "sender": "a@b.example", "tls": "none", **keys}
-        self.clock = Clock()
+        self.reactor: Any = reactor
+        self.relay = Relay()
         self.sink = Sink()
-        self.connector = SmtpConnector(
-            SmtpConnectorSettings(to=TEMPLATE.take("{to}@mail.example"), **given), self.clock, lambda: 1_700_000_000.0
-        )
-        self.connector.start(self.sink)
+        self.number = 0
+        certificate, key, _ = certificates.self_signed(Path(self.mktemp()))
+        self.tls = certificates.options(certificate, key)
+        self.trust = trustRootFromCertificates([Certificate.loadPEM(certificate.read_bytes())])
 
-    def offer(self, parts: int = 1, source: str = "DEMO", data_coding: int = 0) -> Message:
-        """Offer all parts of a message."""
+    def listen(self, **settings: Any) -> int:
+        """A relay on a free port; the port."""
+        made = SubmissionSettings(**{"tls": "demanded", "ehlo": ("relay.example", *STANDARD_EHLO), **settings})
+        self.server = SubmissionFactory(self.relay, made, self.reactor, self.tls)
+        port = self.reactor.listenTCP(0, self.server, interface="127.0.0.1")
+        self.addCleanup(self.server.shut_down, 5)
+        self.addCleanup(port.stopListening)
+        number: int = port.getHost().port
+        return number
+
+    def connect(self, port: int, start: bool = True, **keys: Any) -> SmtpConnector:
+        """A connector to a relay there."""
+        given = {
+            "name": "mail", "type": "smtp", "host": "127.0.0.1", "port": port, "sender": "a@b.example", "login": "us",
+            "password": Secret("them"), "timeout": 20.0, **keys,
+        }  # fmt: skip
+        to = TEMPLATE.take(given.pop("to", "{to}@mail.example"))
+        connector = SmtpConnector(
+            SmtpConnectorSettings(to=to, **given), self.reactor, lambda: 1_700_000_000.0, self.trust
+        )
+        if start:
+            connector.start(self.sink)
+            self.addCleanup(connector.stop)
+        return connector
+
+    def part(self, parts: int = 1, source: str = "DEMO", data_coding: int = 0, text: bytes = b"part %d;") -> list[Part]:
+        """All parts of a new message."""
         self.number += 1
-        content = Content(source, 5, 0, 1, 1, data_coding, 0, tuple(b"part %d;" % number for number in range(parts)))
+        octets = tuple(text.replace(b"%d", b"%d" % number) for number in range(parts))
+        content = Content(source, 5, 0, 1, 1, data_coding, 0, octets)
         message = Message(
             self.number, "demo", "", "mail", State.QUEUED, 0, True, 0, 7, parts, 0.0, 1e9, 1e9, 0.0, 0, "79161234567",
             0, content,
         )  # fmt: skip
-        self.connector.offer([Part(message, seq) for seq in range(1, parts + 1)])
-        return message
+        return [Part(message, seq) for seq in range(1, parts + 1)]
 
-    def test_mail(self) -> None:
+    async def outcome(self, connector: SmtpConnector, parts: list[Part] | None = None) -> list[str]:
+        """Offer parts; the kinds of their outcomes."""
+        offered = parts or self.part()
+        connector.offer(offered)
+        await self.until(lambda: len(self.sink.told) == len(offered))
+        return self.sink.kinds()
+
+    async def until(self, true: Callable[[], object]) -> None:
+        """Let the reactor turn until this is so."""
+        while not true():
+            turned: Deferred[None] = Deferred()
+            self.reactor.callLater(0.005, turned.callback, None)
+            await turned
+
+    async def test_mail(self) -> None:
         """A message is one mail with its whole text; what the relay took counts as delivered."""
-        verifyObject(IConnector, self.connector)
-        self.offer(2)
-        (relay,) = Relay.made
-        (mail,) = relay.mails
+        connector = self.connect(self.listen())
+        verifyObject(IConnector, connector)
+        self.assertEqual(await self.outcome(connector, self.part(2)), ["Accepted", "Accepted"])
+        ((session, envelope, mail),) = self.relay.mails
+        self.assertEqual((envelope.sender, envelope.recipients), ("a@b.example", ["79161234567@mail.example"]))
         self.assertEqual(
             (mail["From"], mail["To"], mail["Subject"]),
             ("a@b.example", "79161234567@mail.example", "Message from DEMO"),
         )
-        self.assertEqual(mail.get_content(), "part 0;part 1;\n")
-        self.assertEqual(self.sink.kinds(), ["Accepted", "Accepted"])
+        self.assertEqual(mail.get_content(), "part 0;part 1;\r\n")
+        self.assertEqual((session.tls, session.account), (True, "us"))
         self.assertEqual(
             [(one.remote_id, one.state) for one in self.sink.reports],
             [(id, State.DELIVERED) for id in ("<1.0.1000000000@b.example>", "<1.0.1000000000@b.example>#2")],
         )
 
-    def test_connections(self) -> None:
-        """A connection is used again while it works."""
-        self.offer()
-        self.offer()
-        self.assertEqual([len(relay.mails) for relay in Relay.made], [2])
-        self.patch(Relay, "gone", True)
-        self.offer()
-        self.assertEqual([len(relay.mails) for relay in Relay.made], [2, 1])
+    async def test_any_relay(self) -> None:
+        """A text in any alphabet, of any length, is a mail of 7 bits, and arrives as it was."""
+        connector = self.connect(self.listen())
+        for text in ("Привет\n.\nмир \U0001f600", ".", "x" * 1500, "line\n.\n..dots", "From me"):
+            part = self.part(1, "DEMO", 8, text.encode("utf-16-be"))
+            self.assertEqual(await self.outcome(connector, part), ["Accepted"])
+            _, _, mail = self.relay.mails[-1]
+            self.assertEqual(mail.get_content(), text.replace("\n", "\r\n") + "\r\n")
 
-    def test_login(self) -> None:
-        """It logs in over TLS."""
-        self.make(tls="starttls", login="us", password=Secret("them"))
-        self.offer()
-        self.assertEqual(Relay.made[0].words, ["starttls", ("us", "them")])
+    async def test_connections(self) -> None:
+        """A connection is used again while it lives; there are never more than the section allows."""
+        connector = self.connect(self.listen())
+        for _ in range(3):
+            await self.outcome(connector)
+        (session,) = self.server.sessions
+        session.cut()
+        await self.outcome(connector)
+        sessions = [id(session) for session, _, _ in self.relay.mails]
+        self.assertEqual(sessions, [sessions[0]] * 3 + sessions[3:])
+        self.assertNotEqual(sessions[0], sessions[3])
+        self.relay.replies["message"] = waiting = Deferred()
+        for _ in range(5):
+            connector.offer(self.part())
+        await self.until(lambda: len(self.relay.mails) == 6)
+        self.assertEqual((len(self.server.sessions), self.sink.kinds()), (2, []))
+        self.relay.replies.clear()
+        waiting.callback(Reply(250, "Taken"))
+        await self.until(lambda: len(self.sink.told) == 5)
+        self.assertEqual((len(self.server.sessions), len(self.relay.mails)), (2, 9))
 
-    def test_refusals(self) -> None:
-        """4xx is tried again, 5xx is final; after a lost connection nobody knows."""
-        for fault, kind in (
-            (smtplib.SMTPRecipientsRefused({"x": (450, b"later")}), "Busy"),
-            (smtplib.SMTPRecipientsRefused({"x": (550, b"never")}), "Refused"),
-            (smtplib.SMTPSenderRefused(451, b"later", "x"), "Busy"),
-            (smtplib.SMTPDataError(554, b"spam"), "Refused"),
-            (smtplib.SMTPServerDisconnected("gone"), "Lost"),
-            (TimeoutError(), "Lost"),
-            (OSError("broken pipe"), "Lost"),
+    async def test_implicit(self) -> None:
+        """TLS from the first octet."""
+        connector = self.connect(self.listen(tls="implicit"), tls="implicit")
+        self.assertEqual(await self.outcome(connector), ["Accepted"])
+        ((session, _, _),) = self.relay.mails
+        self.assertEqual((session.tls, session.account), (True, "us"))
+
+    async def test_open_relay(self) -> None:
+        """A relay of one's own network, without TLS and login."""
+        factory: Any = Factory.forProtocol(OpenRelay)
+        factory.letters = []
+        port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        connector = self.connect(port.getHost().port, tls="none", login="", password=None)
+        self.assertEqual(await self.outcome(connector), ["Accepted"])
+        self.assertEqual([letter[-2:] for letter in factory.letters], [[b"part 0;", b"."]])
+
+    async def test_no_session(self) -> None:
+        """A relay that cannot be spoken to is asked again later: no TLS, another certificate, a login it refuses."""
+        for listening, keys in (
+            ({"tls": "none", "auth_without_tls": True}, {}),
+            ({"tls": "implicit"}, {"timeout": 0.2}),
+            ({}, {"host": "localhost."}),
+            ({}, {"password": Secret("wrong")}),
         ):
-            self.patch(Relay, "fault", fault)
-            self.offer()
-            self.assertEqual(self.sink.kinds(), [kind], fault)
-        self.patch(Relay, "fault", None)
-        for refused in (
-            ConnectionRefusedError(),
-            smtplib.SMTPAuthenticationError(535, b"no"),
-            smtplib.SMTPConnectError(421, b""),
-        ):
-            self.connector._relay.close()
-            self.patch(Relay, "refused", refused)
-            self.offer()
-            self.assertEqual(self.sink.kinds(), ["Busy"], refused)
+            connector = self.connect(self.listen(**listening), **keys)
+            self.assertEqual(await self.outcome(connector), ["Busy"], (listening, keys))
+        self.assertEqual(await self.outcome(self.connect(1)), ["Busy"])
+        self.assertEqual(self.relay.mails, [])
 
-    def test_no_mail(self) -> None:
+    async def test_refusals(self) -> None:
+        """4xx is busy, 5xx a refusal, whatever it is said to; the next mail does not suffer from it."""
+        connector = self.connect(self.listen())
+        for step in ("sender", "recipient", "message"):
+            for code, kind in ((450, "Busy"), (550, "Refused")):
+                self.relay.replies[step] = Reply(code, "5.0.0 words")
+                connector.offer(self.part())
+                await self.until(lambda: self.sink.told)
+                ((_, outcome),) = self.sink.told
+                assert isinstance(outcome, Busy | Refused)
+                self.assertEqual(outcome.why, f"{code} 5.0.0 words")
+                self.assertEqual(self.sink.kinds(), [kind])
+                self.relay.replies.clear()
+                self.assertEqual(await self.outcome(connector), ["Accepted"])
+
+    async def test_lost(self) -> None:
+        """A connection that ends before the mail was sent is busy; behind the dot nobody knows."""
+        connector = self.connect(self.listen())
+        for step, kind in (("recipient", "Busy"), ("message", "Lost")):
+            self.relay.replies[step] = Deferred()
+            before = self.relay.steps.count(step)
+            connector.offer(self.part())
+            await self.until(lambda step=step, before=before: self.relay.steps.count(step) > before)
+            for session in list(self.server.sessions):
+                session.cut()
+            await self.until(lambda: self.sink.told)
+            self.assertEqual(self.sink.kinds(), [kind])
+            self.relay.replies.clear()
+
+    async def test_no_mail(self) -> None:
         """What cannot be a mail is refused; a sender cannot add headers."""
-        self.offer(data_coding=4)
-        self.offer(source="A\r\nBcc: x@y.example")
-        self.assertEqual((self.sink.kinds(), Relay.made), (["Refused", "Refused"], []))
+        connector = self.connect(self.listen())
+        self.assertEqual(await self.outcome(connector, self.part(data_coding=4)), ["Refused"])
+        self.assertEqual(await self.outcome(connector, self.part(source="A\r\nBcc: x@y.example")), ["Refused"])
+        for to in ("{from}@mail.example", "{from}", "{to}@a.example, {to}@b.example"):
+            other = self.connect(self.listen(), to=to)
+            self.assertEqual(await self.outcome(other, self.part(source="ж")), ["Refused"], to)
+        self.assertEqual(self.relay.mails, [])
 
-    def test_not_stored(self) -> None:
+    async def test_not_stored(self) -> None:
         """That it is delivered is said until it is stored."""
+        self.patch(whole, "REPEAT_AFTER", 0.01)
+        connector = self.connect(self.listen())
         self.sink.broken = True
-        self.offer()
+        await self.outcome(connector)
+        self.assertEqual(self.sink.reports, [])
         self.sink.broken = False
-        self.clock.advance(1)
-        self.assertEqual(len(self.sink.reports), 1)
+        await self.until(lambda: self.sink.reports)
 
-    def test_after_a_restart(self) -> None:
+    async def test_after_a_restart(self) -> None:
         """What was taken before a restart is delivered."""
-        message = Message(
-            1,
-            "",
-            "",
-            "",
-            State.ENROUTE,
-            0,
-            False,
-            0,
-            7,
-            1,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            0,
-            "",
-            0,
-            Content("", 0, 0, 0, 0, 0, 0, (b"",)),
-        )
-        self.connector.resume([Awaited("<a@b>", message, 1, 0.0)])
+        (part,) = self.part()
+        self.connect(1).resume([Awaited("<a@b>", part.message, 1, 0.0)])
         self.assertEqual([one.remote_id for one in self.sink.reports], ["<a@b>"])
 
-    def test_stop(self) -> None:
-        """Stopping waits for the mail under way, then closes."""
-        waiting: list[Deferred[Any]] = []
-
-        def later(*_: object) -> Deferred[Any]:
-            waiting.append(Deferred())
-            return waiting[-1]
-
-        self.patch(smtp, "deferToThreadPool", later)
-        self.offer()
-        stopped = self.connector.stop()
-        self.assertEqual(self.connector.room(), 0)
+    async def test_stop(self) -> None:
+        """Stopping waits for the mail under way, then takes leave of the relay."""
+        connector = self.connect(self.listen(), start=False)
+        connector.start(self.sink)
+        self.relay.replies["message"] = waiting = Deferred()
+        connector.offer(self.part())
+        await self.until(lambda: self.relay.mails)
+        stopped = connector.stop()
+        self.assertEqual(connector.room(), 0)
         self.assertNoResult(stopped)
-        waiting.pop().callback(smtp.Busy())
-        self.successResultOf(stopped)
-        self.assertEqual(self.sink.kinds(), ["Busy"])
+        waiting.callback(Reply(250, "Taken"))
+        await stopped
+        self.assertEqual(self.sink.kinds(), ["Accepted"])
+        await self.until(lambda: not self.server.sessions)
+
+    async def test_never_started_talking(self) -> None:
+        """A connector without connections stops at once."""
+        connector = self.connect(1, start=False)
+        connector.start(self.sink)
+        self.successResultOf(connector.stop())
+
+
+class SectionTests(SynchronousTestCase):
+    """The section in gw.ini."""
 
     def test_sections(self) -> None:
         """What does not go together in a section is told."""

@@ -1,16 +1,25 @@
-"""Mail submission (ESMTP with AUTH, STARTTLS and STATUS) over a Twisted transport, without policy."""
+"""ESMTP with AUTH and STARTTLS over Twisted transports, without policy: a submission server, and a client."""
 
+from smsgw.protocols.smtp.client import SmtpClient, SmtpClientSettings, SmtpFailed, connect
+from smsgw.protocols.smtp.clientpool import SmtpPool
 from smsgw.protocols.smtp.factory import SubmissionFactory
 from smsgw.protocols.smtp.mailtext import mail_text
 from smsgw.protocols.smtp.server import SubmissionProtocol
+from smsgw.protocols.smtp.serverreply import ServerReply
 from smsgw.protocols.smtp.session import Envelope, Session
 from smsgw.protocols.smtp.settings import SubmissionSettings
 
 __all__ = [
     "Envelope",
+    "ServerReply",
     "Session",
+    "SmtpClient",
+    "SmtpClientSettings",
+    "SmtpFailed",
+    "SmtpPool",
     "SubmissionFactory",
     "SubmissionProtocol",
     "SubmissionSettings",
+    "connect",
     "mail_text",
 ]

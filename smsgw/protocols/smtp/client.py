@@ -31,7 +31,7 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IS
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from smsgw.protocols.smtpserverreply import MalformedReply, ReplyReader, ServerReply
+from smsgw.protocols.smtp.serverreply import MalformedReply, ReplyReader, ServerReply
 
 CLOSING: Final = 2.0
 """Seconds for which a connection may be closing: a peer could hold up the end of a TLS connection for ever."""
@@ -39,7 +39,7 @@ CLOSING: Final = 2.0
 LONGEST_LINE: Final = 998
 """Octets of a line of a message, without its end (RFC 5321, 4.5.3.1.6)."""
 
-_ADDRESS: Final = re.compile(r"[!-;=?-~]{1,64}@[A-Za-z0-9.:\[\]_-]{1,255}")
+_ADDRESS: Final = re.compile(r"(?=.{1,254}\Z)[!-;=?A-~]+@[A-Za-z0-9.:\[\]_-]+")
 _LONG_LINE: Final = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
 
 

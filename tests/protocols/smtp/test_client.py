@@ -14,9 +14,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtpclient import CLOSING, SmtpClient, SmtpClientSettings, SmtpFailed, Step
-from smsgw.protocols.smtpserverreply import LONGEST_LINE, MOST_LINES, MalformedReply, ReplyReader, ServerReply
-from tests.protocols.smtpsupport import Wire
+from smsgw.protocols.smtp.client import CLOSING, SmtpClient, SmtpClientSettings, SmtpFailed, Step
+from smsgw.protocols.smtp.serverreply import LONGEST_LINE, MOST_LINES, MalformedReply, ReplyReader, ServerReply
+from tests.protocols.smtp.support import Wire
 
 MAIL = b"Subject: x\r\n\r\n.dot\r\nhi\r\n"
 CONTEXT = object()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, ensureDeferred
 
-from smsgw.protocols.smtpclient import SmtpClient, SmtpFailed
-from smsgw.protocols.smtpserverreply import ServerReply
+from smsgw.protocols.smtp.client import SmtpClient, SmtpFailed
+from smsgw.protocols.smtp.serverreply import ServerReply
 
 
 class SmtpPool:
     """Hands mails to sessions, each of which takes one at a time.
 
-    :param connect: opens a session; fails with :class:`~smsgw.protocols.smtpclient.SmtpFailed`.
+    :param connect: opens a session; fails with :class:`~smsgw.protocols.smtp.client.SmtpFailed`.
     :param most: sessions at a time.
     """
 
@@ -23,7 +23,7 @@ class SmtpPool:
         self._idle: list[SmtpClient] = []
 
     def send(self, sender: str, recipients: Sequence[str], message: bytes) -> Deferred[list[ServerReply]]:
-        """As :meth:`smsgw.protocols.smtpclient.SmtpClient.send`, when a session is free."""
+        """As :meth:`smsgw.protocols.smtp.client.SmtpClient.send`, when a session is free."""
         return self._turns.run(lambda: ensureDeferred(self._send(sender, recipients, message)))
 
     def close(self) -> Deferred[None]:
