@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from typing import Final, Literal
 from urllib.parse import unquote_plus
 
@@ -48,6 +49,8 @@ def place_of(url: str) -> Place:
         raise ValueError(
             "an address is http:// or https://, a host without user or password, perhaps port and path; no fragment"
         )
+    if found["six"] is not None:
+        IPv6Address(found["six"])
     scheme = found["scheme"]
     port = int(found["port"]) if found["port"] is not None else _PORTS[scheme]
     if not 0 < port < 65_536:

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IHostnameResolver
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from smsgw.protocols.http.client import CallFailed, WebClient
-from smsgw.protocols.http.public_address import forbidden
+from smsgw.protocols.http.client import RequestFailed, WebClient
+from smsgw.protocols.http.public_address import why_not_public
 from tests.protocols.http.servers import ReceiverFactory, answering, reactor
 
 ADDRESSES = (
@@ -102,12 +102,12 @@ class AddressTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """Loopback, private, link-local, shared, reserved, multicast, and whatever wraps any address, is refused."""
         for address in ADDRESSES:
-            self.assertTrue(forbidden(address), address)
+            self.assertTrue(why_not_public(address), address)
 
     def test_public(self) -> None:
         """Public addresses pass."""
         for address in PUBLIC:
-            self.assertEqual(forbidden(address), "", address)
+            self.assertEqual(why_not_public(address), "", address)
 
 
 class CanaryTests(TestCase):
@@ -134,11 +134,11 @@ class CanaryTests(TestCase):
         """Nobody came."""
         self.assertEqual(self.canary.requests, [])
         self.assertEqual(self.canary.connections, [])
-        self.assertEqual([host for host in self.tried if forbidden(host)], [])
+        self.assertEqual([host for host in self.tried if why_not_public(host)], [])
 
-    async def refused(self, url: str) -> CallFailed:
+    async def refused(self, url: str) -> RequestFailed:
         """The client does not call this."""
-        with self.assertRaises(CallFailed, msg=url) as caught:
+        with self.assertRaises(RequestFailed, msg=url) as caught:
             await self.client.request(b"POST", url, (), b"x")
         self.assertFalse(caught.exception.sent, url)
         return caught.exception
@@ -190,7 +190,7 @@ class CanaryTests(TestCase):
         closed = unused.port.getHost().port
         await unused.stop()
         self.patch(reactor, "connectTCP", Refusing())
-        with self.assertRaises(CallFailed):
+        with self.assertRaises(RequestFailed):
             await real.request(b"POST", f"http://rebind.example:{port}/", (), b"x")
         self.assertEqual(tried[:1], ["8.8.8.8"])
         del tried[:]

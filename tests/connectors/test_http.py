@@ -26,7 +26,7 @@ from smsgw.model.errors import Refused as NotOurs
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
-from smsgw.protocols.http.client import CallFailed, Got
+from smsgw.protocols.http.client import RequestFailed, WebResponse
 
 VALUES = {"to": "79161234567", "from": "A&B", "text": 'Hi "you" {to} 50% ё', "uid": "1.0", "id": "x/y"}
 
@@ -145,15 +145,15 @@ class Asked:
     url: str
     headers: dict[bytes, bytes]
     body: bytes | None
-    result: Deferred[Got]
+    result: Deferred[WebResponse]
 
     def answer(self, body: bytes = b"{}", code: int = 200, headers: dict[str, list[str]] | None = None) -> None:
         """The upstream answers."""
-        self.result.callback(Got(code, Headers(headers or {}), body, True))
+        self.result.callback(WebResponse(code, Headers(headers or {}), body, True))
 
     def fail(self, *, sent: bool = True) -> None:
         """It does not."""
-        self.result.errback(CallFailed("no answer in time", sent=sent))
+        self.result.errback(RequestFailed("no answer in time", sent=sent))
 
 
 class Case(SynchronousTestCase):
@@ -183,7 +183,7 @@ class Case(SynchronousTestCase):
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
-    ) -> Deferred[Got]:
+    ) -> Deferred[WebResponse]:
         """The client."""
         self.asked.append(Asked(method, url, dict(headers), body, Deferred()))
         return self.asked[-1].result

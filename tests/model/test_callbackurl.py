@@ -38,6 +38,8 @@ WRONG = (
     "http://::1/",
     "http://[fe80::1%25eth0]/",
     "http://[::1]x/",
+    "http://[::1::2]/",
+    "http://[1.2.3.4]/",
     "http://h%2eexample/",
     " http://h.example/",
     "http://h.example/ ",

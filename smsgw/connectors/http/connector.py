@@ -26,7 +26,7 @@ from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnecto
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
-from smsgw.protocols.http.client import CallFailed, Got, WebClient
+from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 
 LONGEST_ANSWER: Final = 64 * 1024
 """Octets of an answer that are looked at."""
@@ -42,7 +42,7 @@ class Client(Protocol):
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
-    ) -> Deferred[Got]:
+    ) -> Deferred[WebResponse]:
         """Ask once."""
 
 
@@ -101,7 +101,7 @@ class HttpConnector(WholeConnector):
         asking.addCallback(lambda outcome: self._over(part, outcome))
         asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
 
-    def _answered(self, got: Got, uid: str) -> Outcome:
+    def _answered(self, got: WebResponse, uid: str) -> Outcome:
         """What an answer means."""
         self._failures = 0
         settings = self._settings
@@ -130,7 +130,7 @@ class HttpConnector(WholeConnector):
         return Accepted(id[:255]) if id else Lost("the answer has no id where it should be")
 
     def _failed(self, failure: Failure) -> Outcome:
-        failure.trap(CallFailed)
+        failure.trap(RequestFailed)
         failed: Any = failure.value
         if failed.sent:
             return Lost(str(failed))
@@ -243,7 +243,7 @@ class HttpConnector(WholeConnector):
         self._asking -= 1
         self._tell_stopped()
 
-    def _polled(self, got: Got, remote_id: str) -> Deferred[None] | None:
+    def _polled(self, got: WebResponse, remote_id: str) -> Deferred[None] | None:
         state, error = (None, 0)
         if 200 <= got.status < 300:
             state, error = self._understood(Spoken({}, got.body, charset=self._settings.charset))
@@ -253,7 +253,7 @@ class HttpConnector(WholeConnector):
         return self._reported(remote_id, state, error).addErrback(lambda _: self._poll_later(remote_id))
 
     def _not_polled(self, failure: Failure, remote_id: str) -> None:
-        failure.trap(CallFailed)
+        failure.trap(RequestFailed)
         self._poll_later(remote_id)
 
     # The end

@@ -29,7 +29,7 @@ from smsgw.model.callbackurl import origin_of, read_handler
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import CALLBACK, Event, Message
 from smsgw.model.pacing import back_off
-from smsgw.protocols.http.client import CallFailed, Got
+from smsgw.protocols.http.client import RequestFailed, WebResponse
 from smsgw.telemetry import Counter, Histogram
 
 CALLS: Final = Counter(
@@ -92,7 +92,7 @@ class Client(Protocol):
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
-    ) -> Deferred[Got]:
+    ) -> Deferred[WebResponse]:
         """Ask once."""
 
 
@@ -283,7 +283,7 @@ class CallbackPath:
         keys = [one for one in key.reveal().split(",") if one] if key is not None else []
         return forms.native(job.url, job.event, keys, self._wall())
 
-    def _answered(self, got: Got, job: _Job, began: float) -> None:
+    def _answered(self, got: WebResponse, job: _Job, began: float) -> None:
         self._note(job, f"{got.status // 100}xx", began)
         self._over(job, got.status not in _BUSY, f"answered {got.status}")
         if job.once:
@@ -295,8 +295,8 @@ class CallbackPath:
             self._end(job, lambda sink: sink.retry([job.event], self._pause(job) if wish is None else wish))
 
     def _unanswered(self, failure: Failure, job: _Job, began: float) -> None:
-        failure.trap(CallFailed)
-        failed = cast(CallFailed, failure.value)
+        failure.trap(RequestFailed)
+        failed = cast(RequestFailed, failure.value)
         self._note(job, "refused" if failed.refused else "no answer", began)
         self._over(job, failed.refused, str(failed))
         if job.once:
@@ -375,7 +375,7 @@ class CallbackPath:
             stopped.callback(None)
 
 
-def _wish(got: Got) -> float | None:
+def _wish(got: WebResponse) -> float | None:
     """Seconds after which a receiver wants to be called again, if it says so."""
     text = got.header(b"Retry-After")
     return min(float(text), LONGEST_WISH) if text.isascii() and text.isdigit() and len(text) < 9 else None

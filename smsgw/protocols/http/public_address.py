@@ -1,4 +1,4 @@
-"""Addresses that no client may have us call: this machine, its networks, whatever is no public host. Pure."""
+"""Which addresses are public hosts: no client may send our requests to this machine or its networks. Pure."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _REFUSED_6: Final = tuple(
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
-def forbidden(address: str) -> str:
-    """Why no connection to this IP address may be made for a client; empty if it may.
+def why_not_public(address: str) -> str:
+    """Why this IP address is no public host, so that no connection to it may be made for a client; empty if it is one.
 
     Only global unicast addresses pass: whatever wraps an IPv4 address (NAT64, 6to4, Teredo) does not, an IPv4-mapped
     one counts as what it wraps, and an IPv6 zone is refused.
@@ -53,7 +53,7 @@ def forbidden(address: str) -> str:
         if ip.scope_id is not None:
             return "an address of one network"
         if ip in _MAPPED and ip.ipv4_mapped is not None:
-            return forbidden(str(ip.ipv4_mapped))
+            return why_not_public(str(ip.ipv4_mapped))
         if ip not in _PUBLIC_6 or any(ip in network for network in _REFUSED_6):
             return "not a public address"
         return ""

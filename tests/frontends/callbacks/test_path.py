@@ -24,7 +24,7 @@ from smsgw.model.content import Labels
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event
-from smsgw.protocols.http.client import CallFailed, Got
+from smsgw.protocols.http.client import RequestFailed, WebResponse
 from tests.frontends.callbacks.test_forms import incoming, status
 from tests.frontends.smpp.support import HandSink
 
@@ -36,15 +36,15 @@ class Asked:
     url: str
     body: bytes
     guarded: bool
-    result: Deferred[Got]
+    result: Deferred[WebResponse]
 
     def answer(self, code: int = 200, headers: dict[str, list[str]] | None = None) -> None:
         """The receiver answers."""
-        self.result.callback(Got(code, Headers(headers or {}), b"", True))
+        self.result.callback(WebResponse(code, Headers(headers or {}), b"", True))
 
     def fail(self, *, refused: bool = False) -> None:
         """It does not."""
-        self.result.errback(CallFailed("no answer in time", sent=True, refused=refused))
+        self.result.errback(RequestFailed("no answer in time", sent=True, refused=refused))
 
 
 class HandClient:
@@ -56,16 +56,16 @@ class HandClient:
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
-    ) -> Deferred[Got]:
+    ) -> Deferred[WebResponse]:
         """One more."""
         asked = Asked(url, body or b"", self.guarded, Deferred(self.cancelled))
         self.under_way.append(asked)
         return asked.result
 
     @staticmethod
-    def cancelled(result: Deferred[Got]) -> None:
+    def cancelled(result: Deferred[WebResponse]) -> None:
         """What the real client does."""
-        result.errback(CallFailed("no answer in time", sent=True))
+        result.errback(RequestFailed("no answer in time", sent=True))
 
 
 @attrs.define

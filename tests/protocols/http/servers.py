@@ -61,15 +61,15 @@ class ReceiverFactory(Factory):
     protocol = Receiver
     noisy = False
 
-    def __init__(self, answer: Callable[[Receiver], None], tls: Any = None) -> None:
+    def __init__(self, answer: Callable[[Receiver], None], tls: Any = None, interface: str = "127.0.0.1") -> None:
         self.answer = answer
         self.requests: list[tuple[bytes, bytes]] = []
         self.connections: list[Receiver] = []
         self.empty: Deferred[None] | None = None
         if tls is None:
-            self.port = reactor.listenTCP(0, self, interface="127.0.0.1")
+            self.port = reactor.listenTCP(0, self, interface=interface)
         else:
-            self.port = reactor.listenSSL(0, self, tls, interface="127.0.0.1")
+            self.port = reactor.listenSSL(0, self, tls, interface=interface)
 
     @property
     def url(self) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import CannotListenError, ConnectionLost
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
-from twisted.web.client import RequestNotSent, RequestTransmissionFailed
+from twisted.trial.unittest import SkipTest, TestCase
+from twisted.web.client import Agent, RequestNotSent, RequestTransmissionFailed
 
 from smsgw.program import certificates
-from smsgw.protocols.http.client import CallFailed, Got, WebClient
+from smsgw.protocols.http import client as client_module
+from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 from tests.protocols.http.servers import Receiver, ReceiverFactory, answering, reactor
 
 
@@ -32,13 +34,13 @@ class WebClientTests(TestCase):
         self.addCleanup(server.stop)
         return server
 
-    async def got(self, answer: Any, method: bytes = b"POST", body: bytes | None = b"x") -> Got:
+    async def got(self, answer: Any, method: bytes = b"POST", body: bytes | None = b"x") -> WebResponse:
         """What one request gets."""
         return await self.client.request(method, self.server(answer).url + "/a?b=c", [(b"X-Y", b"z")], body)
 
-    async def failure(self, answer: Any) -> CallFailed:
+    async def failure(self, answer: Any) -> RequestFailed:
         """Why one request gets nothing."""
-        with self.assertRaises(CallFailed) as caught:
+        with self.assertRaises(RequestFailed) as caught:
             await self.got(answer)
         return caught.exception
 
@@ -47,7 +49,7 @@ class WebClientTests(TestCase):
         server = self.server(answering(201, b"Retry-After: 7\r\n", b"yes"))
         for _ in range(3):
             got = await self.client.request(b"POST", server.url + "/a?b=c", [(b"X-Y", b"z")], b"body")
-            self.assertEqual((got.status, got.body, got.whole), (201, b"yes", True))
+            self.assertEqual((got.status, got.body, got.complete), (201, b"yes", True))
             self.assertEqual((got.header(b"Retry-After"), got.header(b"Other")), ("7", ""))
         self.assertEqual(len(server.connections), 1)
         head, body = server.requests[0]
@@ -88,7 +90,7 @@ class WebClientTests(TestCase):
 
         self.assertEqual(str(await self.failure(drip(b"HTTP/1.1 200 OK\r\nX: "))), "no answer in time")
         got = await self.got(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"))
-        self.assertFalse(got.whole)
+        self.assertFalse(got.complete)
         for one in drips:
             one.stop()
 
@@ -96,7 +98,7 @@ class WebClientTests(TestCase):
         """Of an endless body the beginning is read, and the server sees the connection go."""
         server = self.server(flood(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"))
         got = await self.client.request(b"POST", server.url, (), b"")
-        self.assertEqual((got.status, len(got.body), got.whole), (200, 1000, False))
+        self.assertEqual((got.status, len(got.body), got.complete), (200, 1000, False))
         await gone(server)
 
     async def test_endless_headers(self) -> None:
@@ -107,7 +109,7 @@ class WebClientTests(TestCase):
             (b"HTTP/1.1 200 OK\r\nX: ", b"aaaaaaaa"),
         ):
             server = self.server(flood(beginning, more))
-            with self.assertRaises(CallFailed) as caught:
+            with self.assertRaises(RequestFailed) as caught:
                 await self.client.request(b"POST", server.url, (), b"")
             self.assertTrue(caught.exception.sent)
             await gone(server)
@@ -138,23 +140,66 @@ class WebClientTests(TestCase):
         url = server.url
         await server.stop()
         for where in (url, "http://no-such-host.invalid/"):
-            with self.assertRaises(CallFailed) as caught:
+            with self.assertRaises(RequestFailed) as caught:
                 await self.client.request(b"GET", where)
             self.assertFalse(caught.exception.sent)
 
     async def test_compressed(self) -> None:
-        """A compressed body is never unpacked, and never asked for."""
-        server = self.server(answering(200, b"Content-Encoding: gzip\r\n", b"\x1f\x8bnonsense"))
-        got = await self.client.request(b"GET", server.url)
-        self.assertEqual(got.body, b"\x1f\x8bnonsense")
-        self.assertNotIn(b"accept-encoding", server.requests[0][0].lower())
+        """A compressed body is never unpacked, and never asked for: a bomb stays as small as it came."""
+        bomb = gzip.compress(bytes(50_000_000))
+        for octets in (b"\x1f\x8bnonsense", bomb):
+            for coding in (b"gzip", b"GZIP", b"identity, gzip", b"gzip\r\ncontent-encoding: gzip", b"deflate", b"br"):
+                server = self.server(answering(200, b"Content-Encoding: %b\r\n" % coding, octets))
+                client = WebClient(reactor, seconds=10.0, limit=len(bomb))
+                self.addCleanup(client.close)
+                got = await client.request(b"GET", server.url)
+                self.assertEqual((got.body == octets, got.complete), (True, True), coding)
+                self.assertNotIn(b"accept-encoding", server.requests[0][0].lower())
 
     async def test_cookies(self) -> None:
-        """Cookies are not kept."""
-        server = self.server(answering(200, b"Set-Cookie: a=b\r\n"))
-        for _ in range(2):
-            await self.client.request(b"GET", server.url)
-        self.assertNotIn(b"cookie", server.requests[1][0].lower())
+        """Cookies are not kept, neither for the next request nor for another host or path."""
+        cookies = b"Set-Cookie: a=b\r\nSet-Cookie: c=d; Path=/; Max-Age=1000\r\nSet-Cookie2: e=f; Version=1\r\n"
+        server = self.server(answering(200, cookies))
+        for path in ("/", "/", "/a"):
+            got = await self.client.request(b"GET", server.url + path)
+            self.assertEqual(got.header(b"Set-Cookie"), "c=d; Path=/; Max-Age=1000")
+        for head, _ in server.requests:
+            self.assertNotIn(b"cookie", head.lower())
+
+    async def test_address_as_given(self) -> None:
+        """Path and query reach the server as they were given, to the octet."""
+        server = self.server(answering())
+        targets = ("/a|b{c}/../d//e;f?x=[1]&&y=%zz&z==\"'<>^`", "/%D0%90?a=+%20b/c?d&e", "/?a", "//a", "/%2e%2E/")
+        for target in targets:
+            await self.client.request(b"GET", server.url + target)
+        self.assertEqual([head.split(b" ")[1].decode() for head, _ in server.requests], list(targets))
+
+    async def test_hosts(self) -> None:
+        """A host may be an address of IPv6, or a name that is none by the book."""
+        try:
+            six = ReceiverFactory(answering(), interface="::1")
+        except CannotListenError as error:
+            raise SkipTest("no IPv6 here") from error
+        self.addCleanup(six.stop)
+        got = await self.client.request(b"GET", f"http://[::1]:{six.port.getHost().port}/")
+        self.assertEqual(got.status, 200)
+        guarded = WebClient(reactor, guard=True)
+        for host in ("[::1::2]", "under_score.invalid", "-.invalid", "...", "a" * 300 + ".invalid"):
+            for scheme in ("http", "https"):
+                for one in (self.client, guarded):
+                    with self.assertRaises(RequestFailed) as caught:
+                        await one.request(b"GET", f"{scheme}://{host}:1234/")
+                    self.assertFalse(caught.exception.sent, host)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def test_idle(self) -> None:
+        """A connection that nothing is asked on is closed after a while."""
+        self.patch(client_module, "IDLE", 0.05)
+        patient = WebClient(reactor)
+        server = self.server(answering())
+        await patient.request(b"GET", server.url)
+        self.assertEqual(len(server.connections), 1)
+        await gone(server)
 
     async def test_closed_between(self) -> None:
         """A server may close after each answer."""
@@ -178,7 +223,7 @@ class WebClientTests(TestCase):
         number = server.port.getHost().port
         self.assertEqual((await believing.request(b"GET", f"https://127.0.0.1:{number}/")).status, 200)
         for client, host in ((self.client, "127.0.0.1"), (believing, "localhost")):
-            with self.assertRaises(CallFailed):
+            with self.assertRaises(RequestFailed):
                 await client.request(b"GET", f"https://{host}:{number}/")
         self.assertEqual(len(server.requests), 1)
 
@@ -186,22 +231,22 @@ class WebClientTests(TestCase):
         """A connection that goes while the request leaves, or just before, is no answer either; only in the second case
         nothing was sent."""
         for fault, sent in ((RequestTransmissionFailed([Failure(ConnectionLost())]), True), (RequestNotSent(), False)):
-            self.patch(self.client._agent, "request", lambda *_, fault=fault: fail(fault))
-            with self.assertRaises(CallFailed) as caught:
+            self.patch(Agent, "request", lambda *_, fault=fault: fail(fault))
+            with self.assertRaises(RequestFailed) as caught:
                 await self.client.request(b"GET", "http://127.0.0.1/")
             self.assertEqual(caught.exception.sent, sent)
 
     async def test_fault_of_ours(self) -> None:
         """A fault that is no network's is logged, costs its request, and leaves nobody waiting."""
-        self.patch(self.client._agent, "request", lambda *_: fail(ZeroDivisionError("inside")))
-        with self.assertRaises(CallFailed):
+        self.patch(Agent, "request", lambda *_: fail(ZeroDivisionError("inside")))
+        with self.assertRaises(RequestFailed):
             await self.client.request(b"GET", "http://127.0.0.1/")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     async def test_bad_addresses(self) -> None:
         """An address with anything but host, port, path and query is refused before anything happens."""
         for url in ("http://a@127.0.0.1/", "ftp://127.0.0.1/", "http://127.0.0.1/\r\nX: y", "http://127.0.0.1:0/"):
-            with self.assertRaises(CallFailed) as caught:
+            with self.assertRaises(RequestFailed) as caught:
                 await self.client.request(b"GET", url)
             self.assertTrue(caught.exception.refused, url)
 

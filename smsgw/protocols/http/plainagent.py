@@ -1,0 +1,70 @@
+"""What keeps treq to what it is told: no compression is offered or undone, no cookie kept, no address rewritten."""
+
+from __future__ import annotations
+
+from http.cookiejar import CookieJar
+from typing import Any
+
+import attrs
+from hyperlink import EncodedURL
+from twisted.internet.defer import Deferred
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+
+@implementer(IAgent)
+@attrs.frozen
+class PlainAgent:
+    """An agent below treq's own, which offer compression and unpack what comes compressed.
+
+    The offer is taken out of requests, and Content-Encoding out of responses: a body is given as it came, and its
+    octets are those that were counted.
+    """
+
+    agent: Any
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        """As :meth:`twisted.web.iweb.IAgent.request`."""
+        plain = headers.copy() if headers is not None else Headers()
+        plain.removeHeader(b"accept-encoding")
+        asking: Deferred[IResponse] = self.agent.request(method, uri, plain, bodyProducer)
+        return asking.addCallback(_plain)
+
+
+def _plain(response: IResponse) -> IResponse:
+    headers: Any = response.headers
+    headers.removeHeader(b"content-encoding")
+    return response
+
+
+class NoCookies(CookieJar):
+    """A cookie jar that stays empty and does not even read what servers want it to keep."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep nothing."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Send nothing."""
+
+
+class GivenAddress(EncodedURL):
+    """An address that was checked already and is requested as it is.
+
+    treq has hyperlink normalise addresses, which fails for hosts that are IPv6 addresses or have an underscore, and
+    percent-encodes characters that some servers want as they are.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+
+    def to_uri(self) -> EncodedURL:
+        """The address itself."""
+        return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        """The address as it was given."""
+        return self._address
