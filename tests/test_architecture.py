@@ -52,7 +52,7 @@ class ContractTests(SynchronousTestCase):
         script = "from importlinter.cli import lint_imports_command; lint_imports_command()"
         done = python("-c", script, "--config", str(ROOT / "setup.cfg"), "--no-cache")
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
-        self.assertIn("5 kept, 0 broken", done.stdout)
+        self.assertRegex(done.stdout, r"\b[1-9][0-9]* kept, 0 broken")
 
     def test_no_module_installs_the_reactor(self) -> None:
         """An embedder imports any module but tap, and still chooses the reactor."""

@@ -12,11 +12,11 @@ import os
 import re
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
 import attrs
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,11 +24,9 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.http.strictjson import compact
 from smsgw.telemetry import Counter
-
-if TYPE_CHECKING:
-    from smsgw.protocols.http.site import BoundedSite
 
 log = Logger()
 
@@ -67,6 +65,23 @@ class WebLimits:
     strangers_per_source: int = 200
     linger: float = 2.0
     close_time: float = 5.0
+
+
+class ChannelSite(Protocol):
+    """What a connection asks of its site."""
+
+    clock: IReactorTime
+    limits: WebLimits
+    connections: Connections[BoundedChannel]
+
+    def connected(self, channel: BoundedChannel) -> bool:
+        """Take note of a new connection; whether it may stay."""
+
+    def date(self) -> bytes:
+        """The value of the Date header."""
+
+    def getResourceFor(self, request: Request) -> Any:
+        """The resource for the path of a request."""
 
 
 class _Phase(Enum):
@@ -119,7 +134,7 @@ class BoundedRequest(Request):
 
     def process(self) -> None:
         """Find the resource and let it answer. The server's name and version are nobody's business."""
-        self.site = self.channel.site
+        self.site: Any = self.channel.site
         self.responseHeaders.setRawHeaders(b"Date", [self.channel.site.date()])
         if not self.path.startswith(b"/"):
             if self.method == b"CONNECT":
@@ -166,7 +181,7 @@ class BoundedChannel(HTTPChannel):
     :ivar refused: the last word has been said; whatever still comes is dropped.
     """
 
-    site: BoundedSite
+    site: ChannelSite
     limits: WebLimits
     transport: Any
 

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 from typing import Protocol as Shape
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IAddress, IHandshakeListener, IPushProducer, ISSLTransport
+from twisted.internet.interfaces import IAddress, IHandshakeListener, IPushProducer, IReactorTime, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.interfaces import Reply
+from smsgw.protocols.connections import Connections
 from smsgw.protocols.smtp import replies
-from smsgw.protocols.smtp.dialogue import Dialogue
+from smsgw.protocols.smtp.dialogue import Dialogue, ServerContext
 from smsgw.protocols.smtp.lines import CommandLines
 from smsgw.protocols.smtp.session import Session
-
-if TYPE_CHECKING:
-    from smsgw.protocols.smtp.factory import SubmissionFactory
 
 log = Logger()
 
@@ -48,6 +46,17 @@ class _Wire(Shape):
     def startTLS(self, contextFactory: object) -> None: ...
 
 
+class Server(ServerContext, Shape):
+    """What a connection asks of the server that it belongs to."""
+
+    clock: IReactorTime
+    tls: object | None
+    connections: Connections[SubmissionProtocol]
+
+    def connected(self, session: SubmissionProtocol) -> Reply | None:
+        """Take note of a new connection; why it must not stay, or None."""
+
+
 @implementer(IHandshakeListener, IPushProducer)
 class SubmissionProtocol(Protocol):
     """One connection. Made by a :class:`~smsgw.protocols.smtp.factory.SubmissionFactory`.
@@ -60,7 +69,7 @@ class SubmissionProtocol(Protocol):
     peer: str
     _wire: _Wire
 
-    def __init__(self, factory: SubmissionFactory) -> None:
+    def __init__(self, factory: Server) -> None:
         self._factory = factory
         self._settings = factory.settings
         self._lines = CommandLines()
