@@ -16,7 +16,7 @@ import attrs
 
 from smsgw.config import InvalidValue
 from smsgw.config.types import Kind
-from smsgw.interfaces import Called
+from smsgw.interfaces import WebhookRequest
 from smsgw.protocols.http.strictjson import BadJson, strict_json
 
 NAMES: Final = ("to", "from", "text", "uid", "id")
@@ -130,7 +130,7 @@ def percent_encoder(charset: str) -> Callable[[str], str]:
     return encode
 
 
-# Where something is in an answer, or in a call
+# Where a value is in a response, or in a webhook
 
 
 @attrs.frozen
@@ -168,8 +168,8 @@ LOCATION: Final = Kind(
 
 
 @attrs.frozen
-class Spoken:
-    """What an upstream said: an answer to us or a call of its own, ready to be looked through.
+class HttpData:
+    """An HTTP response of an upstream, or a webhook of its, in which values are looked up.
 
     :ivar headers: by lower-case name.
     """
@@ -180,18 +180,18 @@ class Spoken:
     charset: str = "utf-8"
 
     @classmethod
-    def of(cls, call: Called, charset: str) -> Spoken:
-        """A call of the upstream."""
-        return cls(call.headers, call.body, call.query, charset)
+    def of(cls, webhook: WebhookRequest, charset: str) -> HttpData:
+        """The data of a webhook."""
+        return cls(webhook.headers, webhook.body, webhook.query, charset)
 
-    def at(self, where: Location) -> str:
-        """The value there as text; empty when there is none or the body is not what it should be."""
+    def value(self, where: Location) -> str:
+        """The value at a location as text; empty when there is none or the body is not of the form that it needs."""
         return _READERS[where.kind](self, where.name) if where else ""
 
 
-def _at_path(spoken: Spoken, name: str) -> str:
+def _at_path(data: HttpData, name: str) -> str:
     try:
-        value = strict_json(spoken.body)
+        value = strict_json(data.body)
     except BadJson:
         return ""
     for step in name.split("."):
@@ -206,23 +206,23 @@ def _at_path(spoken: Spoken, name: str) -> str:
     return str(value) if isinstance(value, int | float | str) else ""
 
 
-def _by_pattern(spoken: Spoken, name: str) -> str:
-    found = re.search(name, spoken.body[:_SEARCHED].decode(spoken.charset, "replace"))
+def _by_pattern(data: HttpData, name: str) -> str:
+    found = re.search(name, data.body[:_SEARCHED].decode(data.charset, "replace"))
     return found[1] or "" if found is not None else ""
 
 
-def _pairs(octets: str, spoken: Spoken, name: str) -> str:
+def _pairs(octets: str, data: HttpData, name: str) -> str:
     try:
-        pairs = parse_qsl(octets, keep_blank_values=True, encoding=spoken.charset, errors="replace", max_num_fields=200)
+        pairs = parse_qsl(octets, keep_blank_values=True, encoding=data.charset, errors="replace", max_num_fields=200)
     except ValueError:
         return ""
     return next((value for key, value in pairs if key == name), "")
 
 
-_READERS: Final[Mapping[str, Callable[[Spoken, str], str]]] = {
+_READERS: Final[Mapping[str, Callable[[HttpData, str], str]]] = {
     "json": _at_path,
     "regex": _by_pattern,
-    "header": lambda spoken, name: spoken.headers.get(name.lower(), ""),
-    "query": lambda spoken, name: _pairs(spoken.query, spoken, name),
-    "form": lambda spoken, name: _pairs(spoken.body.decode("ascii", "replace"), spoken, name),
+    "header": lambda data, name: data.headers.get(name.lower(), ""),
+    "query": lambda data, name: _pairs(data.query, data, name),
+    "form": lambda data, name: _pairs(data.body.decode("ascii", "replace"), data, name),
 }

@@ -1,4 +1,4 @@
-"""Calls that upstreams make to us over HTTP, handed to the connector whose name stands in the path."""
+"""Webhooks, the HTTP requests of upstreams to us: each goes to the connector whose name stands in the path."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from smsgw.interfaces import CallAnswer, Called, ICalledBack
+from smsgw.interfaces import IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.protocols.http.jsonresource import Answer, JsonResource, Route, error_answer, peer
 
 
-class UpstreamResource(JsonResource):
+class WebhookResource(JsonResource):
     """``/upstream/NAME``, by GET and POST.
 
-    :param connectors: all of them by name; those that provide :class:`~smsgw.interfaces.ICalledBack` can be called.
+    :param connectors: all of them by name; webhooks go to those that provide
+        :class:`~smsgw.interfaces.IWebhookReceiver`.
     """
 
     def __init__(self, connectors: Mapping[str, object], body_limit: int) -> None:
         super().__init__(
-            [Route("/upstream/([A-Za-z0-9._-]{1,64})", {b"GET": self._call, b"POST": self._call})], body_limit
+            [Route("/upstream/([A-Za-z0-9._-]{1,64})", {b"GET": self._webhook, b"POST": self._webhook})], body_limit
         )
         self._connectors = connectors
 
     def failed(self, failure: Failure) -> Answer:
-        """What could not be stored is to come again."""
+        """Ask the upstream to repeat what could not be stored."""
         return error_answer(503, "try_again", ((b"Retry-After", b"5"),))
 
-    def _call(self, request: Request, name: str) -> Answer | Deferred[Answer]:
+    def _webhook(self, request: Request, name: str) -> Answer | Deferred[Answer]:
         connector = self._connectors.get(name)
-        if connector is None or not ICalledBack.providedBy(connector):
+        if connector is None or not IWebhookReceiver.providedBy(connector):
             return error_answer(404, "not_found")
         raw: Any = request.requestHeaders.getAllRawHeaders()
         headers = {field.decode("latin-1").lower(): values[-1].decode("latin-1") for field, values in raw}
         query = request.uri.partition(b"?")[2].decode("latin-1")
-        call = Called(request.method.decode("latin-1"), query, headers, self.body(request), peer(request))
-        called: ICalledBack = connector
-        return called.called(call).addCallback(_answer)
+        webhook = WebhookRequest(request.method.decode("latin-1"), query, headers, self.body(request), peer(request))
+        receiver: IWebhookReceiver = connector
+        return receiver.webhook(webhook).addCallback(_answer)
 
 
-def _answer(answer: CallAnswer) -> Answer:
-    return Answer(answer.status, answer.body, (), answer.content_type.encode("latin-1"))
+def _answer(response: WebhookResponse) -> Answer:
+    return Answer(response.status, response.body, (), response.content_type.encode("latin-1"))
 
 
-class Crossing(Resource):
-    """Leads by the first segment of the path, whole, to one of several resources that look at all of it.
+class PathSwitch(Resource):
+    """Chooses a resource by the first segment of the path and passes it the full path.
 
-    :param ways: by that segment. :param otherwise: everything else.
+    :param ways: resources by that segment. :param otherwise: the resource for all other paths.
     """
 
     def __init__(self, ways: Mapping[bytes, IResource], otherwise: IResource) -> None:
@@ -58,7 +59,7 @@ class Crossing(Resource):
         self._otherwise = otherwise
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
-        """The resource for a path; it finds the path as if it stood here."""
+        """The resource for a path, which is put back for it."""
         assert request.prepath is not None and request.postpath is not None
         request.postpath.insert(0, request.prepath.pop())
         return self._ways.get(path, self._otherwise)

@@ -5,13 +5,13 @@ Every list keeps its order; a single message is a list of one. Interfaces are ch
 """
 
 from smsgw.interfaces.connectors import (
-    CallAnswer,
-    Called,
-    ICalledBack,
     IConnector,
     IConnectorFactory,
     IConnectorSink,
     ISimulator,
+    IWebhookReceiver,
+    WebhookRequest,
+    WebhookResponse,
 )
 from smsgw.interfaces.intake import IIntake, IPolicy
 from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
@@ -24,9 +24,6 @@ __all__ = [
     "ApiError",
     "Awaited",
     "BindAccepted",
-    "CallAnswer",
-    "Called",
-    "ICalledBack",
     "IConnector",
     "IConnectorFactory",
     "IConnectorSink",
@@ -40,9 +37,12 @@ __all__ = [
     "ISimulator",
     "ISmppDelegate",
     "ISmppSession",
+    "IWebhookReceiver",
     "MessageStatus",
     "Parked",
     "Reply",
     "Traced",
     "Wanted",
+    "WebhookRequest",
+    "WebhookResponse",
 ]

@@ -84,11 +84,11 @@ class IConnectorFactory(Interface):
 
 
 @attrs.frozen
-class Called:
-    """An HTTP request that an upstream made to us: a receipt, or something incoming.
+class WebhookRequest:
+    """An HTTP request of an upstream to us: a receipt, or an incoming message.
 
     :ivar query: as it came, without the question mark. :ivar headers: by lower-case name, the last of each.
-    :ivar peer: the address it came from.
+    :ivar peer: the IP address it came from.
     """
 
     method: str
@@ -99,17 +99,17 @@ class Called:
 
 
 @attrs.frozen
-class CallAnswer:
-    """What an upstream that called us is answered."""
+class WebhookResponse:
+    """The response to a webhook."""
 
     status: int
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
 
 
-class ICalledBack(Interface):
-    """A connector whose upstream calls us back over HTTP, at ``/upstream/NAME`` of every HTTP listener."""
+class IWebhookReceiver(Interface):
+    """A connector whose upstream sends webhooks, to ``/upstream/NAME`` of every HTTP listener."""
 
-    def called(call: Called) -> Deferred[CallAnswer]:
-        """Take the call; it fires after what it brought is committed. The connector itself checks who calls.
-        A failure is answered 503, so that the upstream repeats it."""
+    def webhook(request: WebhookRequest) -> Deferred[WebhookResponse]:
+        """Take a webhook. Fires after what it brought is committed; a failure is answered 503, so that the upstream
+        repeats it. The connector itself checks who sent it."""

@@ -24,7 +24,7 @@ from smsgw.frontends.api.resource import V1Resource
 from smsgw.frontends.rostelecom.frontend import HttpFrontend, web_limits
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smtp.frontend import MailFrontend
-from smsgw.frontends.webhooks import Crossing, UpstreamResource
+from smsgw.frontends.webhooks import PathSwitch, WebhookResource
 from smsgw.program import certificates
 from smsgw.program.lifecycle import Listener
 from smsgw.program.parts import Parts
@@ -100,7 +100,7 @@ def _http(parts: Parts, own: HttpListenSettings) -> Any:
     )
     ways: dict[bytes, IResource] = {
         b"v1": native,
-        b"upstream": UpstreamResource(parts.connectors, own.body_limit),
+        b"upstream": WebhookResource(parts.connectors, own.body_limit),
     }
     if own.dialect == "rostelecom":
         country = parts.settings.gateway.country
@@ -108,7 +108,7 @@ def _http(parts: Parts, own: HttpListenSettings) -> Any:
             parts.intake, parts.store, parts.accounts, lambda: parts.senders, own.body_limit, country
         )
         ways[b"api"] = front.resource
-    return BoundedSite(Crossing(ways, native), parts.reactor, web_limits(own))
+    return BoundedSite(PathSwitch(ways, native), parts.reactor, web_limits(own))
 
 
 def _smtp(parts: Parts, own: SmtpListenSettings, tls: CertificateOptions | None) -> Any:

@@ -18,8 +18,8 @@ from zope.interface.verify import verifyObject
 from smsgw.config import ConfigErrors, Secret, parse
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
-from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE, Spoken, percent_encoder
-from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector, IConnectorSink
+from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE, HttpData, percent_encoder
+from smsgw.interfaces import Awaited, IConnector, IConnectorSink, IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, StoreDown
 from smsgw.model.errors import Refused as NotOurs
@@ -63,17 +63,17 @@ class TemplateTests(SynchronousTestCase):
 
     def test_places(self) -> None:
         """Values are found in JSON, by a pattern, in headers, queries and forms; what is not there is empty."""
-        spoken = Spoken({"x-id": "7"}, b'{"a":{"b":[{"c":5},true,null,1.5]}}', "q=1%202&q=3")
+        data = HttpData({"x-id": "7"}, b'{"a":{"b":[{"c":5},true,null,1.5]}}', "q=1%202&q=3")
         for place, value in {
             "json:a.b.0.c": "5", "json:a.b.1": "true", "json:a.b.2": "", "json:a.b.3": "1.5", "json:a.b.9": "",
             "json:a.b": "", "json:x": "", "header:X-ID": "7", "header:y": "", "query:q": "1 2", "query:z": "",
             'regex:"c":(\\d)': "5", "regex:(zzz)": "",
         }.items():  # fmt: skip
-            self.assertEqual(spoken.at(LOCATION.take(place)), value, place)
-        self.assertEqual(Spoken({}, b"mes=%CF%F0&a", charset="windows-1251").at(LOCATION.take("form:mes")), "Пр")
+            self.assertEqual(data.value(LOCATION.take(place)), value, place)
+        self.assertEqual(HttpData({}, b"mes=%CF%F0&a", charset="windows-1251").value(LOCATION.take("form:mes")), "Пр")
         for body in (b"", b"\xff", b"[", b"&=&" * 300):
             for place in ("json:a", "form:a"):
-                self.assertEqual(Spoken({}, body).at(LOCATION.take(place)), "")
+                self.assertEqual(HttpData({}, body).value(LOCATION.take(place)), "")
 
     def test_sections(self) -> None:
         """What does not go together in a section is told."""
@@ -84,7 +84,7 @@ class TemplateTests(SynchronousTestCase):
             ("url = http://h/\nform = a\njson = {}", "not both"),
             ("url = http://h/\nmethod = GET\nform = a", "no body"),
             ("url = http://h/\nreceipts = polled", "poll_url"),
-            ("url = http://h/\nreceipts = called", "receipt_id"),
+            ("url = http://h/\nreceipts = webhook", "receipt_id"),
             ("url = http://h/\nincoming_text = form:mes", "secret"),
             ("url = http://h/\nstates = 1:lost", "lost"),
         ):
@@ -208,9 +208,9 @@ class SendingTests(Case):
     """Messages and what the upstream says of them."""
 
     def test_interfaces(self) -> None:
-        """It is a connector that can be called; the sink of these tests is one."""
+        """It is a connector that takes webhooks; the sink of these tests is one."""
         verifyObject(IConnector, self.connector)
-        verifyObject(ICalledBack, self.connector)
+        verifyObject(IWebhookReceiver, self.connector)
         verifyObject(IConnectorSink, self.sink)
 
     def test_request(self) -> None:
@@ -352,14 +352,14 @@ class ReceiptTests(Case):
     """What the upstream reports."""
 
     CALLED = {
-        "receipts": "called", "secret": Secret("key"), "receipt_id": "query:id", "receipt_state": "query:s",
+        "receipts": "webhook", "secret": Secret("key"), "receipt_id": "query:id", "receipt_state": "query:s",
         "receipt_error": "query:e", "states": {"1": "delivered", "2": "undeliverable"}, "incoming_text": "form:mes",
         "incoming_from": "form:phone", "incoming_to": "form:to", "answer": "fine",
     }  # fmt: skip
 
-    def call(self, query: str, body: bytes = b"") -> CallAnswer:
+    def call(self, query: str, body: bytes = b"") -> WebhookResponse:
         """The upstream calls."""
-        return self.successResultOf(self.connector.called(Called("POST", query, {}, body, "127.0.0.1")))
+        return self.successResultOf(self.connector.webhook(WebhookRequest("POST", query, {}, body, "127.0.0.1")))
 
     def test_none(self) -> None:
         """Where there are none, what was taken is delivered, after the outcome, and until that is stored."""
@@ -370,7 +370,7 @@ class ReceiptTests(Case):
         self.clock.advance(1)
         self.assertEqual([(one.remote_id, one.state) for one in self.sink.reports], [("1.0", State.DELIVERED)])
 
-    def test_called(self) -> None:
+    def test_webhook(self) -> None:
         """A call with the secret reports for all parts of a message; other words change nothing."""
         self.make(**self.CALLED)
         self.offer(self.message(2))
@@ -396,7 +396,7 @@ class ReceiptTests(Case):
         """What could not be stored is not answered with a yes."""
         self.make(**self.CALLED)
         self.sink.broken = True
-        self.failureResultOf(self.connector.called(Called("GET", "key=key&id=1&s=1", {}, b"", "")), StoreDown)
+        self.failureResultOf(self.connector.webhook(WebhookRequest("GET", "key=key&id=1&s=1", {}, b"", "")), StoreDown)
 
     def test_incoming(self) -> None:
         """A call with a text is an incoming message, whoever gets it."""

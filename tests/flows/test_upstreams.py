@@ -152,7 +152,7 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(self.gateway.stop(), 0)
 
     def test_forged_calls(self) -> None:
-        """A call without the secret, for no connector, or for one that is not called, is refused."""
+        """A webhook without the secret, for no connector, or for one that takes none, is refused."""
         for path, status in (("smsc", 403), ("kannel?key=wrong&id=1&status=1", 403), ("nobody", 404), ("sim", 404)):
             with self.assertRaises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(f"{self.provider.gateway}/upstream/{path}", timeout=5)

@@ -20,16 +20,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
-from smsgw.connectors.templates import Spoken, percent_encoder
+from smsgw.connectors.templates import HttpData, percent_encoder
 from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector, put
-from smsgw.interfaces import Awaited, CallAnswer, Called, ICalledBack, IConnector
+from smsgw.interfaces import Awaited, IConnector, IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
 from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 
-LONGEST_ANSWER: Final = 64 * 1024
-"""Octets of an answer that are looked at."""
+LONGEST_RESPONSE: Final = 64 * 1024
+"""Octets of a response that are looked at."""
 
 DOWN_AFTER: Final = 3
 """Requests in a row that could not be sent, after which the upstream counts as down until the next pause ends."""
@@ -38,19 +38,19 @@ _log = Logger()
 
 
 class Client(Protocol):
-    """Who asks: a :class:`~smsgw.protocols.http.client.WebClient`."""
+    """What makes the requests: a :class:`~smsgw.protocols.http.client.WebClient`."""
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
     ) -> Deferred[WebResponse]:
-        """Ask once."""
+        """Make one request."""
 
 
-@implementer(IConnector, ICalledBack)
+@implementer(IConnector, IWebhookReceiver)
 class HttpConnector(WholeConnector):
-    """Implements :class:`~smsgw.interfaces.IConnector` and :class:`~smsgw.interfaces.ICalledBack`.
+    """Implements :class:`~smsgw.interfaces.IConnector` and :class:`~smsgw.interfaces.IWebhookReceiver`.
 
-    :param clock: the reactor; its seconds are monotonic. :param client: asks; one of its own if None.
+    :param clock: the reactor; its seconds are monotonic. :param client: makes the requests; None: one of its own.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class HttpConnector(WholeConnector):
         super().__init__(settings, clock, wall)
         self._settings = settings
         self._client = client or WebClient(
-            clock, per_host=min(settings.window, 100), seconds=settings.timeout, limit=LONGEST_ANSWER
+            clock, per_host=min(settings.window, 100), seconds=settings.timeout, limit=LONGEST_RESPONSE
         )
         self._encode = percent_encoder(settings.charset)
         self._headers = _headers(settings)
@@ -75,7 +75,7 @@ class HttpConnector(WholeConnector):
     # Sending
 
     def send(self, part: Part) -> None:
-        """Ask the upstream to send the message."""
+        """Make the request that hands the message over."""
         message = part.message
         content = message.content
         uid = f"{message.id}.{message.attempts}"
@@ -101,32 +101,32 @@ class HttpConnector(WholeConnector):
         asking.addCallback(lambda outcome: self._over(part, outcome))
         asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
 
-    def _answered(self, got: WebResponse, uid: str) -> Outcome:
-        """What an answer means."""
+    def _answered(self, response: WebResponse, uid: str) -> Outcome:
+        """What a response means."""
         self._failures = 0
         settings = self._settings
-        headers = {name: values[-1] for name, values in got.headers.getAllRawHeaders()}
-        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()}
-        spoken = Spoken(told, got.body, charset=settings.charset)
-        if got.status in (429, 503):
-            wait = got.header(b"Retry-After")
+        headers = {name: values[-1] for name, values in response.headers.getAllRawHeaders()}
+        lower = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()}
+        data = HttpData(lower, response.body, charset=settings.charset)
+        if response.status in (429, 503):
+            wait = response.header(b"Retry-After")
             seconds = float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
-            return Busy(seconds, charged=got.status != 429, why=f"answered {got.status}")
-        error = spoken.at(settings.error)
+            return Busy(seconds, charged=response.status != 429, why=f"answered {response.status}")
+        error = data.value(settings.error)
         if error and error not in settings.no_error:
             if error in settings.busy:
                 return Busy(why=f"error {error[:40]}")
             code = int(error) if error.isascii() and error.isdigit() and len(error) < 6 else UNEXPLAINED
             return Refused(code or UNEXPLAINED, f"error {error[:40]}")
-        if got.status >= 500:
-            return Lost(f"answered {got.status}")
-        if got.status >= 400:
-            return Refused(UNEXPLAINED, f"answered {got.status}")
-        if got.status >= 300:
-            return Busy(why=f"answered {got.status}; redirects are not followed, url must be the last address")
+        if response.status >= 500:
+            return Lost(f"answered {response.status}")
+        if response.status >= 400:
+            return Refused(UNEXPLAINED, f"answered {response.status}")
+        if response.status >= 300:
+            return Busy(why=f"answered {response.status}; redirects are not followed, url must be the last address")
         if not settings.id:
             return Accepted(uid)
-        id = spoken.at(settings.id)
+        id = data.value(settings.id)
         return Accepted(id[:255]) if id else Lost("the answer has no id where it should be")
 
     def _failed(self, failure: Failure) -> Outcome:
@@ -169,43 +169,42 @@ class HttpConnector(WholeConnector):
             elif self._settings.receipts == "none":
                 self._delivered(remote_id)
 
-    def _understood(self, spoken: Spoken) -> tuple[State | None, int]:
+    def _understood(self, data: HttpData) -> tuple[State | None, int]:
         """The state and error of a receipt; None for words that change nothing."""
-        word = self._settings.states.get(spoken.at(self._settings.receipt_state))
+        word = self._settings.states.get(data.value(self._settings.receipt_state))
         if word is None:
             return None, 0
-        error = spoken.at(self._settings.receipt_error)
+        error = data.value(self._settings.receipt_error)
         return WORDS[word], int(error) if error.isascii() and error.isdigit() and len(error) < 6 else 0
 
-    def called(self, call: Called) -> Deferred[CallAnswer]:
-        """See :meth:`smsgw.interfaces.ICalledBack.called`."""
+    def webhook(self, request: WebhookRequest) -> Deferred[WebhookResponse]:
         settings = self._settings
-        spoken = Spoken.of(call, settings.charset)
-        given = spoken.at(settings.secret_at).encode("utf-8", "replace")
+        data = HttpData.of(request, settings.charset)
+        given = data.value(settings.secret_at).encode("utf-8", "replace")
         secret = settings.secret
         if secret is None or not hmac.compare_digest(given, secret.reveal().encode()):
-            return _now(CallAnswer(403, b"wrong secret\n"))
-        text = spoken.at(settings.incoming_text)
+            return _now(WebhookResponse(403, b"wrong secret\n"))
+        text = data.value(settings.incoming_text)
         if settings.incoming_text and text:
-            return self._incoming(spoken, text)
-        id = spoken.at(settings.receipt_id)
-        if settings.receipts != "called" or not id:
-            return _now(CallAnswer(400, b"neither a receipt nor a message\n"))
-        state, error = self._understood(spoken)
+            return self._incoming(data, text)
+        id = data.value(settings.receipt_id)
+        if settings.receipts != "webhook" or not id:
+            return _now(WebhookResponse(400, b"neither a receipt nor a message\n"))
+        state, error = self._understood(data)
         if state is None:
-            return _now(CallAnswer(200, settings.answer.encode()))
+            return _now(WebhookResponse(200, settings.answer.encode()))
         done = self._reported(id, state, error)
-        return done.addCallback(lambda _: CallAnswer(200, settings.answer.encode()))
+        return done.addCallback(lambda _: WebhookResponse(200, settings.answer.encode()))
 
-    def _incoming(self, spoken: Spoken, text: str) -> Deferred[CallAnswer]:
+    def _incoming(self, data: HttpData, text: str) -> Deferred[WebhookResponse]:
         settings = self._settings
-        source, destination = spoken.at(settings.incoming_from), spoken.at(settings.incoming_to)
+        source, destination = data.value(settings.incoming_from), data.value(settings.incoming_to)
         one = Incoming(0, "", "", IncomingKind.MESSAGE, self.name, source[:64], destination[:64], text, self._wall())
 
-        def stored(answers: Sequence[Any]) -> CallAnswer:
+        def stored(answers: Sequence[Any]) -> WebhookResponse:
             if answers[0] is not None:
                 _log.info("connector {name}: an incoming message: {why}", name=self.name, why=str(answers[0]))
-            return CallAnswer(200, settings.answer.encode())
+            return WebhookResponse(200, settings.answer.encode())
 
         return self._sink.incoming(self.name, [one]).addCallback(stored)
 
@@ -243,10 +242,10 @@ class HttpConnector(WholeConnector):
         self._asking -= 1
         self._tell_stopped()
 
-    def _polled(self, got: WebResponse, remote_id: str) -> Deferred[None] | None:
+    def _polled(self, response: WebResponse, remote_id: str) -> Deferred[None] | None:
         state, error = (None, 0)
-        if 200 <= got.status < 300:
-            state, error = self._understood(Spoken({}, got.body, charset=self._settings.charset))
+        if 200 <= response.status < 300:
+            state, error = self._understood(HttpData({}, response.body, charset=self._settings.charset))
         if state is None:
             self._poll_later(remote_id)
             return None
@@ -288,7 +287,7 @@ def _headers(settings: HttpConnectorSettings) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _now(answer: CallAnswer) -> Deferred[CallAnswer]:
-    done: Deferred[CallAnswer] = Deferred()
+def _now(answer: WebhookResponse) -> Deferred[WebhookResponse]:
+    done: Deferred[WebhookResponse] = Deferred()
     done.callback(answer)
     return done

@@ -39,19 +39,19 @@ class HttpConnectorSettings(ConnectorSettings):
     no_error: tuple[str, ...] = fields.texts("values there that mean no error", "", entry=_TOKEN)
     busy: tuple[str, ...] = fields.texts("errors that pass: tried again later", "", entry=_TOKEN)
     receipts: str = fields.choice(
-        "how it reports: calls us at /upstream/NAME, is polled, or not at all (then taken is delivered)",
-        ("called", "polled", "none"), "none")
-    secret: Secret | None = fields.secret("what its calls must bring", None)
+        "how it reports: by webhooks to /upstream/NAME, polled by us, or not at all (then taken is delivered)",
+        ("webhook", "polled", "none"), "none")
+    secret: Secret | None = fields.secret("what its webhooks must bring", None)
     secret_at: Location = fields.declare(LOCATION, "where they bring it", "query:key")
     receipt_id: Location = fields.declare(LOCATION, "where a receipt has the id", "")
     receipt_state: Location = fields.declare(LOCATION, "where a receipt (or the answer to a poll) has the state", "")
     receipt_error: Location = fields.declare(LOCATION, "where it has an error number", "")
     states: Mapping[str, str] = fields.pairs(
         "its word:state of ours; others change nothing", left=_TOKEN, right=_STATE)
-    incoming_text: Location = fields.declare(LOCATION, "where a call has the text of an incoming message", "")
+    incoming_text: Location = fields.declare(LOCATION, "where a webhook has the text of an incoming message", "")
     incoming_from: Location = fields.declare(LOCATION, "where it has the subscriber's number", "")
     incoming_to: Location = fields.declare(LOCATION, "where it has our number", "")
-    answer: str = fields.text("what its calls are answered with", "OK")
+    answer: str = fields.text("what its webhooks are answered with", "OK")
     poll_url: Template = fields.declare(TEMPLATE, "address that tells of a message, with {id} filled in", "")
     poll_every: float = fields.duration("pause between two questions about one message", "30s", at_least=0.1)
 
@@ -67,9 +67,9 @@ class HttpConnectorSettings(ConnectorSettings):
         if self.receipts != "none" and not (self.receipt_state and self.states):
             yield Conflict("receipts", "receipt_state and states are needed to understand them",
                         ("receipt_state", "states"))
-        if self.receipts == "called" and not self.receipt_id:
+        if self.receipts == "webhook" and not self.receipt_id:
             yield Conflict("receipts", "receipt_id is needed to know what a receipt is about", ("receipt_id",))
-        if (self.receipts == "called" or self.incoming_text) and self.secret is None:
-            yield Conflict("secret", "whoever knows the address could forge calls; a secret is needed", ("receipts",))
+        if (self.receipts == "webhook" or self.incoming_text) and self.secret is None:
+            yield Conflict("secret", "who knows the address could forge webhooks; a secret is needed", ("receipts",))
         if self.receipts == "polled" and not self.poll_url.source:
             yield Conflict("receipts", "poll_url is needed to ask", ("poll_url",))

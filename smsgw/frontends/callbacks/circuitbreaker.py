@@ -1,7 +1,7 @@
-"""How many calls one receiver gets at a time, and when it gets none: bounded concurrency and a circuit breaker.
+"""How many requests one receiver of callbacks gets at a time, and when it gets none.
 
-One per account and origin (scheme, host, port): an account whose receiver is broken never slows another down, even
-at the same host.
+A circuit breaker for each account and origin (scheme, host, port): an account whose receiver is broken never slows
+another down, even at the same host.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from smsgw.telemetry import Gauge
 OPEN: Final = Gauge("smsgw_callback_receivers_down", "Receivers of callbacks that are left alone for a while.")
 
 TRIES: Final = 5
-"""Calls in a row without an answer after which a receiver is left alone."""
+"""Requests in a row without an answer after which a receiver is left alone."""
 
 FIRST_PAUSE: Final = 10.0
 """Seconds for which it is left alone at first; doubled each time a single try is in vain."""
@@ -32,15 +32,15 @@ OPEN.watch(lambda: len(_down))
 
 
 @attrs.define(eq=False)
-class Receiver(Generic[J]):
-    """Calls to one origin for one account.
+class CircuitBreaker(Generic[J]):
+    """Requests to one origin for one account.
 
-    :ivar run: begins a call; :meth:`ended` must follow. :ivar woken: called when there is room after a pause.
-    :ivar most: calls at a time. :ivar waiting: calls whose turn has not come.
+    :ivar run: begins a request; :meth:`ended` must follow. :ivar woken: called when there is room after a pause.
+    :ivar most: requests at a time. :ivar waiting: requests whose turn has not come.
     """
 
     clock: IReactorTime
-    run: Callable[[Receiver[J], J], None]
+    run: Callable[[CircuitBreaker[J], J], None]
     woken: Callable[[], None]
     most: int
     waiting: deque[J] = attrs.field(factory=deque)
@@ -57,11 +57,11 @@ class Receiver(Generic[J]):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing would be lost by forgetting it but a count of failures."""
+        """True if no request is running, queued or paused."""
         return not (self.running or self.waiting or self.down)
 
     def room(self) -> int:
-        """How many calls it may be given now, beside those it has."""
+        """How many requests it may be given now, beside those it has."""
         if self.down:
             return 0
         return max((1 if self._trying else self.most) - self.running - len(self.waiting), 0)
@@ -71,7 +71,7 @@ class Receiver(Generic[J]):
         return max(self._timer.getTime() - self.clock.seconds(), 0.0) if self._timer is not None else 0.0
 
     def add(self, job: J) -> None:
-        """Call when its turn comes."""
+        """Run this when its turn comes."""
         self.waiting.append(job)
         self.pump()
 
@@ -82,7 +82,7 @@ class Receiver(Generic[J]):
             self.run(self, self.waiting.popleft())
 
     def ended(self, answered: bool) -> bool:
-        """A call is over; returns whether the receiver is left alone from now on."""
+        """A request is over; returns whether the receiver is left alone from now on."""
         self.running -= 1
         if answered:
             self._failures = 0

@@ -1,4 +1,4 @@
-"""Callbacks as they stand on the wire: what is called for an event, in each of the three forms. Pure."""
+"""Callbacks as they stand on the wire: the HTTP request that tells of an event, in each of the three forms. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Value = int | str
 
 
 @attrs.frozen
-class Call:
+class CallbackRequest:
     """One HTTP request. `headers` beside those that follow from it (Host, Content-Length)."""
 
     method: bytes
@@ -53,7 +53,7 @@ class Call:
     body: bytes | None = None
 
 
-def rostelecom(url: str, event: Event) -> Call | None:
+def rostelecom(url: str, event: Event) -> CallbackRequest | None:
     """GET with id, status, parts and, of what was rejected, err (004-198, 004-199); None for what came from a
     subscriber: this form has nothing for it."""
     message = event.message
@@ -63,13 +63,13 @@ def rostelecom(url: str, event: Event) -> Call | None:
     query = f"id=message-id-{message.id}&status={status}&parts={max(message.parts, 1)}"
     if status == "rejected":
         query += f"&err={event.error or UNEXPLAINED}"
-    return Call(b"GET", f"{url}{'&' if '?' in url else '?'}{query}")
+    return CallbackRequest(b"GET", f"{url}{'&' if '?' in url else '?'}{query}")
 
 
 # The form of smsc.ru
 
 
-def smsc(handler: Handler, event: Event, zone: tzinfo) -> Call:
+def smsc(handler: Handler, event: Event, zone: tzinfo) -> CallbackRequest:
     """POST of a status, an incoming message, a call or the keys of a voice menu (002-104..134).
 
     :param zone: of the readable times.
@@ -102,7 +102,7 @@ def smsc(handler: Handler, event: Event, zone: tzinfo) -> Call:
     url = handler.url
     if handler.query:
         url += "?" + "&".join(_echoed(one, base) for one in handler.query)
-    return Call(b"POST", url, [(b"Content-Type", kind)], body)
+    return CallbackRequest(b"POST", url, [(b"Content-Type", kind)], body)
 
 
 def _error(event: Event) -> int:
@@ -169,7 +169,7 @@ def _hashes_first(one: Parameter) -> bool:
 # The form of our own
 
 
-def native(url: str, event: Event, keys: Sequence[str], now: float) -> Call:
+def native(url: str, event: Event, keys: Sequence[str], now: float) -> CallbackRequest:
     """POST of a JSON document, signed with each of `keys` at the time `now` (two while one replaces the other)."""
     about = f"{event.message.id}.{event.kind + 0}"
     body = json.dumps(document(event), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
@@ -178,7 +178,7 @@ def native(url: str, event: Event, keys: Sequence[str], now: float) -> Call:
         moment = str(int(now))
         signatures = ",".join(f"v1={signature(key, moment, about, body)}" for key in keys)
         headers += [(b"X-Smsgw-Timestamp", moment.encode()), (b"X-Smsgw-Signature", signatures.encode())]
-    return Call(b"POST", url, headers, body)
+    return CallbackRequest(b"POST", url, headers, body)
 
 
 def signature(key: str, timestamp: str, event: str, body: bytes) -> str:

@@ -1,6 +1,6 @@
-"""The way back over HTTP: tells accounts what became of their messages, and what came for them, by calling them.
+"""The way back over HTTP: tells accounts what became of their messages, and what came for them, by requests to them.
 
-The form of Rostelecom is called at most once: an event counts as told, on the disk, before its call begins. The
+The form of Rostelecom is sent at most once: an event counts as told, on the disk, before its request begins. The
 others are repeated until the receiver answers 2xx. Events of one message are told in order, whatever the form.
 """
 
@@ -22,8 +22,8 @@ from zope.interface import implementer
 
 from smsgw.config import AccountSettings
 from smsgw.frontends.callbacks import forms
-from smsgw.frontends.callbacks.circuitbreaker import Receiver
-from smsgw.frontends.callbacks.forms import Call
+from smsgw.frontends.callbacks.circuitbreaker import CircuitBreaker
+from smsgw.frontends.callbacks.forms import CallbackRequest
 from smsgw.interfaces import IReturnPath, IReturnSink
 from smsgw.model.callbackurl import origin_of, read_handler
 from smsgw.model.errors import StoreDown, UnknownOutcome
@@ -45,7 +45,7 @@ PER_ACCOUNT: Final = 64
 """Events of one account that are held here at a time."""
 
 PER_RECEIVER: Final = 8
-"""Calls to one receiver of an account at a time."""
+"""Requests to one receiver of an account at a time."""
 
 MOST_RECEIVERS: Final = 10_000
 """Receivers above which those that nothing is under way to are forgotten."""
@@ -63,7 +63,7 @@ LONGEST_WISH: Final = 3600.0
 """Seconds to which what a receiver asks for with Retry-After is bounded."""
 
 ENDING: Final = 5.0
-"""Seconds that calls under way get when the program stops."""
+"""Seconds that requests under way get when the program stops."""
 
 _BUSY: Final = frozenset({429, 502, 503, 504})
 """Answers that say as much as none: the receiver is overloaded, or is not behind its proxy."""
@@ -88,12 +88,12 @@ class HasSettings(Protocol):
 
 
 class Client(Protocol):
-    """Who makes the calls: a :class:`~smsgw.protocols.http.client.WebClient`."""
+    """What makes the requests: a :class:`~smsgw.protocols.http.client.WebClient`."""
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
     ) -> Deferred[WebResponse]:
-        """Ask once."""
+        """Make one request."""
 
 
 @attrs.define(eq=False)
@@ -105,15 +105,15 @@ class _Job:
     form: str
     guarded: bool
     once: bool
-    receiver: Receiver[_Job]
-    calling: Deferred[None] | None = None
+    receiver: CircuitBreaker[_Job]
+    request: Deferred[None] | None = None
 
 
 @implementer(IReturnPath)
 class CallbackPath:
     """See the module.
 
-    :param client: calls the addresses of gw.ini. :param guarded: calls those that clients gave; public hosts only.
+    :param client: for the addresses of gw.ini. :param guarded: for those that clients gave; public hosts only.
     :param zone: of readable times. :param dice: gives numbers from 0 to 1.
     """
 
@@ -138,9 +138,9 @@ class CallbackPath:
         self._dice = dice
         self._sink: IReturnSink | None = None
         self._held: dict[str, int] = {}
-        self._receivers: dict[tuple[str, str], Receiver[_Job]] = {}
+        self._receivers: dict[tuple[str, str], CircuitBreaker[_Job]] = {}
         self._chains: dict[int, deque[_Job]] = {}
-        self._calling: set[_Job] = set()
+        self._requests: set[_Job] = set()
         self._stopped: Deferred[None] | None = None
         self._patience: IDelayedCall | None = None
 
@@ -202,7 +202,7 @@ class CallbackPath:
         receiver = self._receiver(message.account, origin)
         return _Job(event, url, form, bool(own), form == "rostelecom", receiver)
 
-    def _receiver(self, account: str, origin: str) -> Receiver[_Job]:
+    def _receiver(self, account: str, origin: str) -> CircuitBreaker[_Job]:
         receiver = self._receivers.get((account, origin))
         if receiver is None:
 
@@ -212,7 +212,7 @@ class CallbackPath:
 
             if len(self._receivers) >= MOST_RECEIVERS:
                 self._receivers = {key: one for key, one in self._receivers.items() if not one.idle}
-            receiver = Receiver(self._clock, self._call, woken, PER_RECEIVER)
+            receiver = CircuitBreaker(self._clock, self._send, woken, PER_RECEIVER)
             self._receivers[account, origin] = receiver
         return receiver
 
@@ -233,7 +233,7 @@ class CallbackPath:
             del self._held[account]
 
     def _begin(self, jobs: list[_Job]) -> None:
-        """Call, each behind an earlier event of its message."""
+        """Make the requests, each behind an earlier event of its message."""
         for job in jobs:
             id = job.event.message.id
             chain = self._chains.get(id)
@@ -250,29 +250,29 @@ class CallbackPath:
         else:
             receiver.add(job)
 
-    def _call(self, receiver: Receiver[_Job], job: _Job) -> None:
+    def _send(self, receiver: CircuitBreaker[_Job], job: _Job) -> None:
         """Its turn has come."""
         began = self._clock.seconds()
         settings = self._settings(job.event.message.account)
         try:
-            call = self._written(job, settings)
+            request = self._written(job, settings)
         except Exception:  # noqa: BLE001 - a poisoned event must not stop the others; it is logged each time
             _log.failure("the callback of message {id} cannot be written", id=job.event.message.id)
-            call = None
-        if call is None:
+            request = None
+        if request is None:
             receiver.ended(answered=True)
             self._end(job, None if job.once else lambda sink: sink.retry([job.event], IN_VAIN))
             return
         client = self._guarded if job.guarded else self._client
-        self._calling.add(job)
-        asking = client.request(call.method, call.url, call.headers, call.body)
-        job.calling = asking.addCallbacks(
+        self._requests.add(job)
+        asking = client.request(request.method, request.url, request.headers, request.body)
+        job.request = asking.addCallbacks(
             self._answered, self._unanswered, callbackArgs=(job, began), errbackArgs=(job, began)
         )
-        job.calling.addErrback(lambda failure: _log.failure("telling an event failed", failure))
+        job.request.addErrback(lambda failure: _log.failure("telling an event failed", failure))
 
-    def _written(self, job: _Job, settings: AccountSettings | None) -> Call | None:
-        """The call, None when there is nothing to be told in this form or nobody to tell it to any more."""
+    def _written(self, job: _Job, settings: AccountSettings | None) -> CallbackRequest | None:
+        """The request; None when there is nothing to be told in this form, or the account is gone."""
         if settings is None:
             return None
         if job.form == "rostelecom":
@@ -283,15 +283,15 @@ class CallbackPath:
         keys = [one for one in key.reveal().split(",") if one] if key is not None else []
         return forms.native(job.url, job.event, keys, self._wall())
 
-    def _answered(self, got: WebResponse, job: _Job, began: float) -> None:
-        self._note(job, f"{got.status // 100}xx", began)
-        self._over(job, got.status not in _BUSY, f"answered {got.status}")
+    def _answered(self, response: WebResponse, job: _Job, began: float) -> None:
+        self._note(job, f"{response.status // 100}xx", began)
+        self._over(job, response.status not in _BUSY, f"answered {response.status}")
         if job.once:
             self._end(job, None)
-        elif 200 <= got.status < 300:
+        elif 200 <= response.status < 300:
             self._end(job, lambda sink: sink.acknowledged([job.event]))
         else:
-            wish = _wish(got)
+            wish = _wish(response)
             self._end(job, lambda sink: sink.retry([job.event], self._pause(job) if wish is None else wish))
 
     def _unanswered(self, failure: Failure, job: _Job, began: float) -> None:
@@ -315,7 +315,7 @@ class CallbackPath:
         SECONDS.observe(self._clock.seconds() - began)
 
     def _over(self, job: _Job, answered: bool, why: str) -> None:
-        self._calling.discard(job)
+        self._requests.discard(job)
         if job.receiver.ended(answered):
             _log.warn(
                 "callbacks of {account} fail: {origin}: {why}; left alone for {seconds:.0f} s",
@@ -362,9 +362,9 @@ class CallbackPath:
         return stopped
 
     def _give_up(self) -> None:
-        for job in list(self._calling):
-            assert job.calling is not None
-            job.calling.cancel()
+        for job in list(self._requests):
+            assert job.request is not None
+            job.request.cancel()
         self._tell_stopped(at_once=True)
 
     def _tell_stopped(self, *, at_once: bool = False) -> None:
@@ -375,7 +375,7 @@ class CallbackPath:
             stopped.callback(None)
 
 
-def _wish(got: WebResponse) -> float | None:
-    """Seconds after which a receiver wants to be called again, if it says so."""
-    text = got.header(b"Retry-After")
+def _wish(response: WebResponse) -> float | None:
+    """Seconds after which a receiver wants the next request, if it says so."""
+    text = response.header(b"Retry-After")
     return min(float(text), LONGEST_WISH) if text.isascii() and text.isdigit() and len(text) < 9 else None
