@@ -123,7 +123,7 @@ class AccountSettings(SectionSettings):
     rate: float = fields.number("parts per second over everything; 0 = unlimited", 0)
     connections: int | None = fields.integer("SMPP binds at once; empty: the listener's", None, at_least=1)
     validity: float = fields.duration("life time of a message that brings none of its own", "24h", at_least=1)
-    callback: str = fields.declare(_URL, "URL called on changes of state and incoming messages; empty: none", "")
+    callback: str = fields.declare(_URL, "URL told of changes of state and incoming messages; empty: none", "")
     callback_dialect: str = fields.choice(
         "rostelecom (GET, never repeated); smsc (POST) and native (JSON, signed) are repeated until they succeed",
         ("rostelecom", "smsc", "native"), "rostelecom")
