@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def free_ports(number: int) -> list[int]:
 
 
 class GatewayProcess:
-    """``twistd smsgw`` on free ports. The keyword arguments are further lines of the sections, and further sections."""
+    """``twistd smsgw`` on free ports. The keyword arguments are further lines of the sections, further sections,
+    and variables of the environment."""
 
     def __init__(
         self,
@@ -85,8 +87,10 @@ class GatewayProcess:
         account: str = "",
         connector: str = "delay = 0.1",
         sections: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
+        self._environment = environment or {}
         directory.mkdir(parents=True, exist_ok=True)
         self.smpp, self.smtp, self.http, self.admin = free_ports(4)
         self.config = directory / "gw.ini"
@@ -112,7 +116,7 @@ class GatewayProcess:
         """Start, and wait for nothing."""
         # The program runs as a user has it: warnings that the tests turn into errors are ours to mend, not Twisted's.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
-        environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | self._environment
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "smsgw", "-c", str(self.config)],
