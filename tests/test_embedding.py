@@ -22,6 +22,7 @@ from smsgw.smpp.pdus import BindTransceiver, Pdu, QuerySm, SubmitSm, Unbind
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "embedding.py"
+MAILER = EXAMPLE.with_name("sendmail.py")
 PAGE = ROOT / "docs" / "embedding.rst"
 
 
@@ -129,11 +130,34 @@ class ExampleTests(SynchronousTestCase):
         )
 
 
+def send_mail(port: int, password: str) -> subprocess.CompletedProcess[str]:
+    """Run the example of the ESMTP client."""
+    return subprocess.run(
+        [sys.executable, str(MAILER), "localhost", str(port), "demo", password, "demo@corp.example",
+         "79161234567@sms.example", "79161234568@sms.example"],
+        input="Subject: notice\n\n.by mail\n", capture_output=True, text=True, timeout=30, check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+class MailerTests(SynchronousTestCase):
+    def test_mail(self) -> None:
+        """A mail is taken for each of its recipients; without the right password it is not."""
+        with board() as (ports, _):
+            done = send_mail(ports["smtp"], "secret")
+            self.assertEqual((done.stderr, done.returncode), ("", 0))
+            lines = [f"7916123456{digit}@sms.example taken 250 2 message accepted" for digit in "78"]
+            self.assertEqual(done.stdout.splitlines(), lines)
+            done = send_mail(ports["smtp"], "wrong")
+            self.assertEqual((done.stdout, done.returncode), ("", 1))
+            self.assertRegex(done.stderr, "^AUTH: 535 ")
+
+
 class PageTests(SynchronousTestCase):
     def test_blocks(self) -> None:
-        """Every Python block on the page stands in the example as it is, and none is empty."""
+        """Every Python block on the page stands in an example as it is, and none is empty."""
         blocks = re.findall(r"\.\. code-block:: python\n\n((?:(?:    .*)?\n)+)", PAGE.read_text("utf-8"))
-        example = EXAMPLE.read_text("utf-8")
+        example = EXAMPLE.read_text("utf-8") + MAILER.read_text("utf-8")
         self.assertGreaterEqual(len(blocks), 4)
         for block in blocks:
             code = "\n".join(line[4:] for line in block.strip("\n").split("\n"))

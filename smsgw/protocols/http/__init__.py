@@ -1,7 +1,7 @@
 """HTTP within bounds: the site that clients of the gateway talk to, JSON resources, and requests of our own."""
 
 from smsgw.protocols.http.channel import WebLimits
-from smsgw.protocols.http.client import WebClient
+from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 from smsgw.protocols.http.jsonresource import Answer, JsonResource, Route, error_answer, json_answer
 from smsgw.protocols.http.site import BoundedSite
 
@@ -9,9 +9,11 @@ __all__ = [
     "Answer",
     "BoundedSite",
     "JsonResource",
+    "RequestFailed",
     "Route",
     "WebClient",
     "WebLimits",
+    "WebResponse",
     "error_answer",
     "json_answer",
 ]
