@@ -99,7 +99,6 @@ class GatewaySettings(SectionSettings):
                                          at_least=1)
     report_timeout: float = fields.duration("enroute without a receipt for so long becomes unknown", "24h", at_least=1)
     drain: float = fields.duration("how long a stop waits for answers that are under way", "15s", at_most=20)
-    one_processor: bool = fields.flag("both threads that do the work keep to one processor, which is faster", True)
 
 
 @attrs.frozen(kw_only=True)

@@ -25,7 +25,6 @@ from smsgw.program.banner import banner
 from smsgw.program.lifecycle import Gateway, Listener, Step
 from smsgw.program.listeners import make_listener
 from smsgw.program.parts import Parts
-from smsgw.program.processor import Processor
 from smsgw.program.reload import reload, warn
 from smsgw.protocols.http import WebClient
 from smsgw.services.accounts import Accounts
@@ -147,11 +146,8 @@ def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source
     sections = parts.settings.listeners
     admin = [one for one in listeners if isinstance(sections[one.name], AdminListenSettings)]
     clients = [one for one in listeners if one not in admin]
-    processor = Processor(parts.reactor)
     yield Step("warnings", partial(warn, parts.settings, source))
     yield Step("store", parts.store.open, parts.store.close)
-    if parts.settings.gateway.one_processor:
-        yield Step("processor", processor.start, processor.stop)
     yield Step("admin sessions", None, partial(_close_sessions, parts, admin))
     yield Step("admin listeners", partial(gateway.listen, admin), partial(gateway.close, admin))
     yield Step("password checks", None, parts.password_checks.stop)

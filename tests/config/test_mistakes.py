@@ -29,7 +29,7 @@ def warnings(text: str) -> list[str]:
 
 BY_KEY = f"allow_from = any\napi_key_hash = {'0a' * 32}\n"
 GATEWAY_KEYS = (
-    "state, store, node, log, country, timezone, keep, event_keep, idempotency, report_timeout, drain, one_processor"
+    "state, store, node, log, country, timezone, keep, event_keep, idempotency, report_timeout, drain"
 )
 ACCOUNT_KEYS = ", ".join(one.key for one in declared(AccountSettings))
 SECTIONS = (
