@@ -13,8 +13,6 @@ import attrs
 class Refusal(Enum):
     """Everything the domain refuses; the value is the sentence shown to people."""
 
-    NO_CREDENTIALS = "authentication required"
-    UNREADABLE_CREDENTIALS = "the credentials cannot be read"
     WRONG_CREDENTIALS = "wrong login or password"
     ADDRESS_NOT_ALLOWED = "this address may not use the account"
     NOT_ALLOWED = "the account is disabled or may not use this protocol"
@@ -34,7 +32,6 @@ class Refusal(Enum):
     NO_ROUTE = "no route leads to the recipient"
     OVER_RATE = "the account sends faster than agreed, try again later"
     QUEUE_FULL = "the queue is full, try again later"
-    TOO_MANY_RECIPIENTS = "too many recipients in one message"
     STORE_DOWN = "the message could not be stored, try again later"
     CANNOT_REGISTER = "the message could not be registered"
     UPSTREAM_DOWN = "no upstream of the route is available, try again later"

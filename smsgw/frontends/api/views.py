@@ -19,8 +19,6 @@ from smsgw.protocols.http.jsonresource import Answer, compact
 PROBLEM: Final = b"application/problem+json"
 
 STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
-    Refusal.NO_CREDENTIALS: (401, ""),
-    Refusal.UNREADABLE_CREDENTIALS: (401, ""),
     Refusal.WRONG_CREDENTIALS: (401, ""),
     Refusal.ADDRESS_NOT_ALLOWED: (403, ""),
     Refusal.NOT_ALLOWED: (403, ""),
@@ -40,7 +38,6 @@ STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.NO_ROUTE: (422, "/to"),
     Refusal.OVER_RATE: (429, ""),
     Refusal.QUEUE_FULL: (503, ""),
-    Refusal.TOO_MANY_RECIPIENTS: (422, "/to"),
     Refusal.STORE_DOWN: (503, ""),
     Refusal.CANNOT_REGISTER: (422, ""),
     Refusal.UPSTREAM_DOWN: (503, ""),

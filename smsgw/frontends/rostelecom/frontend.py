@@ -33,8 +33,6 @@ WRONG_CREDENTIALS: Final = ApiError("wrong_credentials", 403)
 WRONG_IP: Final = ApiError("wrong_ip", 403)
 
 REASONS: Final[Mapping[Refusal, ApiError | None]] = {
-    Refusal.NO_CREDENTIALS: AUTH_REQUIRED,
-    Refusal.UNREADABLE_CREDENTIALS: AUTH_REQUIRED,
     Refusal.WRONG_CREDENTIALS: WRONG_CREDENTIALS,
     Refusal.ADDRESS_NOT_ALLOWED: WRONG_IP,
     Refusal.NOT_ALLOWED: WRONG_CREDENTIALS,
@@ -54,7 +52,6 @@ REASONS: Final[Mapping[Refusal, ApiError | None]] = {
     Refusal.NO_ROUTE: None,
     Refusal.OVER_RATE: SYSTEM_ERROR,
     Refusal.QUEUE_FULL: SYSTEM_ERROR,
-    Refusal.TOO_MANY_RECIPIENTS: SYSTEM_ERROR,
     Refusal.STORE_DOWN: SYSTEM_ERROR,
     Refusal.CANNOT_REGISTER: SYSTEM_ERROR,
     Refusal.KEY_REUSED: INVALID_BODY,

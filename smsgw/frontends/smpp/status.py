@@ -9,8 +9,6 @@ from smsgw.model.errors import Refusal
 from smsgw.smpp.consts import VERSION_5_0, Status
 
 STATUSES: Final[Mapping[Refusal, int]] = {
-    Refusal.NO_CREDENTIALS: Status.ESME_RINVBNDSTS,
-    Refusal.UNREADABLE_CREDENTIALS: Status.ESME_RINVPASWD,
     Refusal.WRONG_CREDENTIALS: Status.ESME_RINVPASWD,
     Refusal.ADDRESS_NOT_ALLOWED: Status.ESME_RBINDFAIL,
     Refusal.NOT_ALLOWED: Status.ESME_RBINDFAIL,
@@ -30,7 +28,6 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.NO_ROUTE: Status.ESME_RSUBMITFAIL,
     Refusal.OVER_RATE: Status.ESME_RTHROTTLED,
     Refusal.QUEUE_FULL: Status.ESME_RMSGQFUL,
-    Refusal.TOO_MANY_RECIPIENTS: Status.ESME_RMSGQFUL,
     Refusal.STORE_DOWN: Status.ESME_RSYSERR,
     Refusal.CANNOT_REGISTER: Status.ESME_RSUBMITFAIL,
     Refusal.UPSTREAM_DOWN: Status.ESME_RSYSERR,
@@ -40,7 +37,6 @@ STATUSES: Final[Mapping[Refusal, int]] = {
 """The command_status of every refusal. Wrong name and wrong password are one answer."""
 
 IN_5_0: Final[Mapping[Refusal, int]] = {
-    Refusal.UNREADABLE_CREDENTIALS: Status.ESME_RBINDFAIL,
     Refusal.WRONG_CREDENTIALS: Status.ESME_RBINDFAIL,
     Refusal.BAD_ENCODING: Status.ESME_RINVDCS,
 }

@@ -48,8 +48,6 @@ TRY_LATER: Final = Reply(451, "4.3.0 The message could not be stored, try again 
 NO_SUCH_RECIPIENT: Final = Reply(550, "5.1.1 The recipient is not known here")
 
 REPLIES: Final[Mapping[Refusal, tuple[int, str]]] = {
-    Refusal.NO_CREDENTIALS: (530, "5.7.0"),
-    Refusal.UNREADABLE_CREDENTIALS: (501, "5.5.2"),
     Refusal.WRONG_CREDENTIALS: (535, "5.7.8"),
     Refusal.ADDRESS_NOT_ALLOWED: (535, "5.7.8"),
     Refusal.NOT_ALLOWED: (535, "5.7.8"),
@@ -69,7 +67,6 @@ REPLIES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.NO_ROUTE: (550, "5.4.4"),
     Refusal.OVER_RATE: (451, "4.7.1"),
     Refusal.QUEUE_FULL: (452, "4.3.1"),
-    Refusal.TOO_MANY_RECIPIENTS: (452, "4.5.3"),
     Refusal.STORE_DOWN: (451, "4.3.0"),
     Refusal.CANNOT_REGISTER: (554, "5.3.0"),
     Refusal.KEY_REUSED: (554, "5.6.0"),

@@ -49,8 +49,6 @@ OTHER = b"Authorization: Basic " + b64encode(b"other:secret")
 
 # Design, section 6, column "HTTP v2"; None: accepted.
 COLUMN: dict[Refusal, tuple[int, str] | None] = {
-    Refusal.NO_CREDENTIALS: (401, "auth_required"),
-    Refusal.UNREADABLE_CREDENTIALS: (401, "auth_required"),
     Refusal.WRONG_CREDENTIALS: (403, "wrong_credentials"),
     Refusal.ADDRESS_NOT_ALLOWED: (403, "wrong_ip"),
     Refusal.NOT_ALLOWED: (403, "wrong_credentials"),
@@ -66,7 +64,6 @@ COLUMN: dict[Refusal, tuple[int, str] | None] = {
     Refusal.NO_ROUTE: None,
     Refusal.OVER_RATE: (200, "system_error"),
     Refusal.QUEUE_FULL: (200, "system_error"),
-    Refusal.TOO_MANY_RECIPIENTS: (200, "system_error"),
     Refusal.STORE_DOWN: (200, "system_error"),
     Refusal.CANNOT_REGISTER: (200, "system_error"),
     Refusal.UPSTREAM_DOWN: (200, "system_error"),

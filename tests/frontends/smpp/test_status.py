@@ -48,7 +48,6 @@ class StatusTests(SynchronousTestCase):
     def test_the_rest(self) -> None:
         """The permanent refusals, each with its number."""
         for refusal, status in {
-            Refusal.NO_CREDENTIALS: 0x04,
             Refusal.TOO_MANY_BINDS: 0x05,
             Refusal.BAD_SENDER: 0x0A,
             Refusal.SENDER_NOT_AGREED: 0x0A,
@@ -58,7 +57,6 @@ class StatusTests(SynchronousTestCase):
             Refusal.ADDRESS_NOT_ALLOWED: 0x0D,
             Refusal.NOT_ALLOWED: 0x0D,
             Refusal.ALREADY_FINAL: 0x11,
-            Refusal.TOO_MANY_RECIPIENTS: 0x14,
             Refusal.EMPTY_TEXT: 0x01,
             Refusal.TEXT_TOO_LONG: 0x01,
             Refusal.NO_ROUTE: 0x45,
