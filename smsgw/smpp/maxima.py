@@ -2,7 +2,7 @@
 
 The codec reads C-Octet Strings of up to 256 octets. The maxima of the specification are a table apart, which a
 session may raise for peers that put long passwords, keys or e-mail addresses into their fields. ``codec.reader``
-applies them while it decodes, at no cost; ``check`` does so to a PDU that is already there.
+applies them while it decodes, at no cost; ``unfit`` does so to a PDU that is already there.
 """
 
 from __future__ import annotations
@@ -42,16 +42,11 @@ def raise_maxima(raised: Mapping[str, int]) -> Maxima:
     return maxima
 
 
-def check(pdu: Pdu, maxima: Maxima = MAXIMA) -> int:
-    """Return 0, or the command_status that belongs to the first field that is not as long as it may be.
+def unfit(pdu: Pdu, maxima: Maxima = MAXIMA) -> tuple[int, str]:
+    """Return the status and the name of the first field that is not as long as it may be, or 0 and nothing.
 
     Times must be empty or of their exact length; submit_multi needs a destination.
     """
-    return unfit(pdu, maxima)[0]
-
-
-def unfit(pdu: Pdu, maxima: Maxima) -> tuple[int, str]:
-    """Return the status and the name of the first field that is not as long as it may be, or 0 and nothing."""
     limits = maxima[pdu.name]
     for name, wire in body(type(pdu)):
         value = getattr(pdu, name)

@@ -75,10 +75,6 @@ class Pdu:
                 return tlv_value(tag, octets)
         return None
 
-    def tlv_all(self, tag: int) -> list[Any]:
-        """Return all values of a tag in order, for the few whose repetition has a meaning."""
-        return [tlv_value(tag, octets) for present, octets in self.tlvs if present == tag]
-
     def user_data(self) -> bytes:
         """Return the octets of the text: message_payload if there is one, else short_message, else nothing."""
         for tag, octets in self.tlvs:

@@ -17,7 +17,6 @@ _SHORT: Final = re.compile(rb"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)")
 _CENTURY: Final = 2000
 _QUARTER: Final = datetime.timedelta(minutes=15)
 _MOST_QUARTERS: Final = 48
-_MOST_DAYS: Final = 31
 
 
 def read_time(octets: bytes, now: datetime.datetime) -> datetime.datetime | None:
@@ -66,19 +65,6 @@ def write_absolute(moment: datetime.datetime) -> bytes:
     sign = "-" if quarters < 0 else "+"
     tenths = moment.microsecond // 100_000
     return f"{moment:%y%m%d%H%M%S}{tenths}{abs(quarters):02d}{sign}".encode("ascii")
-
-
-def write_relative(seconds: float) -> bytes:
-    """Write a span of seconds, rounded to whole ones, in days, hours, minutes and seconds.
-
-    Raises ValueError for a negative span, and for one of 32 days or more: months and years have no fixed length.
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if not 0 <= days <= _MOST_DAYS:
-        raise ValueError(f"{seconds} seconds have no relative form")
-    return b"0000%02d%02d%02d%02d000R" % (days, hours, minutes, rest)
 
 
 def _absolute(octets: bytes) -> datetime.datetime:

@@ -5,15 +5,13 @@ Works on octets as they go into the user data (GSM 03.38 unpacked). Source: 3GPP
 """
 
 import codecs
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, pairwise
-from typing import Generic, TypeVar
 
 import attrs
 
 from smsgw.text import coding, gsm0338
 from smsgw.text.coding import Alphabet
-from smsgw.text.udh import Concatenation
 
 USER_DATA = 140
 NARROW, WIDE = 6, 7  # octets of a header with nothing but an 8- or 16-bit concatenation
@@ -25,8 +23,6 @@ _OCTETS = [USER_DATA - header for header in range(USER_DATA + 1)]
 _CAPACITIES = dict.fromkeys(Alphabet, _OCTETS) | {Alphabet.GSM: _SEPTETS, Alphabet.UCS2: _UNITS}
 _CONVERTED = frozenset({Alphabet.LATIN1, Alphabet.ASCII})
 _LONGEST_CHARACTER = 4  # octets, in any alphabet whose characters must not be cut
-
-T = TypeVar("T")
 
 
 class TooManyParts(ValueError):
@@ -64,18 +60,6 @@ def split(
 def count(octets: bytes, alphabet: Alphabet = Alphabet.GSM, header_octets: int = NARROW, single_octets: int = 0) -> int:
     """How many pieces `split` makes, also above 255."""
     return len(_cuts(octets, alphabet, header_octets, single_octets)) + 1
-
-
-def concat_header(reference: int, total: int, part: int, wide: bool = False) -> bytes:
-    """The whole header of one part: 6 octets, or 7 with a 16-bit reference, which is taken modulo its range.
-
-    Raises ValueError unless 1 <= part <= total <= 255.
-    """
-    if not 1 <= part <= total <= MOST_PARTS:
-        raise ValueError(f"no part {part} of {total}")
-    if wide:
-        return bytes((6, 8, 4, reference >> 8 & 0xFF, reference & 0xFF, total, part))
-    return bytes((5, 0, 3, reference & 0xFF, total, part))
 
 
 def _cuts(octets: bytes, alphabet: Alphabet, header_octets: int, single_octets: int) -> Sequence[int]:
@@ -158,71 +142,3 @@ def join(pieces: Iterable[Piece], default: str = "gsm") -> str:
             together = [octets[:-1] + b"\xff\xfd" if len(octets) & 1 else octets for octets in together]
         texts.append(coding.read(b"".join(together), alphabet, locking, single))
     return "".join(texts)
-
-
-@attrs.define
-class Incomplete(Generic[T]):
-    """A text of which some parts came: `items` by part number; `since` is the clock value of the first."""
-
-    key: Hashable
-    reference: int
-    total: int
-    since: float
-    items: dict[int, T]
-
-
-class Reassembly(Generic[T]):
-    """Collects parts until a text is complete, for at most `seconds` from its first part and `limit` parts in all.
-
-    Items are whatever the caller keeps of a part. Clock values are passed in and must not go backwards. Ending what
-    takes too long or too much is the caller's step, `evict`, after each batch: whatever it returns can be told.
-    """
-
-    def __init__(self, seconds: float, limit: int) -> None:
-        self._seconds = seconds
-        self._limit = limit
-        self._held = 0
-        self._texts: dict[Hashable, Incomplete[T]] = {}
-
-    def __len__(self) -> int:
-        """How many parts are held."""
-        return self._held
-
-    def add(self, key: Hashable, concatenation: Concatenation, item: T, now: float) -> list[T] | None:
-        """Take one part; returns the items of all parts in order if it was the missing one, else None.
-
-        `key` says between whom: source TON, NPI and address, and destination address. Parts belong together if key,
-        reference with its width, and total agree. Of a repeated part the later one counts, since a reference may be
-        in use again. Raises ValueError for an impossible part or total.
-        """
-        total, part = concatenation.total, concatenation.part
-        if not 1 <= part <= total:
-            raise ValueError(f"no part {part} of {total}")
-        if total == 1:
-            return [item]
-        whole_key = key, concatenation.wide, concatenation.reference, total
-        text = self._texts.get(whole_key)
-        if text is None:
-            text = self._texts[whole_key] = Incomplete(key, concatenation.reference, total, now, {})
-        if part not in text.items:
-            self._held += 1
-        text.items[part] = item
-        if len(text.items) < total:
-            return None
-        del self._texts[whole_key]
-        self._held -= total
-        return [text.items[part] for part in range(1, total + 1)]
-
-    def evict(self, now: float) -> list[Incomplete[T]]:
-        """Give up, oldest first, the texts past their time, and as many as it takes to hold `limit` parts again."""
-        held = self._held
-        given_up = {}
-        for whole_key, text in self._texts.items():
-            if held <= self._limit and now < text.since + self._seconds:
-                break
-            held -= len(text.items)
-            given_up[whole_key] = text
-        for whole_key in given_up:
-            del self._texts[whole_key]
-        self._held = held
-        return list(given_up.values())

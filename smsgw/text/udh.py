@@ -128,13 +128,6 @@ def concatenation(reference: int, total: int, part: int, wide: bool = False) -> 
     return CONCATENATION_8, _octets(reference, 1) + bytes((total, part))
 
 
-def ports(destination: int, source: int, wide: bool = True) -> tuple[int, bytes]:
-    """The element that addresses an application on the handset; ValueError if a port does not fit."""
-    if wide:
-        return PORTS_16, _octets(destination, 2) + _octets(source, 2)
-    return PORTS_8, _octets(destination, 1) + _octets(source, 1)
-
-
 def national(locking: int = 0, single: int = 0) -> list[tuple[int, bytes]]:
     """The elements for the national languages in use: none, one or two."""
     chosen = ((SINGLE_SHIFT, single), (LOCKING_SHIFT, locking))

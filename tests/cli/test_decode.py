@@ -29,7 +29,7 @@ from smsgw.smpp.pdus import (
 )
 from smsgw.smpp.receipt import receipt_text, receipt_tlvs
 from smsgw.smpp.tlvs import tlv
-from smsgw.text.parts import concat_header
+from smsgw.text.udh import build, concatenation
 from tests.cli.support import CommandTestCase
 from tests.smpp.strategies import any_pdu
 
@@ -152,7 +152,7 @@ class FieldTests(DecodeTestCase):
 
     def test_user_data_header(self) -> None:
         """The header before a text is explained, and not taken for text."""
-        said = self.decoded(SubmitSm(1, esm_class=0x40, short_message=concat_header(0x12, 3, 2) + b"part"))
+        said = self.decoded(SubmitSm(1, esm_class=0x40, short_message=build([concatenation(0x12, 3, 2)]) + b"part"))
         self.assertEqual(said["user"], "data header        part 2 of 3, reference 18 (8 bits)")
         self.assertEqual(said["text"], '"part"  4 characters, gsm')
 

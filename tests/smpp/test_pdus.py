@@ -102,8 +102,8 @@ class MaximaTests(SynchronousTestCase):
         """A maximum can be raised for all operations or for one; the others stay."""
         raised = maxima.raise_maxima({"system_type": 65, "bind_transceiver.password": 33})
         long = BindTransceiver(1, b"esme", b"p" * 32, b"t" * 64)
-        self.assertEqual(maxima.check(long, raised), 0)
-        self.assertEqual(maxima.check(long), Status.ESME_RINVPASWD)
+        self.assertEqual(maxima.unfit(long, raised)[0], 0)
+        self.assertEqual(maxima.unfit(long)[0], Status.ESME_RINVPASWD)
         self.assertEqual(raised["bind_receiver"]["password"], 9)
         self.assertEqual(raised["bind_receiver"]["system_type"], 65)
         self.assertEqual(maxima.MAXIMA["bind_receiver"]["system_type"], 13)
@@ -111,7 +111,8 @@ class MaximaTests(SynchronousTestCase):
     def test_lowered(self) -> None:
         """A maximum may also be lowered."""
         pdu = SubmitSm(1, source_addr=b"123456")
-        self.assertEqual(maxima.check(pdu, maxima.raise_maxima({"submit_sm.source_addr": 6})), Status.ESME_RINVSRCADR)
+        lowered = maxima.raise_maxima({"submit_sm.source_addr": 6})
+        self.assertEqual(maxima.unfit(pdu, lowered), (Status.ESME_RINVSRCADR, "source_addr"))
 
     def test_nonsense(self) -> None:
         """A field that does not exist, or more than the codec reads, is a ValueError that names it."""
@@ -129,20 +130,20 @@ class MaximaTests(SynchronousTestCase):
     def test_times(self) -> None:
         """Reported times may also have twelve characters."""
         for length, status in ((0, 0), (12, 0), (16, 0), (13, Status.ESME_RINVEXPIRY)):
-            self.assertEqual(maxima.check(QuerySmResp(1, final_date=b"2" * length)), status)
+            self.assertEqual(maxima.unfit(QuerySmResp(1, final_date=b"2" * length))[0], status)
 
     def test_lists(self) -> None:
         """The entries of lists are looked into."""
-        self.assertEqual(maxima.check(SubmitMulti(1)), Status.ESME_RINVNUMDESTS)
-        self.assertEqual(maxima.check(SubmitMulti(1, dest_address=[SmeAddress(1, 1, b"7" * 20)])), 0)
+        self.assertEqual(maxima.unfit(SubmitMulti(1))[0], Status.ESME_RINVNUMDESTS)
+        self.assertEqual(maxima.unfit(SubmitMulti(1, dest_address=[SmeAddress(1, 1, b"7" * 20)]))[0], 0)
         failed = SubmitMultiResp(1, 0, b"1", [UnsuccessSme(1, 1, b"7" * 21)])
-        self.assertEqual(maxima.check(failed), Status.ESME_RINVDSTADR)
+        self.assertEqual(maxima.unfit(failed)[0], Status.ESME_RINVDSTADR)
 
     @given(any_pdu)
     def test_reader_agrees(self, pdu: Pdu) -> None:
-        """A reader refuses exactly the requests that check refuses, with the same status."""
+        """A reader refuses exactly the requests that unfit refuses, with the same status."""
         (found,) = codec.reader()([codec.encode(pdu)])
-        wanted = 0 if pdu.is_response else maxima.check(pdu)
+        wanted = 0 if pdu.is_response else maxima.unfit(pdu)[0]
         self.assertEqual(found.status if isinstance(found, Answerable) else 0, wanted)
 
     def test_readers_are_shared(self) -> None:

@@ -125,10 +125,10 @@ class TailTests(SynchronousTestCase):
         self.assertIsNone(pdu.tlv(Tag.SOURCE_PORT))
 
     def test_first_of_repeated(self) -> None:
-        """The first of repeated TLVs counts; all can be had."""
+        """The first of repeated TLVs counts; all are kept in their order."""
         pdu = codec.decode(message("0204000201f4" + "02040002012c"))
         self.assertEqual(pdu.tlv(Tag.USER_MESSAGE_REFERENCE), 500)
-        self.assertEqual(pdu.tlv_all(Tag.USER_MESSAGE_REFERENCE), [500, 300])
+        self.assertEqual(pdu.tlvs, [(Tag.USER_MESSAGE_REFERENCE, b"\1\xf4"), (Tag.USER_MESSAGE_REFERENCE, b"\1\x2c")])
 
     def test_payload_wins(self) -> None:
         """message_payload goes before short_message, even if it is empty."""
@@ -192,7 +192,7 @@ class OtherQuirkTests(SynchronousTestCase):
         read = codec.decode(frame)
         assert isinstance(read, BindTransceiver)
         self.assertEqual(read.password, pdu.password)
-        self.assertEqual(maxima.check(read), Status.ESME_RINVPASWD)
+        self.assertEqual(maxima.unfit(read)[0], Status.ESME_RINVPASWD)
         (refused,) = codec.reader()([frame])
         assert isinstance(refused, Answerable)
         self.assertEqual(refused.status, Status.ESME_RINVPASWD)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.smpp.times import read_reported, read_time, write_absolute, write_relative
+from smsgw.smpp.times import read_reported, read_time, write_absolute
 
 NOW = datetime.datetime(2025, 1, 31, 12, 0, tzinfo=UTC)
 MOSCOW = timezone(timedelta(hours=3))
@@ -93,19 +93,6 @@ class TimeTests(SynchronousTestCase):
         """A naive moment and another century have no absolute form."""
         self.assertRaises(ValueError, write_absolute, datetime.datetime(2025, 6, 1))  # noqa: DTZ001
         self.assertRaises(ValueError, write_absolute, datetime.datetime(1999, 6, 1, tzinfo=UTC))
-
-    @given(st.integers(0, 32 * 86_400 - 1))
-    def test_relative_round_trip(self, seconds: int) -> None:
-        """A span written is the span read."""
-        octets = write_relative(seconds)
-        self.assertEqual(len(octets), 16)
-        self.assertEqual(read_time(octets, NOW), NOW + timedelta(seconds=seconds))
-
-    def test_relative_bounds(self) -> None:
-        """Spans are rounded to seconds; negative ones and those of 32 days have no relative form."""
-        self.assertEqual(write_relative(86_399.6), b"000001000000000R")
-        self.assertRaises(ValueError, write_relative, -1)
-        self.assertRaises(ValueError, write_relative, 32 * 86_400)
 
     @given(st.binary(max_size=20) | st.from_regex(rb"[0-9+\-R]{16}", fullmatch=True))
     def test_junk(self, octets: bytes) -> None:

@@ -7,7 +7,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.text import coding, gsm0338, parts, udh
 from smsgw.text.coding import Alphabet
 from smsgw.text.parts import NARROW, WIDE, Piece
-from smsgw.text.udh import Concatenation
 
 alphabets = st.sampled_from(list(Alphabet))
 headers = st.integers(0, 100)
@@ -32,7 +31,7 @@ class CapacityTests(SynchronousTestCase):
             (udh.national(1, 1), 152),
             ([udh.concatenation(1, 2, 1), *udh.national(1)], 149),
             ([udh.concatenation(1, 2, 1), *udh.national(1, 1)], 146),
-            ([udh.concatenation(1, 2, 1), udh.ports(1, 2)], 146),
+            ([udh.concatenation(1, 2, 1), (udh.PORTS_16, bytes(4))], 146),
         ):
             self.assertEqual(parts.capacity(Alphabet.GSM, len(udh.build(elements))), septets)
 
@@ -162,25 +161,6 @@ class SplitTests(SynchronousTestCase):
             self.assertGreaterEqual(len(piece), size - 2)
 
 
-class HeaderTests(SynchronousTestCase):
-    """The header of one part."""
-
-    @given(st.integers(0, 1 << 40), st.integers(1, 255), st.data(), st.booleans())
-    def test_read_again(self, reference: int, total: int, data: st.DataObject, wide: bool) -> None:
-        """What is written is read, the reference modulo its range."""
-        part = data.draw(st.integers(1, total))
-        octets = parts.concat_header(reference, total, part, wide)
-        self.assertEqual(len(octets), WIDE if wide else NARROW)
-        expected = Concatenation(reference % (65536 if wide else 256), total, part, wide)
-        header = udh.parse(octets)
-        self.assertEqual((header.concatenation, header.length, header.faults), (expected, len(octets), ()))
-
-    def test_impossible(self) -> None:
-        """A part outside its total, or a total above 255, is refused."""
-        for total, part in ((0, 0), (1, 0), (1, 2), (256, 1)):
-            self.assertRaisesRegex(ValueError, "no part", parts.concat_header, 1, total, part)
-
-
 class JoinTests(SynchronousTestCase):
     """Text from parts."""
 
@@ -219,106 +199,3 @@ class JoinTests(SynchronousTestCase):
     def test_total(self, pieces: list[Piece], default: str) -> None:
         """Any parts give a text without lone surrogates."""
         parts.join(pieces, default).encode("utf-8")
-
-
-def part(number: int, total: int = 3, reference: int = 7, wide: bool = False) -> Concatenation:
-    """A concatenation element as it comes with a part."""
-    return Concatenation(reference, total, number, wide)
-
-
-class ReassemblyTests(SynchronousTestCase):
-    """Collecting parts."""
-
-    def setUp(self) -> None:
-        """A collection with room for 10 parts, each text given 60 seconds."""
-        self.reassembly = parts.Reassembly[str](60, 10)
-
-    @given(st.permutations(range(1, 6)))
-    def test_any_order(self, order: list[int]) -> None:
-        """In whatever order parts come, the last to come completes the text, in the order of the text."""
-        reassembly = parts.Reassembly[int](60, 10)
-        results = [reassembly.add("from to", part(number, 5), number, 0.0) for number in order]
-        self.assertEqual(results, [None] * 4 + [[1, 2, 3, 4, 5]])
-        self.assertEqual(len(reassembly), 0)
-        self.assertEqual(reassembly.evict(1e9), [])
-
-    def test_single(self) -> None:
-        """A text of one part is complete at once."""
-        self.assertEqual(self.reassembly.add("k", part(1, 1), "a", 0.0), ["a"])
-        self.assertEqual(len(self.reassembly), 0)
-
-    def test_repeated(self) -> None:
-        """A repeated part counts once, and the later one is kept."""
-        self.reassembly.add("k", part(1, 2), "old", 0.0)
-        self.assertIsNone(self.reassembly.add("k", part(1, 2), "new", 1.0))
-        self.assertEqual(len(self.reassembly), 1)
-        self.assertEqual(self.reassembly.add("k", part(2, 2), "b", 2.0), ["new", "b"])
-
-    def test_kept_apart(self) -> None:
-        """Other parties, another reference, width or total make another text."""
-        self.reassembly.add("k", part(1, 2), "a", 0.0)
-        for key, concatenation in (
-            ("other", part(2, 2)),
-            ("k", part(2, 2, reference=8)),
-            ("k", part(2, 2, wide=True)),
-            ("k", part(2, 3)),
-        ):
-            self.assertIsNone(self.reassembly.add(key, concatenation, "b", 0.0))
-        self.assertEqual(len(self.reassembly), 5)
-        self.assertEqual(self.reassembly.add("k", part(2, 2), "b", 0.0), ["a", "b"])
-        self.assertEqual(len(self.reassembly), 4)
-
-    def test_time_limit(self) -> None:
-        """A text is given up when its time since the first part is over, with what came of it."""
-        self.reassembly.add("k", part(1), "a", 0.0)
-        self.reassembly.add("k", part(3), "c", 50.0)
-        self.reassembly.add("later", part(1), "x", 30.0)
-        self.assertEqual(self.reassembly.evict(59.9), [])
-        self.assertEqual(self.reassembly.evict(60.0), [parts.Incomplete("k", 7, 3, 0.0, {1: "a", 3: "c"})])
-        self.assertEqual(len(self.reassembly), 1)
-        self.assertIsNone(self.reassembly.add("k", part(2), "b", 61.0))
-
-    def test_room(self) -> None:
-        """Above the limit the oldest texts are given up, and no more than necessary."""
-        for number in range(1, 7):
-            self.reassembly.add("first", part(number, 9), "a", 0.0)
-        for number in range(1, 5):
-            self.reassembly.add("second", part(number, 9), "b", 1.0)
-        self.assertEqual(self.reassembly.evict(2.0), [])
-        self.reassembly.add("third", part(1, 9), "c", 2.0)
-        self.assertEqual([text.key for text in self.reassembly.evict(2.0)], ["first"])
-        self.assertEqual(len(self.reassembly), 5)
-
-    def test_impossible(self) -> None:
-        """A part outside its total is refused and leaves no trace."""
-        for number, total in ((0, 2), (3, 2), (0, 0), (1, 0)):
-            self.assertRaisesRegex(ValueError, "no part", self.reassembly.add, "k", part(number, total), "a", 0.0)
-        self.assertEqual(len(self.reassembly), 0)
-
-    @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.integers(1, 4), st.booleans()), max_size=80))
-    def test_bounded(self, arrivals: list[tuple[int, int, int, bool]]) -> None:
-        """However parts come, no more than the limit are held after each eviction, and each part ends once."""
-        reassembly = parts.Reassembly[int](20, 6)
-        ended: list[int] = []
-        last: dict[tuple[int, int, int], int] = {}
-        for now, (key, total, number, evicting) in enumerate(arrivals):
-            if number > total:
-                continue
-            replaced = last.pop((key, total, number), None)
-            complete = reassembly.add(key, part(number, total), now, now)
-            if complete is None:
-                last[key, total, number] = now
-                if replaced is not None:
-                    ended.append(replaced)
-            else:
-                ended += complete
-                last = {place: item for place, item in last.items() if place[:2] != (key, total)}
-            if evicting:
-                for text in reassembly.evict(now):
-                    ended += text.items.values()
-                    last = {place: item for place, item in last.items() if place[:2] != (text.key, text.total)}
-                self.assertLessEqual(len(reassembly), 6)
-            self.assertEqual(len(reassembly), len(last))
-        self.assertEqual(len(ended), len(set(ended)))
-        taken = [now for now, (_, total, number, _) in enumerate(arrivals) if number <= total]
-        self.assertEqual(sorted([*ended, *last.values()]), taken)

@@ -11,7 +11,6 @@ from zope.interface import implementer
 
 from smsgw.config import HttpListenSettings
 from smsgw.frontends.rostelecom.resource import (
-    AUTH_REQUIRED,
     INVALID_BODY,
     INVALID_MSISDN,
     INVALID_SHORTCODE,

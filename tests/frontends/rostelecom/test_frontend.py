@@ -371,7 +371,7 @@ class Tables(SynchronousTestCase):
 
     def test_status(self) -> None:
         """Only missing and wrong credentials have a status of their own. (004-186)"""
-        self.assertEqual({denied.status for denied in REASONS.values() if denied}, {200, 401, 403})
+        self.assertEqual({denied.status for denied in REASONS.values() if denied}, {200, 403})
 
     def test_told_as_states(self) -> None:
         """What is not told at once is told by the final state."""
