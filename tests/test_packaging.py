@@ -65,8 +65,20 @@ class PackageTests(SynchronousTestCase):
             self.assertIn(floor, required)
 
     def test_extras(self) -> None:
-        """The extras are those that README and Makefile speak of."""
-        self.assertEqual(set(setup()["options.extras_require"]), {"postgres", "test", "dev"})
+        """Each extra is installed by a command of the Makefile or the documentation, and these name no other."""
+        pages = [ROOT / "Makefile", ROOT / "README.rst", *(ROOT / "docs").glob("*.rst")]
+        text = "\n".join(page.read_text("utf-8") for page in pages)
+        named = re.findall(r"(?:\.|smsgw)\[([a-z]+)\]", text)
+        self.assertEqual(set(setup()["options.extras_require"]), set(named))
+
+    def test_dependencies_are_used(self) -> None:
+        """Each required distribution is imported by the package, or is what another one needs to do its work."""
+        required = {re.split(r"[\[>=]", line)[0] for line in lines(setup()["options"]["install_requires"])}
+        modules = {"pyopenssl": "OpenSSL", "prometheus-client": "prometheus_client", "zope.interface": "zope"}
+        text = "\n".join(file.read_text("utf-8") for file in (ROOT / "smsgw").rglob("*.py"))
+        imported = set(re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE))
+        unused = {name for name in required if modules.get(name, name) not in imported}
+        self.assertLessEqual(unused, {"service_identity", "treq", "tzdata"})
 
     def test_plugin_is_found(self) -> None:
         """twistd lists `smsgw`, and would load smsgw.tap for it."""

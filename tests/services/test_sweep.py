@@ -133,7 +133,7 @@ class SweepTests(DispatchTestCase):
         self.assertEqual(self.state(99), State.SCHEDULED)
 
     def test_failures(self) -> None:
-        """What fails is counted, told once, and tried again; other steps go on."""
+        """What fails is counted, told once until it has succeeded, and tried again; other steps go on."""
         sim = self.begin()
         before = FAILURES.value("overdue")
         overdue = self.store.overdue
@@ -144,12 +144,19 @@ class SweepTests(DispatchTestCase):
         self.patch(self.store, "overdue", broken)
         self.accept(message(1, state=State.SCHEDULED, due=NOON + 2), message(2, state=State.SCHEDULED, due=NOON + 60,
                                                                             expires=NOON + 4))
-        self.clock.pump([1.0] * 5)
+        told = "sweep: overdue failed and is tried again every second: disk full"
+        with capturedLogs() as logged:
+            self.clock.pump([1.0] * 5)
+        self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
         self.assertEqual(FAILURES.value("overdue") - before, 5)
         self.assertEqual(sim.offered, [(1, 1)])
         self.patch(self.store, "overdue", overdue)
         self.clock.advance(1)
         self.assertEqual(self.state(2), State.EXPIRED)
+        self.patch(self.store, "overdue", broken)
+        with capturedLogs() as logged:
+            self.clock.pump([1.0] * 2)
+        self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
 
     def test_faults(self) -> None:
         """A fault in one step is logged with its traceback and stops neither the other steps nor the next sweep."""

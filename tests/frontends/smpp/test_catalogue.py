@@ -80,26 +80,30 @@ REFUSED: dict[str, tuple[dict[str, Any], int, int]] = {
     "a number without a route": ({"destination_addr": b"4917012345678"}, 0x45, 0x45),
 }
 
-TAKEN: dict[str, dict[str, Any]] = {
-    "unlisted TON and NPI": {"source_addr_ton": 77, "dest_addr_npi": 99},
-    "a number as people write it": {"destination_addr": b"8 (916) 123-45-67"},
-    "no sender": {"source_addr": b""},
-    "message_payload over a text": {"tlvs": [tlv(Tag.MESSAGE_PAYLOAD, b"other")]},
-    "a TLV twice": {"tlvs": [tlv(Tag.USER_MESSAGE_REFERENCE, 1), tlv(Tag.USER_MESSAGE_REFERENCE, 2)]},
-    "TLVs of wrong lengths": {"tlvs": [(Tag.USER_MESSAGE_REFERENCE, b""), (Tag.SAR_MSG_REF_NUM, b"x" * 9)]},
-    "a tag nobody knows": {"tlvs": [(0x1FFF, b"x")]},
-    "both widths of concatenation": {
-        "short_message": b"\x0b\x08\x04\x01\x01\x02\x01\x00\x03\x01\x02\x01hi",
-        "esm_class": UDHI,
-    },
-    "a lone escape at the end": {"short_message": b"hi\x1b"},
-    "two escapes": {"short_message": b"\x1b\x1bhi"},
-    "octets above 0x7F in the default alphabet": {"short_message": b"h\xe9"},
-    "a lone surrogate": {"data_coding": 8, "short_message": b"\xd8\x3d\x00h"},
-    "a byte order mark": {"data_coding": 8, "short_message": b"\xff\xfeh\x00"},
-    "a part of its own": {"short_message": CONCATENATED + b"hi", "esm_class": UDHI},
-    "a validity of 99 years": {"validity_period": b"990000000000000R"},
-    "a text of 255 octets": {"short_message": b"x" * 255},
+# Fields of a submit_sm by name of what is unusual about them, and the text that is shown.
+TAKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "unlisted TON and NPI": ({"source_addr_ton": 77, "dest_addr_npi": 99}, "hi"),
+    "a number as people write it": ({"destination_addr": b"8 (916) 123-45-67"}, "hi"),
+    "no sender": ({"source_addr": b""}, "hi"),
+    "message_payload over a text": ({"tlvs": [tlv(Tag.MESSAGE_PAYLOAD, b"other")]}, "other"),
+    "a TLV twice": ({"tlvs": [tlv(Tag.USER_MESSAGE_REFERENCE, 1), tlv(Tag.USER_MESSAGE_REFERENCE, 2)]}, "hi"),
+    "TLVs of wrong lengths": (
+        {"tlvs": [(Tag.USER_MESSAGE_REFERENCE, b""), (Tag.SAR_MSG_REF_NUM, b"x" * 9)]},
+        "hi",
+    ),
+    "a tag nobody knows": ({"tlvs": [(0x1FFF, b"x")]}, "hi"),
+    "both widths of concatenation": (
+        {"short_message": b"\x0b\x08\x04\x01\x01\x02\x01\x00\x03\x01\x02\x01hi", "esm_class": UDHI},
+        "hi",
+    ),
+    "a lone escape at the end": ({"short_message": b"hi\x1b"}, "hi "),
+    "two escapes": ({"short_message": b"\x1b\x1bhi"}, " hi"),
+    "octets above 0x7F in the default alphabet": ({"short_message": b"h\xe9"}, "h\N{REPLACEMENT CHARACTER}"),
+    "a lone surrogate": ({"data_coding": 8, "short_message": b"\xd8\x3d\x00h"}, "\N{REPLACEMENT CHARACTER}h"),
+    "a byte order mark": ({"data_coding": 8, "short_message": b"\xff\xfeh\x00"}, "h"),
+    "a part of its own": ({"short_message": CONCATENATED + b"hi", "esm_class": UDHI}, "hi"),
+    "a validity of 99 years": ({"validity_period": b"990000000000000R"}, "hi"),
+    "a text of 255 octets": ({"short_message": b"x" * 255}, "x" * 255),
 }
 
 
@@ -193,15 +197,14 @@ class CatalogueTests(SynchronousTestCase):
         self.assertEqual(sum(stored.values()), 2 * len(REFUSED))
 
     def test_taken(self) -> None:
-        """Each of these is unusual and taken all the same; its text can be shown."""
+        """Each of these is unusual and taken all the same, with the text that its octets mean."""
         session, transport = self.bound()
-        for name, fields in TAKEN.items():
+        for name, (fields, text) in TAKEN.items():
             with self.subTest(name):
                 (answer,) = self.answers(session, transport, SubmitSm(7, **(SOUND | fields)))
                 self.assertEqual(answer.command_status, 0)
                 ((message,),) = self.successResultOf(self.store.find("demo", [int(answer.message_id)]))
-                self.assertTrue(message.content.text())
-                message.content.text().encode("utf-16")
+                self.assertEqual((message.content.text(), message.dst), (text, "79161234567"))
 
     def test_unsupported(self) -> None:
         """Operations that the dialect standard does not have are refused by their own response."""
