@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 TESTS = Path(__file__).resolve().parent
-NUMBER = re.compile(r"\((00[0-4])-([0-9]+)\)")
+NUMBER = re.compile(r"\((00[0-4])-([0-9]+)(, in part)?\)")
 
 NUMBERS = {
     "000": range(1, 41),
@@ -22,12 +22,20 @@ NUMBERS = {
 }
 """The numbers of each document: SMTP of QUICKTEL, SMPP and callbacks of smsc, SMPP of SMS-Agent, Rostelecom's JSON."""
 
-SPOKEN = {
-    *(("000", number) for number in NUMBERS["000"]),
-    *(("002", number) for number in NUMBERS["002"] if number != 126),
-    *(("004", number) for number in NUMBERS["004"]),
+ABSENT = {("002", 126)}
+"""What the gateway does not do of these documents: callbacks of HLR queries."""
+
+IN_PART = {
+    ("002", 125): "cnt is told; type and flag are 0, as there is no other channel and no flag yet",
+    ("002", 128): "confirmations by call come from the simulated message centre alone",
+    ("002", 130): "keys of a voice menu come from the simulated message centre alone",
+    ("002", 131): "-3, 2, 4 and 6 belong to states that do not exist yet, 22 and 25 to errors told as 23",
+    ("004", 197): "insufficient_balance has its word, and no message gets into that state yet",
 }
-"""What the gateway does: all of QUICKTEL, callbacks but those of HLR queries, all of Rostelecom."""
+"""What the gateway does in part only, and what is missing."""
+
+SPOKEN = {(document, number) for document in ("000", "002", "004") for number in NUMBERS[document]} - ABSENT
+"""What the gateway does, whole or in part: all of QUICKTEL, callbacks but those of HLR queries, all of Rostelecom."""
 
 
 def docstrings() -> Iterator[str]:
@@ -39,15 +47,21 @@ def docstrings() -> Iterator[str]:
 
 
 @cache
-def tested() -> frozenset[tuple[str, int]]:
-    """The numbers that stand in them."""
-    return frozenset((document, int(number)) for text in docstrings() for document, number in NUMBER.findall(text))
+def tested(part: str = "") -> frozenset[tuple[str, int]]:
+    """The numbers that stand in them; `part`: as the text behind the number says."""
+    found = (mark for text in docstrings() for mark in NUMBER.findall(text))
+    return frozenset((document, int(number)) for document, number, said in found if said == part)
 
 
 class BehaviourTests(SynchronousTestCase):
     def test_each_is_tested(self) -> None:
         """What the gateway does of the providers' manners is tested, number by number."""
-        self.assertEqual(sorted(SPOKEN - tested()), [])
+        self.assertEqual(sorted(SPOKEN - IN_PART.keys() - tested()), [])
+
+    def test_in_part(self) -> None:
+        """What the gateway does in part is tested as such, and no test says of it that it is whole."""
+        self.assertEqual(tested(", in part"), IN_PART.keys())
+        self.assertEqual(tested() & IN_PART.keys(), set())
 
     def test_numbers_exist(self) -> None:
         """A number in a docstring is one of its document."""

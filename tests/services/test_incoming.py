@@ -197,7 +197,7 @@ class MessageTests(InboundTestCase):
 
 class KeyTests(InboundTestCase):
     def test_belong_to_the_message(self) -> None:
-        """Keys belong to the account of the voice message, and bring its numbers along (002-130)."""
+        """Keys belong to the account of the voice message, and bring its numbers along (002-130, in part)."""
         self.store.messages = {7: message(7, "shop")}
         one = keys(7)
         self.assertEqual(self.come(one), [None])

@@ -332,7 +332,7 @@ class Showing(HttpTestCase):
         self.assertEqual(answers, {b'{"reason":"transaction_not_found","status":"error"}'})
 
     def test_words(self) -> None:
-        """Each state has its word, rejected alone has an error_code. (004-196), (004-197)"""
+        """Each state has its word, rejected alone has an error_code. (004-196), (004-197, in part)"""
         self.assertEqual(set(WORDS), set(State))
         self.assertEqual(
             set(WORDS.values()), {"awaiting_report", "delivered", "failed", "insufficient_balance", "rejected"}
