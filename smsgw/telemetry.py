@@ -1,87 +1,31 @@
-"""Counters, gauges and histograms that any layer may increment: plain numbers in memory, no I/O.
+"""What the classes of metrics share. Each package declares its metrics in one class; the program makes the classes with
+one registry and passes them to what counts.
 
-A metric is declared once, at module level, and lives for the life of the process; `/metrics` renders
-:data:`METRICS`. Values of labels must come from the configuration or from a fixed list, never from a peer.
+A metric of a class that was made without a registry counts and is shown nowhere. Values of labels must come from the
+configuration or from a fixed list, never from a client or an upstream.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable
-from typing import Final
+from typing import TypeVar
 
-Labels = tuple[str, ...]
+from prometheus_client import Counter, Gauge
 
-
-class Counter:
-    """A number that only grows, per combination of labels."""
-
-    kind: Final = "counter"
-
-    def __init__(self, name: str, documentation: str, labels: Labels = ()) -> None:
-        self.name = name
-        self.documentation = documentation
-        self.labels = labels
-        self.values: dict[Labels, float] = {} if labels else {(): 0.0}
-        METRICS.append(self)
-
-    def add(self, amount: float = 1.0, *labels: str) -> None:
-        """Grow by `amount` for these label values, given in the order of the declaration."""
-        self.values[labels] = self.values.get(labels, 0.0) + amount
-
-    def value(self, *labels: str) -> float:
-        """What has been counted for these labels."""
-        return self.values.get(labels, 0.0)
+M = TypeVar("M", Counter, Gauge)
 
 
-class Gauge:
-    """A number that is read when somebody looks: set it, or hand in how to read it."""
+class Children(dict[str | tuple[str, ...], M]):
+    """The children of a metric by the value of its label (by the tuple of values where it has several).
 
-    kind: Final = "gauge"
+    A child is made when it is first asked for, so that counting costs no search by labels. Ask only for values that are
+    bounded: nothing is forgotten.
+    """
 
-    def __init__(self, name: str, documentation: str, labels: Labels = ()) -> None:
-        self.name = name
-        self.documentation = documentation
-        self.labels = labels
-        self._read: dict[Labels, Callable[[], float]] = {}
-        METRICS.append(self)
+    def __init__(self, metric: M) -> None:
+        super().__init__()
+        self.metric: M = metric
 
-    def set(self, value: float, *labels: str) -> None:
-        """Say what it is now."""
-        self._read[labels] = lambda: value
-
-    def watch(self, read: Callable[[], float], *labels: str) -> None:
-        """Call `read` whenever somebody looks."""
-        self._read[labels] = read
-
-    def forget(self, *labels: str) -> None:
-        """What it measured is gone."""
-        self._read.pop(labels, None)
-
-    @property
-    def values(self) -> dict[Labels, float]:
-        """The numbers now."""
-        return {labels: read() for labels, read in self._read.items()}
-
-
-class Histogram:
-    """How often a measured value fell under each of some bounds, with count and sum."""
-
-    kind: Final = "histogram"
-
-    def __init__(self, name: str, documentation: str, bounds: tuple[float, ...]) -> None:
-        self.name = name
-        self.documentation = documentation
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-        METRICS.append(self)
-
-    def observe(self, value: float, times: int = 1) -> None:
-        """Count `value`, `times` over."""
-        self.counts[bisect_left(self.bounds, value)] += times
-        self.sum += value * times
-
-
-METRICS: Final[list[Counter | Gauge | Histogram]] = []
-"""Everything declared so far, in order of declaration."""
+    def __missing__(self, values: str | tuple[str, ...]) -> M:
+        child: M = self.metric.labels(*([values] if isinstance(values, str) else values))
+        self[values] = child
+        return child

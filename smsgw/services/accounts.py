@@ -20,10 +20,8 @@ from twisted.python.failure import Failure
 from smsgw.config import AccountSettings, ConfigErrors, Problem
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.pacing import Bucket
+from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.passwords import THREADS, ScryptHash, key_hash
-from smsgw.telemetry import Counter
-
-REFUSED: Final = Counter("smsgw_logins_refused_total", "Logins refused.", ("protocol", "refusal"))
 
 VERIFIED_FOR: Final = 600.0
 """Seconds for which a verified password is not hashed again."""
@@ -118,8 +116,13 @@ class Accounts:
     """
 
     def __init__(
-        self, settings: Iterable[AccountSettings], clock: IReactorTime, run: Callable[..., Deferred[bool]]
+        self,
+        settings: Iterable[AccountSettings],
+        clock: IReactorTime,
+        run: Callable[..., Deferred[bool]],
+        metrics: ServiceMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or ServiceMetrics()
         self._clock = clock
         self._run = run
         self._key = secrets.token_bytes(32)
@@ -267,9 +270,8 @@ class Accounts:
         _log.failure("a password check failed; the login is refused for now", failure)
         return self._no(_BUSY, attempt)
 
-    @staticmethod
-    def _no(refused: Refused, attempt: _Attempt) -> Refused:
-        REFUSED.add(1.0, attempt.protocol, refused.refusal.name.lower())
+    def _no(self, refused: Refused, attempt: _Attempt) -> Refused:
+        self._metrics.logins_refused[attempt.protocol, refused.refusal.name.lower()].inc()
         return refused
 
     def _mac(self, octets: bytes) -> bytes:

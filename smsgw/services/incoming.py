@@ -17,17 +17,11 @@ from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Changes, Confirmation
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind
-from smsgw.telemetry import Counter
+from smsgw.services.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
     from smsgw.services.accounts import Accounts
     from smsgw.services.receipts import EventSink
-
-RECEIVED: Final = Counter(
-    "smsgw_received_total",
-    "What came from subscribers: messages, calls and keys, stored or refused as nobody's.",
-    ("connector", "what", "result"),
-)
 
 WAIT: Final = 600.0
 """Seconds for which a call is waited for."""
@@ -64,8 +58,10 @@ class IncomingRouter:
         numbers: Iterable[NumberSettings],
         wall: Callable[[], float],
         country: str = "ru",
+        metrics: ServiceMetrics | None = None,
     ) -> None:
         self._store = store
+        self._metrics = metrics or ServiceMetrics()
         self._outbox = outbox
         self._accounts = accounts
         self._wall = wall
@@ -95,7 +91,8 @@ class IncomingRouter:
             if committed.events:
                 self._outbox.occurred(committed.events)
         for one, refused in zip(incoming, answers, strict=True):
-            RECEIVED.add(1, connector, one.kind.name.lower(), "stored" if refused is None else "refused")
+            result = "stored" if refused is None else "refused"
+            self._metrics.received[connector, one.kind.name.lower(), result].inc()
         return answers
 
     async def _assign(self, one: Incoming) -> Refused | None:

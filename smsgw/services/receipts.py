@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -12,13 +12,7 @@ from twisted.internet.defer import Deferred
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Committed, Reported
 from smsgw.model.message import DeliveryReport, Event
-from smsgw.telemetry import Counter
-
-RECEIPTS: Final = Counter(
-    "smsgw_receipts_total",
-    "Receipts of upstreams: matched, parked (the part is not known yet), repeated or ignored (changes nothing).",
-    ("connector", "result"),
-)
+from smsgw.services.metrics import ServiceMetrics
 
 
 class EventSink(Protocol):
@@ -34,6 +28,7 @@ class Receipts:
 
     store: IMessageStore
     outbox: EventSink
+    metrics: ServiceMetrics = attrs.field(factory=ServiceMetrics)
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """Store them: new states and events to the senders in one commit.
@@ -43,7 +38,7 @@ class Receipts:
 
         def stored(committed: Committed) -> None:
             for result, count in collections.Counter(committed.receipts).items():
-                RECEIPTS.add(count, connector, result)
+                self.metrics.receipts[connector, result].inc(count)
             if committed.events:
                 self.outbox.occurred(committed.events)
 

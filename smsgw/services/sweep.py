@@ -17,15 +17,8 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.services.dispatch.dispatch import Dispatch
 from smsgw.services.dispatch.verdicts import NO_REPORT
+from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.receipts import EventSink
-from smsgw.telemetry import Counter
-
-OVERDUE: Final = Counter(
-    "smsgw_overdue_total", "Messages or parts that waited too long, by the state they ended in.", ("state",)
-)
-PURGED: Final = Counter("smsgw_purged_total", "Messages deleted after their time.")
-GIVEN_UP: Final = Counter("smsgw_events_given_up_total", "Events that nobody took within event_keep.")
-FAILURES: Final = Counter("smsgw_sweep_failures_total", "Steps of the sweep that failed, by step.", ("step",))
 
 INTERVAL: Final = 1.0
 """Seconds between two sweeps."""
@@ -57,7 +50,9 @@ class Sweep:
         *,
         keep: float,
         event_keep: float,
+        metrics: ServiceMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or ServiceMetrics()
         self._store = store
         self._dispatch = dispatch
         self._outbox = outbox
@@ -105,7 +100,7 @@ class Sweep:
                 self._failing.discard(name)
 
     def _failed(self, step: str, why: str) -> None:
-        FAILURES.add(1, step)
+        self._metrics.sweep_failures[step].inc()
         if step not in self._failing:
             self._failing.add(step)
             _log.warn("sweep: {step} failed and is tried again every second: {why}", step=step, why=why)
@@ -134,8 +129,8 @@ class Sweep:
         if not ends:
             return
         committed = await self._store.commit(Changes(outcomes=[*ends]))
-        OVERDUE.add(expired, State.EXPIRED.word)
-        OVERDUE.add(len(ends) - expired, State.UNKNOWN.word)
+        self._metrics.overdue[State.EXPIRED.word].inc(expired)
+        self._metrics.overdue[State.UNKNOWN.word].inc(len(ends) - expired)
         if committed.events:
             self._outbox.occurred(committed.events)
 
@@ -144,8 +139,8 @@ class Sweep:
         for _ in range(MOST_PAGES):
             now = self._wall()
             messages, events = await self._store.purge(now - self._keep, now - self._event_keep, PAGE)
-            PURGED.add(messages)
-            GIVEN_UP.add(events)
+            self._metrics.purged.inc(messages)
+            self._metrics.given_up.inc(events)
             given_up += events
             if messages < PAGE and events < PAGE:
                 break

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any, Final
 
 import attrs
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, generate_latest
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IReactorTime
@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from smsgw.frontends.admin import requests, views
-from smsgw.frontends.admin.metrics import CONTENT_TYPE, exposition
+from smsgw.frontends.admin.metrics import StoredMetrics
 from smsgw.interfaces import IMessageStore, Parked, Traced, Wanted
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
@@ -35,6 +35,10 @@ from smsgw.protocols.http.jsonresource import (
     json_answer,
     query,
 )
+from smsgw.protocols.http.metrics import HttpMetrics
+
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+"""Content-Type of /metrics."""
 
 PATIENCE: Final = 5.0
 """Seconds after which a store that does not answer is told to be down."""
@@ -86,6 +90,8 @@ class AdminFrontend:
     :param simulate: lets the connector of that name (empty: the first that can) make up what a subscriber does.
     :param health: the ``state`` of the gateway (``running`` is the good one) and whatever else is to be shown.
     :param clock: with monotonic seconds.
+    :param registry: of the metrics shown; takes those of the store too.
+    :param http: counts the answers.
     """
 
     def __init__(
@@ -96,6 +102,8 @@ class AdminFrontend:
         simulate: Callable[[str, Incoming], Deferred[Refused | None]],
         health: Callable[[], Mapping[str, Any]],
         clock: IReactorTime,
+        registry: CollectorRegistry,
+        http: HttpMetrics | None = None,
     ) -> None:
         self._store = store
         self._cancel = cancel
@@ -103,6 +111,8 @@ class AdminFrontend:
         self._simulate = simulate
         self._health = health
         self._clock = clock
+        self._registry = registry
+        self._stored = StoredMetrics(registry)
         self.resource = JsonResource(
             [
                 Route("/health", {b"GET": self._tell_health}),
@@ -117,7 +127,7 @@ class AdminFrontend:
                 Route("/simulate", {b"POST": self._make_up}),
             ]
         )
-        self.factory = BoundedSite(self.resource, clock)
+        self.factory = BoundedSite(self.resource, clock, metrics=http)
 
     def _counts(self) -> Deferred[dict[int, int] | None]:
         """Messages per state; None when the store does not tell within :data:`PATIENCE`."""
@@ -137,14 +147,8 @@ class AdminFrontend:
     @_guarded
     def _tell_metrics(self, request: Request) -> Deferred[Answer]:
         def told(counts: dict[int, int] | None) -> Answer:
-            up = GaugeMetricFamily("smsgw_store_up", "Whether the store answers.", float(counts is not None))
-            families = [up]
-            if counts is not None:
-                stored = GaugeMetricFamily("smsgw_messages", "Messages that are stored, by state.", labels=("state",))
-                for state in State:
-                    stored.add_metric((state.word,), counts.get(state, 0))
-                families.append(stored)
-            return Answer(200, exposition(families), (), CONTENT_TYPE)
+            self._stored.take(counts)
+            return Answer(200, generate_latest(self._registry), (), CONTENT_TYPE)
 
         return self._counts().addCallback(told)
 

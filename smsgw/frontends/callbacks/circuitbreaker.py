@@ -13,10 +13,6 @@ from typing import Final, Generic, TypeVar
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from smsgw.telemetry import Gauge
-
-OPEN: Final = Gauge("smsgw_callback_receivers_down", "Receivers of callbacks that are left alone for a while.")
-
 TRIES: Final = 5
 """Requests in a row without an answer after which a receiver is left alone."""
 
@@ -27,8 +23,6 @@ LONGEST_PAUSE: Final = 600.0
 """Seconds that such a pause never exceeds."""
 
 J = TypeVar("J")
-_down: set[object] = set()
-OPEN.watch(lambda: len(_down))
 
 
 @attrs.define(eq=False)
@@ -95,13 +89,11 @@ class CircuitBreaker(Generic[J]):
         if self._trying:
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._timer = self.clock.callLater(self._pause, self._again)
-        _down.add(self)
         return True
 
     def _again(self) -> None:
         """One try."""
         self._timer = None
-        _down.discard(self)
         self._trying = True
         if self.waiting:
             self.pump()
@@ -113,4 +105,3 @@ class CircuitBreaker(Generic[J]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        _down.discard(self)

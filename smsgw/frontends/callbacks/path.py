@@ -24,22 +24,13 @@ from smsgw.config import AccountSettings
 from smsgw.frontends.callbacks import forms
 from smsgw.frontends.callbacks.circuitbreaker import CircuitBreaker
 from smsgw.frontends.callbacks.forms import CallbackRequest
+from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.interfaces import IReturnPath, IReturnSink
 from smsgw.model.callbackurl import origin_of, read_handler
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import CALLBACK, Event, Message
 from smsgw.model.pacing import back_off
 from smsgw.protocols.http.client import RequestFailed, WebResponse
-from smsgw.telemetry import Counter, Histogram
-
-CALLS: Final = Counter(
-    "smsgw_callbacks_total",
-    "Calls that told of an event, by form and by what came of them: 2xx, 3xx, 4xx, 5xx, no answer, refused.",
-    ("form", "result"),
-)
-SECONDS: Final = Histogram(
-    "smsgw_callback_seconds", "Time from the beginning of a call to its answer.", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-)
 
 PER_ACCOUNT: Final = 64
 """Events of one account that are held here at a time."""
@@ -128,7 +119,12 @@ class CallbackPath:
         wall: Callable[[], float],
         zone: tzinfo,
         dice: Callable[[], float] = random,
+        metrics: CallbackMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or CallbackMetrics()
+        self._metrics.receivers_down.set_function(
+            lambda: sum(receiver.down for receiver in self._receivers.values())
+        )
         self._accounts = accounts
         self._client = client
         self._guarded = guarded
@@ -311,8 +307,8 @@ class CallbackPath:
         return self._dice() * back_off(job.event.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
 
     def _note(self, job: _Job, result: str, began: float) -> None:
-        CALLS.add(1, job.form, result)
-        SECONDS.observe(self._clock.seconds() - began)
+        self._metrics.callbacks[job.form, result].inc()
+        self._metrics.seconds.observe(self._clock.seconds() - began)
 
     def _over(self, job: _Job, answered: bool, why: str) -> None:
         self._requests.discard(job)

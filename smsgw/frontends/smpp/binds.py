@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 import attrs
 
+from smsgw.frontends.smpp.metrics import BindMetrics
 from smsgw.interfaces import ISmppSession
-from smsgw.telemetry import Gauge
-
-BINDS: Final = Gauge("smsgw_smpp_binds", "SMPP sessions bound, by account.", ("account",))
 
 
 @attrs.define(eq=False)
@@ -25,7 +22,8 @@ class _OfAccount:
 class Binds:
     """One for all SMPP listeners: an account may submit over one and receive over another."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: BindMetrics | None = None) -> None:
+        self._metrics = metrics or BindMetrics()
         self._accounts: dict[str, _OfAccount] = {}
 
     def count(self, account: str) -> int:
@@ -37,7 +35,7 @@ class Binds:
         """Count `session` for `account`: its bind is about to be answered."""
         own = self._accounts.setdefault(account, _OfAccount())
         own.sessions.append(session)
-        BINDS.set(len(own.sessions), account)
+        self._metrics.binds[account].set(len(own.sessions))
 
     def receive(self, session: ISmppSession) -> None:
         """`session` is bound: if it receives, receipts may go there from now on."""
@@ -54,7 +52,7 @@ class Binds:
         own.sessions.remove(session)
         if session in own.receivers:
             own.receivers.remove(session)
-        BINDS.set(len(own.sessions), account)
+        self._metrics.binds[account].set(len(own.sessions))
         if not own.sessions:
             del self._accounts[account]
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Final, cast
+from typing import cast
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from smsgw.frontends.smpp.binds import Binds
+from smsgw.frontends.smpp.metrics import BindMetrics
 from smsgw.frontends.smpp.status import AGAIN
 from smsgw.interfaces import IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event
 from smsgw.protocols.smpp.mapping import PATH, ReceiptWriter
 from smsgw.smpp.consts import describe
 from smsgw.smpp.pdus import Pdu
-from smsgw.telemetry import Counter
 
-REFUSED: Final = Counter(
-    "smsgw_smpp_receipts_refused_total", "Receipts that an ESME answered with a permanent error.", ("account",)
-)
 _log = Logger()
 
 
@@ -33,8 +30,9 @@ class SmppReceipts:
 
     path = PATH
 
-    def __init__(self, binds: Binds, zone: tzinfo) -> None:
+    def __init__(self, binds: Binds, zone: tzinfo, metrics: BindMetrics | None = None) -> None:
         self.binds = binds
+        self._metrics = metrics or BindMetrics()
         self._write = ReceiptWriter(zone).write
         self._sink: IReturnSink | None = None
 
@@ -105,9 +103,8 @@ class SmppReceipts:
         sink.acknowledged(cast(list[Event], told))
         sink.ready(account)
 
-    @staticmethod
-    def _refused(account: str, status: int, count: int) -> None:
-        REFUSED.add(count, account)
+    def _refused(self, account: str, status: int, count: int) -> None:
+        self._metrics.receipts_refused[account].inc(count)
         _log.info(
             "{account} refused {count} receipts, the first with {status}",
             account=account, count=count, status=describe(status),

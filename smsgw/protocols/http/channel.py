@@ -26,11 +26,8 @@ from twisted.web.server import Request
 
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.http.strictjson import compact
-from smsgw.telemetry import Counter
 
 log = Logger()
-
-ANSWERS: Final = Counter("smsgw_http_answers_total", "Answers to HTTP requests, by status.", ("status",))
 
 JSON: Final = b"application/json; charset=utf-8"
 """Content-Type of every answer in JSON (004-193)."""
@@ -304,7 +301,7 @@ class BoundedChannel(HTTPChannel):
             b"x-request-id: %b\r\n%b\r\n"
         ) % (status, phrase, self.site.date(), JSON, len(body), request_id(), headers)
         self.transport.write(head + body)
-        ANSWERS.add(1, str(status))
+        self.site.metrics.answers[str(status)].inc()
         self._linger()
 
     def check_time(self, now: float) -> None:

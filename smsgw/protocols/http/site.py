@@ -22,7 +22,8 @@ from twisted.web.http import datetimeToString
 from twisted.web.server import Site
 
 from smsgw.protocols.connections import Connections
-from smsgw.protocols.http.channel import ANSWERS, BoundedChannel, BoundedRequest, WebLimits
+from smsgw.protocols.http.channel import BoundedChannel, BoundedRequest, WebLimits
+from smsgw.protocols.http.metrics import HttpMetrics
 
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
@@ -34,6 +35,7 @@ class BoundedSite(Site):
     :param resource: the root; mount what you like.
     :param clock: its seconds must be monotonic.
     :param wall: seconds since 1970, for the Date header.
+    :param metrics: shared by the sites of a program; without it the answers' counts are shown nowhere.
     :ivar connections: those there are.
     """
 
@@ -47,11 +49,13 @@ class BoundedSite(Site):
         clock: IReactorTime,
         limits: WebLimits = WebLimits(),
         wall: Callable[[], float] = time.time,
+        metrics: HttpMetrics | None = None,
     ) -> None:
         super().__init__(resource, reactor=clock, parsePOSTFormSubmission=False)
         self.timeOut = None
         self.clock = clock
         self.limits = limits
+        self.metrics = metrics or HttpMetrics()
         self.connections: Connections[BoundedChannel] = Connections(clock)
         self._wall = wall
         self._date = (0, b"")
@@ -79,7 +83,7 @@ class BoundedSite(Site):
 
     def log(self, request: Any) -> None:
         """Count an answer."""
-        ANSWERS.add(1, str(request.code))
+        self.metrics.answers[str(request.code)].inc()
 
     def acceptableProtocols(self) -> list[bytes]:
         """HTTP/1.1 only, whatever is installed."""

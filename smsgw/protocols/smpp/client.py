@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from smsgw.interfaces import BindAccepted
 from smsgw.protocols.connections import Connections
+from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.session import SmppSession
 from smsgw.protocols.smpp.session_base import SessionDelegate
 from smsgw.protocols.smpp.settings import SmppClientSettings
@@ -51,9 +52,13 @@ class SmppClient(SmppSession):
     )
 
     def __init__(
-        self, delegate: SessionDelegate, settings: SmppClientSettings, sessions: Connections[SmppClient]
+        self,
+        delegate: SessionDelegate,
+        settings: SmppClientSettings,
+        sessions: Connections[SmppClient],
+        metrics: SmppMetrics,
     ) -> None:
-        super().__init__(delegate, settings, sessions, settings.requests)
+        super().__init__(delegate, settings, sessions, settings.requests, metrics)
         self._manners = settings
         self._bind: tuple[Bind, Deferred[BindResp]] | None = None
 
@@ -106,6 +111,7 @@ class SmppClientFactory(Factory):
 
     :param delegate: called with each new connection's session, must return its :class:`SessionDelegate`.
     :param clock: its seconds must be monotonic.
+    :param metrics: shared by the links of a program; without it the sessions' counts are shown nowhere.
     :ivar connections: those there are.
     """
 
@@ -116,9 +122,11 @@ class SmppClientFactory(Factory):
         delegate: Callable[[], SessionDelegate],
         settings: SmppClientSettings,
         clock: IReactorTime,
+        metrics: SmppMetrics | None = None,
     ) -> None:
         self.delegate = delegate
         self.settings = settings
+        self._metrics = metrics or SmppMetrics()
         self.connections: Connections[SmppClient] = Connections(clock)
 
     @property
@@ -128,7 +136,7 @@ class SmppClientFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> SmppClient:
         """A session for one connection."""
-        return SmppClient(self.delegate(), self.settings, self.connections)
+        return SmppClient(self.delegate(), self.settings, self.connections, self._metrics)
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
         """Unbind and close; fires when no session is left, after `within` seconds at the latest."""

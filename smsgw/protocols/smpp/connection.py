@@ -15,12 +15,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from smsgw.protocols.connections import Connections
+from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.settings import SessionSettings
 from smsgw.smpp.codec import Framer
 from smsgw.smpp.errors import Unframed
-from smsgw.telemetry import Counter
-
-FAULTS: Final = Counter("smsgw_smpp_faults_total", "What SMPP peers did wrong.", ("fault",))
 
 BINDING: Final = 1
 """Reading stops: the delegate decides about a bind."""
@@ -47,8 +45,9 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
 
     transport: Any
 
-    def __init__(self, settings: SessionSettings, sessions: Connections[Any]) -> None:
+    def __init__(self, settings: SessionSettings, sessions: Connections[Any], metrics: SmppMetrics) -> None:
         self.settings = settings
+        self._metrics = metrics
         self.peer = ""
         self.tls = False
         self._sessions = sessions
@@ -254,7 +253,7 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         """A timer says that it is enough."""
         if self._abort_at is not None or not self.connected:
             return
-        FAULTS.add(1.0, timer)
+        self._metrics.faults[timer].inc()
         if self._sessions.may_log(self):
             log.info("SMPP peer {peer}: closed, {timer}: {why}", peer=self.peer, timer=timer, why=why)
         self._drop(f"{timer}: {why}")

@@ -28,7 +28,8 @@ from twisted.python.failure import Failure
 
 from smsgw.interfaces import BindAccepted, ISmppDelegate
 from smsgw.protocols.connections import Connections
-from smsgw.protocols.smpp.connection import BINDING, FAULTS
+from smsgw.protocols.smpp.connection import BINDING
+from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.session import SmppSession
 from smsgw.protocols.smpp.settings import SmppServerSettings
 from smsgw.protocols.smpp.window import LOST, UNSENT
@@ -66,9 +67,13 @@ class SmppServer(SmppSession):
     bind_boundaries = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
 
     def __init__(
-        self, delegate: ISmppDelegate, settings: SmppServerSettings, sessions: Connections[SmppServer]
+        self,
+        delegate: ISmppDelegate,
+        settings: SmppServerSettings,
+        sessions: Connections[SmppServer],
+        metrics: SmppMetrics,
     ) -> None:
-        super().__init__(delegate, settings, sessions, 0)
+        super().__init__(delegate, settings, sessions, 0, metrics)
         self._binds = delegate
         self._manners = settings
 
@@ -78,7 +83,7 @@ class SmppServer(SmppSession):
         if self._sessions.draining:
             self.abort("we are shutting down")
         elif self._sessions.unauthenticated_from(self.peer) > self._manners.unbound_per_source:
-            FAULTS.add(1.0, "crowd")
+            self._metrics.faults["crowd"].inc()
             self.abort("too many connections from there that have not bound")
 
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
@@ -129,14 +134,22 @@ class SmppServerFactory(Factory):
 
     :param delegate: provides :class:`~smsgw.interfaces.ISmppDelegate`.
     :param clock: its seconds must be monotonic.
+    :param metrics: shared by the listeners of a program; without it the sessions' counts are shown nowhere.
     :ivar connections: those there are, bound or not.
     """
 
     noisy = False
 
-    def __init__(self, delegate: ISmppDelegate, settings: SmppServerSettings, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        delegate: ISmppDelegate,
+        settings: SmppServerSettings,
+        clock: IReactorTime,
+        metrics: SmppMetrics | None = None,
+    ) -> None:
         self.delegate = delegate
         self.settings = settings
+        self._metrics = metrics or SmppMetrics()
         self.connections: Connections[SmppServer] = Connections(clock)
 
     @property
@@ -146,7 +159,7 @@ class SmppServerFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> SmppServer:
         """A session for one connection, whatever becomes of it: a TLS wrapper cannot do without one."""
-        return SmppServer(self.delegate, self.settings, self.connections)
+        return SmppServer(self.delegate, self.settings, self.connections, self._metrics)
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
         """Take leave of everybody: what was read is answered, what comes now is refused with 0x08, then unbind.

@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp import rules
-from smsgw.protocols.smpp.connection import CROWDED, FAULTS
+from smsgw.protocols.smpp.connection import CROWDED
+from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.session_base import SessionDelegate, SmppSessionBase
 from smsgw.protocols.smpp.settings import SessionSettings
 from smsgw.protocols.smpp.window import LOST, Answer, SessionRequest
@@ -25,9 +26,6 @@ from smsgw.smpp.consts import VERSION_5_0, Status
 from smsgw.smpp.errors import Answerable, Unframed
 from smsgw.smpp.pdus import Bind, EnquireLink, EnquireLinkResp, GenericNack, Pdu, Unbind, UnbindResp
 from smsgw.smpp.session import State, judge
-from smsgw.telemetry import Counter
-
-READ: Final = Counter("smsgw_smpp_pdus_read_total", "SMPP PDUs read, good or bad, of all sessions.")
 
 MOST_UNANSWERED: Final = 4 * 1024 * 1024
 """Octets of requests with the delegate at which reading stops, whatever the window says: PDUs may be long."""
@@ -42,9 +40,14 @@ class SmppSession(SmppSessionBase):
     """command_ids, as on the wire, of what may turn an open session into a bound one."""
 
     def __init__(
-        self, delegate: SessionDelegate, settings: SessionSettings, sessions: Connections[Any], window: int
+        self,
+        delegate: SessionDelegate,
+        settings: SessionSettings,
+        sessions: Connections[Any],
+        window: int,
+        metrics: SmppMetrics,
     ) -> None:
-        super().__init__(delegate, settings, sessions, window)
+        super().__init__(delegate, settings, sessions, window, metrics)
         # Faults in a row, and how many good PDUs of this read came before the last of them.
         self._undecodable = 0
         self._nacks = 0
@@ -64,7 +67,7 @@ class SmppSession(SmppSessionBase):
         return frames
 
     def _framing_lost(self, broken: Unframed) -> None:
-        FAULTS.add(1.0, "framing")
+        self._metrics.faults["framing"].inc()
         self._leave(broken.why, refusal(broken))
         self._advance_closing()
 
@@ -73,7 +76,7 @@ class SmppSession(SmppSessionBase):
         requests, answers, ours = self._sorted(frames)
         if len(requests) + len(answers) != self._good:
             self._undecodable = self._nacks = 0
-        READ.add(len(frames))
+        self._metrics.pdus_read.inc(len(frames))
         self._heard = self._reading_time()
         if requests or ours or not self.settings.only_requests_keep_alive:
             self._active = self._heard

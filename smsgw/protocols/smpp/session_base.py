@@ -18,7 +18,8 @@ from zope.interface import implementer
 from smsgw.interfaces import BindAccepted, ISmppSession
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp import rules
-from smsgw.protocols.smpp.connection import BINDING, CROWDED, FAULTS, PAUSED, UNREAD, SmppConnection
+from smsgw.protocols.smpp.connection import BINDING, CROWDED, PAUSED, UNREAD, SmppConnection
+from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.settings import SessionSettings
 from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, SessionRequest, Window
 from smsgw.smpp.codec import encode, encode_many, reader
@@ -26,9 +27,6 @@ from smsgw.smpp.consts import VERSION_3_4
 from smsgw.smpp.errors import PduError
 from smsgw.smpp.pdus import EnquireLink, Pdu, Request, Unbind
 from smsgw.smpp.session import Role, State
-from smsgw.telemetry import Counter
-
-UNANSWERED: Final = Counter("smsgw_smpp_unanswered_total", "Requests to SMPP peers whose response timer ran out.")
 
 log: Final = Logger()
 
@@ -64,9 +62,14 @@ class SmppSessionBase(SmppConnection):
     """Who the peer is."""
 
     def __init__(
-        self, delegate: SessionDelegate, settings: SessionSettings, sessions: Connections[Any], window: int
+        self,
+        delegate: SessionDelegate,
+        settings: SessionSettings,
+        sessions: Connections[Any],
+        window: int,
+        metrics: SmppMetrics,
     ) -> None:
-        super().__init__(settings, sessions)
+        super().__init__(settings, sessions, metrics)
         self.delegate = delegate
         self.bound: BindAccepted | None = None
         self.version = VERSION_3_4
@@ -241,7 +244,7 @@ class SmppSessionBase(SmppConnection):
 
     def _count_fault(self, fault: str, why: str) -> None:
         """Count what the peer did wrong; a stranger may not do so often. Without a reason somebody else tells of it."""
-        FAULTS.add(1.0, fault)
+        self._metrics.faults[fault].inc()
         if why and not self._faults and self._sessions.may_log(self):
             log.info("SMPP peer {peer}: {why}; further faults of this session are counted", peer=self.peer, why=why)
         self._faults += 1
@@ -311,7 +314,7 @@ class SmppSessionBase(SmppConnection):
         # A peer that does not even read what we send is inactive, though we have stopped reading too.
         silence = (now - self._stopped if self._holds == UNREAD else time) - self._active
         if settings.inactivity and silence >= settings.inactivity:
-            FAULTS.add(1.0, "inactivity")
+            self._metrics.faults["inactivity"].inc()
             self.close("inactivity timer: nothing was heard of it")
         elif self._doubts_the_peer(time) and not self._window.awaits(SessionRequest.ENQUIRE_LINK):
             self._ask(SessionRequest.ENQUIRE_LINK, EnquireLink())
@@ -329,7 +332,7 @@ class SmppSessionBase(SmppConnection):
         late = self._window.expire(time - self.settings.response)
         if not late:
             return
-        UNANSWERED.add(len(late))
+        self._metrics.unanswered.inc(len(late))
         silent = time - self._heard >= self.settings.response
         self._tell_of(late)
         if silent and any(token is SessionRequest.ENQUIRE_LINK for token, _, _ in late):

@@ -18,10 +18,10 @@ from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
 from smsgw.services.intake.content import build, with_reference
+from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.intake.options import validate
 from smsgw.services.routing import Router
 from smsgw.services.senders import Sender, Senders
-from smsgw.telemetry import Counter
 from smsgw.text import coding
 
 if TYPE_CHECKING:
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
     from smsgw.services.outbox.outbox import Outbox
 
 log = Logger()
-
-ACCEPTED: Final = Counter("smsgw_accepted_total", "Messages accepted, by account.", ("account",))
-REFUSED: Final = Counter("smsgw_refused_total", "Submissions refused, by account and reason.", ("account", "reason"))
-REPEATED: Final = Counter(
-    "smsgw_repeated_total", "Submissions whose idempotency key was used before: answered, not sent again.", ("account",)
-)
 
 NOT_REACHABLE: Final = 248
 """Error code of a number that cannot be reached by the service."""
@@ -83,7 +77,9 @@ class Intake:
         country: str = "ru",
         policies: Sequence[IPolicy] = (),
         key_life: float = 86_400.0,
+        metrics: IntakeMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or IntakeMetrics()
         self._store = store
         self._accounts = accounts
         self.senders = senders
@@ -112,7 +108,7 @@ class Intake:
         def stored(committed: Committed) -> list[Accepted | Refused]:
             kept = self._without_repeats(messages, keys, committed, answers) if keys else messages
             if kept:
-                _count(kept)
+                self._count(kept)
                 dispatch.stored(kept)
             if committed.events:
                 self._outbox.occurred(committed.events)
@@ -177,7 +173,7 @@ class Intake:
                     _tell_by_callback(submission, account.settings)
                 answer = self._register(account, submission, now, seconds, messages)
             if isinstance(answer, Refused):
-                REFUSED.add(1, submission.account, answer.refusal.name.lower())
+                self._metrics.refused[submission.account, answer.refusal.name.lower()].inc()
             elif submission.options is not None and submission.options.key:
                 own = messages[-len(answer.message_ids) :]
                 keys.append(self._keyed(submission.account, submission.options, answer.id, own, now))
@@ -200,10 +196,10 @@ class Intake:
                 key, used = repeats[answer.id]
                 if used.digest == key.digest:
                     answers[at] = Accepted(used.id, (used.id,), 0, State.SCHEDULED, True)
-                    REPEATED.add(1, key.account)
+                    self._metrics.repeated[key.account].inc()
                 else:
                     answers[at] = _REUSED
-                    REFUSED.add(1, key.account, Refusal.KEY_REUSED.name.lower())
+                    self._metrics.refused[key.account, Refusal.KEY_REUSED.name.lower()].inc()
         gone = {message.id for key, _ in repeats.values() for message in key.messages}
         self._dispatch.unstored([message for message in messages if message.id in gone])
         return [message for message in messages if message.id not in gone]
@@ -327,6 +323,17 @@ class Intake:
             content if len(content.parts) == 1 else with_reference(content, id),
         )
 
+    def _count(self, messages: Sequence[Message]) -> None:
+        """Count what was accepted; a batch is nearly always one account's."""
+        accepted = self._metrics.accepted
+        name, number = messages[0].account, 0
+        for message in messages:
+            if message.account != name:
+                accepted[name].inc(number)
+                name, number = message.account, 0
+            number += 1
+        accepted[name].inc(number)
+
     def _by_policy(self, account: Account, submission: Submission) -> Refused | None:
         """The first policy's no, if any says so."""
         for policy in self._policies:
@@ -338,17 +345,6 @@ class Intake:
             if refused is not None:
                 return refused
         return None
-
-
-def _count(messages: Sequence[Message]) -> None:
-    """Count what was accepted; a batch is nearly always one account's."""
-    name, number = messages[0].account, 0
-    for message in messages:
-        if message.account != name:
-            ACCEPTED.add(number, name)
-            name, number = message.account, 0
-        number += 1
-    ACCEPTED.add(number, name)
 
 
 def _tell_by_callback(submission: Submission, settings: AccountSettings) -> None:

@@ -25,12 +25,7 @@ from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Event
 from smsgw.model.pacing import back_off
 from smsgw.services.outbox.eventqueue import EVERYTHING, EventQueue, key_of
-from smsgw.telemetry import Counter, Gauge
-
-TOLD: Final = Counter("smsgw_events_told_total", "Events that their receiver acknowledged.", ("path",))
-PUT_OFF: Final = Counter("smsgw_events_put_off_total", "Events that their receiver could not take.", ("path",))
-RETURNED: Final = Counter("smsgw_events_returned_total", "Events under way when their session went.", ("path",))
-HELD: Final = Gauge("smsgw_events_held", "Events in memory, of all accounts and return paths.")
+from smsgw.services.outbox.metrics import OutboxMetrics
 
 FIRST_PAUSE: Final = 5.0
 """Seconds before an event is tried a second time, unless the return path says otherwise; doubled each time."""
@@ -70,7 +65,9 @@ class Outbox:
         total: int = 50_000,
         share: int = 64,
         page: int = 1_000,
+        metrics: OutboxMetrics | None = None,
     ) -> None:
+        self._metrics = metrics or OutboxMetrics()
         self._store = store
         self._clock = clock
         self._wall = wall
@@ -97,7 +94,7 @@ class Outbox:
         self._forgetting = 0
         self._faltering = False
         self._stopped: Deferred[None] | None = None
-        HELD.watch(lambda: self._held)
+        self._metrics.held.set_function(lambda: self._held)
 
     def attach(self, path: IReturnPath) -> None:
         """Tell senders over `path` too; before :meth:`start`."""
@@ -158,7 +155,7 @@ class Outbox:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
         if events:
             self._told += events
-            TOLD.add(len(events), events[0].message.path)
+            self._metrics.told[events[0].message.path].inc(len(events))
             self._soon()
 
     def retry(self, events: Sequence[Event], seconds: float | None) -> None:
@@ -174,7 +171,7 @@ class Outbox:
             lane = self._lane(event.message.path, event.message.account)
             lane.held[key_of(event)] = again
             heappush(self._put_off, (now + pause, next(self._serial), lane, again))
-        PUT_OFF.add(len(events), events[0].message.path)
+        self._metrics.put_off[events[0].message.path].inc(len(events))
         self._soon()
 
     def requeue(self, events: Sequence[Event]) -> None:
@@ -185,7 +182,7 @@ class Outbox:
             lane = self._lane(event.message.path, event.message.account)
             lane.waiting.appendleft(event)
             self._rouse(lane)
-        RETURNED.add(len(events), events[0].message.path)
+        self._metrics.returned[events[0].message.path].inc(len(events))
 
     def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
@@ -197,7 +194,7 @@ class Outbox:
         """They will be told at most once, by whoever asked for it."""
         self._forgetting -= 1
         if events:
-            TOLD.add(len(events), events[0].message.path)
+            self._metrics.told[events[0].message.path].inc(len(events))
         for lane, run in self._by_lane(events):
             self._held -= lane.settle(run)
             self._rouse(lane)

@@ -1,0 +1,28 @@
+"""What the SMPP front ends count."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from smsgw.telemetry import Children
+
+
+class BindMetrics:
+    """Of all SMPP listeners.
+
+    :param registry: where the metrics are shown, None for nowhere.
+    :ivar binds: by account. :ivar receipts_refused: by account.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.binds = Children(
+            Gauge("smsgw_smpp_binds", "SMPP sessions bound, by account.", ["account"], registry=registry)
+        )
+        self.receipts_refused = Children(
+            Counter(
+                "smsgw_smpp_receipts_refused_total",
+                "Receipts that an ESME answered with a permanent error.",
+                ["account"],
+                registry=registry,
+            )
+        )

@@ -1,0 +1,73 @@
+"""What dispatch counts and measures."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from smsgw.telemetry import Children
+
+
+class DispatchMetrics:
+    """Of one dispatch.
+
+    :param registry: where the metrics are shown, None for nowhere.
+    :ivar outcomes: by connector and outcome. :ivar stray_outcomes: by connector.
+    :ivar ambiguous: parts, by connector. :ivar resends: parts, by connector.
+    :ivar up: by connector, 0 or 1, like all gauges here read when it is asked for. :ivar room: parts, by connector.
+    :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.outcomes = Children(
+            Counter(
+                "smsgw_outcomes_total",
+                "Answers of upstreams to the parts sent to them.",
+                ["connector", "outcome"],
+                registry=registry,
+            )
+        )
+        self.stray_outcomes = Children(
+            Counter(
+                "smsgw_stray_outcomes_total",
+                "Outcomes that a connector gave for parts it did not have.",
+                ["connector"],
+                registry=registry,
+            )
+        )
+        self.ambiguous = Children(
+            Counter(
+                "smsgw_ambiguous_total",
+                "Parts written to an upstream, or about to be, whose answer never came.",
+                ["connector"],
+                registry=registry,
+            )
+        )
+        self.resends = Children(
+            Counter(
+                "smsgw_ambiguous_resends_total",
+                "Parts sent again although they may have been taken before.",
+                ["connector"],
+                registry=registry,
+            )
+        )
+        self.up = Children(
+            Gauge(
+                "smsgw_connector_up", "Whether the link of a connector is usable.", ["connector"], registry=registry
+            )
+        )
+        self.room = Children(
+            Gauge("smsgw_connector_room", "Parts that a connector takes now.", ["connector"], registry=registry)
+        )
+        self.waiting = Children(
+            Gauge(
+                "smsgw_waiting_in_memory", "Messages that wait in memory for room.", ["connector"], registry=registry
+            )
+        )
+        self.outstanding = Children(
+            Gauge(
+                "smsgw_outstanding",
+                "Parts a connector has and did not answer yet.",
+                ["connector"],
+                registry=registry,
+            )
+        )

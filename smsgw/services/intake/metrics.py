@@ -1,0 +1,37 @@
+"""What intake counts."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter
+
+from smsgw.telemetry import Children
+
+
+class IntakeMetrics:
+    """Of one intake.
+
+    :param registry: where the metrics are shown, None for nowhere.
+    :ivar accepted: messages, by account. :ivar refused: submissions, by account and refusal.
+    :ivar repeated: submissions, by account.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.accepted = Children(
+            Counter("smsgw_accepted_total", "Messages accepted, by account.", ["account"], registry=registry)
+        )
+        self.refused = Children(
+            Counter(
+                "smsgw_refused_total",
+                "Submissions refused, by account and reason.",
+                ["account", "reason"],
+                registry=registry,
+            )
+        )
+        self.repeated = Children(
+            Counter(
+                "smsgw_repeated_total",
+                "Submissions whose idempotency key was used before: answered, not sent again.",
+                ["account"],
+                registry=registry,
+            )
+        )

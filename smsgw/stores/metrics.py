@@ -1,0 +1,31 @@
+"""What stores count."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from smsgw.telemetry import Children
+
+_CALLS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
+
+
+class StoreMetrics:
+    """Of one store.
+
+    :param registry: where the metrics are shown, None for nowhere.
+    :ivar commits: by result, ``done`` or ``failed``. :ivar calls: that shared a commit. :ivar seconds: of a commit.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.commits = Children(
+            Counter(
+                "smsgw_store_commits_total", "Commits of the store, by how they ended.", ["result"], registry=registry
+            )
+        )
+        self.calls = Histogram(
+            "smsgw_store_commit_calls", "Calls that shared one commit.", buckets=_CALLS, registry=registry
+        )
+        self.seconds = Histogram(
+            "smsgw_store_commit_seconds", "How long commits took.", buckets=_SECONDS, registry=registry
+        )
