@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from prometheus_client import disable_created_metrics
 from twisted.application.service import IService
 from twisted.logger import ILogObserver
 from twisted.python import usage
@@ -88,6 +89,7 @@ def makeService(options: Options) -> IService:
 
     _open_more_files()
     _collect_less_often()
+    disable_created_metrics()  # when each counter began would be a second time series beside it
     try:
         return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)
     except ConfigErrors as errors:  # what only shows when parts are made: certificates, hashes

@@ -84,7 +84,7 @@ def _smpp(parts: Parts, own: SmppListenSettings) -> Any:
         window=own.window,
         pdu_limit=own.pdu_limit,
     )
-    return SmppServerFactory(delegate, settings, parts.reactor)
+    return SmppServerFactory(delegate, settings, parts.reactor, parts.metrics.smpp)
 
 
 def _http(parts: Parts, own: HttpListenSettings) -> Any:
@@ -108,7 +108,7 @@ def _http(parts: Parts, own: HttpListenSettings) -> Any:
             parts.intake, parts.store, parts.accounts, lambda: parts.senders, own.body_limit, country
         )
         ways[b"api"] = front.resource
-    return BoundedSite(PathSwitch(ways, native), parts.reactor, web_limits(own))
+    return BoundedSite(PathSwitch(ways, native), parts.reactor, web_limits(own), metrics=parts.metrics.http)
 
 
 def _smtp(parts: Parts, own: SmtpListenSettings, tls: CertificateOptions | None) -> Any:

@@ -1,17 +1,19 @@
-"""What the program as a whole counts, and the registry of all metrics."""
+"""The metrics of a gateway: those of the program itself, and those of all packages in one registry."""
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
+from smsgw.frontends.callbacks.metrics import CallbackMetrics
+from smsgw.frontends.smpp.metrics import BindMetrics
+from smsgw.protocols.http.metrics import HttpMetrics
+from smsgw.protocols.smpp.metrics import SmppMetrics
+from smsgw.services.dispatch.metrics import DispatchMetrics
+from smsgw.services.intake.metrics import IntakeMetrics
+from smsgw.services.metrics import ServiceMetrics
+from smsgw.services.outbox.metrics import OutboxMetrics
+from smsgw.stores.metrics import StoreMetrics
 from smsgw.telemetry import Children
-
-
-def new_registry() -> CollectorRegistry:
-    """A registry for one gateway, with what its process uses."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    return registry
 
 
 class ProgramMetrics:
@@ -33,3 +35,24 @@ class ProgramMetrics:
         self.sessions = Children(
             Gauge("smsgw_sessions", "Connections that are open, by listener.", ["listener"], registry=registry)
         )
+
+
+class Metrics:
+    """The metrics of all packages, for one gateway. A second gateway in the process has a registry of its own.
+
+    :ivar registry: what /metrics shows: all of these, and what the process uses.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.program = ProgramMetrics(registry)
+        self.store = StoreMetrics(registry)
+        self.services = ServiceMetrics(registry)
+        self.intake = IntakeMetrics(registry)
+        self.dispatch = DispatchMetrics(registry)
+        self.outbox = OutboxMetrics(registry)
+        self.smpp = SmppMetrics(registry)
+        self.binds = BindMetrics(registry)
+        self.http = HttpMetrics(registry)
+        self.callbacks = CallbackMetrics(registry)

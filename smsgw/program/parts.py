@@ -11,6 +11,7 @@ from smsgw.config import Settings
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, IMessageStore
+from smsgw.program.metrics import Metrics
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.contacts import Contacts
@@ -34,6 +35,7 @@ class Parts:
 
     settings: Settings
     reactor: Any
+    metrics: Metrics
     store: IMessageStore
     password_checks: WorkerPool
     mail_reading: WorkerPool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from twisted.logger import Logger
 
@@ -11,9 +10,6 @@ from smsgw.config import ConfigErrors, Settings
 from smsgw.program import configfile
 from smsgw.program.parts import Parts
 from smsgw.services.senders import Senders
-from smsgw.telemetry import Counter
-
-RELOADS: Final = Counter("smsgw_config_reloads_total", "Times the configuration was taken anew.", ("result",))
 
 log = Logger()
 
@@ -34,7 +30,7 @@ def reload(parts: Parts, source: Path) -> None:
         _check_unchanged(parts.settings, new)
         gone = parts.accounts.update(new.accounts.values())
     except ConfigErrors as errors:
-        RELOADS.add(1, "refused")
+        parts.metrics.program.reloads["refused"].inc()
         for line in str(errors).splitlines():
             log.error("{line}", line=line)
         log.error("the configuration is refused, the one from before stays in force")
@@ -45,7 +41,7 @@ def reload(parts: Parts, source: Path) -> None:
     parts.contacts.update(new.lists.values())
     parts.smpp_receipts.binds.expel(gone)
     parts.settings = new
-    RELOADS.add(1, "taken")
+    parts.metrics.program.reloads["taken"].inc()
     for warning in new.warnings:
         log.warn("{warning}", warning=str(warning))
     log.info("the configuration is taken from {path}", path=str(source))

@@ -11,7 +11,6 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from smsgw.config import AdminListenSettings, Settings
-from smsgw.frontends.admin import metrics
 from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.binds import Binds
@@ -24,6 +23,7 @@ from smsgw.plugins import connector_factories
 from smsgw.program.banner import banner
 from smsgw.program.lifecycle import Gateway, Listener, Step
 from smsgw.program.listeners import make_listener
+from smsgw.program.metrics import Metrics
 from smsgw.program.parts import Parts
 from smsgw.program.reload import reload, warn
 from smsgw.protocols.http import WebClient
@@ -64,27 +64,33 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         partial(_simulate, parts.connectors),
         partial(_health, gateway, parts.connectors),
         reactor,
+        parts.metrics.registry,
+        parts.metrics.http,
     ).factory
     listeners = [make_listener(parts, own, admin) for own in settings.listeners.values()]
     gateway.steps = list(_steps(gateway, parts, listeners, source))
-    metrics.watch(parts.connectors, {one.name: partial(_open_connections, one) for one in listeners})
+    for one in listeners:
+        parts.metrics.program.sessions[one.name].set_function(partial(_open_connections, one))
     return gateway
 
 
 def make_parts(settings: Settings, reactor: Any) -> Parts:
     """Everything that runs behind the listeners, made from the settings and joined together."""
     gateway, clock, wall = settings.gateway, reactor, time.time
-    store = SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor))
+    metrics = Metrics()
+    store = SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor), metrics.store)
     password_checks = WorkerPool(reactor)
-    accounts = Accounts(settings.accounts.values(), clock, password_checks.run)
+    accounts = Accounts(settings.accounts.values(), clock, password_checks.run, metrics.services)
     senders = Senders(list(settings.senders.values()), list(settings.operators.values()))
     router = Router(settings.routes, settings.connectors.keys())
-    outbox = Outbox(store, clock, wall, keep=gateway.event_keep)
+    outbox = Outbox(store, clock, wall, keep=gateway.event_keep, metrics=metrics.outbox)
     factories = connector_factories()
     connectors: dict[str, IConnector] = {
         name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
     }
-    incoming = IncomingRouter(store, outbox, accounts, settings.numbers.values(), wall, gateway.country)
+    incoming = IncomingRouter(
+        store, outbox, accounts, settings.numbers.values(), wall, gateway.country, metrics.services
+    )
     dispatch = Dispatch(
         store,
         outbox,
@@ -96,6 +102,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         report_timeout=gateway.report_timeout,
         down=router.down,
         refusing=router.refusing,
+        metrics=metrics.dispatch,
     )
     intake = Intake(
         store,
@@ -108,17 +115,34 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         clock.seconds,
         gateway.country,
         key_life=gateway.idempotency,
+        metrics=metrics.intake,
     )
-    sweep = Sweep(store, dispatch, outbox, clock, wall, keep=gateway.keep, event_keep=gateway.event_keep)
-    smpp_receipts = SmppReceipts(Binds(), gateway.timezone)
+    sweep = Sweep(
+        store,
+        dispatch,
+        outbox,
+        clock,
+        wall,
+        keep=gateway.keep,
+        event_keep=gateway.event_keep,
+        metrics=metrics.services,
+    )
+    smpp_receipts = SmppReceipts(Binds(metrics.binds), gateway.timezone, metrics.binds)
     outbox.attach(smpp_receipts)
     callbacks = CallbackPath(
-        accounts, WebClient(reactor), WebClient(reactor, guard=True), clock, wall, gateway.timezone
+        accounts,
+        WebClient(reactor),
+        WebClient(reactor, guard=True),
+        clock,
+        wall,
+        gateway.timezone,
+        metrics=metrics.callbacks,
     )
     outbox.attach(callbacks)
     return Parts(
         settings=settings,
         reactor=reactor,
+        metrics=metrics,
         store=store,
         password_checks=password_checks,
         mail_reading=WorkerPool(reactor, 2, "mails"),

@@ -1,4 +1,4 @@
-"""What the services count that are no packages of their own: accounts, receipts, incoming, sweep."""
+"""What the services count that are no packages of their own: accounts, incoming, sweep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ServiceMetrics:
 
     :param registry: where the metrics are shown, None for nowhere.
     :ivar logins_refused: by protocol and refusal.
-    :ivar receipts: by connector and result. :ivar received: by connector, kind and result.
+    :ivar received: by connector, kind and result.
     :ivar overdue: by final state. :ivar purged: messages. :ivar given_up: events.
     :ivar sweep_failures: by step of the sweep.
     """
@@ -20,15 +20,6 @@ class ServiceMetrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.logins_refused = Children(
             Counter("smsgw_logins_refused_total", "Logins refused.", ["protocol", "refusal"], registry=registry)
-        )
-        self.receipts = Children(
-            Counter(
-                "smsgw_receipts_total",
-                "Receipts of upstreams: matched, parked (the part is not known yet), repeated or ignored (changes "
-                "nothing).",
-                ["connector", "result"],
-                registry=registry,
-            )
         )
         self.received = Children(
             Counter(

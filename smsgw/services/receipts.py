@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
+from prometheus_client import Counter
 from twisted.internet.defer import Deferred
 
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Committed, Reported
 from smsgw.model.message import DeliveryReport, Event
-from smsgw.services.metrics import ServiceMetrics
+from smsgw.telemetry import Children
 
 
 class EventSink(Protocol):
@@ -24,11 +25,14 @@ class EventSink(Protocol):
 
 @attrs.define(eq=False)
 class Receipts:
-    """Takes receipts in."""
+    """Takes receipts in.
+
+    :ivar counts: receipts by connector and result.
+    """
 
     store: IMessageStore
     outbox: EventSink
-    metrics: ServiceMetrics = attrs.field(factory=ServiceMetrics)
+    counts: Children[Counter]
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """Store them: new states and events to the senders in one commit.
@@ -38,7 +42,7 @@ class Receipts:
 
         def stored(committed: Committed) -> None:
             for result, count in collections.Counter(committed.receipts).items():
-                self.metrics.receipts[connector, result].inc(count)
+                self.counts[connector, result].inc(count)
             if committed.events:
                 self.outbox.occurred(committed.events)
 

@@ -15,15 +15,9 @@ from twisted.python.failure import Failure
 
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import StoreDown, StoreFull
-from smsgw.telemetry import Counter, Histogram
+from smsgw.stores.metrics import StoreMetrics
 
 T = TypeVar("T")
-
-_COMMITS = Counter("smsgw_store_commits_total", "Commits of the store, by how they ended.", ("result",))
-_CALLS = Histogram("smsgw_store_commit_calls", "Calls that shared one commit.", (1, 2, 5, 10, 20, 50, 100, 200, 500))
-_SECONDS = Histogram(
-    "smsgw_store_commit_seconds", "How long commits took.", (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
-)
 
 QUEUED_ROWS = 200_000
 """Row changes that may wait for their commit before new messages are refused."""
@@ -114,6 +108,7 @@ class GroupCommit:
     runner: Runner
     carry_out: Callable[[list[Changes]], list[Committed | Failure]]
     limit: int = QUEUED_ROWS
+    metrics: StoreMetrics = attrs.field(factory=StoreMetrics)
     _changes: list[tuple[Changes, Deferred[Committed]]] = attrs.field(factory=list, init=False)
     _reads: list[tuple[Callable[[], Any], Deferred[Any]]] = attrs.field(factory=list, init=False)
     _rows: int = attrs.field(default=0, init=False)
@@ -200,9 +195,10 @@ class GroupCommit:
 
     def _committed(self, answers: list[tuple[Deferred[Any], Any]], seconds: float, last: bool) -> None:
         self._answer(answers, last)
-        _CALLS.observe(len(answers))
-        _SECONDS.observe(seconds)
-        _COMMITS.add(1, "failed" if any(isinstance(result, Failure) for _, result in answers) else "done")
+        self.metrics.calls.observe(len(answers))
+        self.metrics.seconds.observe(seconds)
+        failed = any(isinstance(result, Failure) for _, result in answers)
+        self.metrics.commits["failed" if failed else "done"].inc()
 
     def _answer(self, answers: list[tuple[Deferred[Any], Any]], last: bool) -> None:
         """Back in the reactor's thread: first let the store go on, then tell the callers."""

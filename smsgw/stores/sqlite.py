@@ -22,6 +22,7 @@ from smsgw.stores.groupcommit import GroupCommit, Runner
 from smsgw.stores.ledger import Ledger
 from smsgw.stores.lock import LockFile
 from smsgw.stores.memory import Key, Memory
+from smsgw.stores.metrics import StoreMetrics
 from smsgw.stores.opening import connect, free_octets, make_directory, open_database
 from smsgw.stores.sheet import Stale
 from smsgw.stores.transactions import Transactions
@@ -60,6 +61,7 @@ class SqliteStore:
         node: str,
         wall: Callable[[], float],
         runner: Runner,
+        metrics: StoreMetrics | None = None,
         low_water: int = LOW_WATER,
         connect: Callable[[Path], sqlite3.Connection] = connect,
     ) -> None:
@@ -71,7 +73,7 @@ class SqliteStore:
         self._low_water = low_water
         self._connect = connect
         self._lock = LockFile(self._path / LOCK)
-        self._group = GroupCommit(runner, self._carry_out)
+        self._group = GroupCommit(runner, self._carry_out, metrics=metrics or StoreMetrics())
         self._open = False
         self._next = 0
         self._short = False

@@ -6,9 +6,8 @@ from smsgw.config import Globs
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
 from smsgw.model.lifecycle import State
 from smsgw.services.dispatch.dispatch import Dispatch
-from smsgw.services.dispatch.verdicts import RESENDS
-from smsgw.services.receipts import RECEIPTS
 from smsgw.services.sweep import Sweep
+from tests.metrics import value
 from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
 
 KINDS = ("rejected", "throttled", "unanswered", "early", "undeliverable", "expired", "twice", "never")
@@ -24,7 +23,7 @@ class FlowTests(DispatchTestCase):
         self.outbox, self.inbound = RecordingOutbox(), RecordingInbound()
         self.dispatch = Dispatch(
             self.store, self.outbox, self.clock, self.wall, [(loopback, made)], self.reroute, inbound=self.inbound,
-            report_timeout=DAY,
+            report_timeout=DAY, metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())
         self.sweep = Sweep(self.store, self.dispatch, self.outbox, self.clock, self.wall, keep=DAY * 9,
@@ -53,8 +52,8 @@ class FlowTests(DispatchTestCase):
         self.assertEqual(self.state(8), State.UNKNOWN)
         final = [told for told in self.outbox.told if told[1] is not State.ENROUTE]
         self.assertEqual(len(final), len({id for id, _ in final}))
-        self.assertGreater(RECEIPTS.value("sim", "parked"), 0)
-        self.assertGreater(RECEIPTS.value("sim", "repeated"), 0)
+        self.assertGreater(value(self.metrics.receipts["sim", "parked"]), 0)
+        self.assertGreater(value(self.metrics.receipts["sim", "repeated"]), 0)
 
     def test_restart(self) -> None:
         """After a kill the receipts still owed come all the same, and what was in doubt is sent once more."""
@@ -64,14 +63,13 @@ class FlowTests(DispatchTestCase):
         self.accept(*[message(id, connector="again") for id in range(6, 9)])
         self.crash()
         self.run_gateway("again", latency=1.0)
-        self.assertEqual(RESENDS.value("again"), 3)
+        self.assertEqual(value(self.metrics.resends["again"]), 3)
         self.pass_time(5)
         self.assertEqual({self.state(id) for id in range(1, 9)}, {State.DELIVERED})
         self.assertEqual(sorted(id for id, state in self.outbox.told if state is State.DELIVERED), list(range(1, 9)))
 
     def test_graceful_restart(self) -> None:
         """A stop in order leaves nothing in doubt."""
-        before = RESENDS.value("gentle")
         self.run_gateway("gentle", latency=1.0, window=3)
         self.accept(*[message(id, connector="gentle") for id in range(1, 11)])
         self.sweep.stop()
@@ -81,7 +79,7 @@ class FlowTests(DispatchTestCase):
         self.crash()
         self.run_gateway("gentle", latency=1.0, window=3)
         self.pass_time(20)
-        self.assertEqual(RESENDS.value("gentle") - before, 0)
+        self.assertEqual(value(self.metrics.resends["gentle"]), 0)
         self.assertEqual({self.state(id) for id in range(1, 11)}, {State.DELIVERED})
 
     def test_parts_and_rate(self) -> None:

@@ -16,7 +16,9 @@ from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import CALLBACK, Event, EventKind, Incoming, IncomingKind, Message
 from smsgw.services.accounts import Accounts
-from smsgw.services.incoming import RECEIVED, WAIT, IncomingRouter
+from smsgw.services.incoming import WAIT, IncomingRouter
+from smsgw.services.metrics import ServiceMetrics
+from tests.metrics import value
 
 NOW = 1_700_000_000.0
 PHONE = "79161234567"
@@ -111,7 +113,10 @@ class InboundTestCase(SynchronousTestCase):
             NumberSettings(name=SHARED, calls=True),
         ]
         store: Any = self.store
-        self.inbound = IncomingRouter(store, self.told, accounts, numbers, lambda: NOW + self.clock.seconds())
+        self.counts = ServiceMetrics()
+        self.inbound = IncomingRouter(
+            store, self.told, accounts, numbers, lambda: NOW + self.clock.seconds(), metrics=self.counts
+        )
 
     def come(self, *incoming: Incoming) -> list[Refused | None]:
         """These come in."""
@@ -157,11 +162,10 @@ class MessageTests(InboundTestCase):
 
     def test_nobodys(self) -> None:
         """What is nobody's is refused and counted, and stops nothing beside it."""
-        refused = RECEIVED.value("sim", "message", "refused")
         answers = self.come(text("79039999999"), text(SHARED), text(QUIET), text(SHOPS))
         self.assertEqual([answer and answer.refusal for answer in answers], [Refusal.NO_ROUTE] * 3 + [None])
         self.assertEqual([one.destination for one in self.store.stored], [SHOPS])
-        self.assertEqual(RECEIVED.value("sim", "message", "refused") - refused, 3)
+        self.assertEqual(value(self.counts.received["sim", "message", "refused"]), 3)
 
     def test_only_nobodys(self) -> None:
         """Nothing to keep costs no commit."""

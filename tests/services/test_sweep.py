@@ -10,7 +10,9 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
 from smsgw.model.outcome import Accepted, Busy
 from smsgw.services.dispatch.verdicts import NO_REPORT
-from smsgw.services.sweep import FAILURES, GIVEN_UP, INTERVAL, PURGED, Sweep
+from smsgw.services.metrics import ServiceMetrics
+from smsgw.services.sweep import INTERVAL, Sweep
+from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, message
 
 
@@ -20,8 +22,16 @@ class SweepTests(DispatchTestCase):
     def begin(self, *connectors: HandConnector, **settings: Any) -> HandConnector:
         """Start dispatch and the sweep."""
         first = super().begin(*connectors, **settings)
+        self.counts = ServiceMetrics()
         self.sweep = Sweep(
-            self.store, self.dispatch, self.outbox, self.clock, self.wall, keep=30 * DAY, event_keep=7 * DAY
+            self.store,
+            self.dispatch,
+            self.outbox,
+            self.clock,
+            self.wall,
+            keep=30 * DAY,
+            event_keep=7 * DAY,
+            metrics=self.counts,
         )
         self.sweep.start()
         self.addCleanup(self.sweep.stop)
@@ -114,7 +124,6 @@ class SweepTests(DispatchTestCase):
 
     def test_purge(self) -> None:
         """Final messages and events nobody took are deleted after their time, in small batches; others stay."""
-        messages, events = PURGED.value(), GIVEN_UP.value()
         sim = self.begin(HandConnector(window=50))
         self.accept(*[message(id) for id in range(1, 31)], message(99, state=State.SCHEDULED, due=NOON + 90 * DAY,
                                                                   expires=NOON + 99 * DAY))
@@ -123,19 +132,18 @@ class SweepTests(DispatchTestCase):
         self.successResultOf(self.dispatch.receipts("sim", reports))
         with capturedLogs() as logged:
             self.later(8 * DAY)
-        self.assertEqual(GIVEN_UP.value() - events, 60)
+        self.assertEqual(value(self.counts.given_up), 60)
         warnings = [formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn]
         self.assertEqual([line.split(",")[0] for line in warnings], ["60 events were given up"])
         self.assertEqual(self.state(1), State.DELIVERED)
         self.later(31 * DAY)
-        self.assertEqual(PURGED.value() - messages, 30)
+        self.assertEqual(value(self.counts.purged), 30)
         self.assertEqual(self.successResultOf(self.store.find(None, [1])), [[]])
         self.assertEqual(self.state(99), State.SCHEDULED)
 
     def test_failures(self) -> None:
         """What fails is counted, told once until it has succeeded, and tried again; other steps go on."""
         sim = self.begin()
-        before = FAILURES.value("overdue")
         overdue = self.store.overdue
 
         def broken(*_: object) -> Deferred[None]:
@@ -148,7 +156,7 @@ class SweepTests(DispatchTestCase):
         with capturedLogs() as logged:
             self.clock.pump([1.0] * 5)
         self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
-        self.assertEqual(FAILURES.value("overdue") - before, 5)
+        self.assertEqual(value(self.counts.sweep_failures["overdue"]), 5)
         self.assertEqual(sim.offered, [(1, 1)])
         self.patch(self.store, "overdue", overdue)
         self.clock.advance(1)

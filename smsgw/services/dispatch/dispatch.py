@@ -26,15 +26,12 @@ from smsgw.model.outcome import Outcome
 from smsgw.services.dispatch import recovery
 from smsgw.services.dispatch.backlog import Backlog
 from smsgw.services.dispatch.links import Links
+from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.services.dispatch.settlement import Settlement
 from smsgw.services.dispatch.upstream import Upstream
 from smsgw.services.dispatch.verdicts import Verdicts
 from smsgw.services.incoming import IncomingSink
 from smsgw.services.receipts import EventSink, Receipts
-from smsgw.telemetry import Gauge
-
-WAITING: Final = Gauge("smsgw_waiting_in_memory", "Messages that wait in memory for room.", ("connector",))
-OUTSTANDING: Final = Gauge("smsgw_outstanding", "Parts a connector has and did not answer yet.", ("connector",))
 
 _QUEUED: Final = State.QUEUED
 _log = Logger()
@@ -69,13 +66,15 @@ class Dispatch:
         memory: int = 20_000,
         down: set[str] | None = None,
         refusing: set[str] | None = None,
+        metrics: DispatchMetrics | None = None,
     ) -> None:
         self._store = store
         self._outbox = outbox
         self._inbound = inbound
         self._wall = wall
         self._reroute = reroute
-        self._receipts = Receipts(store, outbox)
+        self._metrics = metrics = metrics or DispatchMetrics()
+        self._receipts = Receipts(store, outbox, metrics.receipts)
         self._upstreams: dict[str, Upstream] = {}
         self._links = Links(clock, set() if down is None else down, set() if refusing is None else refusing)
         self._settlement = Settlement(store, outbox, clock, wall, self._upstreams, self._links)
@@ -85,14 +84,16 @@ class Dispatch:
     def _upstream(
         self, connector: IConnector, settings: ConnectorSettings, report_timeout: float, memory: int
     ) -> Upstream:
-        name = settings.name
+        name, metrics = settings.name, self._metrics
         busy: set[int] = set()
         backlog = Backlog(name, self._store, partial(self._roused, name), busy, capacity=memory)
         upstream = Upstream(
-            connector, settings, backlog, Verdicts(settings, self._reroute), report_timeout, busy
+            connector, settings, backlog, Verdicts(settings, self._reroute, metrics), report_timeout, busy, metrics
         )
-        WAITING.watch(lambda: len(backlog), name)
-        OUTSTANDING.watch(lambda: upstream.outstanding, name)
+        metrics.up[name].set_function(lambda: connector.up)
+        metrics.room[name].set_function(connector.room)
+        metrics.waiting[name].set_function(lambda: len(backlog))
+        metrics.outstanding[name].set_function(lambda: upstream.outstanding)
         return upstream
 
     # What intake, cancelling and the gateway call.
@@ -203,7 +204,7 @@ class Dispatch:
 
     async def _start(self) -> None:
         upstreams = self._upstreams
-        await recovery.reclaim(self._store, self._outbox, upstreams, self._reroute, self._wall)
+        await recovery.reclaim(self._store, self._outbox, upstreams, self._reroute, self._wall, self._metrics)
         await recovery.rehome(self._store, upstreams, self._reroute)
         for upstream in upstreams.values():
             upstream.connector.start(self)

@@ -13,6 +13,7 @@ class DispatchMetrics:
     :param registry: where the metrics are shown, None for nowhere.
     :ivar outcomes: by connector and outcome. :ivar stray_outcomes: by connector.
     :ivar ambiguous: parts, by connector. :ivar resends: parts, by connector.
+    :ivar receipts: by connector and result.
     :ivar up: by connector, 0 or 1, like all gauges here read when it is asked for. :ivar room: parts, by connector.
     :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
     """
@@ -47,6 +48,15 @@ class DispatchMetrics:
                 "smsgw_ambiguous_resends_total",
                 "Parts sent again although they may have been taken before.",
                 ["connector"],
+                registry=registry,
+            )
+        )
+        self.receipts = Children(
+            Counter(
+                "smsgw_receipts_total",
+                "Receipts of upstreams: matched, parked (the part is not known yet), repeated or ignored (changes "
+                "nothing).",
+                ["connector", "result"],
                 registry=registry,
             )
         )

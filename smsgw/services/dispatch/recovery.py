@@ -11,8 +11,8 @@ from twisted.logger import Logger
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Ended, Requeued
 from smsgw.model.message import Message
+from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.services.dispatch.upstream import Upstream
-from smsgw.services.dispatch.verdicts import AMBIGUOUS, RESENDS
 from smsgw.services.receipts import EventSink
 
 PAGE: Final = 1_000
@@ -30,6 +30,7 @@ async def reclaim(
     upstreams: Mapping[str, Upstream],
     reroute: Callable[[Message], str],
     wall: Callable[[], float],
+    metrics: DispatchMetrics,
 ) -> None:
     """Decide about every message that was claimed when the last run ended.
 
@@ -48,8 +49,8 @@ async def reclaim(
             message.unsent = tuple(seqs) if len(seqs) < message.parts else ()
             upstream = upstreams.get(message.connector)
             if upstream is None:
-                AMBIGUOUS.add(len(seqs), message.connector)
-                RESENDS.add(len(seqs), message.connector)
+                metrics.ambiguous[message.connector].inc(len(seqs))
+                metrics.resends[message.connector].inc(len(seqs))
                 changes.append(Requeued(message, reroute(message), 0.0, False))
                 continue
             decided = upstream.verdicts.found(message, seqs, wall())

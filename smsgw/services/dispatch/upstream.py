@@ -8,7 +8,7 @@ outcome fits in the window.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,15 +24,8 @@ from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
 from smsgw.services.dispatch.backlog import Backlog
 from smsgw.services.dispatch.lanes import parts_of
+from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.services.dispatch.verdicts import Verdicts
-from smsgw.telemetry import Counter
-
-OUTCOMES: Final = Counter(
-    "smsgw_outcomes_total", "Answers of upstreams to the parts sent to them.", ("connector", "outcome")
-)
-STRAYS: Final = Counter(
-    "smsgw_stray_outcomes_total", "Outcomes that a connector gave for parts it did not have.", ("connector",)
-)
 
 MOST_EXCEPTIONS: Final = 5
 """A message ends failed when a connector raised so often while the message was offered to it."""
@@ -92,6 +85,7 @@ class Upstream:
     verdicts: Verdicts
     report_timeout: float
     busy: set[int]
+    metrics: DispatchMetrics
     coming: int = 0
     opened: bool = False
     reserved: int = 0
@@ -240,19 +234,22 @@ class Upstream:
             if type(outcome) is Accepted and part.message.parts == 1
         ]
         if len(taken) == len(answers) and not self._suspects and self._all_out([part for part, _ in answers]):
-            OUTCOMES.add(len(taken), self.name, "accepted")
+            self.metrics.outcomes[self.name, "accepted"].inc(len(taken))
             return Verdict([*taken], len(taken), plain=True, saved_before=self.saved)
         changes: list[Sent | Ended | Requeued] = []
         freed = 0
+        counts: Counter[type[Outcome]] = Counter()
         for part, outcome in answers:
             if part not in self._out:
-                STRAYS.add(1, self.name)
+                self.metrics.stray_outcomes[self.name].inc()
                 continue
             self._out.remove(part)
-            OUTCOMES.add(1, self.name, type(outcome).__name__.lower())
+            counts[type(outcome)] += 1
             freed += self._judge(part, outcome, changes, now, due)
             if self._suspects:
                 self._clear(part.message, changes)
+        for kind, count in counts.items():
+            self.metrics.outcomes[self.name, kind.__name__.lower()].inc(count)
         return Verdict(changes, freed, again=self._at_once(changes), saved_before=self.saved)
 
     def _all_out(self, parts: list[Part]) -> bool:

@@ -13,7 +13,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.model.outcome import Busy, Lost
 from smsgw.model.pacing import back_off
-from smsgw.telemetry import Counter
+from smsgw.services.dispatch.metrics import DispatchMetrics
 
 NO_REPORT: Final = 245
 """Error code of the state unknown: the operator never said what became of it (001.11)."""
@@ -21,13 +21,6 @@ NO_REPORT: Final = 245
 MOST_ATTEMPTS: Final = 20
 """A message is not sent again when nobody knows what became of this many attempts; a busy upstream does not count
 towards it, that ends with the message's validity."""
-
-AMBIGUOUS: Final = Counter(
-    "smsgw_ambiguous_total", "Parts written to an upstream, or about to be, whose answer never came.", ("connector",)
-)
-RESENDS: Final = Counter(
-    "smsgw_ambiguous_resends_total", "Parts sent again although they may have been taken before.", ("connector",)
-)
 
 _NEVER: Final = 253402300799.0
 """Stands in for the end of a validity that does not end: the last second of the year 9999."""
@@ -42,6 +35,7 @@ class Verdicts:
 
     settings: ConnectorSettings
     reroute: Callable[[Message], str]
+    metrics: DispatchMetrics
 
     def back(
         self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
@@ -50,7 +44,7 @@ class Verdicts:
         changes: list[Ended | Requeued] = []
         lost = [seq for seq, outcome in returned if type(outcome) is Lost]
         if lost:
-            AMBIGUOUS.add(len(lost), self.settings.name)
+            self.metrics.ambiguous[self.settings.name].inc(len(lost))
             if self.settings.on_unknown == "fail":
                 changes += self.end(message, lost, State.UNKNOWN, NO_REPORT)
                 returned = [entry for entry in returned if type(entry[1]) is not Lost]
@@ -70,7 +64,7 @@ class Verdicts:
             if due is None:
                 changes += self.end(message, unsent, State.EXPIRED, 0)
             else:
-                RESENDS.add(len(lost), self.settings.name)
+                self.metrics.resends[self.settings.name].inc(len(lost))
                 changes.append(Requeued(message, connector, due, charged))
                 message.unsent = unsent if len(unsent) < message.parts else ()
         return changes
@@ -106,7 +100,7 @@ class Verdicts:
 
         The attempt was charged when the store handed them out.
         """
-        AMBIGUOUS.add(len(seqs), self.settings.name)
+        self.metrics.ambiguous[self.settings.name].inc(len(seqs))
         if self.settings.on_unknown == "fail":
             return [*self.end(message, seqs, State.UNKNOWN, NO_REPORT)]
         if self.settings.on_unknown == "hold":
@@ -115,7 +109,7 @@ class Verdicts:
             return [*self.end(message, seqs, State.FAILED, 0)]
         if message.expires and now >= message.expires:
             return [*self.end(message, seqs, State.EXPIRED, 0)]
-        RESENDS.add(len(seqs), self.settings.name)
+        self.metrics.resends[self.settings.name].inc(len(seqs))
         return []
 
     def end(self, message: Message, seqs: Sequence[int], state: State, error: int) -> list[Ended]:

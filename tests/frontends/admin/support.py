@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
@@ -41,6 +42,7 @@ class Admin:
         self.silent = False
         self.made_up: list[tuple[str, Incoming]] = []
         self.nobody = False
+        self.registry = CollectorRegistry()
         self.front = AdminFrontend(
             self,  # type: ignore[arg-type]
             self._cancel,
@@ -48,6 +50,7 @@ class Admin:
             self._simulate,
             self._health,
             self.clock,
+            self.registry,
         )
         self.client = Client(self.front.factory)
 

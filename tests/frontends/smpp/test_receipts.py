@@ -8,14 +8,16 @@ from zoneinfo import ZoneInfo
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from smsgw.frontends.smpp.binds import BINDS, Binds
-from smsgw.frontends.smpp.receipts import REFUSED, SmppReceipts
+from smsgw.frontends.smpp.binds import Binds
+from smsgw.frontends.smpp.metrics import BindMetrics
+from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import BindAccepted, IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event, EventKind
 from smsgw.smpp.codec import decode, encode
 from smsgw.smpp.consts import Status
 from smsgw.smpp.pdus import DeliverSm
 from tests.frontends.smpp.support import HandSession, HandSink, event
+from tests.metrics import value
 
 
 def heard(session: HandSession) -> list[DeliverSm]:
@@ -30,7 +32,8 @@ class ReceiptsTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Nobody is bound."""
-        self.receipts = SmppReceipts(Binds(), ZoneInfo("Europe/Moscow"))
+        self.metrics = BindMetrics()
+        self.receipts = SmppReceipts(Binds(self.metrics), ZoneInfo("Europe/Moscow"), self.metrics)
         self.sink = HandSink()
         self.receipts.attach(self.sink)
 
@@ -132,11 +135,11 @@ class DeliverTests(ReceiptsTestCase):
     def test_binds_are_counted(self) -> None:
         """How many sessions an account has is known, also to the metrics, until they are gone."""
         first, second = self.bind("counted"), self.bind("counted", receives=False)
-        self.assertEqual((self.receipts.binds.count("counted"), BINDS.values["counted",]), (2, 2))
+        self.assertEqual((self.receipts.binds.count("counted"), value(self.metrics.binds["counted"])), (2, 2))
         self.receipts.binds.leave(first)
         self.receipts.binds.leave(first)
         self.receipts.binds.leave(second)
-        self.assertEqual((self.receipts.binds.count("counted"), BINDS.values["counted",]), (0, 0))
+        self.assertEqual((self.receipts.binds.count("counted"), value(self.metrics.binds["counted"])), (0, 0))
 
     def test_expel(self) -> None:
         """Sessions of accounts that are gone are closed, the others stay."""
@@ -167,10 +170,9 @@ class AnswerTests(ReceiptsTestCase):
         """Any other error ends the event, which is counted as refused by the ESME."""
         for status in (Status.ESME_RX_P_APPN, Status.ESME_RX_R_APPN, Status.ESME_RINVMSGID, 0x4FF, 0xFFFFFFFF):
             self.setUp()
-            before = REFUSED.value("demo")
             each = self.answered(status)
             self.assertEqual((self.sink.retried, self.sink.acknowledged_events), ([], [each]))
-            self.assertEqual(REFUSED.value("demo"), before + 1)
+            self.assertEqual(value(self.metrics.receipts_refused["demo"]), 1)
 
     def test_lost(self) -> None:
         """An event whose answer never came comes back."""

@@ -23,6 +23,7 @@ from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Event, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Lost, Outcome
 from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
 
@@ -277,6 +278,7 @@ class DispatchTestCase(SynchronousTestCase):
         self.settings: dict[str, ConnectorSettings] = {}
         self.down: set[str] = set()
         self.refusing: set[str] = set()
+        self.metrics = DispatchMetrics()
         self.open_store()
 
     def wall(self) -> float:
@@ -319,6 +321,7 @@ class DispatchTestCase(SynchronousTestCase):
             memory=self.memory,
             down=self.down,
             refusing=self.refusing,
+            metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())
         return links[0]

@@ -13,7 +13,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.services.dispatch.backlog import Backlog
 from smsgw.services.dispatch.lanes import lane_of
-from smsgw.services.dispatch.verdicts import RESENDS
+from tests.metrics import value
 from tests.services.dispatch.support import DispatchTestCase, HandConnector, ids, message
 
 
@@ -341,9 +341,9 @@ class Play:
         listed = rig.successResultOf(rig.store.listed(None, Wanted(), 0, 10_000))
         claimed = {one.id for one in listed if one.claimed}
         rig.assertLessEqual(len(claimed), self.window)
-        before = RESENDS.value("sim")
+        before = value(rig.metrics.resends["sim"])
         self.sim = rig.begin(HandConnector(window=self.window), retry_first=0.1, retry_limit=0.1)
-        rig.assertEqual(RESENDS.value("sim") - before, len(claimed))
+        rig.assertEqual(value(rig.metrics.resends["sim"]) - before, len(claimed))
         self.in_doubt |= claimed
         rig.runner.by_hand = self.by_hand
 

@@ -9,7 +9,7 @@ from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.outcome import Accepted, Busy, Refused
 from smsgw.services.dispatch.settlement import FIRST_PAUSE, LONGEST_PAUSE
-from smsgw.services.dispatch.upstream import STRAYS
+from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, message
 
 
@@ -252,7 +252,7 @@ class OutcomeTests(DispatchTestCase):
         sim.answer()
         sim.sink.outcomes("stray", [(part, Refused(1))])
         self.assertEqual(self.state(1), State.ENROUTE)
-        self.assertEqual(STRAYS.value("stray"), 1)
+        self.assertEqual(value(self.metrics.stray_outcomes["stray"]), 1)
         self.assertEqual(sim.unsettled, 0)
 
 

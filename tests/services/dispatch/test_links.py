@@ -7,7 +7,8 @@ from smsgw.model.message import Message
 from smsgw.model.outcome import Lost
 from smsgw.services.dispatch.links import GRACE
 from smsgw.services.dispatch.upstream import MOST_EXCEPTIONS
-from smsgw.services.dispatch.verdicts import AMBIGUOUS, MOST_ATTEMPTS, NO_REPORT, RESENDS
+from smsgw.services.dispatch.verdicts import MOST_ATTEMPTS, NO_REPORT
+from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, ids, message
 
 
@@ -24,7 +25,7 @@ class UnknownTests(DispatchTestCase):
     def test_resend(self) -> None:
         """By default it is sent again when the link is back, and counted."""
         sim = self.lose("resend", retry_first=2.0)
-        self.assertEqual((AMBIGUOUS.value("resend"), RESENDS.value("resend")), (1, 1))
+        self.assertEqual((value(self.metrics.ambiguous["resend"]), value(self.metrics.resends["resend"])), (1, 1))
         self.assertEqual((self.found(1).due, self.found(1).attempts), (NOON + 2, 1))
         sim.come_up()
         self.clock.advance(2)
@@ -40,7 +41,7 @@ class UnknownTests(DispatchTestCase):
         self.promote()
         self.assertEqual(self.state(1), State.EXPIRED)
         self.assertEqual(sim.offers, [[(1, 1)]])
-        self.assertEqual((AMBIGUOUS.value("hold"), RESENDS.value("hold")), (1, 0))
+        self.assertEqual((value(self.metrics.ambiguous["hold"]), value(self.metrics.resends["hold"])), (1, 0))
 
     def test_fail(self) -> None:
         """Or its state is unknown, at once."""
@@ -142,7 +143,7 @@ class FailoverTests(DispatchTestCase):
         self.runner.work()
         self.assertEqual(one.offers, [])
         self.assertFalse(self.found(1).claimed or self.found(2).claimed)
-        self.assertEqual((self.found(1).attempts, AMBIGUOUS.value("held")), (0, 0))
+        self.assertEqual((self.found(1).attempts, value(self.metrics.ambiguous["held"])), (0, 0))
         one.come_up()
         self.assertEqual(one.offers, [[(1, 1), (2, 1), (2, 2), (2, 3)]])
 

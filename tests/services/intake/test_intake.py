@@ -20,6 +20,7 @@ from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Accepted, Event, Message, Submission
 from smsgw.services.accounts import Accounts
 from smsgw.services.intake.intake import Intake
+from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 
@@ -118,6 +119,7 @@ class IntakeTestCase(SynchronousTestCase):
         router = Router([RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
         self.accounts = Accounts([account], self.clock, maybeDeferred)
         made: Any = self.recorder
+        self.metrics = IntakeMetrics()
         self.intake = Intake(
             self.store,  # type: ignore[arg-type]
             self.accounts,
@@ -128,6 +130,7 @@ class IntakeTestCase(SynchronousTestCase):
             lambda: NOW,
             self.clock.seconds,
             policies=[NoPromises()],
+            metrics=self.metrics,
         )
 
     def submission(self, *recipients: str, **changed: Any) -> Submission:

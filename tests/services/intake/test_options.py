@@ -14,9 +14,9 @@ from smsgw.model.content import Labels
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
-from smsgw.services.intake.intake import REPEATED
 from smsgw.services.intake.options import LONGEST_COMMENT, LONGEST_REFERENCE
 from smsgw.services.routing import Router
+from tests.metrics import value
 from tests.services.intake.test_intake import NOW, IntakeTestCase
 
 
@@ -152,7 +152,6 @@ class KeyTests(OptionsTestCase):
     def test_repeated_key(self) -> None:
         """The same key for the same request: the first id, nothing goes out a second time, and the room that was
         reserved is given back."""
-        repeated = REPEATED.value("demo")
         answers = self.intake.submit([self.with_options(key="k", digest=b"d"), self.submission()])
         _, (gone, kept) = self.committed(KeyUsed(99, b"d"))
         first, second = self.successResultOf(answers)
@@ -162,7 +161,7 @@ class KeyTests(OptionsTestCase):
                          (99, (99,), 0, State.SCHEDULED, True))
         self.assertEqual((second.id, second.repeated), (kept.id, False))
         self.assertEqual(self.recorder.calls[1:], [("unstored", [gone]), ("stored", [kept])])
-        self.assertEqual(REPEATED.value("demo") - repeated, 1)
+        self.assertEqual(value(self.metrics.repeated["demo"]), 1)
 
     def test_reused_key(self) -> None:
         """The same key for another request is refused, and nothing is sent."""

@@ -16,6 +16,7 @@ from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind, Message
+from smsgw.services.outbox.metrics import OutboxMetrics
 from smsgw.services.outbox.outbox import Outbox
 
 ENROUTE, FINAL = EventKind.ENROUTE, EventKind.FINAL
@@ -197,7 +198,14 @@ class OutboxTestCase(SynchronousTestCase):
 
     def make(self, **limits: Any) -> Outbox:
         """A started outbox."""
-        self.outbox = Outbox(self.store, self.clock, lambda: 1000.0 + self.clock.seconds(), **limits)  # type: ignore[arg-type]
+        self.metrics = OutboxMetrics()
+        self.outbox = Outbox(
+            self.store,  # type: ignore[arg-type]
+            self.clock,
+            lambda: 1000.0 + self.clock.seconds(),
+            metrics=self.metrics,
+            **limits,
+        )
         self.outbox.attach(self.path)
         self.started = self.outbox.start()
         return self.outbox

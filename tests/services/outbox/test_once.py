@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind, Incoming, IncomingKind
-from smsgw.services.outbox.outbox import FIRST_PAUSE, TOLD
+from smsgw.services.outbox.outbox import FIRST_PAUSE
+from tests.metrics import value
 from tests.services.outbox.support import ENROUTE, FINAL, OutboxTestCase, event, ids, name
 
 
@@ -38,7 +39,6 @@ class ForgottenTests(OutboxTestCase):
     def test_only_after_the_commit(self) -> None:
         """The path may tell an event when the store has forgotten it; then it counts as told."""
         events = self.delivered(event(1), event(2))
-        told = TOLD.value("smpp")
         self.store.by_hand = True
         forgotten = self.forget(events)
         self.assertNoResult(forgotten)
@@ -46,7 +46,7 @@ class ForgottenTests(OutboxTestCase):
         self.store.answer()
         self.assertIsNone(self.successResultOf(forgotten))
         self.assertEqual((self.store.told, self.store.rows["smpp", "demo"]), ([(1, 2), (2, 2)], {}))
-        self.assertEqual(TOLD.value("smpp") - told, 2)
+        self.assertEqual(value(self.metrics.told["smpp"]), 2)
 
     def test_never_again(self) -> None:
         """What was forgotten does not come again, neither from memory nor from the store."""

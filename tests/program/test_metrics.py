@@ -1,0 +1,95 @@
+"""The metrics of a gateway: their names, and that what is measured is read when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.config import parse
+from smsgw.connectors.loopback import LoopbackSettings
+from smsgw.frontends.admin.metrics import StoredMetrics
+from smsgw.program.metrics import Metrics
+from smsgw.program.wiring import make_parts
+from smsgw.telemetry import Children
+
+LABELS = {
+    "account", "connector", "fault", "form", "listener", "outcome", "path", "protocol", "reason", "refusal", "result",
+    "state", "status", "step", "what",
+}
+"""What a label may be called: each takes its values from the configuration or from a fixed list."""
+
+CONFIG = """
+[gateway]
+state = {state}
+
+[listen smpp]
+protocol = smpp
+endpoint = tcp:2775:interface=127.0.0.1
+dialect = standard
+
+[account demo]
+password = demo
+
+[connector sim]
+type = loopback
+window = 7
+
+[route all]
+to = *
+connectors = sim
+"""
+
+
+def labels() -> Iterator[str]:
+    """Names of the labels of all metrics."""
+    metrics = Metrics()
+    for one in vars(metrics).values():
+        for metric in vars(one).values() if one is not metrics.registry else ():
+            yield from (metric.metric if isinstance(metric, Children) else metric)._labelnames
+
+
+class NameTests(SynchronousTestCase):
+    def test_names(self) -> None:
+        """Metrics are named smsgw_..., and each has its sentence; a counter is told apart by _total alone."""
+        registry = Metrics().registry
+        StoredMetrics(registry)
+        found = {family.name: family for family in registry.collect() if not family.name.startswith("process_")}
+        self.assertIn("smsgw_accepted", found)
+        for name, family in found.items():
+            self.assertRegex(name, r"\Asmsgw_[a-z0-9_]+(?<!_total)\Z")
+            self.assertRegex(family.documentation, r"\A[A-Z][^\n]+\.\Z", name)
+
+    def test_labels(self) -> None:
+        """Labels are words whose values are few: never a number, an address or an id."""
+        self.assertEqual(set(labels()) | {"state"}, LABELS)
+
+    def test_the_process(self) -> None:
+        """Memory and open files of the process are there: what must stay bounded."""
+        registry = Metrics().registry
+        self.assertGreater(registry.get_sample_value("process_resident_memory_bytes") or 0, 1_000_000)
+        self.assertGreater(registry.get_sample_value("process_open_fds") or 0, 2)
+
+
+class GaugeTests(SynchronousTestCase):
+    def test_connectors(self) -> None:
+        """Links and room of connectors are what they are when they are asked for; two gateways are kept apart."""
+        text = CONFIG.format(state=self.mktemp())
+        settings = parse(text, "gw.ini", {"loopback": LoopbackSettings})
+        reactor: Any = MemoryReactorClock()
+        parts, other = make_parts(settings, reactor), make_parts(settings, reactor)
+        registry, sim = parts.metrics.registry, {"connector": "sim"}
+
+        def measured() -> list[float | None]:
+            return [registry.get_sample_value(f"smsgw_{name}", sim) for name in ("connector_up", "connector_room")]
+
+        self.assertEqual(measured(), [0, 0])
+        parts.connectors["sim"].start(parts.dispatch)
+        self.assertEqual(measured(), [1, 7])
+        self.assertEqual(other.metrics.registry.get_sample_value("smsgw_connector_up", sim), 0)
+        self.assertEqual(registry.get_sample_value("smsgw_waiting_in_memory", sim), 0)
+        self.assertEqual(registry.get_sample_value("smsgw_outstanding", sim), 0)
+        self.assertEqual(registry.get_sample_value("smsgw_events_held"), 0)
+        self.assertEqual(registry.get_sample_value("smsgw_callback_receivers_down"), 0)
