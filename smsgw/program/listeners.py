@@ -63,8 +63,8 @@ def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
 
 
 def _smpp(parts: Parts, own: SmppListenSettings) -> Any:
-    gateway = parts.settings.gateway
-    delegate = SmppFrontend(
+    front = SmppFrontend(
+        parts.settings,
         own,
         parts.smpp_receipts,
         parts.accounts,
@@ -72,9 +72,9 @@ def _smpp(parts: Parts, own: SmppListenSettings) -> Any:
         parts.store,
         parts.cancelling,
         time.time,
-        gateway.timezone,
-        gateway.country,
+        parts.reactor.seconds,
     )
+    parts.configured.append(front)
     settings = SmppServerSettings(
         system_id=own.system_id.encode("ascii"),
         session_init=own.session_init,
@@ -84,7 +84,7 @@ def _smpp(parts: Parts, own: SmppListenSettings) -> Any:
         window=own.window,
         pdu_limit=own.pdu_limit,
     )
-    return SmppServerFactory(delegate, settings, parts.reactor, parts.metrics.smpp)
+    return SmppServerFactory(front, settings, parts.reactor, parts.metrics.smpp)
 
 
 def _http(parts: Parts, own: HttpListenSettings) -> Any:
@@ -103,26 +103,27 @@ def _http(parts: Parts, own: HttpListenSettings) -> Any:
         b"upstream": WebhookResource(parts.connectors, own.body_limit),
     }
     if own.dialect == "rostelecom":
-        country = parts.settings.gateway.country
         front = HttpFrontend(
-            parts.intake, parts.store, parts.accounts, lambda: parts.senders, own.body_limit, country
+            parts.settings, parts.intake, parts.store, parts.accounts, parts.senders, own.body_limit
         )
+        parts.configured.append(front)
         ways[b"api"] = front.resource
     return BoundedSite(PathSwitch(ways, native), parts.reactor, web_limits(own), metrics=parts.metrics.http)
 
 
 def _smtp(parts: Parts, own: SmtpListenSettings, tls: CertificateOptions | None) -> Any:
-    delegate = MailFrontend(
+    front = MailFrontend(
+        parts.settings,
+        own,
         parts.intake,
         parts.store,
         parts.accounts,
-        lambda: parts.senders,
-        own,
+        parts.senders,
         parts.contacts,
         parts.mail_reading.run,
         parts.reactor,
-        parts.settings.gateway.country,
     )
+    parts.configured.append(front)
     manners: dict[str, Any] = {}
     if own.dialect == "standard":
         host = own.domains[0]
@@ -138,7 +139,7 @@ def _smtp(parts: Parts, own: SmtpListenSettings, tls: CertificateOptions | None)
         command_time=own.inactivity,
         data_time=own.data_time,
     )
-    return SubmissionFactory(delegate, settings, parts.reactor, tls)
+    return SubmissionFactory(front, settings, parts.reactor, tls)
 
 
 def _tls(parts: Parts, own: ClientListenSettings) -> CertificateOptions:

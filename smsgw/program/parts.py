@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -25,15 +25,25 @@ from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
 
 
+class Configured(Protocol):
+    """A part that keeps something of the configuration."""
+
+    def apply(self, settings: Settings) -> None:
+        """Go by `settings` from now on, or raise and go on as before."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Parts:
     """Everything that runs, but for what listens.
 
-    :ivar settings: the configuration in force. :ivar reactor: with monotonic ``seconds``.
+    :ivar settings: the configuration in force.
+    :ivar configured: all parts that keep something of it, in the order in which they take another one; only the first,
+        the accounts, may refuse it. :ivar reactor: with monotonic ``seconds``.
     :ivar password_checks, mail_reading: worker threads for what takes long.
     """
 
     settings: Settings
+    configured: list[Configured]
     reactor: Any
     metrics: Metrics
     store: IMessageStore

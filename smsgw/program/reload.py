@@ -9,7 +9,6 @@ from twisted.logger import Logger
 from smsgw.config import ConfigErrors, Settings
 from smsgw.program import configfile
 from smsgw.program.parts import Parts
-from smsgw.services.senders import Senders
 
 log = Logger()
 
@@ -17,7 +16,7 @@ log = Logger()
 def warn(settings: Settings, source: Path) -> None:
     """Log what is doubtful about the configuration and its file before anything starts."""
     for warning in settings.warnings:
-        log.warn("{warning}", warning=str(warning))
+        log.warn("{problem}", problem=str(warning))
     for doubt in (configfile.too_open(source), configfile.as_root()):
         if doubt is not None:
             log.warn("{doubt}", doubt=str(doubt))
@@ -28,22 +27,18 @@ def reload(parts: Parts, source: Path) -> None:
     try:
         new = configfile.read(source)
         _check_unchanged(parts.settings, new)
-        gone = parts.accounts.update(new.accounts.values())
+        for part in parts.configured:
+            part.apply(new)
     except ConfigErrors as errors:
         parts.metrics.program.reloads["refused"].inc()
         for line in str(errors).splitlines():
             log.error("{line}", line=line)
         log.error("the configuration is refused, the one from before stays in force")
         return
-    parts.senders = parts.intake.senders = Senders(list(new.senders.values()), list(new.operators.values()))
-    parts.router.update(new.routes)
-    parts.incoming.update(new.numbers.values())
-    parts.contacts.update(new.lists.values())
-    parts.smpp_receipts.binds.expel(gone)
     parts.settings = new
     parts.metrics.program.reloads["taken"].inc()
     for warning in new.warnings:
-        log.warn("{warning}", warning=str(warning))
+        log.warn("{problem}", problem=str(warning))
     log.info("the configuration is taken from {path}", path=str(source))
 
 

@@ -80,17 +80,15 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     metrics = Metrics()
     store = SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor), metrics.store)
     password_checks = WorkerPool(reactor)
-    accounts = Accounts(settings.accounts.values(), clock, password_checks.run, metrics.services)
-    senders = Senders(list(settings.senders.values()), list(settings.operators.values()))
-    router = Router(settings.routes, settings.connectors.keys())
-    outbox = Outbox(store, clock, wall, keep=gateway.event_keep, metrics=metrics.outbox)
+    accounts = Accounts(settings, clock, password_checks.run, metrics.services)
+    senders = Senders(settings)
+    router = Router(settings)
+    outbox = Outbox(settings, store, clock, wall, metrics=metrics.outbox)
     factories = connector_factories()
     connectors: dict[str, IConnector] = {
         name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
     }
-    incoming = IncomingRouter(
-        store, outbox, accounts, settings.numbers.values(), wall, gateway.country, metrics.services
-    )
+    incoming = IncomingRouter(settings, store, outbox, accounts, wall, metrics.services)
     dispatch = Dispatch(
         store,
         outbox,
@@ -105,6 +103,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         metrics=metrics.dispatch,
     )
     intake = Intake(
+        settings,
         store,
         accounts,
         senders,
@@ -113,34 +112,19 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         outbox,
         wall,
         clock.seconds,
-        gateway.country,
-        key_life=gateway.idempotency,
         metrics=metrics.intake,
     )
-    sweep = Sweep(
-        store,
-        dispatch,
-        outbox,
-        clock,
-        wall,
-        keep=gateway.keep,
-        event_keep=gateway.event_keep,
-        metrics=metrics.services,
-    )
-    smpp_receipts = SmppReceipts(Binds(metrics.binds), gateway.timezone, metrics.binds)
+    sweep = Sweep(settings, store, dispatch, outbox, clock, wall, metrics.services)
+    smpp_receipts = SmppReceipts(settings, Binds(metrics.binds), metrics.binds)
     outbox.attach(smpp_receipts)
     callbacks = CallbackPath(
-        accounts,
-        WebClient(reactor),
-        WebClient(reactor, guard=True),
-        clock,
-        wall,
-        gateway.timezone,
-        metrics=metrics.callbacks,
+        settings, accounts, WebClient(reactor), WebClient(reactor, guard=True), clock, wall, metrics=metrics.callbacks
     )
     outbox.attach(callbacks)
+    contacts = Contacts(settings)
     return Parts(
         settings=settings,
+        configured=[accounts, senders, router, outbox, incoming, intake, sweep, contacts, smpp_receipts, callbacks],
         reactor=reactor,
         metrics=metrics,
         store=store,
@@ -154,7 +138,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         incoming=incoming,
         dispatch=dispatch,
         intake=intake,
-        contacts=Contacts(settings.lists.values()),
+        contacts=contacts,
         cancelling=Cancellation(store, dispatch, outbox),
         sweep=sweep,
         smpp_receipts=smpp_receipts,

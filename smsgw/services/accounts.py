@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.config import AccountSettings, ConfigErrors, Problem
+from smsgw.config import AccountSettings, ConfigErrors, Problem, Settings
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.pacing import Bucket
 from smsgw.services.metrics import ServiceMetrics
@@ -117,7 +117,7 @@ class Accounts:
 
     def __init__(
         self,
-        settings: Iterable[AccountSettings],
+        settings: Settings,
         clock: IReactorTime,
         run: Callable[..., Deferred[bool]],
         metrics: ServiceMetrics | None = None,
@@ -133,7 +133,7 @@ class Accounts:
         self._by_login: dict[bytes, Account] = {}
         self._by_key: dict[str, Account] = {}
         self._dummy: ScryptHash | None = None
-        self.update(settings)
+        self.apply(settings)
 
     def get(self, name: str) -> Account | None:
         """The account of this name as configured now."""
@@ -142,17 +142,16 @@ class Accounts:
     def __iter__(self) -> Iterator[Account]:
         return iter(self._by_login.values())
 
-    def update(self, settings: Iterable[AccountSettings]) -> list[str]:
+    def apply(self, settings: Settings) -> None:
         """Replace the accounts, all or none; rates go on where they were.
 
-        :returns: names of accounts that are gone or disabled and were not before: their sessions are to be closed.
         :raises smsgw.config.ConfigErrors: a hash cannot be used, or two accounts have the same key.
         """
         by_login: dict[bytes, Account] = {}
         by_key: dict[str, Account] = {}
         problems: list[Problem] = []
         dummy: ScryptHash | None = None
-        for each in settings:
+        for each in settings.accounts.values():
             hashed: ScryptHash | None = None
             if each.password_hash is not None:
                 try:
@@ -174,13 +173,7 @@ class Accounts:
                 by_key[key] = account
         if problems:
             raise ConfigErrors(problems)
-        closed = [
-            account.name
-            for login, account in self._by_login.items()
-            if account.settings.enabled and not (login in by_login and by_login[login].settings.enabled)
-        ]
         self._by_login, self._by_key, self._dummy = by_login, by_key, dummy
-        return closed
 
     def check(self, login: bytes, password: bytes, peer: str, protocol: str) -> Deferred[Account | Refused]:
         """Whether `password` is right for `login`, coming from the address `peer` through `protocol`.

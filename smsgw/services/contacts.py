@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
-from smsgw.config import ListSettings
+from smsgw.config import ListSettings, Settings
 
 PAGE: Final = 1_000
 """Numbers of one page."""
@@ -23,12 +23,14 @@ _DELIMITERS: Final = (";", "\t", ",")
 class Contacts:
     """The lists as configured now."""
 
-    def __init__(self, lists: Iterable[ListSettings]) -> None:
-        self.update(lists)
+    def __init__(self, settings: Settings) -> None:
+        self.apply(settings)
 
-    def update(self, lists: Iterable[ListSettings]) -> None:
+    def apply(self, settings: Settings) -> None:
         """Replace them all."""
-        self._lists: Mapping[tuple[str, str], ListSettings] = {(one.account, one.title): one for one in lists}
+        self._lists: Mapping[tuple[str, str], ListSettings] = {
+            (one.account, one.title): one for one in settings.lists.values()
+        }
 
     def get(self, account: str, title: str) -> ListSettings | None:
         """The list of that account and name, case ignored."""

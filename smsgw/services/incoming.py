@@ -6,12 +6,12 @@ share, to whoever waits for a call from that phone. Keys pressed during a voice 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred, succeed
 
-from smsgw.config import NumberSettings
+from smsgw.config import Settings
 from smsgw.interfaces import IMessageStore
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Changes, Confirmation
@@ -47,17 +47,16 @@ class IncomingSink(Protocol):
 class IncomingRouter:
     """Takes in what came from subscribers, and the wishes of accounts to be called.
 
-    :param wall: absolute seconds since 1970. :param country: key of :data:`smsgw.model.address.NATIONAL`.
+    :param wall: absolute seconds since 1970.
     """
 
     def __init__(
         self,
+        settings: Settings,
         store: IMessageStore,
         outbox: EventSink,
         accounts: Accounts,
-        numbers: Iterable[NumberSettings],
         wall: Callable[[], float],
-        country: str = "ru",
         metrics: ServiceMetrics | None = None,
     ) -> None:
         self._store = store
@@ -65,13 +64,13 @@ class IncomingRouter:
         self._outbox = outbox
         self._accounts = accounts
         self._wall = wall
-        self._national = NATIONAL[country]
         self._choosing = DeferredLock()
-        self.update(numbers)
+        self.apply(settings)
 
-    def update(self, numbers: Iterable[NumberSettings]) -> None:
+    def apply(self, settings: Settings) -> None:
         """Replace the numbers; calls that are waited for stay so."""
-        self._numbers: Mapping[str, NumberSettings] = {number.name: number for number in numbers}
+        self._numbers = settings.numbers
+        self._national = NATIONAL[settings.gateway.country]
 
     def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
         """See :meth:`smsgw.interfaces.IConnectorSink.incoming`. What only the gateway knows of each (id, account, path,

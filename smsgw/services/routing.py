@@ -6,11 +6,11 @@ connectors in failover order, or with weights that spread the load.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 
 import attrs
 
-from smsgw.config import Globs, RouteSettings, Way
+from smsgw.config import Globs, RouteSettings, Settings, Way
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Message
 
@@ -83,20 +83,19 @@ class Route:
 class Router:
     """The table of routes, with what is known of the links.
 
-    :param connectors: names of the connectors there are.
     :ivar down: names of connectors whose link is not usable now.
     :ivar refusing: names of connectors that have been down for longer than their ``refuse_after``.
     """
 
-    def __init__(self, routes: Sequence[RouteSettings], connectors: Collection[str]) -> None:
-        self._connectors = connectors
+    def __init__(self, settings: Settings) -> None:
         self.down: set[str] = set()
         self.refusing: set[str] = set()
-        self.update(routes)
+        self.apply(settings)
 
-    def update(self, routes: Sequence[RouteSettings]) -> None:
-        """Take a new table; messages already routed keep their connector."""
-        self._routes = [Route.from_settings(settings) for settings in routes]
+    def apply(self, settings: Settings) -> None:
+        """Replace the table; messages already routed keep their connector."""
+        self._routes = [Route.from_settings(route) for route in settings.routes]
+        self._connectors = settings.connectors.keys()
 
     def route(
         self, account: str, sender: str, recipient: str, text: Callable[[], str], only_look: bool = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
 
-from smsgw.config import AccountSettings, Globs, OperatorSettings, SenderSettings
+from smsgw.config import AccountSettings, Globs, Settings
 from smsgw.model.address import sender_kind
 from smsgw.model.errors import Refusal, Refused
 
@@ -35,11 +35,15 @@ class Sender:
 class Senders:
     """Resolves what a client wrote into an agreed sender."""
 
-    def __init__(self, senders: Sequence[SenderSettings], operators: Sequence[OperatorSettings]) -> None:
-        numbers: Mapping[str, Globs] = {operator.name: operator.numbers for operator in operators}
+    def __init__(self, settings: Settings) -> None:
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Replace the sender names and operators."""
+        operators = settings.operators
         self._operators = {
-            sender.name: tuple(numbers[name] for name in sender.operators) if sender.operators else None
-            for sender in senders
+            sender.name: tuple(operators[name].numbers for name in sender.operators) if sender.operators else None
+            for sender in settings.senders.values()
         }
         self._known: dict[tuple[str, str], tuple[AccountSettings, Sender | Refused]] = {}
 

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from smsgw.config import Settings
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Ended
 from smsgw.model.errors import StoreDown, UnknownOutcome
@@ -36,20 +37,16 @@ class Sweep:
     """Looks at deadlines, so that nothing needs a timer of its own.
 
     :param wall: absolute seconds since 1970.
-    :param keep: seconds that final messages are kept.
-    :param event_keep: seconds after which events nobody took are given up.
     """
 
     def __init__(
         self,
+        settings: Settings,
         store: IMessageStore,
         dispatch: Dispatch,
         outbox: EventSink,
         clock: IReactorTime,
         wall: Callable[[], float],
-        *,
-        keep: float,
-        event_keep: float,
         metrics: ServiceMetrics | None = None,
     ) -> None:
         self._metrics = metrics or ServiceMetrics()
@@ -57,12 +54,16 @@ class Sweep:
         self._dispatch = dispatch
         self._outbox = outbox
         self._wall = wall
-        self._keep = keep
-        self._event_keep = event_keep
         self._failing: set[str] = set()
         self._sweeping: Deferred[None] = succeed(None)
         self._loop = LoopingCall(self.once)
         self._loop.clock = clock
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Keep messages and events as long as is configured now."""
+        self._keep = settings.gateway.keep
+        self._event_keep = settings.gateway.event_keep
 
     def start(self) -> None:
         """Sweep now and then every second."""

@@ -7,6 +7,7 @@ from smsgw.connectors.loopback import Loopback, LoopbackSettings
 from smsgw.model.lifecycle import State
 from smsgw.services.dispatch.dispatch import Dispatch
 from smsgw.services.sweep import Sweep
+from tests.configured import configured
 from tests.metrics import value
 from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
 
@@ -26,8 +27,8 @@ class FlowTests(DispatchTestCase):
             report_timeout=DAY, metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())
-        self.sweep = Sweep(self.store, self.dispatch, self.outbox, self.clock, self.wall, keep=DAY * 9,
-                           event_keep=DAY * 9)
+        settings = configured(keep=DAY * 9, event_keep=DAY * 9)
+        self.sweep = Sweep(settings, self.store, self.dispatch, self.outbox, self.clock, self.wall)
         self.sweep.start()
 
     def pass_time(self, seconds: int) -> None:

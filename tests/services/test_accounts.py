@@ -14,6 +14,7 @@ from smsgw.config.values import folded_network
 from smsgw.model.errors import Refusal, Refused
 from smsgw.services.accounts import MOST_CHECKS, VERIFIED_FOR, Account, Accounts
 from smsgw.services.passwords import ScryptHash, hash_password, make_key
+from tests.configured import configured
 
 EVERYONE = AllowList(everyone=True)
 HASH = Secret(hash_password("slow", 16))
@@ -41,7 +42,7 @@ class AccountsTestCase(SynchronousTestCase):
 
     def make(self, *settings: AccountSettings) -> Accounts:
         """Accounts with these settings."""
-        self.accounts = Accounts(settings, self.clock, self.run_slowly)
+        self.accounts = Accounts(configured(*settings), self.clock, self.run_slowly)
         return self.accounts
 
     def run_slowly(self, check: Callable[..., bool], *args: Any) -> Deferred[bool]:
@@ -301,7 +302,7 @@ class ReloadTests(AccountsTestCase):
         """A new password counts at once, though the old one was remembered as right."""
         self.make(account(password_hash=HASH))
         self.check("demo", "slow")
-        self.accounts.update([account(password_hash=Secret(hash_password("new", 16)))])
+        self.accounts.apply(configured(account(password_hash=Secret(hash_password("new", 16)))))
         self.assertEqual(self.check("demo", "slow"), "WRONG_CREDENTIALS")
         self.assertEqual(self.check("demo", "new"), "demo")
 
@@ -312,7 +313,7 @@ class ReloadTests(AccountsTestCase):
             self.make(account(password_hash=HASH))
             self.waiting = []
             checked = self.accounts.check(b"demo", b"slow", "192.0.2.1", "http")
-            self.accounts.update(after)
+            self.accounts.apply(configured(*after))
             self.waiting[0][0].callback(True)
             answer = self.successResultOf(checked)
             assert isinstance(answer, Refused)
@@ -325,19 +326,12 @@ class ReloadTests(AccountsTestCase):
             each = self.accounts.get(name)
             assert each is not None
             each.bucket.charge(50)
-        self.accounts.update([account(rate=5.0, senders=("NEW",)), account("b", rate=6.0)])
+        self.accounts.apply(configured(account(rate=5.0, senders=("NEW",)), account("b", rate=6.0)))
         demo, other = self.accounts.get("demo"), self.accounts.get("b")
         assert demo is not None
         assert other is not None
         self.assertEqual((demo.bucket.level(0.0), other.bucket.level(0.0)), (-45.0, 6.0))
         self.assertEqual(demo.settings.senders, ("NEW",))
-
-    def test_gone_and_disabled(self) -> None:
-        """A reload tells whose sessions are to be closed: those of accounts that are gone or disabled now."""
-        self.make(account("stays"), account("goes"), account("off"), account("was off", enabled=False))
-        off = [account(name, enabled=False) for name in ("off", "was off")]
-        closed = self.accounts.update([account("stays"), *off])
-        self.assertEqual(closed, ["goes", "off"])
 
     def test_all_or_nothing(self) -> None:
         """Accounts with a hash that cannot be used, or with one key for two, change nothing and say what is wrong."""
@@ -348,10 +342,10 @@ class ReloadTests(AccountsTestCase):
             account("b", **secret(api_key_hash=hashed)),
             account("c", **secret(api_key_hash=hashed.upper())),
         ]
-        error = self.assertRaises(ConfigErrors, self.accounts.update, wrong)
+        error = self.assertRaises(ConfigErrors, self.accounts.apply, configured(*wrong))
         self.assertEqual([problem.key for problem in error.problems], ["password_hash", "api_key_hash"])
         self.assertEqual(self.check("demo", "demo"), "demo")
-        self.assertRaises(ConfigErrors, Accounts, wrong, self.clock, self.run_slowly)
+        self.assertRaises(ConfigErrors, Accounts, configured(*wrong), self.clock, self.run_slowly)
 
     def test_hash_is_read_once(self) -> None:
         """What an account compares with at each protocol is at hand."""

@@ -18,6 +18,7 @@ from smsgw.model.message import CALLBACK, Event, EventKind, Incoming, IncomingKi
 from smsgw.services.accounts import Accounts
 from smsgw.services.incoming import WAIT, IncomingRouter
 from smsgw.services.metrics import ServiceMetrics
+from tests.configured import configured
 from tests.metrics import value
 
 NOW = 1_700_000_000.0
@@ -97,26 +98,28 @@ class InboundTestCase(SynchronousTestCase):
         """Account shop has a callback, demo has none, off is disabled; each has a number, and one is shared."""
         self.store, self.told, self.clock = MemoryStore(), Told(), Clock()
         common: dict[str, Any] = {"password": Secret("x"), "allow_from": AllowList(everyone=True)}
-        accounts = Accounts(
-            [
-                AccountSettings(name="shop", callback="https://shop.example/sms", **common),
-                AccountSettings(name="demo", **common),
-                AccountSettings(name="off", enabled=False, **common),
-            ],
-            self.clock,
-            maybeDeferred,
-        )
-        numbers = [
+        self.accounts = [
+            AccountSettings(name="shop", callback="https://shop.example/sms", **common),
+            AccountSettings(name="demo", **common),
+            AccountSettings(name="off", enabled=False, **common),
+        ]
+        settings = configured(
+            *self.accounts,
             NumberSettings(name=SHOPS, account="shop", calls=True),
             NumberSettings(name=DEMOS, account="demo"),
             NumberSettings(name=QUIET, account="off"),
             NumberSettings(name=SHARED, calls=True),
-        ]
+        )
+        accounts = Accounts(settings, self.clock, maybeDeferred)
         store: Any = self.store
         self.counts = ServiceMetrics()
         self.inbound = IncomingRouter(
-            store, self.told, accounts, numbers, lambda: NOW + self.clock.seconds(), metrics=self.counts
+            settings, store, self.told, accounts, lambda: NOW + self.clock.seconds(), self.counts
         )
+
+    def reload(self, *numbers: NumberSettings) -> None:
+        """These are the numbers now."""
+        self.inbound.apply(configured(*self.accounts, *numbers))
 
     def come(self, *incoming: Incoming) -> list[Refused | None]:
         """These come in."""
@@ -154,7 +157,7 @@ class MessageTests(InboundTestCase):
 
     def test_numbers_as_upstreams_write_them(self) -> None:
         """Numbers are compared in international form, however an upstream writes them; short codes stay short."""
-        self.inbound.update([NumberSettings(name=SHOPS, account="shop"), NumberSettings(name="4647", account="demo")])
+        self.reload(NumberSettings(name=SHOPS, account="shop"), NumberSettings(name="4647", account="demo"))
         one, other = text("8" + SHOPS[1:], "+7 916 123-45-67"), text("4647", "OPERATOR")
         self.assertEqual(self.come(one, other), [None, None])
         self.assertEqual((one.source, one.destination), (PHONE, SHOPS))
@@ -193,7 +196,7 @@ class MessageTests(InboundTestCase):
 
     def test_numbers_change(self) -> None:
         """A reload gives a number to somebody else from then on."""
-        self.inbound.update([NumberSettings(name=SHOPS, account="demo")])
+        self.reload(NumberSettings(name=SHOPS, account="demo"))
         one = text(SHOPS)
         self.come(one)
         self.assertEqual(one.account, "demo")
@@ -257,7 +260,7 @@ class CallTests(InboundTestCase):
 
     def test_isolation(self) -> None:
         """Nobody takes the call that another account waits for: it gets another number, or a temporary refusal."""
-        self.inbound.update([NumberSettings(name=SHARED, calls=True), NumberSettings(name="4648", calls=True)])
+        self.reload(NumberSettings(name=SHARED, calls=True), NumberSettings(name="4648", calls=True))
         first, second, third = (self.expect(account) for account in ("demo", "shop", "third"))
         assert isinstance(first, Confirmation)
         assert isinstance(second, Confirmation)
@@ -269,7 +272,7 @@ class CallTests(InboundTestCase):
 
     def test_isolation_at_once(self) -> None:
         """Two that ask at the same time do not get the same number for the same phone."""
-        self.inbound.update([NumberSettings(name=SHARED, calls=True)])
+        self.reload(NumberSettings(name=SHARED, calls=True))
         self.store.held = []
         first, second = self.inbound.expect("demo", PHONE), self.inbound.expect("shop", PHONE)
         while self.store.held:
@@ -282,7 +285,7 @@ class CallTests(InboundTestCase):
         bad = self.expect("demo", "somebody")
         assert isinstance(bad, Refused)
         self.assertIs(bad.refusal, Refusal.BAD_RECIPIENT)
-        self.inbound.update([NumberSettings(name=SHOPS, account="shop", calls=True)])
+        self.reload(NumberSettings(name=SHOPS, account="shop", calls=True))
         none = self.expect("demo")
         assert isinstance(none, Refused)
         self.assertIs(none.refusal, Refusal.NO_ROUTE)

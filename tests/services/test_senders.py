@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.config import AccountSettings, Globs, OperatorSettings, SenderSettings
 from smsgw.model.errors import Refusal, Refused
 from smsgw.services.senders import Sender, Senders
+from tests.configured import configured
 
 
 class SendersTests(SynchronousTestCase):
@@ -14,8 +15,10 @@ class SendersTests(SynchronousTestCase):
 
     account = AccountSettings(name="demo", senders=("DEMO", "AVARIA", "79161234567"), default_sender="DEMO")
     senders = Senders(
-        [SenderSettings(name="AVARIA", operators=("mts",))],
-        [OperatorSettings(name="mts", numbers=Globs(("7910*", "7911*")))],
+        configured(
+            SenderSettings(name="AVARIA", operators=("mts",)),
+            OperatorSettings(name="mts", numbers=Globs(("7910*", "7911*"))),
+        )
     )
 
     def sender(self, written: str, account: AccountSettings | None = None) -> Sender:
@@ -63,7 +66,7 @@ class SendersTests(SynchronousTestCase):
 
     def test_memory_is_bounded(self) -> None:
         """A client that tries senders without end does not fill the memory."""
-        senders = Senders([], [])
+        senders = Senders(configured())
         for number in range(2500):
             senders.resolve(self.account, f"S{number}")
         self.assertLessEqual(len(senders._known), 1000)

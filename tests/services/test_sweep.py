@@ -12,6 +12,7 @@ from smsgw.model.outcome import Accepted, Busy
 from smsgw.services.dispatch.verdicts import NO_REPORT
 from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.sweep import INTERVAL, Sweep
+from tests.configured import configured
 from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, message
 
@@ -24,14 +25,13 @@ class SweepTests(DispatchTestCase):
         first = super().begin(*connectors, **settings)
         self.counts = ServiceMetrics()
         self.sweep = Sweep(
+            configured(keep=30 * DAY, event_keep=7 * DAY),
             self.store,
             self.dispatch,
             self.outbox,
             self.clock,
             self.wall,
-            keep=30 * DAY,
-            event_keep=7 * DAY,
-            metrics=self.counts,
+            self.counts,
         )
         self.sweep.start()
         self.addCleanup(self.sweep.stop)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
 from functools import lru_cache
 from random import random
 from typing import Final, Protocol, cast
@@ -20,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.config import AccountSettings
+from smsgw.config import AccountSettings, Settings
 from smsgw.frontends.callbacks import forms
 from smsgw.frontends.callbacks.circuitbreaker import CircuitBreaker
 from smsgw.frontends.callbacks.forms import CallbackRequest
@@ -105,19 +104,19 @@ class CallbackPath:
     """See the module.
 
     :param client: for the addresses of gw.ini. :param guarded: for those that clients gave; public hosts only.
-    :param zone: of readable times. :param dice: gives numbers from 0 to 1.
+    :param dice: gives numbers from 0 to 1.
     """
 
     path = CALLBACK
 
     def __init__(
         self,
+        settings: Settings,
         accounts: AccountBook,
         client: Client,
         guarded: Client,
         clock: IReactorTime,
         wall: Callable[[], float],
-        zone: tzinfo,
         dice: Callable[[], float] = random,
         metrics: CallbackMetrics | None = None,
     ) -> None:
@@ -130,7 +129,6 @@ class CallbackPath:
         self._guarded = guarded
         self._clock = clock
         self._wall = wall
-        self._zone = zone
         self._dice = dice
         self._sink: IReturnSink | None = None
         self._held: dict[str, int] = {}
@@ -139,6 +137,11 @@ class CallbackPath:
         self._requests: set[_Job] = set()
         self._stopped: Deferred[None] | None = None
         self._patience: IDelayedCall | None = None
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Write readable times in the zone that is configured now."""
+        self._zone = settings.gateway.timezone
 
     def attach(self, sink: IReturnSink) -> None:
         """See :meth:`smsgw.interfaces.IReturnPath.attach`."""

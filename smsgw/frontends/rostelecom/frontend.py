@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.config import HttpListenSettings
+from smsgw.config import HttpListenSettings, Settings
 from smsgw.frontends.rostelecom.resource import (
     INVALID_BODY,
     INVALID_MSISDN,
@@ -20,6 +20,7 @@ from smsgw.frontends.rostelecom.resource import (
     MessageResource,
 )
 from smsgw.interfaces import ApiError, IIntake, IJsonDelegate, IMessageStore, MessageStatus
+from smsgw.model.address import NATIONAL
 from smsgw.model.errors import GatewayError, Refusal, Refused
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Accepted, Message, Submission
@@ -86,25 +87,28 @@ UNEXPLAINED: Final = 255
 class HttpFrontend:
     """One HTTP listener: what its requests ask, answered by the gateway.
 
-    :param senders: the senders as configured now.
-    :param body_limit: octets of the longest body. :param country: key of :data:`smsgw.model.address.NATIONAL`.
+    :param body_limit: octets of the longest body.
     :ivar resource: the API.
     """
 
     def __init__(
         self,
+        settings: Settings,
         intake: IIntake,
         store: IMessageStore,
         accounts: Accounts,
-        senders: Callable[[], Senders],
+        senders: Senders,
         body_limit: int,
-        country: str = "ru",
     ) -> None:
         self._intake = intake
         self._store = store
         self._accounts = accounts
         self._senders = senders
-        self.resource = MessageResource(self, country, body_limit)
+        self.resource = MessageResource(self, settings.gateway.country, body_limit)
+
+    def apply(self, settings: Settings) -> None:
+        """Tell national numbers from others as is configured now."""
+        self.resource.national = NATIONAL[settings.gateway.country]
 
     def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
         """Check credentials against the accounts (004-179 to 004-183)."""
@@ -129,7 +133,7 @@ class HttpFrontend:
         known = self._accounts.get(account)
         if known is None:
             return WRONG_CREDENTIALS
-        sender = self._senders().resolve(known.settings, shortcode)
+        sender = self._senders.resolve(known.settings, shortcode)
         if isinstance(sender, Sender):
             return None if sender.agreed_for(msisdn) else INVALID_SOURCE
         return reason(sender)

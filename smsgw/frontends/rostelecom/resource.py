@@ -61,6 +61,7 @@ class MessageResource(JsonResource):
     :param delegate: provides :class:`~smsgw.interfaces.IJsonDelegate`.
     :param country: how a national number is recognised, which this API does not take: a key of
         :data:`smsgw.model.address.NATIONAL`.
+    :ivar national: that rule, while it is not replaced.
     """
 
     def __init__(self, delegate: IJsonDelegate, country: str = "ru", body_limit: int = 65_536) -> None:
@@ -68,7 +69,7 @@ class MessageResource(JsonResource):
             (Route(PATH, {b"POST": self._post}), Route(f"{PATH}/{PREFIX}([^/]*)", {b"GET": self._get})), body_limit
         )
         self._delegate = delegate
-        self._national = NATIONAL[country]
+        self.national = NATIONAL[country]
 
     def failed(self, failure: Failure) -> Answer:
         """Whatever failed inside is the same word to the client (004-187)."""
@@ -114,7 +115,7 @@ class MessageResource(JsonResource):
         number = str(value) if is_integer(value) else value
         if not isinstance(number, str) or not _DIGITS.fullmatch(number):
             return None
-        return number if normalise(number, self._national) == number else None
+        return number if normalise(number, self.national) == number else None
 
     def _get(self, request: Request, id: str) -> Answer | Deferred[Answer]:
         """Tell what became of a message."""

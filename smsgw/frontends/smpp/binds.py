@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 import attrs
 
@@ -56,12 +56,11 @@ class Binds:
         if not own.sessions:
             del self._accounts[account]
 
-    def expel(self, accounts: Iterable[str]) -> None:
-        """Unbind all sessions of these accounts, which are gone or disabled."""
-        for account in accounts:
-            own = self._accounts.get(account)
-            for session in list(own.sessions) if own is not None else ():
-                session.close()
+    def expel_others(self, accounts: Collection[str]) -> None:
+        """Unbind all sessions but those of these accounts."""
+        gone = [own for name, own in self._accounts.items() if name not in accounts]
+        for session in [session for own in gone for session in own.sessions]:
+            session.close()
 
     def room(self, account: str) -> int:
         """How many requests of ours the receiving sessions of the account take now."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
-from time import monotonic
 from typing import Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -12,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.config import SmppListenSettings
+from smsgw.config import Settings, SmppListenSettings
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.frontends.smpp.status import status_of
 from smsgw.interfaces import BindAccepted, IIntake, IMessageStore, ISmppDelegate, ISmppSession
@@ -40,34 +38,38 @@ Answers = list[Pdu | int]
 class SmppFrontend:
     """What one SMPP listener asks of the gateway.
 
-    :param settings: of the listener. :param receipts: the return path that all SMPP listeners share.
-    :param wall: absolute seconds since 1970. :param zone: of the dates that ESMEs are told.
-    :param country: key of :data:`smsgw.model.address.NATIONAL`.
+    :param listener: its settings. :param receipts: the return path that all SMPP listeners share.
+    :param wall: absolute seconds since 1970. :param seconds: monotonic time.
     """
 
     def __init__(
         self,
-        settings: SmppListenSettings,
+        settings: Settings,
+        listener: SmppListenSettings,
         receipts: SmppReceipts,
         accounts: Accounts,
         intake: IIntake,
         store: IMessageStore,
         cancelling: Cancellation,
         wall: Callable[[], float],
-        zone: tzinfo,
-        country: str = "ru",
+        seconds: Callable[[], float],
     ) -> None:
-        self._system_id = settings.system_id.encode("ascii")
-        self._connections = settings.connections
+        self._system_id = listener.system_id.encode("ascii")
+        self._connections = listener.connections
         self._receipts = receipts
         self._accounts = accounts
         self._intake = intake
         self._store = store
         self._cancelling = cancelling
         self._wall = wall
-        self._zone = zone
-        self._national = NATIONAL[country]
+        self._seconds = seconds
         self._lines = log_limit()
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Write dates and read national numbers as is configured now."""
+        self._zone = settings.gateway.timezone
+        self._national = NATIONAL[settings.gateway.country]
 
     def bind(self, session: ISmppSession, pdu: Pdu) -> Deferred[BindAccepted | int]:
         """See :meth:`smsgw.interfaces.ISmppDelegate.bind`."""
@@ -86,7 +88,7 @@ class SmppFrontend:
         return BindAccepted(account.name, self._system_id)
 
     def _say_refused(self, session: ISmppSession, why: str) -> None:
-        if self._lines.take(monotonic()):
+        if self._lines.take(self._seconds()):
             _log.info("a bind from {peer} is refused: {why}", peer=session.peer, why=why)
 
     def bound(self, session: ISmppSession) -> None:

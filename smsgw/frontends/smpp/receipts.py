@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import tzinfo
 from typing import cast
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from smsgw.config import Settings
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.metrics import BindMetrics
 from smsgw.frontends.smpp.status import AGAIN
@@ -25,16 +25,21 @@ _log = Logger()
 class SmppReceipts:
     """Tells ESMEs what became of their messages, on any bind of the account that receives.
 
-    :param binds: who is bound. :param zone: of the dates in receipts.
+    :param binds: who is bound.
     """
 
     path = PATH
 
-    def __init__(self, binds: Binds, zone: tzinfo, metrics: BindMetrics | None = None) -> None:
+    def __init__(self, settings: Settings, binds: Binds, metrics: BindMetrics | None = None) -> None:
         self.binds = binds
         self._metrics = metrics or BindMetrics()
-        self._write = ReceiptWriter(zone).write
         self._sink: IReturnSink | None = None
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Write dates in the zone that is configured now, and unbind accounts that are gone or disabled."""
+        self._write = ReceiptWriter(settings.gateway.timezone).write
+        self.binds.expel_others({account.name for account in settings.accounts.values() if account.enabled})
 
     def attach(self, sink: IReturnSink) -> None:
         self._sink = sink

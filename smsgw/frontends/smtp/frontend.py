@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.config import SmtpListenSettings
+from smsgw.config import Settings, SmtpListenSettings
 from smsgw.frontends.smtp.lists import ListSender
 from smsgw.interfaces import IIntake, IMailDelegate, IMessageStore, Reply
 from smsgw.model.address import NATIONAL, normalise
@@ -154,33 +154,37 @@ def standing(messages: Sequence[Message]) -> BatchStatus:
 class MailFrontend:
     """One SMTP listener: what its sessions ask, answered by the gateway.
 
-    :param settings: of the listener: domains, full_stop, text_limit. :param run: calls a function in a thread.
+    :param listener: its settings. :param run: calls a function in a thread.
     """
 
     def __init__(
         self,
+        settings: Settings,
+        listener: SmtpListenSettings,
         intake: IIntake,
         store: IMessageStore,
         accounts: Accounts,
-        senders: Callable[[], Senders],
-        settings: SmtpListenSettings,
+        senders: Senders,
         contacts: Contacts,
         run: Callable[..., Deferred[Any]],
         clock: IReactorTime,
-        country: str = "ru",
     ) -> None:
         self._intake = intake
         self._store = store
         self._accounts = accounts
         self._senders = senders
-        self._settings = settings
-        self._national = NATIONAL[country]
+        self._listener = listener
         self._contacts = contacts
         self._run = run
         self._in_threads = 0
         self._lists = ListSender(intake, store, run, clock)
-        self._yes = ENHANCED if settings.dialect == "standard" else PLAIN
-        self._accepted = self._yes.accepted + (" message accepted." if settings.full_stop else " message accepted")
+        self._yes = ENHANCED if listener.dialect == "standard" else PLAIN
+        self._accepted = self._yes.accepted + (" message accepted." if listener.full_stop else " message accepted")
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Read national numbers as is configured now."""
+        self._national = NATIONAL[settings.gateway.country]
 
     def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
         """Check credentials against the accounts (000-9, 000-10)."""
@@ -217,14 +221,14 @@ class MailFrontend:
             return succeed(refusal_reply(Refused(Refusal.NOT_ALLOWED)))
         assert session.envelope is not None
         local, _, domain = address.rpartition("@")
-        if domain.lower() not in self._settings.domains:
+        if domain.lower() not in self._listener.domains:
             return succeed(NO_SUCH_RECIPIENT)
         if local.lower().startswith(LIST):
             known = self._contacts.get(account.name, local[len(LIST) :])
             return succeed(NO_SUCH_RECIPIENT if known is None else self._yes.recipient)
         if normalise(local, self._national) is None:
             return succeed(NO_SUCH_RECIPIENT)
-        sender = self._senders().resolve(account.settings, session.envelope.data)
+        sender = self._senders.resolve(account.settings, session.envelope.data)
         return succeed(refusal_reply(sender) if isinstance(sender, Refused) else self._yes.recipient)
 
     def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
@@ -249,7 +253,7 @@ class MailFrontend:
         """Hand over a text that was read."""
         if isinstance(text, Refused):
             return succeed(refusal_reply(text))
-        limit = self._settings.text_limit
+        limit = self._listener.text_limit
         named = [address.rpartition("@")[0] for address in envelope.recipients]
         titles = [local[len(LIST) :] for local in named if local.lower().startswith(LIST)]
         if titles:

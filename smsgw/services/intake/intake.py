@@ -25,7 +25,7 @@ from smsgw.services.senders import Sender, Senders
 from smsgw.text import coding
 
 if TYPE_CHECKING:
-    from smsgw.config import AccountSettings
+    from smsgw.config import AccountSettings, Settings
     from smsgw.services.accounts import Account, Accounts
     from smsgw.services.dispatch.dispatch import Dispatch
     from smsgw.services.outbox.outbox import Outbox
@@ -60,12 +60,11 @@ class Intake:
     """Implements :class:`~smsgw.interfaces.IIntake`.
 
     :param now: absolute time, seconds since 1970. :param seconds: monotonic time for rates.
-    :param country: key of :data:`smsgw.model.address.NATIONAL`.
-    :param key_life: seconds for which an idempotency key is remembered.
     """
 
     def __init__(
         self,
+        settings: Settings,
         store: IMessageStore,
         accounts: Accounts,
         senders: Senders,
@@ -74,23 +73,25 @@ class Intake:
         outbox: Outbox,
         now: Callable[[], float],
         seconds: Callable[[], float],
-        country: str = "ru",
         policies: Sequence[IPolicy] = (),
-        key_life: float = 86_400.0,
         metrics: IntakeMetrics | None = None,
     ) -> None:
         self._metrics = metrics or IntakeMetrics()
         self._store = store
         self._accounts = accounts
-        self.senders = senders
+        self._senders = senders
         self._router = router
         self._dispatch = dispatch
         self._outbox = outbox
         self._now = now
         self._seconds = seconds
-        self._national = NATIONAL[country]
         self._policies = policies
-        self._key_life = key_life
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Read national numbers, and remember idempotency keys, as is configured now."""
+        self._national = NATIONAL[settings.gateway.country]
+        self._key_life = settings.gateway.idempotency
 
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
         """See :meth:`smsgw.interfaces.IIntake.submit`."""
@@ -141,7 +142,7 @@ class Intake:
         settings, options = account.settings, submission.options
         if options is not None and (refused := validate(options, settings)) is not None:
             return refused
-        sender = self.senders.resolve(settings, submission.source)
+        sender = self._senders.resolve(settings, submission.source)
         if isinstance(sender, Refused):
             return sender
         content = build(submission, sender)
@@ -219,7 +220,7 @@ class Intake:
         settings, options = account.settings, submission.options
         if options is not None and (refused := validate(options, settings)) is not None:
             return refused
-        sender = self.senders.resolve(settings, submission.source)
+        sender = self._senders.resolve(settings, submission.source)
         if isinstance(sender, Refused):
             return sender
         content = build(submission, sender)

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from smsgw.config import Settings
 from smsgw.interfaces import IMessageStore, IReturnPath, IReturnSink
 from smsgw.model.changes import Changes, Committed, Later
 from smsgw.model.errors import StoreDown, UnknownOutcome
@@ -46,8 +47,6 @@ class Outbox:
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param wall: absolute seconds since 1970.
-    :param keep: events of states reached longer ago than this many seconds are not told any more (the purge
-        deletes them); 0 keeps them for ever.
     :param per_account: events held in memory per account and path.
     :param total: events held in memory altogether; at this bound the longest lanes go back to the store.
     :param share: events that an account may hold even then, so that the others cannot stop it.
@@ -56,11 +55,11 @@ class Outbox:
 
     def __init__(
         self,
+        settings: Settings,
         store: IMessageStore,
         clock: IReactorTime,
         wall: Callable[[], float],
         *,
-        keep: float = 0.0,
         per_account: int = 5_000,
         total: int = 50_000,
         share: int = 64,
@@ -71,7 +70,6 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._wall = wall
-        self._keep = keep
         self._per_account = per_account
         self._total = total
         self._share = share
@@ -95,6 +93,11 @@ class Outbox:
         self._faltering = False
         self._stopped: Deferred[None] | None = None
         self._metrics.held.set_function(lambda: self._held)
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Tell no more of states reached longer ago than ``event_keep``: the sweep deletes such events."""
+        self._keep = settings.gateway.event_keep
 
     def attach(self, path: IReturnPath) -> None:
         """Tell senders over `path` too; before :meth:`start`."""
@@ -401,8 +404,7 @@ class Outbox:
         for lane, events in due.items():
             lane.waiting.extendleft(reversed(events))
             lanes.append(lane)
-        if self._keep:
-            self._drop_old(self._wall() - self._keep)
+        self._drop_old(self._wall() - self._keep)
         for lane in lanes:
             self._pump(lane)
 

@@ -13,7 +13,16 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import AccountSettings, AllowList, Globs, NumberSettings, RouteSettings, Secret, Way
+from smsgw.config import (
+    AccountSettings,
+    AllowList,
+    ConnectorSettings,
+    Globs,
+    NumberSettings,
+    RouteSettings,
+    Secret,
+    Way,
+)
 from smsgw.config.values import folded_network
 from smsgw.frontends.api.fields import FIELDS, BadFields, read_message
 from smsgw.frontends.api.resource import SEARCHES, V1Resource
@@ -30,6 +39,7 @@ from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
+from tests.configured import configured
 from tests.protocols.http.support import Client, Heard, request
 
 START = 1_574_087_003.0
@@ -78,14 +88,26 @@ class V1TestCase(SynchronousTestCase):
             AccountSettings(name="other", rate=2, **common),
             AccountSettings(name="away", **{**common, "allow_from": AllowList(())}),
         ]
-        self.accounts = Accounts(settings, self.clock, maybeDeferred)
-        router = Router([RouteSettings(name="r", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
+        configuration = configured(
+            *settings,
+            ConnectorSettings(name="sim"),
+            NumberSettings(name="4455", account="", calls=True),
+            RouteSettings(name="r", to=Globs(("7*",)), connectors=(Way("sim"),)),
+        )
+        self.accounts = Accounts(configuration, self.clock, maybeDeferred)
         idle: Any = Idle()
         self.intake = Intake(
-            self.store, self.accounts, Senders([], []), router, idle, idle, self.clock.seconds, self.clock.seconds
+            configuration,
+            self.store,
+            self.accounts,
+            Senders(configuration),
+            Router(configuration),
+            idle,
+            idle,
+            self.clock.seconds,
+            self.clock.seconds,
         )
-        numbers = [NumberSettings(name="4455", account="", calls=True)]
-        self.inbound = IncomingRouter(self.store, idle, self.accounts, numbers, self.clock.seconds)
+        self.inbound = IncomingRouter(configuration, self.store, idle, self.accounts, self.clock.seconds)
         self.resource = V1Resource(
             self.intake, self.store, self.accounts, self.cancel, self.inbound.expect, self.clock.seconds, 65_536
         )

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from smsgw.config import AccountSettings
 from smsgw.frontends.callbacks import circuitbreaker
+from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.frontends.callbacks.path import PER_ACCOUNT, PER_RECEIVER, CallbackPath
 from smsgw.interfaces import IReturnPath, IReturnSink
 from smsgw.model.content import Labels
@@ -25,8 +26,10 @@ from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event
 from smsgw.protocols.http.client import RequestFailed, WebResponse
+from tests.configured import configured
 from tests.frontends.callbacks.test_forms import incoming, status
 from tests.frontends.smpp.support import HandSink
+from tests.metrics import value
 
 
 @attrs.define(eq=False)
@@ -109,15 +112,17 @@ class Case(SynchronousTestCase):
         self.accounts = {"demo": account()}
         self.clock = Clock()
         self.asked: list[Asked] = []
+        self.metrics = CallbackMetrics()
         self.sink = Sink()
         self.path = CallbackPath(
+            configured(timezone=UTC),
             cast(Any, self.accounts),
             HandClient(self.asked, False),
             HandClient(self.asked, True),
             self.clock,
             lambda: 1e9,
-            UTC,
             lambda: 0.5,
+            self.metrics,
         )
         self.path.attach(self.sink)
         self.addCleanup(self.end)
@@ -299,8 +304,9 @@ class BrokenReceiverTests(Case):
 
     def test_left_alone(self) -> None:
         """A receiver that does not answer is left alone, then tried once, for twice as long each time."""
+        self.assertEqual(value(self.metrics.receivers_down), 0)
         self.break_down()
-        self.assertEqual(self.path.room("demo"), 0)
+        self.assertEqual((self.path.room("demo"), value(self.metrics.receivers_down)), (0, 1))
         del self.sink.ready_accounts[:]
         for pause in (10, 20, 40):
             self.clock.advance(pause - 0.1)
@@ -314,7 +320,7 @@ class BrokenReceiverTests(Case):
         self.clock.advance(80)
         self.path.deliver([status()])
         self.next().answer()
-        self.assertEqual(self.path.room("demo"), PER_RECEIVER)
+        self.assertEqual((self.path.room("demo"), value(self.metrics.receivers_down)), (PER_RECEIVER, 0))
 
     def test_errors_are_answers(self) -> None:
         """A receiver that answers, if only with errors, is not left alone; one that is overloaded is."""

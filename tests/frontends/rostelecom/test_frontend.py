@@ -17,6 +17,7 @@ from smsgw.config import (
     AccountSettings,
     AllowList,
     ConfigErrors,
+    ConnectorSettings,
     Globs,
     HttpListenSettings,
     OperatorSettings,
@@ -40,6 +41,7 @@ from smsgw.services.accounts import Accounts
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
+from tests.configured import configured
 from tests.protocols.http.support import Client, Heard, request
 
 SEND = b"/api/v2/send_message"
@@ -140,19 +142,30 @@ class HttpTestCase(SynchronousTestCase):
             AccountSettings(name="shut", enabled=False, **common),
             AccountSettings(name="smpponly", protocols=("smpp",), **common),
         ]
-        self.accounts = Accounts(settings, self.clock, maybeDeferred)
-        self.senders = Senders(
-            [SenderSettings(name="AVARIA", operators=("mts",))],
-            [OperatorSettings(name="mts", numbers=Globs(("7910*", "7911*")))],
+        configuration = configured(
+            *settings,
+            SenderSettings(name="AVARIA", operators=("mts",)),
+            OperatorSettings(name="mts", numbers=Globs(("7910*", "7911*"))),
+            ConnectorSettings(name="sim"),
+            RouteSettings(name="russia", to=Globs(("7*",)), connectors=(Way("sim"),)),
         )
-        self.router = Router([RouteSettings(name="russia", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
+        self.accounts = Accounts(configuration, self.clock, maybeDeferred)
+        self.senders, self.router = Senders(configuration), Router(configuration)
         shelf: Any = self.shelf
         intake = Intake(
-            shelf, self.accounts, self.senders, self.router, shelf, shelf, lambda: 1574087003.5, self.clock.seconds
+            configuration,
+            shelf,
+            self.accounts,
+            self.senders,
+            self.router,
+            shelf,
+            shelf,
+            lambda: 1574087003.5,
+            self.clock.seconds,
         )
         self.settings = HttpListenSettings(name="api", endpoint="tcp:8080:interface=127.0.0.1", dialect="rostelecom")
         limit = self.settings.body_limit
-        self.frontend = HttpFrontend(intake, shelf, self.accounts, lambda: self.senders, limit)
+        self.frontend = HttpFrontend(configuration, intake, shelf, self.accounts, self.senders, limit)
         self.site = BoundedSite(self.frontend.resource, self.clock, web_limits(self.settings))
         self.client = Client(self.site)
 
@@ -298,7 +311,7 @@ class Access(HttpTestCase):
     def test_gone_meanwhile(self) -> None:
         """An account that goes between its login and its message is refused."""
         self.successResultOf(self.frontend.login(b"demo", b"secret", "127.0.0.1"))
-        self.accounts.update([])
+        self.accounts.apply(configured())
         denied: Any = self.successResultOf(self.frontend.submit("demo", "79104567890", "DEMO", "x"))
         self.assertEqual((denied.status, denied.reason), (403, "wrong_credentials"))
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import AccountSettings, AllowList, Globs, RouteSettings, Secret, SmppListenSettings, Way
+from smsgw.config import (
+    AccountSettings,
+    AllowList,
+    ConnectorSettings,
+    Globs,
+    RouteSettings,
+    Secret,
+    SmppListenSettings,
+    Way,
+)
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
@@ -28,6 +36,7 @@ from smsgw.smpp.pdus import BindTransceiver, CancelSm, DataSm, Pdu, QuerySm, Rep
 from smsgw.smpp.tlvs import tlv
 from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
+from tests.configured import configured
 from tests.frontends.smpp.support import HandSink
 
 START = 1_700_000_000.0
@@ -129,8 +138,8 @@ class CatalogueTests(SynchronousTestCase):
         self.store = SqliteStore(self.mktemp(), "gw1", lambda: START, Inline())
         self.store.open()
         self.addCleanup(self.store.close)
-        accounts = Accounts(
-            [
+        settings = configured(
+            *(
                 AccountSettings(
                     name=name,
                     password=Secret("pass"),
@@ -139,19 +148,24 @@ class CatalogueTests(SynchronousTestCase):
                     allow_from=AllowList(everyone=True),
                 )
                 for name in ("demo", "other")
-            ],
-            self.clock,
-            maybeDeferred,
+            ),
+            ConnectorSettings(name="sim"),
+            RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),)),
         )
-        router = Router([RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
+        accounts, senders, router = (
+            Accounts(settings, self.clock, maybeDeferred),
+            Senders(settings),
+            Router(settings),
+        )
         quiet: Any = _Quiet()
-        senders = Senders([], [])
-        intake = Intake(self.store, accounts, senders, router, quiet, quiet, lambda: START, self.clock.seconds)
+        intake = Intake(
+            settings, self.store, accounts, senders, router, quiet, quiet, lambda: START, self.clock.seconds
+        )
         listener = SmppListenSettings(name="smpp", endpoint="tcp:2775")
-        zone = ZoneInfo("Europe/Moscow")
-        receipts = SmppReceipts(Binds(), zone)
+        receipts = SmppReceipts(settings, Binds())
         receipts.attach(HandSink())
         frontend = SmppFrontend(
+            settings,
             listener,
             receipts,
             accounts,
@@ -159,7 +173,7 @@ class CatalogueTests(SynchronousTestCase):
             self.store,
             Cancellation(self.store, quiet, quiet),
             lambda: START,
-            zone,
+            self.clock.seconds,
         )
         self.factory = SmppServerFactory(frontend, SmppServerSettings(), self.clock)
 

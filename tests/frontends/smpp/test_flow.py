@@ -41,6 +41,7 @@ from smsgw.smpp.pdus import (
 from smsgw.smpp.receipt import read_receipt
 from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
+from tests.configured import configured
 from tests.frontends.smpp.support import HandIntake
 
 START = 1_700_000_000.0
@@ -102,17 +103,20 @@ class FlowTests(SynchronousTestCase):
 
     def begin(self) -> None:
         """Start, or start again, on the same directory."""
-        zone = ZoneInfo("UTC")
+        settings = configured(
+            AccountSettings(name="demo", password=Secret("demo"), allow_from=AllowList(everyone=True)),
+            timezone=ZoneInfo("UTC"),
+        )
         self.store = SqliteStore(self.directory, "gw1", self.wall, Inline(), low_water=0)
         self.store.open()
-        self.outbox = Outbox(self.store, self.clock, self.wall)
-        receipts = SmppReceipts(Binds(), zone)
+        self.outbox = Outbox(settings, self.store, self.clock, self.wall)
+        receipts = SmppReceipts(settings, Binds())
         self.outbox.attach(receipts)
         self.assertIsNone(self.successResultOf(self.outbox.start()))
-        settings = AccountSettings(name="demo", password=Secret("demo"), allow_from=AllowList(everyone=True))
-        accounts = Accounts([settings], self.clock, maybeDeferred)
+        accounts = Accounts(settings, self.clock, maybeDeferred)
         dispatch: Any = self
         frontend = SmppFrontend(
+            settings,
             SmppListenSettings(name="smpp", endpoint="tcp:2775:interface=127.0.0.1"),
             receipts,
             accounts,
@@ -120,7 +124,7 @@ class FlowTests(SynchronousTestCase):
             self.store,
             Cancellation(self.store, dispatch, self.outbox),
             self.wall,
-            zone,
+            self.clock.seconds,
         )
         self.factory = SmppServerFactory(frontend, SmppServerSettings(enquire_link=0, inactivity=0), self.clock)
 

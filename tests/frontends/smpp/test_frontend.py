@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
@@ -37,6 +36,7 @@ from smsgw.smpp.pdus import (
     SubmitSm,
     SubmitSmResp,
 )
+from tests.configured import configured
 from tests.frontends.smpp.support import HandIntake, HandSession, HandSink, HandStore, message
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()
@@ -69,12 +69,13 @@ class FrontendTestCase(SynchronousTestCase):
     def make(self, *accounts: AccountSettings, **listener: Any) -> None:
         """A front end for these accounts."""
         settings = SmppListenSettings(name="smpp", endpoint="tcp:2775:interface=127.0.0.1", **listener)
-        zone = ZoneInfo("Europe/Moscow")
-        self.accounts = Accounts(accounts, Clock(), maybeDeferred)
-        self.receipts = SmppReceipts(Binds(), zone)
+        clock, configuration = Clock(), configured(*accounts)
+        self.accounts = Accounts(configuration, clock, maybeDeferred)
+        self.receipts = SmppReceipts(configuration, Binds())
         self.receipts.attach(HandSink())
         self.intake, self.store = HandIntake(), HandStore()
         self.frontend = SmppFrontend(
+            configuration,
             settings,
             self.receipts,
             self.accounts,
@@ -82,7 +83,7 @@ class FrontendTestCase(SynchronousTestCase):
             self.store,  # type: ignore[arg-type]
             self.store,  # type: ignore[arg-type]
             lambda: NOW,
-            zone,
+            clock.seconds,
         )
 
     def try_bind(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import cast
-from zoneinfo import ZoneInfo
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from smsgw.config import AccountSettings
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.metrics import BindMetrics
 from smsgw.frontends.smpp.receipts import SmppReceipts
@@ -16,6 +16,7 @@ from smsgw.model.message import Event, EventKind
 from smsgw.smpp.codec import decode, encode
 from smsgw.smpp.consts import Status
 from smsgw.smpp.pdus import DeliverSm
+from tests.configured import configured
 from tests.frontends.smpp.support import HandSession, HandSink, event
 from tests.metrics import value
 
@@ -33,7 +34,7 @@ class ReceiptsTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Nobody is bound."""
         self.metrics = BindMetrics()
-        self.receipts = SmppReceipts(Binds(self.metrics), ZoneInfo("Europe/Moscow"), self.metrics)
+        self.receipts = SmppReceipts(configured(), Binds(self.metrics), self.metrics)
         self.sink = HandSink()
         self.receipts.attach(self.sink)
 
@@ -142,10 +143,10 @@ class DeliverTests(ReceiptsTestCase):
         self.assertEqual((self.receipts.binds.count("counted"), value(self.metrics.binds["counted"])), (0, 0))
 
     def test_expel(self) -> None:
-        """Sessions of accounts that are gone are closed, the others stay."""
-        sessions = [self.bind("a"), self.bind("a"), self.bind("b")]
-        self.receipts.binds.expel(["a", "never bound"])
-        self.assertEqual([session.open for session in sessions], [False, False, True])
+        """Sessions of accounts that are gone or disabled now are closed, the others stay."""
+        sessions = [self.bind(account) for account in "aabc"]
+        self.receipts.apply(configured(AccountSettings(name="b"), AccountSettings(name="c", enabled=False)))
+        self.assertEqual([session.open for session in sessions], [False, False, True, False])
 
 
 class AnswerTests(ReceiptsTestCase):

@@ -25,6 +25,7 @@ from smsgw.services.accounts import Accounts
 from smsgw.services.contacts import PAGE, Contacts
 from smsgw.services.intake.intake import BAD_NUMBER, NOT_REACHABLE, REFUSAL_ERRORS
 from smsgw.services.senders import Senders
+from tests.configured import configured
 from tests.protocols.smtp.support import Wire
 
 
@@ -83,23 +84,24 @@ class MailCase(SynchronousTestCase):
         self.behind = Behind()
         self.clock = clock
         self.file = Path(self.mktemp())
-        self.contacts = Contacts(
-            [
-                ListSettings(name="demo staff", numbers=("89061234567", "89061234568"), sender="AVARIA"),
-                ListSettings(name="demo big", file=self.file),
-                ListSettings(name="other team", numbers=("89061234567",)),
-            ]
+        configuration = configured(
+            settings,
+            ListSettings(name="demo staff", numbers=("89061234567", "89061234568"), sender="AVARIA"),
+            ListSettings(name="demo big", file=self.file),
+            ListSettings(name="other team", numbers=("89061234567",)),
         )
-        self.accounts = Accounts([settings], clock, maybeDeferred)
+        self.contacts = Contacts(configuration)
+        self.accounts = Accounts(configuration, clock, maybeDeferred)
         listener = SmtpListenSettings(
             name="mail", endpoint="tcp:2525", dialect="quicktel", domains=("sms.qtelecom.ru",), auth_without_tls=True
         )
         self.delegate = MailFrontend(
+            configuration,
+            listener,
             self.behind,  # type: ignore[arg-type]
             self.behind,  # type: ignore[arg-type]
             self.accounts,
-            lambda: Senders([], []),
-            listener,
+            Senders(configuration),
             self.contacts,
             maybeDeferred,
             self.clock,
@@ -153,7 +155,7 @@ class MailTests(MailCase):
         settings = AccountSettings(
             name="robot", api_key_hash=Secret(sha256(b"the-key").hexdigest()), allow_from=AllowList(everyone=True)
         )
-        self.accounts.update([settings])
+        self.accounts.apply(configured(settings))
         self.assertEqual(self.say("AUTH LOGIN"), "334 VXNlcm5hbWU6")
         self.assertEqual(self.say(""), "334 UGFzc3dvcmQ6")
         self.assertEqual(self.say(base64.b64encode(b"the-key").decode()), "235 Authentication successful.")
@@ -260,7 +262,7 @@ class MailTests(MailCase):
         settings = self.accounts.get("demo")
         assert settings is not None
         for left in ([attrs.evolve(settings.settings, enabled=False)], []):
-            self.accounts.update(left)
+            self.accounts.apply(configured(*left))
             self.assertTrue(self.mail().startswith("535 5.7.8 "))
             self.assertTrue(self.say("STATUS 7").startswith("535 5.7.8 "))
 

@@ -12,7 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from smsgw.config import AccountSettings, AllowList, Globs, OperatorSettings, RouteSettings, Secret, SenderSettings, Way
+from smsgw.config import (
+    AccountSettings,
+    AllowList,
+    ConnectorSettings,
+    Globs,
+    OperatorSettings,
+    RouteSettings,
+    Secret,
+    SenderSettings,
+    Way,
+)
 from smsgw.interfaces import IIntake, IPolicy
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull, UnknownOutcome
@@ -23,6 +33,7 @@ from smsgw.services.intake.intake import Intake
 from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
+from tests.configured import configured
 
 NOW = 1_700_000_000.0
 
@@ -113,18 +124,22 @@ class IntakeTestCase(SynchronousTestCase):
             rate=2.0,
             validity=3600.0,
         )
-        senders = Senders(
-            [SenderSettings(name="MTS", operators=("mts",))], [OperatorSettings(name="mts", numbers=Globs(("7910*",)))]
+        settings = configured(
+            account,
+            SenderSettings(name="MTS", operators=("mts",)),
+            OperatorSettings(name="mts", numbers=Globs(("7910*",))),
+            ConnectorSettings(name="sim"),
+            RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),)),
         )
-        router = Router([RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),))], ["sim"])
-        self.accounts = Accounts([account], self.clock, maybeDeferred)
+        self.accounts = Accounts(settings, self.clock, maybeDeferred)
         made: Any = self.recorder
         self.metrics = IntakeMetrics()
         self.intake = Intake(
+            settings,
             self.store,  # type: ignore[arg-type]
             self.accounts,
-            senders,
-            router,
+            Senders(settings),
+            Router(settings),
             made,
             made,
             lambda: NOW,
@@ -177,7 +192,7 @@ class IntakeTests(IntakeTestCase):
         """An account that a reload has switched off sends nothing more, whatever session it still has."""
         demo = self.accounts.get("demo")
         assert demo is not None
-        self.accounts.update([attrs.evolve(demo.settings, enabled=False)])
+        self.accounts.apply(configured(attrs.evolve(demo.settings, enabled=False)))
         self.assertIs(self.refused(self.submission()).refusal, Refusal.NOT_ALLOWED)
 
     def test_order_and_length(self) -> None:

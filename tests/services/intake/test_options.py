@@ -8,7 +8,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smsgw.config import Globs, RouteSettings, Way
+from smsgw.config import ConnectorSettings, Globs, RouteSettings, Way
 from smsgw.model.changes import Changes, Committed, KeyUsed
 from smsgw.model.content import Labels
 from smsgw.model.errors import Refusal, Refused
@@ -16,6 +16,7 @@ from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
 from smsgw.services.intake.options import LONGEST_COMMENT, LONGEST_REFERENCE
 from smsgw.services.routing import Router
+from tests.configured import configured
 from tests.metrics import value
 from tests.services.intake.test_intake import NOW, IntakeTestCase
 
@@ -25,7 +26,7 @@ class OptionsTestCase(IntakeTestCase):
         """Change the settings of the account; its rate does not matter here."""
         demo = self.accounts.get("demo")
         assert demo is not None
-        self.accounts.update([attrs.evolve(demo.settings, rate=0.0, **changed)])
+        self.accounts.apply(configured(attrs.evolve(demo.settings, rate=0.0, **changed)))
 
     def with_options(self, *recipients: str, **options: Any) -> Submission:
         """A submission with these options."""
@@ -203,7 +204,8 @@ class PreviewTests(OptionsTestCase):
     def test_takes_no_turn(self) -> None:
         """Looking does not shift the turns by which a route spreads its load."""
         way = RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim", 2), Way("mts", 1)))
-        self.intake._router = Router([way], ["sim", "mts"])
+        connectors = [ConnectorSettings(name=name) for name in ("sim", "mts")]
+        self.intake._router = Router(configured(*connectors, way))
         self.configure()
         taken = []
         for _ in range(6):

@@ -18,6 +18,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind, Message
 from smsgw.services.outbox.metrics import OutboxMetrics
 from smsgw.services.outbox.outbox import Outbox
+from tests.configured import configured
 
 ENROUTE, FINAL = EventKind.ENROUTE, EventKind.FINAL
 CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
@@ -196,10 +197,11 @@ class OutboxTestCase(SynchronousTestCase):
         self.store = ByHandStore()
         self.path = ByHandPath()
 
-    def make(self, **limits: Any) -> Outbox:
+    def make(self, event_keep: float = 1e9, **limits: Any) -> Outbox:
         """A started outbox."""
         self.metrics = OutboxMetrics()
         self.outbox = Outbox(
+            configured(event_keep=event_keep),
             self.store,  # type: ignore[arg-type]
             self.clock,
             lambda: 1000.0 + self.clock.seconds(),

@@ -98,7 +98,7 @@ class GivenUpTests(OutboxTestCase):
 
     def test_not_tried_beyond_its_time(self) -> None:
         """An event that was put off is not tried again when its time is over, whatever its pause."""
-        self.make(keep=60.0)
+        self.make(event_keep=60.0)
         self.path.rooms["demo"] = 10
         self.happen(event(1), event(2, at=1050.0))
         events = list(self.path.under_way)

@@ -211,7 +211,7 @@ class LaterTests(OutboxTestCase):
 
     def test_too_old_to_tell(self) -> None:
         """An event that waited longer than events are kept is not told any more."""
-        self.make(keep=60.0)
+        self.make(event_keep=60.0)
         self.happen(event(1, at=1000.0), event(2, at=1050.0))
         for _ in range(70):
             self.clock.advance(1)

@@ -12,6 +12,7 @@ from smsgw.model.changes import Committed
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Event
 from smsgw.services.outbox.outbox import LONGEST_PAUSE, Outbox
+from tests.configured import configured
 from tests.services.outbox.support import ENROUTE, FINAL, ByHandPath, ByHandStore, OutboxTestCase, event, ids, name
 
 TOTAL, WINDOW = 3, 4
@@ -279,6 +280,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.store = ByHandStore()
         self.path = ByHandPath()
         self.outbox = Outbox(
+            configured(event_keep=1e9),
             self.store,  # type: ignore[arg-type]
             self.clock,
             lambda: 1000.0 + self.clock.seconds(),
