@@ -80,6 +80,8 @@ class SmppListenSettings(ClientListenSettings):
     dialect: str = fields.declare(_WORD, "whose manner is spoken: a preset for the other keys here", "standard")
     system_id: str = fields.declare(_SYSTEM_ID, "answered in bind_resp", "smsgw")
     connections: int = fields.integer("binds of one account at once", 10, at_least=1)
+    deliver_window: int = fields.integer("deliver_sm of a session sent and not yet answered, at most", 100, at_least=1,
+                                         at_most=10_000)
     session_init: float = fields.duration("time to bind after connecting", "10s", at_least=0.1)
     enquire_link: float = fields.duration("an enquire_link of our own after so long without a PDU; 0 = none", "45s")
     inactivity: float = fields.duration("a session without any PDU for so long is closed; 0 = never", "2m")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
@@ -15,7 +15,7 @@ from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.receipts import SmppReceipts
-from smsgw.interfaces import IConnector, ISimulator
+from smsgw.interfaces import IConnector, IMessageStore, ISimulator
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Incoming, Message
@@ -39,7 +39,20 @@ from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
 from smsgw.stores.groupcommit import StoreThread
+from smsgw.stores.metrics import StoreMetrics
 from smsgw.stores.sqlite import SqliteStore
+
+
+def _sqlite(settings: Settings, reactor: Any, wall: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
+    """A database in the state directory."""
+    gateway = settings.gateway
+    return SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor), metrics)
+
+
+_STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreMetrics], IMessageStore]]] = {
+    "sqlite:": _sqlite,
+}
+"""How the store of each value of ``store =`` is made."""
 
 
 def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> Gateway:
@@ -78,7 +91,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     """Everything that runs behind the listeners, made from the settings and joined together."""
     gateway, clock, wall = settings.gateway, reactor, time.time
     metrics = Metrics()
-    store = SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor), metrics.store)
+    store = _STORES[gateway.store](settings, reactor, wall, metrics.store)
     password_checks = WorkerPool(reactor)
     accounts = Accounts(settings, clock, password_checks.run, metrics.services)
     senders = Senders(settings)

@@ -56,6 +56,7 @@ class SmppFrontend:
     ) -> None:
         self._system_id = listener.system_id.encode("ascii")
         self._connections = listener.connections
+        self._deliver_window = listener.deliver_window
         self._receipts = receipts
         self._accounts = accounts
         self._intake = intake
@@ -85,7 +86,7 @@ class SmppFrontend:
             self._say_refused(session, f"{account.name} has all its connections open")
             return status_of(Refusal.TOO_MANY_BINDS, session.version)
         self._receipts.binds.enter(session, account.name)
-        return BindAccepted(account.name, self._system_id)
+        return BindAccepted(account.name, self._system_id, self._deliver_window)
 
     def _say_refused(self, session: ISmppSession, why: str) -> None:
         if self._lines.take(self._seconds()):
