@@ -1,33 +1,16 @@
-"""The rules of the house: imports point downward, one module knows the reactor, no setting is without effect."""
+"""The rules of the house: imports point downward, one module knows the reactor."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from smsgw.config import (
-    LISTEN_TYPES,
-    AccountSettings,
-    ConnectorSettings,
-    GatewaySettings,
-    OperatorSettings,
-    RouteSettings,
-    SenderSettings,
-)
-from smsgw.config.fields import declared
-from smsgw.connectors.loopback import LoopbackSettings
-
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS: tuple[type, ...] = (
-    GatewaySettings, AccountSettings, ConnectorSettings, LoopbackSettings, RouteSettings, SenderSettings,
-    OperatorSettings, *LISTEN_TYPES.values(),
-)
 
 
 def modules() -> list[str]:
@@ -73,19 +56,3 @@ class ContractTests(SynchronousTestCase):
         script = "import sys, twisted.plugins.smsgw_plugin; print([n for n in sys.modules if n.startswith('smsgw')])"
         done = python("-c", script)
         self.assertEqual((done.stdout.strip(), done.stderr), ("[]", ""))
-
-
-class SettingsTests(SynchronousTestCase):
-    def test_every_key_has_an_effect(self) -> None:
-        """Each key that a file may have is read somewhere outside the configuration; a dialect sets other keys."""
-        files = [file for file in (ROOT / "smsgw").rglob("*.py") if (ROOT / "smsgw" / "config") not in file.parents]
-        read = set(re.findall(r"\.([a-z_]+)\b", "\n".join(file.read_text("utf-8") for file in files)))
-        unread = {(settings.__name__, one.key) for settings in SETTINGS for one in declared(settings)
-                  if one.attribute not in read | {"dialect"}}
-        self.assertEqual(unread, set())
-
-    def test_every_key_is_explained(self) -> None:
-        """Each key has a documentation of one line that fits behind a value."""
-        for settings in SETTINGS:
-            for one in declared(settings):
-                self.assertRegex(one.doc, r"\A[^\n]{3,120}[^.\s]\Z", f"{settings.__name__}.{one.key}")

@@ -188,10 +188,11 @@ class Case(SynchronousTestCase):
         self.asked.append(Asked(method, url, dict(headers), body, Deferred()))
         return self.asked[-1].result
 
-    def message(self, parts: int = 1, data_coding: int = 0, remote_id: str = "") -> Message:
+    def message(self, parts: int = 1, data_coding: int = 0, remote_id: str = "", text: bytes = b"hi %d;") -> Message:
         """A message to be sent."""
         self.number += 1
-        content = Content("DEMO", 5, 0, 1, 1, data_coding, 0, tuple(b"hi %d;" % number for number in range(parts)))
+        octets = tuple(text % number if b"%" in text else text for number in range(parts))
+        content = Content("DEMO", 5, 0, 1, 1, data_coding, 0, octets)
         return Message(
             self.number, "demo", "", "up", State.QUEUED, 0, True, 0, 7, parts, 0.0, 1e9, 1e9, 0.0, 0, "79161234567", 0,
             content, 0.0, remote_id,
@@ -227,6 +228,26 @@ class SendingTests(Case):
         self.assertEqual(
             (self.asked[0].body, self.asked[0].headers[b"Authorization"]), (b'{"n":79161234567}', b"Bearer key")
         )
+
+    def test_method(self) -> None:
+        """The method is GET where the section says so."""
+        self.make(method="GET")
+        self.offer()
+        self.assertEqual((self.asked[0].method, self.asked[0].body), (b"GET", None))
+
+    def test_charset(self) -> None:
+        """Values are written in the character set of the upstream."""
+        self.make(charset="windows-1251")
+        self.offer(self.message(data_coding=8, text="\N{CYRILLIC CAPITAL LETTER YA}".encode("utf-16-be")))
+        self.assertEqual(self.asked[0].url, "http://h/?t=%DF")
+
+    def test_timeout(self) -> None:
+        """A client of its own gives up after the timeout of the section."""
+        url = TEMPLATE.take("http://h/?t={text}")
+        for seconds in (30.0, 7.0):
+            own = HttpConnectorSettings(name="up", type="http", url=url, timeout=seconds)
+            client: Any = HttpConnector(own, Clock())._client
+            self.assertEqual(client._seconds, seconds)
 
     def test_answers(self) -> None:
         """Every answer has its meaning."""
@@ -391,6 +412,12 @@ class ReceiptTests(Case):
             self.assertEqual(self.call(query).status, 403)
         self.assertEqual(self.call("key=key&s=1").status, 400)
         self.assertEqual(self.sink.reports, [])
+
+    def test_secret_at(self) -> None:
+        """The secret is where the section says."""
+        self.make(**{**self.CALLED, "secret_at": "query:token"})
+        self.assertEqual(self.call("key=key&id=1&s=7").status, 403)
+        self.assertEqual(self.call("token=key&id=1&s=7").status, 200)
 
     def test_not_stored(self) -> None:
         """What could not be stored is not answered with a yes."""

@@ -188,6 +188,12 @@ class SmtpTests(TestCase):
             [(id, State.DELIVERED) for id in ("<1.0.1000000000@b.example>", "<1.0.1000000000@b.example>#2")],
         )
 
+    async def test_subject(self) -> None:
+        """The subject is that of the section."""
+        await self.outcome(self.connect(self.listen(), subject=TEMPLATE.take("For {to}")))
+        ((_, _, octets),) = self.relay.mails
+        self.assertEqual(message_from_bytes(octets, policy=policy.default)["Subject"], "For 79161234567")
+
     async def test_any_relay(self) -> None:
         """A text in any alphabet, of any length, is a mail of 7 bits, and arrives as it was."""
         connector = self.connect(self.listen())
@@ -199,7 +205,7 @@ class SmtpTests(TestCase):
 
     async def test_connections(self) -> None:
         """A connection is used again while it lives; there are never more than the section allows."""
-        connector = self.connect(self.listen())
+        connector = self.connect(self.listen(), connections=3)
         for _ in range(3):
             await self.outcome(connector)
         (session,) = self.server.sessions
@@ -211,12 +217,12 @@ class SmtpTests(TestCase):
         self.relay.replies["message"] = waiting = Deferred()
         for _ in range(5):
             connector.offer(self.part())
-        await self.until(lambda: len(self.relay.mails) == 6)
-        self.assertEqual((len(self.server.sessions), self.sink.kinds()), (2, []))
+        await self.until(lambda: len(self.relay.mails) == 7)
+        self.assertEqual((len(self.server.sessions), self.sink.kinds()), (3, []))
         self.relay.replies.clear()
         waiting.callback(Reply(250, "Taken"))
         await self.until(lambda: len(self.sink.told) == 5)
-        self.assertEqual((len(self.server.sessions), len(self.relay.mails)), (2, 9))
+        self.assertEqual((len(self.server.sessions), len(self.relay.mails)), (3, 9))
 
     async def test_implicit(self) -> None:
         """TLS from the first octet."""

@@ -159,6 +159,14 @@ class BindTests(FrontendTestCase):
         self.bound()
         self.assertEqual(self.try_bind(), 0x05)
 
+    def test_deliver_window(self) -> None:
+        """So many deliver_sm may be unanswered as the listener says."""
+        for window in (100, 7):
+            self.make(account(), deliver_window=window)
+            accepted = self.try_bind()
+            assert isinstance(accepted, BindAccepted)
+            self.assertEqual(accepted.window, window)
+
     def test_refused_binds_take_no_place(self) -> None:
         """Binds that were refused do not count against the account."""
         self.make(account(), connections=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import cast
+from zoneinfo import ZoneInfo
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -109,6 +110,16 @@ class DeliverTests(ReceiptsTestCase):
         self.receipts.deliver([event(id) for id in range(10, 26)])
         self.assertEqual((len(first.sent), len(second.sent), self.sink.requeued), (10, 10, []))
         self.assertEqual(self.receipts.room("demo"), 0)
+
+    def test_timezone(self) -> None:
+        """Dates are those of the zone in the configuration."""
+        session = self.bind()
+        for zone in (ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo")):
+            self.receipts.apply(configured(AccountSettings(name="demo"), timezone=zone))
+            self.receipts.deliver([event(1)])
+        dates = [pdu.short_message.partition(b"done date:")[2][:10] for pdu in heard(session)]
+        hours = [int(date[6:8]) for date in dates]
+        self.assertEqual((hours[1] - hours[0]) % 24, 9)
 
     def test_more_than_room(self) -> None:
         """What no session has room for comes back, in order."""

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -92,9 +93,20 @@ class MailCase(SynchronousTestCase):
         )
         self.contacts = Contacts(configuration)
         self.accounts = Accounts(configuration, clock, maybeDeferred)
+        self.configuration = configuration
+        self.make()
+
+    def make(self, **keys: Any) -> None:
+        """A listener with these keys, and a session of it."""
         listener = SmtpListenSettings(
-            name="mail", endpoint="tcp:2525", dialect="quicktel", domains=("sms.qtelecom.ru",), auth_without_tls=True
+            name="mail",
+            endpoint="tcp:2525",
+            dialect="quicktel",
+            domains=("sms.qtelecom.ru",),
+            auth_without_tls=True,
+            **keys,
         )
+        configuration, clock = self.configuration, self.clock
         self.delegate = MailFrontend(
             configuration,
             listener,
@@ -181,6 +193,12 @@ class MailTests(MailCase):
         self.assertEqual((submission.account, submission.source, submission.text), ("demo", "demo", "Привет"))
         self.assertEqual(list(submission.recipients), ["89061234567"])
 
+    def test_full_stop(self) -> None:
+        """The acceptance line ends with a full stop where the listener says so."""
+        self.make(full_stop=True)
+        self.login()
+        self.assertEqual(self.mail("Hi"), "250 1 message accepted.")
+
     def test_senders(self) -> None:
         """(000-20), (000-21), (000-22) Alias first, then default@, then the part before the @."""
         self.login()
@@ -222,6 +240,10 @@ class MailTests(MailCase):
         self.behind.refuse = Refused(Refusal.TEXT_TOO_LONG, "481 characters; at most 480 are allowed")
         self.assertEqual(self.mail("x" * 481), "552 5.3.4 481 characters; at most 480 are allowed")
         self.assertEqual(self.behind.submitted[0].text_limit, 480)
+        self.make(text_limit=700)
+        self.login()
+        self.mail("x")
+        self.assertEqual(self.behind.submitted[1].text_limit, 700)
 
     def test_store_fails(self) -> None:
         """Whatever the store's trouble, the answer is temporary and the session goes on."""

@@ -307,6 +307,12 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual(answer.parts, 2)
         self.assertEqual(b"".join(message.content.parts), b"x" * 200)
 
+    def test_country(self) -> None:
+        """A national number is read as the country of the configuration writes it."""
+        self.accepted(self.submission("8 (916) 123-45-67"))
+        self.intake.apply(configured(country=""))
+        self.assertIs(self.refused(self.submission("8 (916) 123-45-67")).refusal, Refusal.NO_ROUTE)
+
     def test_schedule(self) -> None:
         """A message for later is scheduled, and its validity begins then; one whose time has come goes at once."""
         _, (message,) = self.accepted(self.submission(schedule=NOW + 100))

@@ -150,6 +150,13 @@ class KeyTests(OptionsTestCase):
         self.assertEqual(accepted[1], keyed.id)
         self.assertEqual(self.recorder.words, ["reserve", "stored"])
 
+    def test_key_life(self) -> None:
+        """Keys are looked for as far back as ``idempotency`` says."""
+        self.intake.apply(configured(idempotency=60.0))
+        self.intake.submit([self.with_options(key="k", digest=b"d")])
+        changes, _ = self.committed(None)
+        self.assertEqual([keyed.since for keyed in changes.keys], [NOW - 60])
+
     def test_repeated_key(self) -> None:
         """The same key for the same request: the first id, nothing goes out a second time, and the room that was
         reserved is given back."""

@@ -1,0 +1,184 @@
+"""From a configuration to the parts: what the file says arrives where it has its effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.config import ConfigErrors, parse
+from smsgw.connectors.http.connector import HttpConnector
+from smsgw.connectors.http.settings import HttpConnectorSettings
+from smsgw.connectors.loopback import Loopback, LoopbackSettings
+from smsgw.program.certificates import self_signed
+from smsgw.program.lifecycle import Gateway, Listener
+from smsgw.program.listeners import make_listener
+from smsgw.program.parts import Parts
+from smsgw.program.wiring import build, make_parts
+from smsgw.stores.sqlite import SqliteStore
+from tests.protocols.http.support import Client, request
+
+CONFIG = """
+[gateway]
+state = {state}
+{gateway}
+
+[listen one]
+protocol = {protocol}
+endpoint = tcp:{port}:interface=127.0.0.1
+{listener}
+
+[account demo]
+password = demo
+
+[connector sim]
+type = loopback
+
+[route all]
+to = *
+connectors = sim
+"""
+DIALECTS = {"smpp": "standard", "smtp": "quicktel", "http": "rostelecom"}
+FURTHER = {"smtp": "domains = sms.example"}
+
+
+class WiringTests(SynchronousTestCase):
+    """Nothing listens and no store is opened."""
+
+    def setUp(self) -> None:
+        """A reactor and a state directory."""
+        self.reactor: Any = MemoryReactorClock()
+        self.state = Path(self.mktemp())
+        self.state.mkdir()
+
+    def settings(
+        self, protocol: str = "smpp", *lines: str, dialect: str = "", gateway: str = "", port: int = 2775
+    ) -> Any:
+        """A configuration with these further lines in the section of its listener."""
+        spoken = dialect or DIALECTS.get(protocol)
+        dialects = [f"dialect = {spoken}"] if spoken else []
+        text = CONFIG.format(
+            state=self.state,
+            gateway=gateway,
+            protocol=protocol,
+            port=port,
+            listener="\n".join([*dialects, FURTHER.get(protocol, ""), *lines]),
+        )
+        return parse(text, "gw.ini", {"loopback": LoopbackSettings})
+
+    def parts(self, *arguments: Any, **keys: Any) -> Parts:
+        """What runs behind the listener."""
+        return make_parts(self.settings(*arguments, **keys), self.reactor)
+
+    def listener(self, *arguments: Any, **keys: Any) -> Listener:
+        """The listener."""
+        parts = self.parts(*arguments, **keys)
+        return make_listener(parts, parts.settings.listeners["one"], None)
+
+    def limits(self, *arguments: Any) -> Any:
+        """What its protocol goes by."""
+        protocol = self.listener(*arguments).protocol
+        return getattr(protocol, "settings", None) or protocol.limits
+
+    def test_protocol(self) -> None:
+        """protocol = chooses what is spoken, endpoint = where."""
+        said = [self.listener(protocol, port=port).says for protocol, port in (("smpp", 1), ("smtp", 2), ("http", 3))]
+        self.assertEqual(said, ["SMPP", "SMTP", "HTTP"])
+        self.assertIn("tcp:4:", self.listener("admin", port=4).where)
+
+    def test_smpp(self) -> None:
+        """The keys of an SMPP listener are the settings of its sessions."""
+        for key, written, value in (
+            ("system_id", "other", b"other"),
+            ("session_init", "3s", 3.0),
+            ("enquire_link", "7s", 7.0),
+            ("inactivity", "5m", 300.0),
+            ("response", "9s", 9.0),
+            ("window", "17", 17),
+            ("pdu_limit", "64K", 65_536),
+        ):
+            self.assertNotEqual(getattr(self.limits("smpp"), key), value)
+            self.assertEqual(getattr(self.limits("smpp", f"{key} = {written}"), key), value)
+
+    def test_smtp(self) -> None:
+        """The keys of an SMTP listener are the settings of its sessions."""
+        for key, attribute, written, value in (
+            ("tls", "tls", "demanded", "demanded"),
+            ("auth_without_tls", "auth_without_tls", "no\ntls = demanded", False),
+            ("auth_tries", "auth_tries", "7", 7),
+            ("recipients", "recipients", "17", 17),
+            ("messages", "transactions", "19", 19),
+            ("mail_limit", "message", "64K", 65_536),
+            ("inactivity", "command_time", "11s", 11.0),
+            ("data_time", "data_time", "13s", 13.0),
+        ):
+            self.assertNotEqual(getattr(self.limits("smtp"), attribute), value)
+            self.assertEqual(getattr(self.limits("smtp", f"{key} = {written}"), attribute), value)
+
+    def test_http(self) -> None:
+        """The keys of an HTTP listener are the limits of its connections."""
+        for key, attribute, written, value in (
+            ("body_limit", "body", "8K", 8192),
+            ("header_time", "head_time", "3s", 3.0),
+            ("body_time", "body_time", "5s", 5.0),
+            ("inactivity", "idle_time", "7s", 7.0),
+            ("requests", "requests", "9", 9),
+        ):
+            self.assertNotEqual(getattr(self.limits("http"), attribute), value)
+            self.assertEqual(getattr(self.limits("http", f"{key} = {written}"), attribute), value)
+
+    def test_dialect(self) -> None:
+        """The API of Rostelecom is there with its dialect only; SMPP and SMTP speak no dialect but their own."""
+        for dialect, status in (("rostelecom", 401), ("standard", 404)):
+            client = Client(self.listener("http", dialect=dialect).protocol)
+            self.assertEqual(client.ask(request(b"POST", b"/api/v2/send_message", b"{}")).status, status)
+        for protocol in ("smpp", "smtp"):
+            with self.assertRaises(ConfigErrors):
+                self.listener(protocol, dialect="rostelecom")
+
+    def test_tls(self) -> None:
+        """With tls = implicit SMPP and HTTP are wrapped, and SMTP is told so."""
+        for protocol in ("smpp", "http"):
+            self.assertNotIsInstance(self.listener(protocol).factory, TLSMemoryBIOFactory)
+            self.assertIsInstance(self.listener(protocol, "tls = implicit").factory, TLSMemoryBIOFactory)
+        self.assertEqual(self.limits("smtp", "tls = implicit").tls, "implicit")
+
+    def test_certificate_and_key(self) -> None:
+        """Without certificate = and key = a pair is made in the state directory; with them it is not."""
+        elsewhere = Path(self.mktemp())
+        elsewhere.mkdir()
+        certificate, key, _ = self_signed(elsewhere)
+        self.listener("smpp", "tls = implicit", f"certificate = {certificate}", f"key = {key}")
+        self.assertEqual(list(self.state.iterdir()), [])
+        self.listener("smpp", "tls = implicit")
+        self.assertNotEqual(list(self.state.iterdir()), [])
+        with self.assertRaises(ConfigErrors):
+            self.listener("smpp", "tls = implicit", f"certificate = {certificate}", f"key = {certificate}")
+
+    def test_type(self) -> None:
+        """type = chooses the connector."""
+        self.assertIsInstance(self.parts().connectors["sim"], Loopback)
+        types = {"http": HttpConnectorSettings}
+        text = CONFIG.format(state=self.state, gateway="", protocol="smpp", port=1, listener="dialect = standard")
+        other = text.replace("type = loopback", "type = http\nurl = http://h.example/?to={to}")
+        parts = make_parts(parse(other, "gw.ini", types), self.reactor)
+        self.assertIsInstance(parts.connectors["sim"], HttpConnector)
+
+    def test_store(self) -> None:
+        """store = chooses the engine."""
+        self.assertIsInstance(self.parts(gateway="store = sqlite:").store, SqliteStore)
+
+    def test_report_timeout(self) -> None:
+        """report_timeout = bounds how long a part waits for its receipt."""
+        for lines, seconds in (("", 86_400.0), ("report_timeout = 60s", 60.0)):
+            upstream = self.parts(gateway=lines).dispatch._upstreams["sim"]
+            self.assertEqual(upstream.report_timeout, seconds)
+
+    def test_drain(self) -> None:
+        """drain = bounds how long a stop takes."""
+        for lines, seconds in (("", 15.0), ("drain = 7s", 7.0)):
+            gateway: Gateway = build(self.settings(gateway=lines), self.reactor, Path("gw.ini"), lambda status: None)
+            self.assertEqual(gateway._drain, seconds)
