@@ -1,6 +1,7 @@
 """SMPP over a Twisted transport: the server's and the client's end of a session, without policy."""
 
 from smsgw.protocols.smpp.client import Esme, SmppClient, SmppClientFactory
+from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory
 from smsgw.protocols.smpp.settings import SessionSettings, SmppClientSettings, SmppServerSettings
 
@@ -10,6 +11,7 @@ __all__ = [
     "SmppClient",
     "SmppClientFactory",
     "SmppClientSettings",
+    "SmppMetrics",
     "SmppServer",
     "SmppServerFactory",
     "SmppServerSettings",
