@@ -50,7 +50,7 @@ class Submission:
     `esm_class` (user data as an ESME submitted it, passed through as it came) is given.
 
     :ivar account: name of the account that submits.
-    :ivar path: the return path that tells the sender what became of it: ``smpp``, ``http``, or empty.
+    :ivar path: the return path that tells the sender what became of it: ``smpp``, ``callback``, or empty.
     :ivar source: the sender as the client wrote it; empty means the account's default. Its TON and NPI follow from
         its form, whatever the client says of them.
     :ivar recipients: the numbers as the client wrote them.
