@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
+from prometheus_client import Counter, Gauge, Histogram
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+import smsgw
 from smsgw.config import parse
 from smsgw.connectors.loopback import LoopbackSettings
 from smsgw.frontends.admin.metrics import StoredMetrics
@@ -20,6 +24,8 @@ LABELS = {
     "state", "status", "step", "what",
 }
 """What a label may be called: each takes its values from the configuration or from a fixed list."""
+
+METRICS = (Children, Counter, Gauge, Histogram)
 
 CONFIG = """
 [gateway]
@@ -65,6 +71,14 @@ class NameTests(SynchronousTestCase):
     def test_labels(self) -> None:
         """Labels are words whose values are few: never a number, an address or an id."""
         self.assertEqual(set(labels()) | {"state"}, LABELS)
+
+    def test_no_module_has_one(self) -> None:
+        """A metric belongs to the object that counts: two gateways in one process share none."""
+        names = [one.name for one in pkgutil.walk_packages(smsgw.__path__, "smsgw.")]
+        for name in names:
+            if name not in ("smsgw.tap", "smsgw.__main__"):
+                found = [one for one in vars(importlib.import_module(name)).values() if isinstance(one, METRICS)]
+                self.assertEqual(found, [], name)
 
     def test_the_process(self) -> None:
         """Memory and open files of the process are there: what must stay bounded."""

@@ -13,11 +13,13 @@ from smsgw.config import ConfigErrors, parse
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
+from smsgw.program import wiring
 from smsgw.program.certificates import self_signed
 from smsgw.program.lifecycle import Gateway, Listener
 from smsgw.program.listeners import make_listener
 from smsgw.program.parts import Parts
 from smsgw.program.wiring import build, make_parts
+from smsgw.services.dispatch.dispatch import Dispatch
 from smsgw.stores.sqlite import SqliteStore
 from tests.protocols.http.support import Client, request
 
@@ -173,9 +175,16 @@ class WiringTests(SynchronousTestCase):
 
     def test_report_timeout(self) -> None:
         """report_timeout = bounds how long a part waits for its receipt."""
-        for lines, seconds in (("", 86_400.0), ("report_timeout = 60s", 60.0)):
-            upstream = self.parts(gateway=lines).dispatch._upstreams["sim"]
-            self.assertEqual(upstream.report_timeout, seconds)
+        made: list[dict[str, Any]] = []
+
+        def dispatch(*arguments: Any, **keys: Any) -> Dispatch:
+            made.append(keys)
+            return Dispatch(*arguments, **keys)
+
+        self.patch(wiring, "Dispatch", dispatch)
+        self.parts()
+        self.parts(gateway="report_timeout = 60s")
+        self.assertEqual([keys["report_timeout"] for keys in made], [86_400.0, 60.0])
 
     def test_drain(self) -> None:
         """drain = bounds how long a stop takes."""
