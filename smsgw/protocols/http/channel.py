@@ -25,6 +25,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 from smsgw.protocols.connections import Connections
+from smsgw.protocols.http.metrics import HttpMetrics
 from smsgw.protocols.http.strictjson import compact
 
 log = Logger()
@@ -69,6 +70,7 @@ class ChannelSite(Protocol):
 
     clock: IReactorTime
     limits: WebLimits
+    metrics: HttpMetrics
     connections: Connections[BoundedChannel]
 
     def connected(self, channel: BoundedChannel) -> bool:
