@@ -93,17 +93,17 @@ class Feeder:
         )  # fmt: skip
         return Event(message, EventKind.FINAL, State.DELIVERED, 0, 1e9)
 
-    def told(self, events: list[Event]) -> None:
+    def acknowledged(self, events: list[Event]) -> None:
         """Counted."""
         self.told_count += len(events)
 
-    def later(self, events: list[Event], seconds: float | None) -> None:
+    def retry(self, events: list[Event], seconds: float | None) -> None:
         """Nothing fails here."""
         raise SystemExit("a callback failed")
 
-    forgotten = later
+    acknowledge_before_send = retry
 
-    def returned(self, events: list[Event]) -> None:
+    def requeue(self, events: list[Event]) -> None:
         """The end."""
 
 

@@ -102,7 +102,8 @@ class WebClient:
         self._pool.retryAutomatically = False
         endpoints = BoundedEndpoints(reactor, public=guard, limit=limit + HEADERS, trust=trust)
         agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
-        self._client = HTTPClient(PlainAgent(agent), cast(Any, NoCookies()), Octets)
+        self._cookies = NoCookies()
+        self._client = HTTPClient(PlainAgent(agent), cast(Any, self._cookies), Octets)
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
@@ -137,6 +138,7 @@ class WebClient:
                 GivenAddress(url),
                 headers=all_headers,
                 data=body,
+                cookies=self._cookies,
                 allow_redirects=False,
                 unbuffered=True,
                 reactor=self._reactor,

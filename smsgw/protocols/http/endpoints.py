@@ -6,11 +6,11 @@ request, and is cut off beyond the bound.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import attrs
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import (
@@ -37,9 +37,6 @@ CONNECTING: Final = 5.0
 
 CLOSING: Final = 2.0
 """Seconds for which a connection may be closing."""
-
-
-_BAD_NAME: Final = "the host has a name that none can have"
 
 
 class HostRefused(Exception):
@@ -111,24 +108,29 @@ class _BoundedConnections(WrappingFactory):
 
 
 @implementer(IStreamClientEndpoint)
-@attrs.define(eq=False)
+@attrs.frozen(eq=False)
 class _BoundedEndpoint:
-    """An endpoint whose connections are bounded."""
+    """An endpoint whose connections are bounded.
 
-    endpoint: Any
+    :ivar make: gives the endpoint beneath, or raises ValueError for a host that cannot be looked up at all. It is
+        called when a connection is needed; most requests find one that is there.
+    """
+
+    make: Callable[[], Any]
     limit: int
     clock: IReactorTime
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; the result is the protocol that the factory made."""
-        connecting: Deferred[Any] = self.endpoint.connect(_BoundedConnections(protocolFactory, self.limit, self.clock))
-        return connecting.addCallbacks(lambda wrapper: wrapper.wrappedProtocol, _bad_name)
+        factory = _BoundedConnections(protocolFactory, self.limit, self.clock)
+        connecting: Deferred[Any] = maybeDeferred(lambda: self.make().connect(factory))
+        return connecting.addCallbacks(lambda wrapper: wrapper.wrappedProtocol, _refused)
 
 
-def _bad_name(failure: Failure) -> Failure:
-    """Endpoints fail with ValueError when a host's name cannot be looked up at all."""
+def _refused(failure: Failure) -> Failure:
+    """Endpoints fail with ValueError, too, when a host's name is none."""
     if failure.check(ValueError):
-        raise HostRefused(_BAD_NAME) from failure.value
+        raise HostRefused("the host has a name that none can have") from failure.value
     return failure
 
 
@@ -204,17 +206,16 @@ class BoundedEndpoints:
 
     def endpointForURI(self, uri: URI) -> Any:
         """An endpoint of TCP or, for https, of TLS that verifies the server's certificate."""
+        return _BoundedEndpoint(lambda: self._endpoint(uri), self._limit, self._reactor)
+
+    def _endpoint(self, uri: URI) -> Any:
         host = uri.host.decode("ascii")
-        try:
-            host.encode("idna")  # as the resolver does, which would never answer where this fails
-            creator = self._policy.creatorForNetloc(uri.host, uri.port) if uri.scheme == b"https" else None
-        except ValueError as error:
-            raise HostRefused(_BAD_NAME) from error
+        host.encode("idna")  # as the resolver does, which would never answer where this fails
         endpoint: Any
         if self._public:
             endpoint = _PublicEndpoint(self._reactor, host, uri.port)
         else:
             endpoint = HostnameEndpoint(self._reactor, host, uri.port, CONNECTING)
-        if creator is not None:
-            endpoint = wrapClientTLS(creator, endpoint)
-        return _BoundedEndpoint(endpoint, self._limit, self._reactor)
+        if uri.scheme == b"https":
+            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
+        return endpoint

@@ -15,15 +15,11 @@ octets, and every step in time: a server that drips its reply gains nothing.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Sequence
-from enum import Enum
 from typing import Any, Final
 
 import attrs
-from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
@@ -31,46 +27,12 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IS
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from smsgw.protocols.smtp.failures import SmtpFailed, Step, explained
+from smsgw.protocols.smtp.outgoing import check_addresses, stuffed
 from smsgw.protocols.smtp.serverreply import MalformedReply, ReplyReader, ServerReply
 
 CLOSING: Final = 2.0
 """Seconds for which a connection may be closing: a peer could hold up the end of a TLS connection for ever."""
-
-LONGEST_LINE: Final = 998
-"""Octets of a line of a message, without its end (RFC 5321, 4.5.3.1.6)."""
-
-_ADDRESS: Final = re.compile(r"(?=.{1,254}\Z)[!-;=?A-~]+@[A-Za-z0-9.:\[\]_-]+")
-_LONG_LINE: Final = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
-
-
-class Step(Enum):
-    """What a session is at; the values are for people."""
-
-    CONNECT = "connecting"
-    GREETING = "greeting"
-    EHLO = "EHLO"
-    STARTTLS = "STARTTLS"
-    AUTH = "AUTH"
-    MAIL = "MAIL"
-    RCPT = "RCPT"
-    DATA = "DATA"
-    MESSAGE = "message"
-    RSET = "RSET"
-    QUIT = "QUIT"
-
-
-class SmtpFailed(Exception):
-    """A session has come to its end, or there is none. The text says why, in our words and without credentials.
-
-    :ivar step: what was under way. :ivar reply: the server's refusal; None where it gave no reply.
-    :ivar sent: whether a mail had left without an answer to it: the server may have taken it.
-    """
-
-    def __init__(self, step: Step, why: str, reply: ServerReply | None = None, *, sent: bool = False) -> None:
-        super().__init__(f"{step.value}: {why}")
-        self.step = step
-        self.reply = reply
-        self.sent = sent
 
 
 @attrs.frozen(kw_only=True)
@@ -157,16 +119,15 @@ class SmtpClient(Protocol):
         """Hand one mail over.
 
         :param sender: the return path; empty for none. :param recipients: at least one.
-        :param message: header, blank line, body: 7-bit octets in lines of at most :data:`LONGEST_LINE`, each ending
-            with CR LF. Dots are stuffed here.
+        :param message: header, blank line, body: 7-bit octets in lines of at most 998, each ending with CR LF. Dots
+            are stuffed here.
         :return: fires with one reply for each recipient, in order: the refusal of this recipient or of the whole mail,
             or what the server answered to the message. A positive one: the server has taken the mail.
         :raises SmtpFailed: through the Deferred; its `sent` tells whether the server may have taken the mail.
         :raises ValueError: at the call, for addresses or octets that SMTP cannot carry.
         """
-        if not recipients or not all(_ADDRESS.fullmatch(one) for one in (*recipients, *([sender] if sender else []))):
-            raise ValueError("not an address that SMTP can carry")
-        return ensureDeferred(self._send(sender, recipients, _stuffed(message)))
+        check_addresses(sender, recipients)
+        return ensureDeferred(self._send(sender, recipients, stuffed(message)))
 
     def reset(self) -> Deferred[None]:
         """Drop what is left of a mail that was refused, and learn whether the session still lives.
@@ -215,7 +176,7 @@ class SmtpClient(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is closed, by whichever side."""
-        self._end(_explained(reason.value))
+        self._end(explained(reason.value))
         if self._aborting is not None and self._aborting.active():
             self._aborting.cancel()
         self._closed.callback(None)
@@ -342,22 +303,3 @@ def _literal(address: Any) -> str:
     if not host:
         return "localhost"
     return f"[IPv6:{host}]" if ":" in host else f"[{host}]"
-
-
-def _stuffed(message: bytes) -> bytes:
-    """The message as it follows DATA, up to its final dot."""
-    ends = message.count(b"\r\n")
-    if message.count(b"\r") != ends or message.count(b"\n") != ends or not message.endswith(b"\r\n"):
-        raise ValueError("a line of a message ends with CR LF")
-    if not message.isascii() or b"\0" in message or _LONG_LINE.search(message):
-        raise ValueError("a message has 7-bit lines of bounded length")
-    return (b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:] + b"."
-
-
-def _explained(error: BaseException | None) -> str:
-    """Why a connection ended, in our words."""
-    if isinstance(error, VerificationError):
-        return "the certificate is not the host's"
-    if isinstance(error, SSL.Error) and error.args and error.args[0]:
-        return f"no TLS: {error.args[0][0][-1]}"
-    return f"the connection ended: {type(error).__name__}"

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore, ensureDeferred
 
-from smsgw.protocols.smtp.client import SmtpClient, SmtpFailed
+from smsgw.protocols.smtp.client import SmtpClient
+from smsgw.protocols.smtp.failures import SmtpFailed
 from smsgw.protocols.smtp.serverreply import ServerReply
 
 
 class SmtpPool:
     """Hands mails to sessions, each of which takes one at a time.
 
-    :param connect: opens a session; fails with :class:`~smsgw.protocols.smtp.client.SmtpFailed`.
+    :param connect: opens a session; fails with :class:`~smsgw.protocols.smtp.failures.SmtpFailed`.
     :param most: sessions at a time.
     """
 
