@@ -1,0 +1,37 @@
+"""Dialects: each provider's manner as one object, in a file of its own. Pure: tables, and functions without I/O.
+
+A listener names its dialect in the configuration; that object then decides whatever providers do differently. Another
+package brings a dialect as a plugin (:mod:`smsgw.plugins`).
+"""
+
+from __future__ import annotations
+
+from smsgw.dialects.manners import (
+    Dialect,
+    Excess,
+    HttpManner,
+    IdForm,
+    ReceiptManner,
+    SendMessageManner,
+    SmppManner,
+    SmtpManner,
+    by_registered_delivery,
+)
+from smsgw.dialects.quicktel import QUICKTEL
+from smsgw.dialects.rostelecom import ROSTELECOM
+from smsgw.dialects.standard import STANDARD
+
+__all__ = [
+    "QUICKTEL",
+    "ROSTELECOM",
+    "STANDARD",
+    "Dialect",
+    "Excess",
+    "HttpManner",
+    "IdForm",
+    "ReceiptManner",
+    "SendMessageManner",
+    "SmppManner",
+    "SmtpManner",
+    "by_registered_delivery",
+]
