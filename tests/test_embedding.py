@@ -165,10 +165,10 @@ class PageTests(SynchronousTestCase):
             self.assertIn(code, example)
 
     def test_imports(self) -> None:
-        """Nothing that is embedded brings the gateway, its configuration or the global reactor along."""
+        """Nothing that is embedded brings the gateway's services, a database or the global reactor along."""
         program = (
             "import sys, smsgw.protocols.smpp, smsgw.protocols.smtp, smsgw.protocols.http, smsgw.frontends.rostelecom\n"
-            "apart = ('twisted.internet.reactor', 'twisted.mail', 'sqlite3', 'smsgw.config', 'smsgw.services')\n"
+            "apart = ('twisted.internet.reactor', 'twisted.mail', 'sqlite3', 'smsgw.services', 'smsgw.program')\n"
             "print([name for name in sys.modules if name.startswith(apart)])\n"
         )
         output = subprocess.run(

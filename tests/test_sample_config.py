@@ -10,7 +10,7 @@ from smsgw.config import ConnectorSettings, parse, sample
 from smsgw.config.fields import declared
 from smsgw.config.ini import read
 from smsgw.connectors.loopback import LoopbackSettings
-from tests.config.pigeon import PigeonSettings
+from tests.config.pigeon import DIALECTS, PigeonSettings
 
 TYPES: dict[str, type[ConnectorSettings]] = {"loopback": LoopbackSettings}
 FILE = Path(__file__).resolve().parent.parent / "etc" / "gw.ini"
@@ -19,17 +19,17 @@ FILE = Path(__file__).resolve().parent.parent / "etc" / "gw.ini"
 class SampleTests(SynchronousTestCase):
     def test_current(self) -> None:
         """etc/gw.ini is what the documentation of the settings gives now; `make sample` writes it anew."""
-        self.assertEqual(FILE.read_text("utf-8"), sample(TYPES))
+        self.assertEqual(FILE.read_text("utf-8"), sample(TYPES, DIALECTS))
 
     def test_sound(self) -> None:
         """The sample has neither mistakes nor warnings, and nobody outside can reach what it starts."""
-        settings = parse(sample(TYPES), "etc/gw.ini", TYPES)
+        settings = parse(sample(TYPES, DIALECTS), "etc/gw.ini", TYPES, DIALECTS)
         self.assertEqual((settings.warnings, settings.exposed), ((), ()))
 
     def test_contents(self) -> None:
         """It has the listeners, the account, the simulator and the route that the first steps talk about; mail is taken
         on port 2525 (000-1)."""
-        settings = parse(sample(TYPES), "etc/gw.ini", TYPES)
+        settings = parse(sample(TYPES, DIALECTS), "etc/gw.ini", TYPES, DIALECTS)
         self.assertEqual({name: (one.protocol, one.endpoint) for name, one in settings.listeners.items()}, {
             "smpp": ("smpp", "tcp:2775:interface=127.0.0.1"),
             "mail": ("smtp", "tcp:2525:interface=127.0.0.1"),
@@ -45,16 +45,16 @@ class SampleTests(SynchronousTestCase):
 
     def test_commented_lines_are_defaults(self) -> None:
         """Taking the semicolon off the keys that are commented out changes nothing."""
-        lines = sample(TYPES).split("\n")
+        lines = sample(TYPES, DIALECTS).split("\n")
         keys = [line[1:] if line.startswith(";") and not line.startswith("; ") and line != ";" else line
                 for line in lines]
         self.assertNotEqual(keys, lines)
-        self.assertEqual(parse("\n".join(keys), "x", TYPES), parse("\n".join(lines), "x", TYPES))
+        self.assertEqual(parse("\n".join(keys), "x", TYPES, DIALECTS), parse("\n".join(lines), "x", TYPES, DIALECTS))
 
     def test_every_key_is_shown(self) -> None:
         """Whatever can be written in one of its sections is there, with a default or a value."""
-        text = sample(TYPES)
-        settings = parse(text, "x", TYPES)
+        text = sample(TYPES, DIALECTS)
+        settings = parse(text, "x", TYPES, DIALECTS)
         everything = "\n".join(line.removeprefix(";") for line in text.split("\n"))
         shown = {section.title: {entry.key for entry in section.entries} for section in read(everything, "x")[0]}
         for title, one in (("gateway", settings.gateway), ("account demo", settings.accounts["demo"]),
@@ -64,10 +64,10 @@ class SampleTests(SynchronousTestCase):
 
     def test_line_length(self) -> None:
         """The file is readable in a terminal of 120 columns."""
-        self.assertEqual([line for line in sample(TYPES).split("\n") if len(line) > 120], [])
+        self.assertEqual([line for line in sample(TYPES, DIALECTS).split("\n") if len(line) > 120], [])
 
     def test_other_connectors(self) -> None:
         """The connector's part is written from whatever class stands behind the type."""
-        text = sample({"loopback": LoopbackSettings, "pigeon": PigeonSettings})
+        text = sample({"loopback": LoopbackSettings, "pigeon": PigeonSettings}, DIALECTS)
         self.assertIn("delay = 0.1", text)
         self.assertNotIn("Pigeon", text)

@@ -162,8 +162,8 @@ def main(reactor: Any, *endpoints: str) -> Deferred[None]:
     reactor.seconds = time.monotonic
     board = Board()
     factories: dict[str, Any] = {
-        "smpp": SmppServerFactory(SmppBoard(board), SmppServerSettings(system_id=b"board"), reactor),
-        "smtp": SubmissionFactory(MailBoard(board), SubmissionSettings(tls="none"), reactor),
+        "smpp": SmppServerFactory(SmppBoard(board), SmppServerSettings(system_id="board"), reactor),
+        "smtp": SubmissionFactory(MailBoard(board), SubmissionSettings(auth_without_tls=True), reactor),
         "http": BoundedSite(MessageResource(JsonBoard(board)), reactor),
     }
     for (name, factory), endpoint in zip(factories.items(), endpoints, strict=True):

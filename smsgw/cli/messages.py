@@ -10,6 +10,7 @@ from typing import Final
 from smsgw.cli.adminclient import Fact, admin_of, asked, good, with_query
 from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, printable, show, table
 from smsgw.cli.events import show_events, show_incoming
+from smsgw.model.errorcodes import meaning
 
 FAILED: Final = "expired,undeliverable,rejected,refused,no_money,failed,unknown"
 """The states that `list failed` is about."""
@@ -111,8 +112,7 @@ def _print_table(messages: Sequence[Fact], text: bool) -> None:
 
 def _timeline(timeline: Fact) -> Iterator[str]:
     text = timeline["text"]
-    error = f", error {timeline['error']}" if timeline["error"] else ""
-    yield f"message {timeline['id']} is {timeline['state']}{error}"
+    yield f"message {timeline['id']} is {timeline['state']}{_error(timeline['error'])}"
     if timeline["batch"]:
         yield f"  of batch    {timeline['batch']}"
     yield f"  from        {printable(timeline['from'])}"
@@ -136,13 +136,18 @@ def _timeline(timeline: Fact) -> Iterator[str]:
         yield ""
         for part in timeline["part_states"]:
             called = f", {printable(part['remote_id'])}" if part["remote_id"] else ""
-            error = f", error {part['error']}" if part["error"] else ""
-            yield f"  part {part['seq']}: {part['state']}{error}{called}"
+            yield f"  part {part['seq']}: {part['state']}{_error(part['error'])}{called}"
 
 
 def _size(text: Fact, parts: int) -> str:
     size = counted(text["characters"], "character")
     return f"{size} in {text['encoding']} ({counted(text['octets'], 'octet')}), {counted(parts, 'part')}"
+
+
+def _error(number: int) -> str:
+    """An error code behind a state, with its meaning where it has one; nothing for 0."""
+    words = meaning(number)
+    return f", error {number}" + (f" ({words})" if words else "") if number else ""
 
 
 def _past(step: Fact) -> str:
@@ -152,7 +157,7 @@ def _past(step: Fact) -> str:
     if step["step"] == "handed over":
         called = f", which calls it {printable(step['remote_id'])}" if step["remote_id"] else ""
         return f"taken by {step['connector']}{called}"
-    return f"{step['step']}" + (f", error {step['error']}" if step["error"] else "")
+    return f"{step['step']}{_error(step['error'])}"
 
 
 def _future(step: Fact) -> str:

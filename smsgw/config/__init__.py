@@ -1,14 +1,14 @@
 """The configuration: from the text of gw.ini to frozen, documented settings, and back to a sample.
 
-Nothing here reads a file or imports Twisted; the caller brings the text, its name for messages, and the settings
-classes of the connectors. A connector of your own subclasses `ConnectorSettings` and declares its keys with `fields`.
+Nothing here reads a file or imports Twisted; the caller brings the text, its name for messages, the settings
+classes of the connectors and the dialects. A connector of your own subclasses `ConnectorSettings` and declares its keys
+with `fields`.
 """
 
 from __future__ import annotations
 
 from smsgw.config import fields
 from smsgw.config.configuration import Settings
-from smsgw.config.dialects import PRESETS
 from smsgw.config.errors import ConfigErrors, Conflict, InvalidValue, Origin, Problem
 from smsgw.config.listeners import (
     LISTEN_TYPES,
@@ -16,8 +16,12 @@ from smsgw.config.listeners import (
     ClientListenSettings,
     HttpListenSettings,
     ListenSettings,
+    SessionSettings,
     SmppListenSettings,
+    SmppServerSettings,
     SmtpListenSettings,
+    SubmissionSettings,
+    WebLimits,
 )
 from smsgw.config.parse import parse
 from smsgw.config.sample import sample
@@ -29,6 +33,7 @@ from smsgw.config.settings import (
     ListSettings,
     NumberSettings,
     OperatorSettings,
+    Preset,
     RouteSettings,
     SectionSettings,
     SenderSettings,
@@ -37,7 +42,6 @@ from smsgw.config.values import AllowList, Globs, Secret, Way
 
 __all__ = [
     "LISTEN_TYPES",
-    "PRESETS",
     "PROTOCOLS",
     "AccountSettings",
     "AdminListenSettings",
@@ -55,15 +59,20 @@ __all__ = [
     "NumberSettings",
     "OperatorSettings",
     "Origin",
+    "Preset",
     "Problem",
     "RouteSettings",
     "Secret",
     "SectionSettings",
     "SenderSettings",
+    "SessionSettings",
     "Settings",
     "SmppListenSettings",
+    "SmppServerSettings",
     "SmtpListenSettings",
+    "SubmissionSettings",
     "Way",
+    "WebLimits",
     "fields",
     "parse",
     "sample",

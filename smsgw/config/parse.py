@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
@@ -13,7 +14,7 @@ from smsgw.config.checks import mistakes, warnings
 from smsgw.config.configuration import Settings
 from smsgw.config.errors import ConfigErrors, InvalidValue, Origin, Problem
 from smsgw.config.fields import Declared, declared
-from smsgw.config.listeners import LISTEN_TYPES, ListenSettings
+from smsgw.config.listeners import LISTEN_TYPES, ClientListenSettings, ListenSettings
 from smsgw.config.settings import (
     AccountSettings,
     ConnectorSettings,
@@ -21,6 +22,7 @@ from smsgw.config.settings import (
     ListSettings,
     NumberSettings,
     OperatorSettings,
+    Preset,
     RouteSettings,
     SectionSettings,
     SenderSettings,
@@ -43,15 +45,16 @@ _ALLOWED = (
 )
 
 
-def parse(text: str, filename: str, connector_types: Mapping[str, type[ConnectorSettings]]) -> Settings:
-    """Read a whole file. `connector_types` is asked only for the types that the file names.
+def parse(text: str, filename: str, connector_types: Mapping[str, type[ConnectorSettings]],
+          dialects: Mapping[str, Preset]) -> Settings:
+    """Read a whole file. `connector_types` and `dialects` are asked only for what the file names.
 
     ConfigErrors brings every mistake of the file at once. `Settings.warnings` holds what deserves a word at start.
     """
     sections, problems = ini.read(text, filename)
     found: list[SectionSettings] = [
         one for section in sections
-        if (one := _section(section, filename, connector_types, problems)) is not None
+        if (one := _section(section, filename, connector_types, dialects, problems)) is not None
     ]
     gateway = next(iter(_only(GatewaySettings, found)), None)
     settings = Settings(
@@ -80,12 +83,16 @@ def _by_name(kind: type[S], found: Iterable[SectionSettings]) -> Mapping[str, S]
 
 
 def _section(section: ini.Section, filename: str, connector_types: Mapping[str, type[ConnectorSettings]],
-             problems: list[Problem]) -> SectionSettings | None:
+             dialects: Mapping[str, Preset], problems: list[Problem]) -> SectionSettings | None:
     """Read one section by the class that its first word, and for some a key, stands for."""
     if section.kind in _PLAIN:
         return fill(_PLAIN[section.kind], section, filename, problems)
     if section.kind == "listen":
-        return _chosen("protocol", ListenSettings, LISTEN_TYPES, section, filename, problems)
+        listener = _chosen("protocol", ListenSettings, LISTEN_TYPES, section, filename, problems, dialects)
+        if isinstance(listener, ClientListenSettings) and "dialect" not in listener.origin.faulty:
+            wrong = listener.wrong_dialect(dialects)
+            problems += [listener.problem("dialect", wrong)] if wrong else []
+        return listener
     if section.kind == "connector":
         return _chosen("type", ConnectorSettings, connector_types, section, filename, problems)
     problems.append(Problem(filename, section.line, section.title, "", f"unknown section; allowed: {_ALLOWED}"))
@@ -93,18 +100,19 @@ def _section(section: ini.Section, filename: str, connector_types: Mapping[str, 
 
 
 def _chosen(key: str, common: type[S], types: Mapping[str, type[S]], section: ini.Section, filename: str,
-            problems: list[Problem]) -> S:
+            problems: list[Problem], dialects: Mapping[str, Preset] = MappingProxyType({})) -> S:
     """Read a section whose class a key chooses. When it chooses none, what is common to all is checked still."""
     line, value = next(((one.line, one.value) for one in section.entries if one.key == key), (section.line, ""))
     if value in types:
-        return fill(types[value], section, filename, problems)
+        return fill(types[value], section, filename, problems, dialects=dialects)
     if key not in section.unread:
         what = f'"{value}" is not available' if value else "a value is needed"
         problems.append(Problem(filename, line, section.title, key, f"{what}; allowed: {', '.join(types)}"))
     return fill(common, section, filename, problems, undecided=key)
 
 
-def fill(settings: type[S], section: ini.Section, filename: str, problems: list[Problem], undecided: str = "") -> S:
+def fill(settings: type[S], section: ini.Section, filename: str, problems: list[Problem], undecided: str = "",
+         dialects: Mapping[str, Preset] = MappingProxyType({})) -> S:
     """Make settings of a section's entries, and a problem of each that does not fit.
 
     A key that is not written, or written without a value, has its preset or default. With the class `undecided` for
@@ -131,7 +139,7 @@ def fill(settings: type[S], section: ini.Section, filename: str, problems: list[
             except InvalidValue as why:
                 blame(entry.key, str(why))
                 given[one.attribute] = one.kind.blank
-    given = {**settings.presets(given), **given}
+    given = {**settings.presets(given, dialects), **given}
     for one in keys.values():
         if one.needed and one.attribute not in given:
             if one.key not in faulty:

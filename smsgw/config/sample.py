@@ -17,6 +17,7 @@ from smsgw.config.settings import (
     GatewaySettings,
     ListSettings,
     NumberSettings,
+    Preset,
     RouteSettings,
     SectionSettings,
 )
@@ -67,17 +68,17 @@ def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_S
     ]
 
 
-def sample(connector_types: Mapping[str, type[ConnectorSettings]]) -> str:
+def sample(connector_types: Mapping[str, type[ConnectorSettings]], dialects: Mapping[str, Preset]) -> str:
     """Write etc/gw.ini: three listeners on loopback, one account, and the simulated SMSC as the only connector.
 
-    `connector_types` must have `loopback`. A key is explained where it appears first.
+    `connector_types` must have `loopback`, `dialects` those of the gateway. A key is explained where it appears first.
     """
     explained: set[tuple[str, str]] = set()
     lines = _HEAD.splitlines()
     for shown in _sections(connector_types):
         about = " ".join((inspect.getdoc(shown.settings) or "").partition("\n\n")[0].split())
         lines += ["", *textwrap.wrap(about, _WIDTH, initial_indent="; ", subsequent_indent="; "), f"[{shown.title}]"]
-        presets = shown.settings.presets(shown.given)
+        presets = shown.settings.presets(shown.given, dialects)
         for one in declared(shown.settings):
             default = one.show(presets.get(one.attribute, one.default))
             lines += _key_lines(one, shown.given.get(one.key), default, (one.key, one.doc) not in explained)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import attrs
 
@@ -57,6 +57,14 @@ def _store(value: str) -> str:
 _STORE = Kind("sqlite:", _store, str, "")
 
 
+class Preset(Protocol):
+    """A dialect, as far as the configuration knows it (:class:`smsgw.dialects.Dialect`)."""
+
+    def settings(self, protocol: str) -> Mapping[str, object] | None:
+        """Defaults of the settings of a listener of `protocol`, by attribute, which go before those declared here; None
+        where the dialect is not spoken over it."""
+
+
 @attrs.frozen(kw_only=True)
 class SectionSettings:
     """What the settings of every section share: the free name in the brackets and the place in the file."""
@@ -67,7 +75,7 @@ class SectionSettings:
     origin: Origin = attrs.field(factory=Origin, eq=False, repr=False)
 
     @classmethod
-    def presets(cls, given: Mapping[str, object]) -> Mapping[str, object]:
+    def presets(cls, given: Mapping[str, object], dialects: Mapping[str, Preset]) -> Mapping[str, object]:
         """Give defaults, by attribute, that depend on what the file gives and go before the declared ones."""
         return {}
 

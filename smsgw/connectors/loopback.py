@@ -23,18 +23,10 @@ from smsgw.config import ConnectorSettings, Globs, fields
 from smsgw.connectors.window import Window
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
 from smsgw.model import errors
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
-
-REJECTED: Final = 255
-"""Error of a part that is refused: the operator gives no reason (001.11)."""
-
-NO_SUBSCRIBER: Final = 1
-"""Error of an undeliverable part: the number does not exist (001.11)."""
-
-OFFLINE: Final = 6
-"""Error of an expired part: the phone was off all the time (001.11)."""
 
 MOST_REPORTS: Final = 500
 """Receipts handed over at once."""
@@ -205,7 +197,7 @@ class Loopback:
         message = part.message
         recipient = message.dst
         if settings.rejected.matches(recipient):
-            answers.append((part, Refused(REJECTED, "listed as rejected")))
+            answers.append((part, Refused(ErrorCode.UNEXPLAINED, "listed as rejected")))
         elif message.attempts < settings.throttles and settings.throttled.matches(recipient):
             answers.append((part, Busy(why="listed as throttled")))
         elif settings.unanswered.matches(recipient):
@@ -228,9 +220,9 @@ class Loopback:
             return None
         again = settings.twice.matches(recipient)
         if settings.undeliverable.matches(recipient):
-            return _Owed(State.UNDELIVERABLE, NO_SUBSCRIBER, [id], again)
+            return _Owed(State.UNDELIVERABLE, ErrorCode.NO_SUBSCRIBER, [id], again)
         if settings.expired.matches(recipient):
-            return _Owed(State.EXPIRED, OFFLINE, [id], again)
+            return _Owed(State.EXPIRED, ErrorCode.OFFLINE, [id], again)
         return _Owed(State.DELIVERED, 0, [id], again)
 
     def _report_before(self, fate: _Owed, part: Part, id: str) -> None:

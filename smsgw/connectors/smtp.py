@@ -21,8 +21,9 @@ from zope.interface import implementer
 
 from smsgw.config import Conflict, ConnectorSettings, Secret, fields
 from smsgw.connectors.templates import TEMPLATE, Template
-from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector
+from smsgw.connectors.whole import WholeConnector
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.message import Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
 from smsgw.protocols.smtp import ServerReply, SmtpClientSettings, SmtpFailed, SmtpPool, connect
@@ -174,7 +175,7 @@ def _answered(replies: Sequence[ServerReply], id: str) -> Outcome:
     if reply.positive:
         return Accepted(id)
     why = str(reply)[:_WORDS]
-    return Busy(why=why) if reply.transient else Refused(UNEXPLAINED, why)
+    return Busy(why=why) if reply.transient else Refused(ErrorCode.UNEXPLAINED, why)
 
 
 def _failed(failure: Failure) -> Outcome:
@@ -189,4 +190,4 @@ def _failed(failure: Failure) -> Outcome:
 
 
 def _no_mail(error: ValueError) -> Outcome:
-    return Refused(UNREADABLE, f"no mail can be made of it: {type(error).__name__}")
+    return Refused(ErrorCode.NOT_CONVERTED, f"no mail can be made of it: {type(error).__name__}")

@@ -17,16 +17,11 @@ from twisted.python.failure import Failure
 from smsgw.config import ConnectorSettings
 from smsgw.connectors.window import Window
 from smsgw.interfaces import Awaited, IConnectorSink
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Part
 from smsgw.model.outcome import Accepted, Outcome, Refused
 from smsgw.text import coding
-
-UNREADABLE: Final = 241
-"""Error of a message that cannot be sent as text (001.11)."""
-
-UNEXPLAINED: Final = 255
-"""Error of a message that the upstream refuses without a number that says why (001.11)."""
 
 REPEAT_AFTER: Final = 1.0
 """Seconds after which a receipt that could not be stored is given again."""
@@ -152,7 +147,7 @@ class WholeConnector(metaclass=ABCMeta):
             self._sink.outcomes(self.name, done)
         for part in first:
             if coding.alphabet(part.message.content.data_coding) is coding.Alphabet.OCTETS:
-                self._settle(part, Refused(UNREADABLE, "binary data cannot be sent as text"))
+                self._settle(part, Refused(ErrorCode.NOT_CONVERTED, "binary data cannot be sent as text"))
             else:
                 self.send(part)
 

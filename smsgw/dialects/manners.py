@@ -125,7 +125,7 @@ class SmppManner:
     :ivar notify: by version and registered_delivery the bits of :class:`~smsgw.model.lifecycle.Notify`, -1 where the
         version knows no such registered_delivery.
     :ivar receipts: how they are written.
-    :ivar operations: requests of a bound ESME that are carried out; the others get ESME_RINVCMDID.
+    :ivar operations: requests of a bound ESME, beside submit_sm, that are carried out; the others get ESME_RINVCMDID.
     :ivar excess: what becomes of binds beyond `connections`.
     :ivar longest: octets of user data in one submission, at most; 0 for as many as a PDU holds.
     """

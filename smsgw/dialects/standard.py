@@ -19,7 +19,7 @@ from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import EventKind
 from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, VERSION_5_0, EsmClass, MessageState, Status, Tag
-from smsgw.smpp.pdus import CancelSm, QuerySm, SubmitSm
+from smsgw.smpp.pdus import CancelSm, QuerySm
 from smsgw.smpp.receipt import STAT, receipt_tlvs
 from smsgw.smpp.tlvs import Tlv
 
@@ -118,7 +118,7 @@ SMPP: Final = SmppManner(
     ids=IDS,
     notify=by_registered_delivery(notify),
     receipts=RECEIPTS,
-    operations=frozenset({SubmitSm, QuerySm, CancelSm}),
+    operations=frozenset({QuerySm, CancelSm}),
 )
 
 # Over SMTP

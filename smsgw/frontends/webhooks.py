@@ -11,7 +11,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from smsgw.interfaces import IWebhookReceiver, WebhookRequest, WebhookResponse
-from smsgw.protocols.http.jsonresource import Answer, JsonResource, Route, error_answer, peer
+from smsgw.protocols.http.jsonresource import Answer, ErrorWriter, JsonResource, Route, peer
 
 
 class WebhookResource(JsonResource):
@@ -19,22 +19,25 @@ class WebhookResource(JsonResource):
 
     :param connectors: all of them by name; webhooks go to those that provide
         :class:`~smsgw.interfaces.IWebhookReceiver`.
+    :param errors: writes the answer to a request that no connector takes.
     """
 
-    def __init__(self, connectors: Mapping[str, object], body_limit: int) -> None:
+    def __init__(self, connectors: Mapping[str, object], body_limit: int, errors: ErrorWriter) -> None:
         super().__init__(
-            [Route("/upstream/([A-Za-z0-9._-]{1,64})", {b"GET": self._webhook, b"POST": self._webhook})], body_limit
+            [Route("/upstream/([A-Za-z0-9._-]{1,64})", {b"GET": self._webhook, b"POST": self._webhook})],
+            body_limit,
+            errors,
         )
         self._connectors = connectors
 
     def failed(self, failure: Failure) -> Answer:
         """Ask the upstream to repeat what could not be stored."""
-        return error_answer(503, "try_again", ((b"Retry-After", b"5"),))
+        return self.refused(503, "try_again", ((b"Retry-After", b"5"),))
 
     def _webhook(self, request: Request, name: str) -> Answer | Deferred[Answer]:
         connector = self._connectors.get(name)
         if connector is None or not IWebhookReceiver.providedBy(connector):
-            return error_answer(404, "not_found")
+            return self.refused(404, "not_found")
         raw: Any = request.requestHeaders.getAllRawHeaders()
         headers = {field.decode("latin-1").lower(): values[-1].decode("latin-1") for field, values in raw}
         query = request.uri.partition(b"?")[2].decode("latin-1")

@@ -13,6 +13,7 @@ from smsgw.interfaces.connectors import (
     WebhookRequest,
     WebhookResponse,
 )
+from smsgw.interfaces.dialects import IDialectPlugin
 from smsgw.interfaces.intake import IIntake, IPolicy
 from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
 from smsgw.interfaces.rostelecom import ApiError, IJsonDelegate, MessageStatus
@@ -27,6 +28,7 @@ __all__ = [
     "IConnector",
     "IConnectorFactory",
     "IConnectorSink",
+    "IDialectPlugin",
     "IIntake",
     "IJsonDelegate",
     "IMailDelegate",

@@ -18,11 +18,13 @@ class BindAccepted:
     """The delegate's yes to a bind: the account, the system_id to answer, and what the account may do.
 
     :ivar window: deliver_sm outstanding towards this session.
+    :ivar listener: the name of the listener, for the delegate's own use.
     """
 
     account: str
     system_id: bytes
     window: int = 100
+    listener: str = ""
 
 
 class ISmppSession(Interface):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -62,6 +62,7 @@ class Submission:
     :ivar as_states: refusals that this front end does not tell at once: the message is accepted and its final
         state says so (HTTP v2).
     :ivar options: what most submissions do without.
+    :ivar login: the login that submits it. :ivar listener: the name of the listener that it comes through.
     """
 
     account: str
@@ -82,6 +83,8 @@ class Submission:
     text_limit: int = 0
     as_states: frozenset[Refusal] = frozenset()
     options: Options | None = None
+    login: str = ""
+    listener: str = ""
 
 
 @attrs.define(eq=False)
@@ -136,6 +139,8 @@ class Message:
     :ivar remote_id: the upstream's id of the (first) part, empty before it is known.
     :ivar unsent: numbers of the parts that are still to be sent, of a message that came back after some of its
         parts were taken or ended; empty for all of them.
+    :ivar login: the login that submitted it, empty for the account's own. :ivar listener: the name of the listener
+        that it came through, empty where none is known.
     """
 
     id: int
@@ -159,6 +164,8 @@ class Message:
     sent: float = UNIX_NEVER
     remote_id: str = ""
     unsent: tuple[int, ...] = ()
+    login: str = ""
+    listener: str = ""
 
 
 def brief(message: Message) -> Message:
@@ -232,6 +239,8 @@ class Incoming:
     answers: int = 0
     seconds: int = 0
     callback: str = ""
+    listener: ClassVar[str] = ""
+    """No listener of ours: it came from an upstream."""
 
 
 class EventKind(IntEnum):

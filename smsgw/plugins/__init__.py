@@ -1,14 +1,15 @@
-"""Where connectors are found, ours and those of other packages.
+"""Where connectors and dialects are found, ours and those of other packages.
 
 Another package puts a module into a directory ``smsgw/plugins/`` of its own, without an ``__init__.py``, that is on
 the Python path; `twisted.plugin.getPlugins` finds it there. The module is imported whenever plugins are listed, so it
 only says what there is: a :class:`LazyConnector` names the classes by dotted strings, which are imported when the
-configuration has a section of that type.
+configuration has a section of that type, and a :class:`LazyDialect` names the object that a listener's dialect is.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.plugin import IPlugin, getPlugins, pluginPackagePaths
@@ -16,10 +17,13 @@ from twisted.python.reflect import namedAny
 from zope.interface import implementer
 
 from smsgw import plugins
-from smsgw.interfaces import IConnectorFactory
+from smsgw.interfaces import IConnectorFactory, IDialectPlugin
+
+if TYPE_CHECKING:
+    from smsgw.dialects import Dialect
 
 __path__.extend(pluginPackagePaths(__name__))
-__all__ = ["LazyConnector", "connector_factories"]
+__all__ = ["Dialects", "LazyConnector", "LazyDialect", "connector_factories", "dialects"]
 
 
 @implementer(IPlugin, IConnectorFactory)
@@ -38,13 +42,51 @@ class LazyConnector:
     settings_class: str
 
     def settings(self) -> type:
-        """See :meth:`smsgw.interfaces.IConnectorFactory.settings`."""
         found: type = namedAny(self.settings_class)
         return found
 
     def make(self, settings: Any, clock: Any) -> Any:
-        """See :meth:`smsgw.interfaces.IConnectorFactory.make`."""
         return namedAny(self.connector)(settings, clock)
+
+
+@implementer(IPlugin, IDialectPlugin)
+@attrs.frozen
+class LazyDialect:
+    """A dialect by the name of its object.
+
+    :ivar kind: the word after ``dialect =``. :ivar dialect: dotted name of a :class:`~smsgw.dialects.Dialect`.
+    """
+
+    kind: str
+    dialect: str
+
+    def load(self) -> Dialect:
+        """Import the object."""
+        found: Dialect = namedAny(self.dialect)
+        return found
+
+
+class Dialects(Mapping[str, "Dialect"]):
+    """Dialects by the word after ``dialect =``; each is imported when it is asked for."""
+
+    def __init__(self, found: Mapping[str, IDialectPlugin]) -> None:
+        self._found = found
+
+    def __getitem__(self, kind: str) -> Dialect:
+        """Import one."""
+        return self._found[kind].load()
+
+    def __contains__(self, kind: object) -> bool:
+        """Tell whether it is installed."""
+        return kind in self._found
+
+    def __iter__(self) -> Iterator[str]:
+        """List the words."""
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._found)
 
 
 def connector_factories() -> dict[str, IConnectorFactory]:
@@ -52,9 +94,21 @@ def connector_factories() -> dict[str, IConnectorFactory]:
 
     :raises ValueError: when two plugins claim the same word.
     """
-    found: dict[str, IConnectorFactory] = {}
-    for factory in getPlugins(IConnectorFactory, plugins):
-        other = found.setdefault(factory.kind, factory)
-        if other != factory:
-            raise ValueError(f"two plugins provide connectors of type {factory.kind}: {other} and {factory}")
+    return _by_kind(IConnectorFactory, "connectors of type")
+
+
+def dialects() -> Dialects:
+    """Every dialect that is installed.
+
+    :raises ValueError: when two plugins claim the same word.
+    """
+    return Dialects(_by_kind(IDialectPlugin, "the dialect"))
+
+
+def _by_kind(interface: Any, what: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for plugin in getPlugins(interface, plugins):
+        other = found.setdefault(plugin.kind, plugin)
+        if other != plugin:
+            raise ValueError(f"two plugins provide {what} {plugin.kind}: {other} and {plugin}")
     return found

@@ -1,8 +1,8 @@
-"""The connectors that come with the gateway."""
+"""The connectors and dialects that come with the gateway."""
 
 from __future__ import annotations
 
-from smsgw.plugins import LazyConnector
+from smsgw.plugins import LazyConnector, LazyDialect
 
 loopback = LazyConnector(
     "loopback", "smsgw.connectors.loopback.Loopback", "smsgw.connectors.loopback.LoopbackSettings"
@@ -11,3 +11,7 @@ http = LazyConnector(
     "http", "smsgw.connectors.http.connector.HttpConnector", "smsgw.connectors.http.settings.HttpConnectorSettings"
 )
 smtp = LazyConnector("smtp", "smsgw.connectors.smtp.SmtpConnector", "smsgw.connectors.smtp.SmtpConnectorSettings")
+
+standard = LazyDialect("standard", "smsgw.dialects.standard.STANDARD")
+quicktel = LazyDialect("quicktel", "smsgw.dialects.quicktel.QUICKTEL")
+rostelecom = LazyDialect("rostelecom", "smsgw.dialects.rostelecom.ROSTELECOM")

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from smsgw.config import ConfigErrors, Problem, Settings, parse, sample
-from smsgw.plugins import connector_factories
+from smsgw.plugins import connector_factories, dialects
 
 
 def connector_types() -> dict[str, type]:
@@ -20,7 +20,7 @@ def connector_types() -> dict[str, type]:
 
 def sample_config() -> str:
     """The text of etc/gw.ini."""
-    return sample(connector_types())
+    return sample(connector_types(), dialects())
 
 
 def read(path: Path) -> Settings:
@@ -35,7 +35,7 @@ def read(path: Path) -> Settings:
         raise ConfigErrors([_of_file(path, f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise ConfigErrors([_of_file(path, f"is not UTF-8 (octet {error.start})")]) from error
-    settings = parse(text, str(path), connector_types())
+    settings = parse(text, str(path), connector_types(), dialects())
     if settings.exposed:
         openness = too_open(path)
         if openness is not None:

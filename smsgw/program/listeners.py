@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -20,36 +21,37 @@ from smsgw.config import (
     SmppListenSettings,
     SmtpListenSettings,
 )
+from smsgw.dialects import Dialect, HttpManner, SmppManner, SmtpManner
+from smsgw.frontends.api import views
 from smsgw.frontends.api.resource import V1Resource
-from smsgw.frontends.rostelecom.frontend import HttpFrontend, web_limits
+from smsgw.frontends.rostelecom.frontend import RostelecomFrontend
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smtp.frontend import MailFrontend
 from smsgw.frontends.webhooks import PathSwitch, WebhookResource
 from smsgw.program import certificates
 from smsgw.program.lifecycle import Listener
 from smsgw.program.parts import Parts
-from smsgw.protocols.http import BoundedSite
-from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
-from smsgw.protocols.smtp import SubmissionFactory, SubmissionSettings
-from smsgw.protocols.smtp.factory import STANDARD_EHLO
+from smsgw.protocols.http import BoundedSite, Errors
+from smsgw.protocols.smpp import SmppServerFactory
+from smsgw.protocols.smtp import SubmissionFactory
 
 log = Logger()
 
 
-def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
+def make_listener(parts: Parts, own: ListenSettings, dialects: Mapping[str, Dialect], admin: Any) -> Listener:
     """A listener with the protocol that the section `own` names.
 
-    :param admin: factory of the administrator's listeners.
+    :param dialects: by the word after ``dialect =``. :param admin: factory of the administrator's listeners.
     :raises ConfigErrors: when certificate or key cannot be used.
     """
     tls = _tls(parts, own) if isinstance(own, ClientListenSettings) and own.tls != "none" else None
     match own:
         case SmppListenSettings():
-            factory, says = _smpp(parts, own), "SMPP"
+            factory, says = _smpp(parts, own, dialects[own.dialect].smpp), "SMPP"
         case SmtpListenSettings():
-            factory, says = _smtp(parts, own, tls), "SMTP"
+            factory, says = _smtp(parts, own, dialects[own.dialect].smtp, tls), "SMTP"
         case HttpListenSettings():
-            factory, says = _http(parts, own), "HTTP"
+            factory, says = _http(parts, own, dialects[own.dialect].http), "HTTP"
         case AdminListenSettings():
             factory, says = admin, "admin"
         case _:
@@ -62,10 +64,12 @@ def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
     return Listener(own.name, serverFromString(parts.reactor, own.endpoint), own.endpoint, outer, factory, says)
 
 
-def _smpp(parts: Parts, own: SmppListenSettings) -> Any:
+def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> Any:
+    assert manner is not None, "the configuration has no listener whose dialect is not spoken over its protocol"
     front = SmppFrontend(
         parts.settings,
         own,
+        manner,
         parts.smpp_receipts,
         parts.accounts,
         parts.intake,
@@ -75,46 +79,44 @@ def _smpp(parts: Parts, own: SmppListenSettings) -> Any:
         parts.reactor.seconds,
     )
     parts.configured.append(front)
-    settings = SmppServerSettings(
-        system_id=own.system_id.encode("ascii"),
-        session_init=own.session_init,
-        enquire_link=own.enquire_link,
-        inactivity=own.inactivity,
-        response=own.response,
-        window=own.window,
-        pdu_limit=own.pdu_limit,
-    )
-    return SmppServerFactory(front, settings, parts.reactor, parts.metrics.smpp)
+    return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp)
 
 
-def _http(parts: Parts, own: HttpListenSettings) -> Any:
-    """The native API and requests of upstreams everywhere; the provider's API where the dialect is."""
+def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> Any:
+    """The native API and requests of upstreams everywhere; a provider's API where the dialect has one."""
+    assert manner is not None, "the configuration has no listener whose dialect is not spoken over its protocol"
     native = V1Resource(
+        own,
         parts.intake,
         parts.store,
         parts.accounts,
         parts.cancelling.cancel,
         parts.incoming.expect,
         time.time,
-        own.body_limit,
     )
+    error = manner.error or views.error
     ways: dict[bytes, IResource] = {
         b"v1": native,
-        b"upstream": WebhookResource(parts.connectors, own.body_limit),
+        b"upstream": WebhookResource(parts.connectors, own.body_limit, error),
     }
-    if own.dialect == "rostelecom":
-        front = HttpFrontend(
-            parts.settings, parts.intake, parts.store, parts.accounts, parts.senders, own.body_limit
+    if manner.send_message is not None:
+        front = RostelecomFrontend(
+            parts.settings, own, manner.send_message, parts.intake, parts.store, parts.accounts, parts.senders
         )
         parts.configured.append(front)
         ways[b"api"] = front.resource
-    return BoundedSite(PathSwitch(ways, native), parts.reactor, web_limits(own), metrics=parts.metrics.http)
+    errors = Errors(error, {b"v1": views.error})
+    return BoundedSite(PathSwitch(ways, native), parts.reactor, own, errors=errors, metrics=parts.metrics.http)
 
 
-def _smtp(parts: Parts, own: SmtpListenSettings, tls: CertificateOptions | None) -> Any:
+def _smtp(
+    parts: Parts, own: SmtpListenSettings, manner: SmtpManner | None, tls: CertificateOptions | None
+) -> Any:
+    assert manner is not None, "the configuration has no listener whose dialect is not spoken over its protocol"
     front = MailFrontend(
         parts.settings,
         own,
+        manner,
         parts.intake,
         parts.store,
         parts.accounts,
@@ -124,22 +126,7 @@ def _smtp(parts: Parts, own: SmtpListenSettings, tls: CertificateOptions | None)
         parts.reactor,
     )
     parts.configured.append(front)
-    manners: dict[str, Any] = {}
-    if own.dialect == "standard":
-        host = own.domains[0]
-        manners = {"greeting": f"{host} ESMTP", "ehlo": (host, *STANDARD_EHLO), "plain_challenge": ""}
-    settings = SubmissionSettings(
-        **manners,
-        tls=own.tls,
-        auth_without_tls=own.auth_without_tls,
-        auth_tries=own.auth_tries,
-        recipients=own.recipients,
-        transactions=own.messages,
-        message=own.mail_limit,
-        command_time=own.inactivity,
-        data_time=own.data_time,
-    )
-    return SubmissionFactory(front, settings, parts.reactor, tls)
+    return SubmissionFactory(front, own, parts.reactor, tls, own.domains[0])
 
 
 def _tls(parts: Parts, own: ClientListenSettings) -> CertificateOptions:

@@ -19,7 +19,7 @@ from smsgw.interfaces import IConnector, IMessageStore, ISimulator
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Incoming, Message
-from smsgw.plugins import connector_factories
+from smsgw.plugins import connector_factories, dialects
 from smsgw.program.banner import banner
 from smsgw.program.lifecycle import Gateway, Listener, Step
 from smsgw.program.listeners import make_listener
@@ -80,7 +80,8 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         parts.metrics.registry,
         parts.metrics.http,
     ).factory
-    listeners = [make_listener(parts, own, admin) for own in settings.listeners.values()]
+    known = dialects()
+    listeners = [make_listener(parts, own, known, admin) for own in settings.listeners.values()]
     gateway.steps = list(_steps(gateway, parts, listeners, source))
     for one in listeners:
         parts.metrics.program.sessions[one.name].set_function(partial(_open_connections, one))

@@ -13,11 +13,11 @@ from twisted.logger import Logger
 from smsgw.config import Settings
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Ended
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.services.dispatch.dispatch import Dispatch
-from smsgw.services.dispatch.verdicts import NO_REPORT
 from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.receipts import EventSink
 
@@ -126,7 +126,7 @@ class Sweep:
             for part in message.unsent or (0,)
         ]
         expired = len(ends)
-        ends += [Ended(message, seq, State.UNKNOWN, NO_REPORT) for message, seq in overdue if seq]
+        ends += [Ended(message, seq, State.UNKNOWN, ErrorCode.NO_RECEIPT) for message, seq in overdue if seq]
         if not ends:
             return
         committed = await self._store.commit(Changes(outcomes=[*ends]))

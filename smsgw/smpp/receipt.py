@@ -240,21 +240,6 @@ def write_date(at: float, zone: datetime.tzinfo, *, seconds: bool = False) -> by
     return b"%b%02d" % (digits, second) if seconds else digits
 
 
-def receipt_text(
-    message_id: bytes, state: int, submitted: bytes, done: bytes, err: bytes = b"000", text: bytes = b""
-) -> bytes:
-    """Write the text of a receipt for one message; the dates come from ``write_date``, ``text`` is cut to 20 octets."""
-    return b"id:%b sub:001 dlvrd:%b submit date:%b done date:%b stat:%b err:%b text:%b" % (
-        message_id,
-        b"001" if state == MessageState.DELIVERED else b"000",
-        submitted,
-        done,
-        STAT[state],
-        err,
-        text[:20],
-    )
-
-
 def receipt_tlvs(
     message_id: bytes, state: int, error: int = 0, *, kind: int = GSM_NETWORK, version: int = VERSION_3_4
 ) -> tuple[Tlv, ...]:

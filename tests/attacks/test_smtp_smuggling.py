@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp.factory import SubmissionSettings
-from tests.protocols.smtp.support import ENVELOPE, Client, codes, connect
+from tests.protocols.smtp.support import ENVELOPE, Client, codes, connect, quicktel
 
 HIDDEN = b"MAIL FROM:<evil@x>\r\nRCPT TO:<666@s.ru>\r\nDATA\r\nhidden\r\n.\r\n"
 REFUSAL = b"550 5.5.2 A CR, LF or NUL of its own in the message\r\n"
@@ -66,7 +65,7 @@ class SmugglingTests(SynchronousTestCase):
 
     def test_in_what_was_not_kept(self) -> None:
         """A bare LF early in a message that is far too big is still found."""
-        client = connect(SubmissionSettings(message=1000)).begin_data()
+        client = connect(quicktel(mail_limit=1000)).begin_data()
         client.send(b"a\nb\r\n")
         for _ in range(100):
             client.send(b"x" * 98 + b"\r\n")
@@ -112,7 +111,7 @@ class LongLineTests(SynchronousTestCase):
 
     def test_long_command_line(self) -> None:
         """The rest of a command line that is too long is never taken for a command."""
-        client = connect(SubmissionSettings(junk_after_login=1000)).log_in()
+        client = connect(quicktel(junk_after_login=1000)).log_in()
         self.assertEqual(client.send(b"NOOP " + b"x" * 2000), b"500 5.5.2 Line too long\r\n")
         self.assertEqual(client.send(b"MAIL FROM:<evil@x>", b"\rRSET", b"\n"), b"")
         self.assertEqual(client.codes(b"x\r\nNOOP\r\n"), [250])

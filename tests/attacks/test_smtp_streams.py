@@ -14,16 +14,15 @@ import time
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp.factory import SubmissionSettings
-from tests.protocols.smtp.support import Client, codes, connect, encoded
+from tests.protocols.smtp.support import Client, codes, connect, encoded, quicktel
 
 STREAMS = int(os.environ.get("SMSGW_STREAMS", "10000"))
 SEED = 20_240_607 if STREAMS == 10_000 else time.time_ns()
-SETTINGS = SubmissionSettings(
+SETTINGS = quicktel(
     command_line=64,
     auth_line=100,
     data_line=100,
-    message=400,
+    mail_limit=400,
     header=200,
     header_fields=8,
     header_lines=12,

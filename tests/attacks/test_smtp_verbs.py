@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp.factory import SubmissionSettings
-from tests.protocols.smtp.support import ENVELOPE, connect
+from tests.protocols.smtp.support import ENVELOPE, connect, quicktel
 
-PATIENT = SubmissionSettings(junk_before_login=1000, junk_after_login=1000)
+PATIENT = quicktel(junk_before_login=1000, junk_after_login=1000)
 
 UNKNOWN = [
     b"",
@@ -160,7 +159,7 @@ class UselessTests(SynchronousTestCase):
 
     def test_recipients_without_end(self) -> None:
         """Recipients far above the limit end the session, and only those below it reached the delegate."""
-        client = connect(SubmissionSettings(recipients=10)).log_in()
+        client = connect(quicktel(recipients=10)).log_in()
         replies = client.codes(b"MAIL FROM:<a@b>\r\n" + b"RCPT TO:<nobody@s.ru>\r\n" * 200)
         self.assertEqual(replies, [250] + [550] * 10 + [452] * 90 + [421])
         self.assertEqual(len([call for call in client.delegate.calls if call[0] == "recipient"]), 10)

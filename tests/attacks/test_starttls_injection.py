@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp.factory import SubmissionSettings
-from tests.protocols.smtp.support import CONTEXT, ENVELOPE, LOGGED_IN, PLAIN, connect
+from tests.protocols.smtp.support import CONTEXT, ENVELOPE, LOGGED_IN, PLAIN, connect, quicktel
 
-DEMANDED = SubmissionSettings(tls="demanded")
+DEMANDED = quicktel(tls="demanded")
 
 
 class InjectionTests(SynchronousTestCase):
@@ -144,7 +143,7 @@ class PolicyTests(SynchronousTestCase):
 
     def test_not_offered(self) -> None:
         """Without TLS STARTTLS is not implemented, and what follows it is an ordinary command."""
-        for client in (connect(tls=None), connect(SubmissionSettings(tls="none"))):
+        for client in (connect(tls=None), connect(quicktel(tls="none"))):
             self.assertEqual(client.codes(b"EHLO x\r\nSTARTTLS\r\nNOOP\r\n"), [250, 502, 250])
             self.assertIsNone(client.wire.encrypted_from)
 
@@ -167,7 +166,7 @@ class PolicyTests(SynchronousTestCase):
 
     def test_login_only_inside(self) -> None:
         """Where AUTH needs TLS, credentials in clear are refused unseen."""
-        client = connect(SubmissionSettings(auth_without_tls=False))
+        client = connect(quicktel(auth_without_tls=False))
         client.say(b"EHLO x")
         self.assertEqual(client.say(PLAIN), b"538 5.7.11 Encryption required for authentication\r\n")
         self.assertEqual(client.code(b"AUTH LOGIN"), 538)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from smsgw.config import parse
+from smsgw.plugins import dialects
 from smsgw.program import certificates, configfile
 from tests.cli.support import CONFIG, CommandTestCase
 
@@ -79,4 +80,4 @@ class SampleTests(CommandTestCase):
         """The sample is the configuration that comes with the gateway, and can be used as it stands."""
         ran = self.run_command("sample")
         self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.sample_config(), ""))
-        self.assertIn("demo", parse(ran.out, "gw.ini", configfile.connector_types()).accounts)
+        self.assertIn("demo", parse(ran.out, "gw.ini", configfile.connector_types(), dialects()).accounts)

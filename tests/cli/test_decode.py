@@ -27,10 +27,11 @@ from smsgw.smpp.pdus import (
     SubmitSmResp,
     body,
 )
-from smsgw.smpp.receipt import receipt_text, receipt_tlvs
+from smsgw.smpp.receipt import receipt_tlvs
 from smsgw.smpp.tlvs import tlv
 from smsgw.text.udh import build, concatenation
 from tests.cli.support import CommandTestCase
+from tests.dialects.support import receipt_text
 from tests.smpp.strategies import any_pdu
 
 EXAMPLES: list[dict[str, Any]] = json.loads(

@@ -187,7 +187,7 @@ class ShowTests(MessageTestCase):
         self.assertEqual(self.expected(), ["the receipt for part 1 (abc), awaited until TIME"])
 
     def test_failed_parts(self) -> None:
-        """A text in parts shows each of them; an error has its code."""
+        """A text in parts shows each of them; an error has its code, and its meaning if that is known."""
         message = self.admin.accept(parts=(b"one", b"two"), claimed=True)
         self.admin.sent(message, "a", 1)
         self.admin.sent(message, "b", 2)
@@ -195,7 +195,12 @@ class ShowTests(MessageTestCase):
         self.assertEqual(self.timeline("1")[-2:], ["part 1: undeliverable, a", "part 2: enroute, b"])
         rejected = self.admin.accept(claimed=True)
         self.admin.ended(rejected, State.REJECTED, 255)
-        self.assertEqual(self.timeline("2")[0], "message 2 is rejected, error 255")
+        self.assertEqual(
+            self.timeline("2")[0], "message 2 is rejected, error 255 (the operator gave no reason)"
+        )
+        unknown = self.admin.accept(claimed=True)
+        self.admin.ended(unknown, State.REJECTED, 4711)
+        self.assertEqual(self.timeline("3")[0], "message 3 is rejected, error 4711")
 
     def test_batch(self) -> None:
         """A batch shows its messages."""

@@ -29,9 +29,9 @@ from smsgw.smpp.pdus import (
     Unbind,
     UnbindResp,
 )
-from smsgw.smpp.receipt import receipt_text
 from smsgw.text import coding
 from tests.cli.support import CONFIG, CommandTestCase, Ran
+from tests.dialects.support import receipt_text
 
 SMPP = "127.0.0.1:2775"
 

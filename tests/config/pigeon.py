@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from smsgw.config import Conflict, ConnectorSettings, Globs, Secret, fields
+from smsgw.dialects import QUICKTEL, ROSTELECOM, STANDARD
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +28,8 @@ class PigeonSettings(ConnectorSettings):
 
 
 TYPES: dict[str, type[ConnectorSettings]] = {"pigeon": PigeonSettings}
+
+DIALECTS = {dialect.name: dialect for dialect in (STANDARD, QUICKTEL, ROSTELECOM)}
 
 SMPP = "[listen smpp]\nprotocol = smpp\nendpoint = tcp:2775:interface=127.0.0.1\n"
 ACCOUNT = "[account demo]\npassword = demo\nallow_from = any\n"

@@ -10,13 +10,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AccountSettings, ConfigErrors, Problem, parse
 from smsgw.config.fields import declared
-from tests.config.pigeon import ACCOUNT, CONNECTOR, ROUTE, SMPP, TYPES
+from tests.config.pigeon import ACCOUNT, CONNECTOR, DIALECTS, ROUTE, SMPP, TYPES
 
 
 def errors(text: str) -> list[str]:
     """Read a file for its mistakes."""
     try:
-        parse(text, "gw.ini", TYPES)
+        parse(text, "gw.ini", TYPES, DIALECTS)
     except ConfigErrors as why:
         return str(why).split("\n")
     return []
@@ -24,7 +24,7 @@ def errors(text: str) -> list[str]:
 
 def warnings(text: str) -> list[str]:
     """Read a file for its warnings."""
-    return [str(warning) for warning in parse(text, "gw.ini", TYPES).warnings]
+    return [str(warning) for warning in parse(text, "gw.ini", TYPES, DIALECTS).warnings]
 
 
 BY_KEY = f"allow_from = any\napi_key_hash = {'0a' * 32}\n"
@@ -64,8 +64,10 @@ MISTAKES: Mapping[str, list[str]] = {
     "[listen x]\nendpoint = tcp:1": ["4: [listen x] protocol: a value is needed; allowed: smpp, smtp, http, admin"],
     "[listen x]\nprotocol = pop3\nendpoint = tcp:1": [
         '5: [listen x] protocol: "pop3" is not available; allowed: smpp, smtp, http, admin'],
+    "[listen x]\nprotocol = smpp\nendpoint = tcp:1\ndialect = quicktel": [
+        '7: [listen x] dialect: "quicktel" is not available for smpp; allowed: standard'],
     "[listen x]\nprotocol = smpp\nendpoint = tcp:1\ndialect = smsc": [
-        '7: [listen x] dialect: "smsc" is not available for smpp; allowed: standard'],
+        '7: [listen x] dialect: "smsc" is not a dialect; allowed: standard'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = quicktel": [
         '7: [listen x] dialect: "quicktel" is not available for http; allowed: standard, rostelecom'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = klingon": [
@@ -214,7 +216,7 @@ class MistakeTests(SynchronousTestCase):
 
     def test_findings_are_values(self) -> None:
         """Whoever wants to show mistakes in another way gets them in parts."""
-        why = self.assertRaises(ConfigErrors, parse, "[gateway]\nlog = xml\n", "x.ini", TYPES)
+        why = self.assertRaises(ConfigErrors, parse, "[gateway]\nlog = xml\n", "x.ini", TYPES, DIALECTS)
         (nothing, wrong) = why.problems
         self.assertEqual((wrong.filename, wrong.line, wrong.section, wrong.key), ("x.ini", 2, "gateway", "log"))
         self.assertEqual((nothing.line, nothing.section, nothing.key), (1, "", ""))
@@ -230,7 +232,7 @@ class MistakeTests(SynchronousTestCase):
     def test_any_file(self, lines: list[str]) -> None:
         """Whatever sections and keys come together, the answer is settings or a list of mistakes in line order."""
         try:
-            parse("\n".join(lines), "gw.ini", TYPES)
+            parse("\n".join(lines), "gw.ini", TYPES, DIALECTS)
         except ConfigErrors as why:
             numbers = [problem.line for problem in why.problems]
             self.assertTrue(numbers)

@@ -19,12 +19,12 @@ from smsgw.config import (
     Way,
     parse,
 )
-from tests.config.pigeon import ACCOUNT, CONNECTOR, ROUTE, SMPP, TYPES, PigeonSettings
+from tests.config.pigeon import ACCOUNT, CONNECTOR, DIALECTS, ROUTE, SMPP, TYPES, PigeonSettings
 
 
 def settings(text: str) -> Settings:
     """Read a file without mistakes."""
-    return parse(text, "gw.ini", TYPES)
+    return parse(text, "gw.ini", TYPES, DIALECTS)
 
 
 class MeaningTests(SynchronousTestCase):
@@ -105,7 +105,7 @@ class MeaningTests(SynchronousTestCase):
                 asked.append(key)
                 return TYPES[key]
 
-        parse(SMPP + CONNECTOR + ROUTE, "gw.ini", Types(pigeon=object, other=object))
+        parse(SMPP + CONNECTOR + ROUTE, "gw.ini", Types(pigeon=object, other=object), DIALECTS)
         self.assertEqual(asked, ["pigeon"])
 
     def test_routes_keep_their_order(self) -> None:

@@ -26,6 +26,7 @@ from smsgw.model.errors import Refused as NotOurs
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.plugins import dialects
 from smsgw.protocols.http.client import RequestFailed, WebResponse
 
 VALUES = {"to": "79161234567", "from": "A&B", "text": 'Hi "you" {to} 50% ё', "uid": "1.0", "id": "x/y"}
@@ -89,7 +90,7 @@ class TemplateTests(SynchronousTestCase):
             ("url = http://h/\nstates = 1:lost", "lost"),
         ):
             with self.assertRaises(ConfigErrors) as caught:
-                parse(f"{base}[connector x]\ntype = http\n{lines}\n", "gw.ini", types)
+                parse(f"{base}[connector x]\ntype = http\n{lines}\n", "gw.ini", types, dialects())
             self.assertIn(word, str(caught.exception))
 
 

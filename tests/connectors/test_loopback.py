@@ -17,6 +17,7 @@ from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, IncomingKind, Message, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.plugins import dialects
 from tests.services.dispatch.support import NOON, message, names
 
 
@@ -360,7 +361,7 @@ class SettingsTests(SynchronousTestCase):
         """The keys are read as documented, and no recipient is treated badly unless listed."""
         text = "[listen api]\nprotocol = http\nendpoint = tcp:0:interface=127.0.0.1\ndialect = rostelecom\n"
         text += "[connector sim]\ntype = loopback\ndelay = 0.5\nundeliverable = 7999*, 79161234567\n"
-        made: Settings = parse(text, "gw.ini", {"loopback": LoopbackSettings})
+        made: Settings = parse(text, "gw.ini", {"loopback": LoopbackSettings}, dialects())
         sim = made.connectors["sim"]
         assert isinstance(sim, LoopbackSettings)
         self.assertEqual((sim.delay, sim.latency, sim.rate), (0.5, 0.0, 1000.0))

@@ -25,9 +25,9 @@ from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Busy, Refused
+from smsgw.plugins import dialects
 from smsgw.program import certificates
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings
-from smsgw.protocols.smtp.settings import STANDARD_EHLO
 from tests.connectors.test_http import Sink
 
 
@@ -122,8 +122,8 @@ class SmtpTests(TestCase):
 
     def listen(self, **settings: Any) -> int:
         """A relay on a free port; the port."""
-        made = SubmissionSettings(**{"tls": "demanded", "ehlo": ("relay.example", *STANDARD_EHLO), **settings})
-        self.server = SubmissionFactory(self.relay, made, self.reactor, self.tls)
+        made = SubmissionSettings(**{"tls": "demanded", "auth_without_tls": True, **settings})
+        self.server = SubmissionFactory(self.relay, made, self.reactor, self.tls, "relay.example")
         port = self.reactor.listenTCP(0, self.server, interface="127.0.0.1")
         self.addCleanup(self.server.shut_down, 5)
         self.addCleanup(port.stopListening)
@@ -344,5 +344,5 @@ class SectionTests(SynchronousTestCase):
             ("to = {to}@x\nlogin = a\npassword = b\ntls = none", "clear text"),
         ):
             with self.assertRaises(ConfigErrors) as caught:
-                parse(f"{base}{lines}\n", "gw.ini", {"smtp": SmtpConnectorSettings})
+                parse(f"{base}{lines}\n", "gw.ini", {"smtp": SmtpConnectorSettings}, dialects())
             self.assertIn(word, str(caught.exception))

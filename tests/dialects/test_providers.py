@@ -36,12 +36,14 @@ class CompleteTests(SynchronousTestCase):
     """Nothing that the domain can say is without a word."""
 
     def test_refusals(self) -> None:
-        """Every refusal has a word on every wire, and no table has a word for anything else."""
+        """Every refusal has a word on every wire, and nothing else has one; the two codes of mail agree."""
         tables: dict[str, Mapping[Refusal, object]] = {
             "smpp": SMPP.statuses, "smtp": MAIL.refusals, "quicktel": QUICKTEL_MAIL.refusals, "http": API.reasons
         }  # fmt: skip
         for name, table in tables.items():
             self.assertEqual(set(table), set(Refusal), name)
+        for code, enhanced in MAIL.refusals.values():
+            self.assertEqual(str(code)[0], enhanced[0])
 
     def test_states(self) -> None:
         """Every state has a word on every wire."""
@@ -105,6 +107,32 @@ class StatusTests(SynchronousTestCase):
             self.assertEqual(SMPP.status(refusal, 0x34), status, refusal)
 
 
+class StateTests(SynchronousTestCase):
+    """States as peers know them."""
+
+    def test_every_state(self) -> None:
+        """The whole table, word for word; before 5.0 what is scheduled is enroute."""
+        expected = {
+            State.SCHEDULED: (0, "ENROUTE"),
+            State.QUEUED: (1, "ENROUTE"),
+            State.ENROUTE: (1, "ENROUTE"),
+            State.DELIVERED: (2, "DELIVRD"),
+            State.EXPIRED: (3, "EXPIRED"),
+            State.CANCELLED: (4, "DELETED"),
+            State.UNDELIVERABLE: (5, "UNDELIV"),
+            State.REJECTED: (8, "REJECTD"),
+            State.REFUSED: (8, "REJECTD"),
+            State.NO_MONEY: (8, "REJECTD"),
+            State.FAILED: (5, "UNDELIV"),
+            State.UNKNOWN: (7, "UNKNOWN"),
+        }
+        for version in (0x50, 0x34, 0x33):
+            numbers = {state: SMPP.message_state(state, version) for state in State}
+            told = {state: (number, SMPP.receipts.stats[number]) for state, number in numbers.items()}
+            self.assertEqual(told, expected)
+            expected[State.SCHEDULED] = (1, "ENROUTE")
+
+
 class NotifyTests(SynchronousTestCase):
     """What registered_delivery asks for."""
 
@@ -165,7 +193,7 @@ class ApiTests(SynchronousTestCase):
         )
 
     def test_words(self) -> None:
-        """(004-197) Five words, one of them for all that is open."""
+        """(004-197, in part) Five words, one of them for all that is open."""
         self.assertEqual(
             {API.words[state] for state in FINAL}, {"delivered", "failed", "rejected", "insufficient_balance"}
         )

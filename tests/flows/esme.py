@@ -17,12 +17,13 @@ class Esme:
     """One bound transceiver: answers deliveries and enquire_links by itself.
 
     :ivar answers: (sequence_number, command_status, body) of answers to what was submitted, as they came.
-    :ivar deliveries: bodies of deliver_sm, as they came.
+    :ivar deliveries: bodies of deliver_sm, as they came. :ivar kinds: command_ids of the answers.
     """
 
     def __init__(self, port: int, account: str = "demo", password: str = "demo", acknowledge: bool = True) -> None:
         self.answers: deque[tuple[int, int, bytes]] = deque()
         self.deliveries: deque[bytes] = deque()
+        self.kinds: list[int] = []
         self._acknowledge = acknowledge
         self._tail = b""
         self._sequence = 0
@@ -94,6 +95,7 @@ class Esme:
     def _look(self, command: int, status: int, sequence: int, body: bytes) -> None:
         if command & RESPONSE:
             self.answers.append((sequence, status, body))
+            self.kinds.append(command)
         elif command == DELIVER_SM:
             self.deliveries.append(body)
             if self._acknowledge:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.model.errorcodes import ASSUMED, REFUSED, ErrorCode, meaning
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import FINAL
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.rst"
 
 
 class TableTests(SynchronousTestCase):
@@ -50,3 +55,8 @@ class TableTests(SynchronousTestCase):
     def test_assumed(self) -> None:
         """Only a final state has an assumed code."""
         self.assertLessEqual(set(ASSUMED), FINAL)
+
+    def test_page(self) -> None:
+        """docs/errors.rst has every code with its meaning, and no other."""
+        rows = re.findall(r"^([0-9]{1,3}) +(.+)$", PAGE.read_text("utf-8"), re.MULTILINE)
+        self.assertEqual(rows, [(str(int(code)), code.meaning) for code in ErrorCode])

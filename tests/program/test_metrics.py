@@ -15,6 +15,7 @@ import smsgw
 from smsgw.config import parse
 from smsgw.connectors.loopback import LoopbackSettings
 from smsgw.frontends.admin.metrics import StoredMetrics
+from smsgw.plugins import dialects
 from smsgw.program.metrics import Metrics
 from smsgw.program.wiring import make_parts
 from smsgw.telemetry import Children
@@ -91,7 +92,7 @@ class GaugeTests(SynchronousTestCase):
     def test_connectors(self) -> None:
         """Links and room of connectors are what they are when they are asked for; two gateways are kept apart."""
         text = CONFIG.format(state=self.mktemp())
-        settings = parse(text, "gw.ini", {"loopback": LoopbackSettings})
+        settings = parse(text, "gw.ini", {"loopback": LoopbackSettings}, dialects())
         reactor: Any = MemoryReactorClock()
         parts, other = make_parts(settings, reactor), make_parts(settings, reactor)
         registry, sim = parts.metrics.registry, {"connector": "sim"}

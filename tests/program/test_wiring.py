@@ -13,6 +13,7 @@ from smsgw.config import ConfigErrors, parse
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
+from smsgw.plugins import dialects
 from smsgw.program import wiring
 from smsgw.program.certificates import self_signed
 from smsgw.program.lifecycle import Gateway, Listener
@@ -61,15 +62,15 @@ class WiringTests(SynchronousTestCase):
     ) -> Any:
         """A configuration with these further lines in the section of its listener."""
         spoken = dialect or DIALECTS.get(protocol)
-        dialects = [f"dialect = {spoken}"] if spoken else []
+        named = [f"dialect = {spoken}"] if spoken else []
         text = CONFIG.format(
             state=self.state,
             gateway=gateway,
             protocol=protocol,
             port=port,
-            listener="\n".join([*dialects, FURTHER.get(protocol, ""), *lines]),
+            listener="\n".join([*named, FURTHER.get(protocol, ""), *lines]),
         )
-        return parse(text, "gw.ini", {"loopback": LoopbackSettings})
+        return parse(text, "gw.ini", {"loopback": LoopbackSettings}, dialects())
 
     def parts(self, *arguments: Any, **keys: Any) -> Parts:
         """What runs behind the listener."""
@@ -78,7 +79,7 @@ class WiringTests(SynchronousTestCase):
     def listener(self, *arguments: Any, **keys: Any) -> Listener:
         """The listener."""
         parts = self.parts(*arguments, **keys)
-        return make_listener(parts, parts.settings.listeners["one"], None)
+        return make_listener(parts, parts.settings.listeners["one"], dialects(), None)
 
     def limits(self, *arguments: Any) -> Any:
         """What its protocol goes by."""
@@ -94,7 +95,7 @@ class WiringTests(SynchronousTestCase):
     def test_smpp(self) -> None:
         """The keys of an SMPP listener are the settings of its sessions."""
         for key, written, value in (
-            ("system_id", "other", b"other"),
+            ("system_id", "other", "other"),
             ("session_init", "3s", 3.0),
             ("enquire_link", "7s", 7.0),
             ("inactivity", "5m", 300.0),
@@ -107,36 +108,43 @@ class WiringTests(SynchronousTestCase):
 
     def test_smtp(self) -> None:
         """The keys of an SMTP listener are the settings of its sessions."""
-        for key, attribute, written, value in (
-            ("tls", "tls", "demanded", "demanded"),
-            ("auth_without_tls", "auth_without_tls", "no\ntls = demanded", False),
-            ("auth_tries", "auth_tries", "7", 7),
-            ("recipients", "recipients", "17", 17),
-            ("messages", "transactions", "19", 19),
-            ("mail_limit", "message", "64K", 65_536),
-            ("inactivity", "command_time", "11s", 11.0),
-            ("data_time", "data_time", "13s", 13.0),
+        for key, written, value in (
+            ("tls", "demanded", "demanded"),
+            ("auth_without_tls", "no\ntls = demanded", False),
+            ("auth_tries", "7", 7),
+            ("recipients", "17", 17),
+            ("messages", "19", 19),
+            ("mail_limit", "64K", 65_536),
+            ("inactivity", "11s", 11.0),
+            ("data_time", "13s", 13.0),
         ):
-            self.assertNotEqual(getattr(self.limits("smtp"), attribute), value)
-            self.assertEqual(getattr(self.limits("smtp", f"{key} = {written}"), attribute), value)
+            self.assertNotEqual(getattr(self.limits("smtp"), key), value)
+            self.assertEqual(getattr(self.limits("smtp", f"{key} = {written}"), key), value)
 
     def test_http(self) -> None:
         """The keys of an HTTP listener are the limits of its connections."""
-        for key, attribute, written, value in (
-            ("body_limit", "body", "8K", 8192),
-            ("header_time", "head_time", "3s", 3.0),
-            ("body_time", "body_time", "5s", 5.0),
-            ("inactivity", "idle_time", "7s", 7.0),
-            ("requests", "requests", "9", 9),
+        for key, written, value in (
+            ("body_limit", "8K", 8192),
+            ("header_time", "3s", 3.0),
+            ("body_time", "5s", 5.0),
+            ("inactivity", "7s", 7.0),
+            ("requests", "9", 9),
         ):
-            self.assertNotEqual(getattr(self.limits("http"), attribute), value)
-            self.assertEqual(getattr(self.limits("http", f"{key} = {written}"), attribute), value)
+            self.assertNotEqual(getattr(self.limits("http"), key), value)
+            self.assertEqual(getattr(self.limits("http", f"{key} = {written}"), key), value)
 
     def test_dialect(self) -> None:
-        """The API of Rostelecom is there with its dialect only; SMPP and SMTP speak no dialect but their own."""
+        """The API of Rostelecom is there with its dialect only, in whose form every other path of that listener but
+        /v1 is refused too; a protocol speaks no dialect that has no manner for it."""
         for dialect, status in (("rostelecom", 401), ("standard", 404)):
             client = Client(self.listener("http", dialect=dialect).protocol)
             self.assertEqual(client.ask(request(b"POST", b"/api/v2/send_message", b"{}")).status, status)
+            for path, own in ((b"/api/v2/send_message", True), (b"/upstream/x", True), (b"/v1/messages", False)):
+                client = Client(self.listener("http", dialect=dialect).protocol)
+                answer = client.ask(request(b"POST", path, b"x" * 70_000))
+                self.assertEqual(answer.status, 413)
+                form = "application/json; charset=utf-8" if own and status == 401 else "application/problem+json"
+                self.assertEqual(answer.headers["content-type"], form, path)
         for protocol in ("smpp", "smtp"):
             with self.assertRaises(ConfigErrors):
                 self.listener(protocol, dialect="rostelecom")
@@ -166,7 +174,7 @@ class WiringTests(SynchronousTestCase):
         types = {"http": HttpConnectorSettings}
         text = CONFIG.format(state=self.state, gateway="", protocol="smpp", port=1, listener="dialect = standard")
         other = text.replace("type = loopback", "type = http\nurl = http://h.example/?to={to}")
-        parts = make_parts(parse(other, "gw.ini", types), self.reactor)
+        parts = make_parts(parse(other, "gw.ini", types, dialects()), self.reactor)
         self.assertIsInstance(parts.connectors["sim"], HttpConnector)
 
     def test_store(self) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
 from smsgw.model.outcome import Accepted, Busy
-from smsgw.services.dispatch.verdicts import NO_REPORT
 from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.sweep import INTERVAL, Sweep
 from tests.configured import configured
@@ -109,7 +109,7 @@ class SweepTests(DispatchTestCase):
         self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("sim-1", State.DELIVERED, 0, NOON)]))
         self.later(DAY)
         self.assertEqual([self.state(id) for id in (1, 2)], [State.DELIVERED, State.UNKNOWN])
-        self.assertEqual(self.found(2).error, NO_REPORT)
+        self.assertEqual(self.found(2).error, ErrorCode.NO_RECEIPT)
         self.assertEqual(self.outbox.told[-1], (2, State.UNKNOWN))
 
     def test_no_report_on_a_part(self) -> None:

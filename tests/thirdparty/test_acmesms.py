@@ -113,7 +113,7 @@ class ConfiguredTests(SynchronousTestCase):
 
     def test_own_settings(self) -> None:
         """The section is read with the package's settings class: its own keys and the common ones."""
-        settings: Any = parse(SECTION, "gw.ini", types()).connectors["acme"]
+        settings: Any = parse(SECTION, "gw.ini", types(), plugins.dialects()).connectors["acme"]
         self.assertEqual(
             (settings.endpoint, settings.patience, settings.window, settings.on_unknown),
             ("tcp:acme.example:7000", 60.0, 2, "resend"),
@@ -123,7 +123,7 @@ class ConfiguredTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """A mistake in it is reported with its line like any other."""
         error = self.assertRaises(ConfigErrors, parse, SECTION.replace("key = 0123456789", "patience = soon"),
-                                  "gw.ini", types())
+                                  "gw.ini", types(), plugins.dialects())
         self.assertIn("gw.ini:10: [connector acme] patience", str(error))
         self.assertIn("[connector acme] key", str(error))
 
@@ -166,7 +166,7 @@ class CarriedTests(DispatchTestCase):
         on_path(self)
         self.reactor = MemoryReactorClock()
         self.clock = self.reactor
-        settings: Settings = parse(SECTION, "gw.ini", types())
+        settings: Settings = parse(SECTION, "gw.ini", types(), plugins.dialects())
         own = settings.connectors["acme"]
         self.connector = plugins.connector_factories()[own.type].make(own, self.reactor)
         self.outbox = RecordingOutbox()

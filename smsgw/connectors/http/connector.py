@@ -21,8 +21,9 @@ from zope.interface import implementer
 
 from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
 from smsgw.connectors.templates import HttpData, percent_encoder
-from smsgw.connectors.whole import UNEXPLAINED, UNREADABLE, WholeConnector, put
+from smsgw.connectors.whole import WholeConnector, put
 from smsgw.interfaces import Awaited, IConnector, IWebhookReceiver, WebhookRequest, WebhookResponse
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
 from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
@@ -92,7 +93,7 @@ class HttpConnector(WholeConnector):
                 kind = f"application/x-www-form-urlencoded; charset={settings.charset}"
                 headers = [*headers, (b"Content-Type", kind.encode())]
         except ValueError:
-            self._settle(part, Refused(UNREADABLE, "a value that is to be a number is none"))
+            self._settle(part, Refused(ErrorCode.NOT_CONVERTED, "a value that is to be a number is none"))
             return
         url = settings.url.fill(values, self._encode)
         self._asking += 1
@@ -116,12 +117,12 @@ class HttpConnector(WholeConnector):
         if error and error not in settings.no_error:
             if error in settings.busy:
                 return Busy(why=f"error {error[:40]}")
-            code = int(error) if error.isascii() and error.isdigit() and len(error) < 6 else UNEXPLAINED
-            return Refused(code or UNEXPLAINED, f"error {error[:40]}")
+            code = int(error) if error.isascii() and error.isdigit() and len(error) < 6 else ErrorCode.UNEXPLAINED
+            return Refused(code or ErrorCode.UNEXPLAINED, f"error {error[:40]}")
         if response.status >= 500:
             return Lost(f"answered {response.status}")
         if response.status >= 400:
-            return Refused(UNEXPLAINED, f"answered {response.status}")
+            return Refused(ErrorCode.UNEXPLAINED, f"answered {response.status}")
         if response.status >= 300:
             return Busy(why=f"answered {response.status}; redirects are not followed, url must be the last address")
         if not settings.id:

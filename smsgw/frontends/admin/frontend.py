@@ -24,6 +24,7 @@ from smsgw.interfaces import IMessageStore, Parked, Traced, Wanted
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Incoming, Message
+from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import (
     Answer,
     BoundedSite,
@@ -70,7 +71,7 @@ def _guarded(respond: Respond) -> Respond:
     def guarded(self: AdminFrontend, request: Request, *groups: str) -> Answer | Deferred[Answer]:
         reason = foreign(request)
         if reason:
-            return error_answer(403, reason)
+            return error_answer(bare_reason, 403, reason)
         try:
             answer = respond(self, request, *groups)
         except _BadQuery as error:
@@ -125,9 +126,10 @@ class AdminFrontend:
                 Route("/events", {b"GET": self._list_events}),
                 Route("/replay", {b"POST": self._replay_events}),
                 Route("/simulate", {b"POST": self._make_up}),
-            ]
+            ],
+            errors=bare_reason,
         )
-        self.factory = BoundedSite(self.resource, clock, metrics=http)
+        self.factory = BoundedSite(self.resource, clock, metrics=http, errors=Errors(bare_reason))
 
     def _counts(self) -> Deferred[dict[int, int] | None]:
         """Messages per state; None when the store does not tell within :data:`PATIENCE`."""

@@ -132,8 +132,11 @@ class Written:
 
     values: Mapping[str, Any]
 
-    def submission(self, account: str, now: float, request_key: str, digest: bytes) -> Submission:
-        """What intake takes. :param request_key: of the whole request, used where the message has none of its own."""
+    def submission(self, account: str, listener: str, now: float, request_key: str, digest: bytes) -> Submission:
+        """What intake takes.
+
+        :param request_key: of the whole request, used where the message has none of its own.
+        """
         get = self.values.get
         labels = Labels(get("callback", ""), get("reference", ""), get("comment", ""))
         own = get("idempotency_key", "")
@@ -158,6 +161,8 @@ class Written:
             schedule=schedule,
             expires=expires,
             options=options,
+            login=account,
+            listener=listener,
         )
 
 

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from smsgw.config import HttpListenSettings
 from smsgw.frontends.api import views
 from smsgw.frontends.api.fields import (
     MOST_MESSAGES,
@@ -26,11 +27,11 @@ from smsgw.frontends.api.fields import (
 )
 from smsgw.frontends.api.openapi import DOCUMENT
 from smsgw.frontends.api.views import problem, problem_answer
-from smsgw.frontends.callbacks.forms import utc
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Cancel, Confirmation
 from smsgw.model.errors import GatewayError, Refused
 from smsgw.model.message import Accepted, Message, Previewed, Submission
+from smsgw.model.moments import utc
 from smsgw.protocols.http.jsonresource import (
     Answer,
     BadJson,
@@ -122,14 +123,15 @@ class V1Resource(JsonResource):
 
     def __init__(
         self,
+        settings: HttpListenSettings,
         intake: Submitter,
         store: IMessageStore,
         accounts: AccountBook,
         cancel: Callable[[Sequence[Cancel]], Deferred[list[list[Message] | Refused]]],
         expect: Callable[[str, str], Deferred[Confirmation | Refused]],
         wall: Callable[[], float],
-        body_limit: int,
     ) -> None:
+        self._listener = settings.name
         self._intake = intake
         self._store = store
         self._accounts = accounts
@@ -148,17 +150,13 @@ class V1Resource(JsonResource):
                 Route("/v1/confirmations", {b"POST": self._confirm}),
                 Route("/v1/openapi.json", {b"GET": lambda _: json_answer(DOCUMENT)}),
             ],
-            body_limit,
+            settings.body_limit,
+            views.error,
         )
 
     def failed(self, failure: Failure) -> Answer:
         """A fault of ours says nothing of itself."""
         return problem_answer(_FAILED)
-
-    def refused(self, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
-        """What the resource itself refuses, as problem details too."""
-        answer = problem_answer(problem(status, reason.replace("_", "-"), reason.replace("_", " ")))
-        return Answer(answer.status, answer.body, (*answer.headers, *headers), answer.content_type)
 
     async def enter(self, request: Request) -> Account:
         """Who asks.
@@ -218,7 +216,7 @@ class V1Resource(JsonResource):
         now = self._wall()
         if not (isinstance(value, dict) and "messages" in value):
             key = f"http-one:{request_key}" if request_key else ""
-            submission = read_message(value).submission(account.name, now, key, digest)
+            submission = read_message(value).submission(account.name, self._listener, now, key, digest)
             (answer,) = await self._intake.submit([submission])
             if isinstance(answer, Refused):
                 return problem_answer(views.refused(answer))
@@ -246,7 +244,7 @@ class V1Resource(JsonResource):
                 answers[place] = {"status": 422, "problem": told}
                 continue
             key = f"http-{place}:{request_key}" if request_key else ""
-            submissions.append(written.submission(account.name, now, key, digest))
+            submissions.append(written.submission(account.name, self._listener, now, key, digest))
             places.append(place)
         results: list[Accepted | Refused] = await self._intake.submit(submissions) if submissions else []
         for place, result in zip(places, results, strict=True):
@@ -260,7 +258,9 @@ class V1Resource(JsonResource):
     @_checked
     async def _preview(self, request: Request, account: Account) -> Answer:
         """Look at a message without sending it."""
-        submission = read_message(self._value(request)).submission(account.name, self._wall(), "", b"")
+        submission = read_message(self._value(request)).submission(
+            account.name, self._listener, self._wall(), "", b""
+        )
         answer: Previewed | Refused = self._intake.preview([submission])[0]
         if isinstance(answer, Refused):
             return problem_answer(views.refused(answer))

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from smsgw.config import AccountSettings
 from smsgw.frontends.api.fields import Wrong
-from smsgw.frontends.callbacks.forms import utc
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import FINAL
 from smsgw.model.message import Accepted, Incoming, Message, Previewed
+from smsgw.model.moments import utc
+from smsgw.protocols.http.errors import PROBLEM
 from smsgw.protocols.http.jsonresource import Answer, compact
-
-PROBLEM: Final = b"application/problem+json"
 
 STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.WRONG_CREDENTIALS: (401, ""),
@@ -62,6 +61,11 @@ def problem(
     if errors:
         told["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in errors]
     return told
+
+
+def error(status: int, reason: str) -> tuple[bytes, bytes]:
+    """Content-Type and body of what leads to no operation: no such path, too long, not to be understood."""
+    return PROBLEM, compact(problem(status, reason.replace("_", "-"), reason.replace("_", " ")))
 
 
 def problem_answer(told: Mapping[str, Any]) -> Answer:

@@ -6,8 +6,9 @@ import hmac
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from functools import lru_cache
 from hashlib import md5, sha1
 from typing import Any, Final
 from urllib.parse import quote_plus
@@ -15,10 +16,12 @@ from xml.sax.saxutils import escape
 
 import attrs
 
-from smsgw.frontends.rostelecom.frontend import UNEXPLAINED, WORDS
-from smsgw.model.callbackurl import Handler, Parameter
+from smsgw.dialects.rostelecom import WORDS
+from smsgw.model.callbackurl import Handler, Parameter, read_handler
+from smsgw.model.errorcodes import ASSUMED, ErrorCode
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Event, Incoming, IncomingKind, Message
+from smsgw.model.moments import utc
 
 SMSC_STATUSES: Final[Mapping[State, int]] = {
     State.SCHEDULED: -1,
@@ -35,8 +38,6 @@ SMSC_STATUSES: Final[Mapping[State, int]] = {
     State.UNKNOWN: 20,
 }
 """smsc.ru's number of each state (002-131)."""
-
-_NO_STATUS: Final = 245
 
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -62,7 +63,7 @@ def rostelecom(url: str, event: Event) -> CallbackRequest | None:
     status = WORDS[event.state]
     query = f"id=message-id-{message.id}&status={status}&parts={max(message.parts, 1)}"
     if status == "rejected":
-        query += f"&err={event.error or UNEXPLAINED}"
+        query += f"&err={event.error or ErrorCode.UNEXPLAINED}"
     return CallbackRequest(b"GET", f"{url}{'&' if '?' in url else '?'}{query}")
 
 
@@ -107,9 +108,7 @@ def smsc(handler: Handler, event: Event, zone: tzinfo) -> CallbackRequest:
 
 def _error(event: Event) -> int:
     """The error code of a status; two states have one where the upstream gave none."""
-    if event.error or event.state not in FINAL:
-        return event.error
-    return {State.REJECTED: UNEXPLAINED, State.UNKNOWN: _NO_STATUS}.get(event.state, 0)
+    return event.error or ASSUMED.get(event.state, 0)
 
 
 def digest(kind: str, base: bytes, secret: str) -> str:
@@ -214,6 +213,38 @@ def document(event: Event) -> dict[str, Any]:
     return told | {"answers": message.answers or None, "at": utc(event.at)}
 
 
-def utc(moment: float) -> str:
-    """A time as RFC 3339 writes it, in UTC, to the millisecond."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+# The forms by their words
+
+
+@attrs.frozen
+class Context:
+    """What a form may need beside the event.
+
+    :ivar zone: of readable times. :ivar keys: sign the native form. :ivar now: absolute time.
+    """
+
+    zone: tzinfo
+    keys: Sequence[str]
+    now: float
+
+
+@attrs.frozen
+class Form:
+    """One way to tell an event.
+
+    :ivar once: the event counts as told before the request, which is never repeated.
+    :ivar write: the request to an address; None where the form has nothing for such an event.
+    """
+
+    once: bool
+    write: Callable[[str, Event, Context], CallbackRequest | None]
+
+
+_handler = lru_cache(1024)(read_handler)
+
+FORMS: Final[Mapping[str, Form]] = {
+    "rostelecom": Form(True, lambda url, event, _: rostelecom(url, event)),
+    "smsc": Form(False, lambda url, event, context: smsc(_handler(url), event, context.zone)),
+    "native": Form(False, lambda url, event, context: native(url, event, context.keys, context.now)),
+}
+"""By the word of the setting ``callback_dialect``."""

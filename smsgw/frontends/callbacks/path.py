@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from random import random
 from typing import Final, Protocol, cast
 
@@ -20,12 +19,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.config import AccountSettings, Settings
-from smsgw.frontends.callbacks import forms
 from smsgw.frontends.callbacks.circuitbreaker import CircuitBreaker
-from smsgw.frontends.callbacks.forms import CallbackRequest
+from smsgw.frontends.callbacks.forms import FORMS, CallbackRequest, Context
 from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.interfaces import IReturnPath, IReturnSink
-from smsgw.model.callbackurl import origin_of, read_handler
+from smsgw.model.callbackurl import origin_of
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import CALLBACK, Event, Message
 from smsgw.model.pacing import back_off
@@ -58,7 +56,6 @@ ENDING: Final = 5.0
 _BUSY: Final = frozenset({429, 502, 503, 504})
 """Answers that say as much as none: the receiver is overloaded, or is not behind its proxy."""
 
-_handler = lru_cache(1024)(read_handler)
 _log = Logger()
 
 
@@ -199,7 +196,7 @@ class CallbackPath:
         except ValueError:
             return None
         receiver = self._receiver(message.account, origin)
-        return _Job(event, url, form, bool(own), form == "rostelecom", receiver)
+        return _Job(event, url, form, bool(own), FORMS[form].once, receiver)
 
     def _receiver(self, account: str, origin: str) -> CircuitBreaker[_Job]:
         receiver = self._receivers.get((account, origin))
@@ -274,13 +271,9 @@ class CallbackPath:
         """The request; None when there is nothing to be told in this form, or the account is gone."""
         if settings is None:
             return None
-        if job.form == "rostelecom":
-            return forms.rostelecom(job.url, job.event)
-        if job.form == "smsc":
-            return forms.smsc(_handler(job.url), job.event, self._zone)
         key = settings.callback_key
         keys = [one for one in key.reveal().split(",") if one] if key is not None else []
-        return forms.native(job.url, job.event, keys, self._wall())
+        return FORMS[job.form].write(job.url, job.event, Context(self._zone, keys, self._wall()))
 
     def _answered(self, response: WebResponse, job: _Job, began: float) -> None:
         self._note(job, f"{response.status // 100}xx", began)

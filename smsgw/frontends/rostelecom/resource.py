@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from smsgw.dialects import rostelecom
 from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.protocols.http.jsonresource import (
@@ -41,13 +42,11 @@ PATH: Final = "/api/v2/send_message"
 PREFIX: Final = "message-id-"
 """What stands before an id wherever the API shows one (004-191)."""
 
-AUTH_REQUIRED: Final = ApiError("auth_required", 401)
-INVALID_BODY: Final = ApiError("invalid_request_body")
-INVALID_MSISDN: Final = ApiError("invalid_field_msisdn")
-INVALID_SHORTCODE: Final = ApiError("invalid_field_shortcode")
-INVALID_TEXT: Final = ApiError("invalid_field_text")
-SYSTEM_ERROR: Final = ApiError("system_error")
-NOT_FOUND: Final = ApiError("transaction_not_found")
+AUTH_REQUIRED: Final = ApiError(*rostelecom.AUTH_REQUIRED)
+INVALID_BODY: Final = ApiError(*rostelecom.INVALID_BODY)
+INVALID_MSISDN: Final = ApiError(*rostelecom.INVALID_MSISDN)
+INVALID_SHORTCODE: Final = ApiError(*rostelecom.INVALID_SHORTCODE)
+SYSTEM_ERROR: Final = ApiError(*rostelecom.SYSTEM_ERROR)
 
 _CHALLENGE: Final = ((b"WWW-Authenticate", b'Basic realm="send_message", charset="UTF-8"'),)
 _ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -66,7 +65,9 @@ class MessageResource(JsonResource):
 
     def __init__(self, delegate: IJsonDelegate, country: str = "ru", body_limit: int = 65_536) -> None:
         super().__init__(
-            (Route(PATH, {b"POST": self._post}), Route(f"{PATH}/{PREFIX}([^/]*)", {b"GET": self._get})), body_limit
+            (Route(PATH, {b"POST": self._post}), Route(f"{PATH}/{PREFIX}([^/]*)", {b"GET": self._get})),
+            body_limit,
+            rostelecom.error,
         )
         self._delegate = delegate
         self.national = NATIONAL[country]
@@ -136,7 +137,7 @@ class MessageResource(JsonResource):
 
 
 def _no(denied: ApiError) -> Answer:
-    return error_answer(denied.status, denied.reason, _CHALLENGE if denied.status == 401 else ())
+    return error_answer(rostelecom.error, denied.status, denied.reason, _CHALLENGE if denied.status == 401 else ())
 
 
 def _sent(id: str | ApiError) -> Answer:

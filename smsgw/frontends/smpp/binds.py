@@ -62,6 +62,13 @@ class Binds:
         for session in [session for own in gone for session in own.sessions]:
             session.close()
 
+    def unbind_excess(self, account: str, allowed: int) -> None:
+        """Unbind the oldest sessions of the account, so that as many stay as are `allowed`."""
+        own = self._accounts.get(account)
+        for session in own.sessions[:-allowed] if own is not None else ():
+            self.leave(session)
+            session.close()
+
     def room(self, account: str) -> int:
         """How many requests of ours the receiving sessions of the account take now."""
         own = self._accounts.get(account)

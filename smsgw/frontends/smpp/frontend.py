@@ -1,4 +1,4 @@
-"""SMPP in, dialect standard: binds, submissions, queries and cancellations of ESMEs."""
+"""SMPP in: binds, submissions, queries and cancellations of ESMEs, answered in the manner of the listener's dialect."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.config import Settings, SmppListenSettings
+from smsgw.dialects import Excess, SmppManner
 from smsgw.frontends.smpp.receipts import SmppReceipts
-from smsgw.frontends.smpp.status import status_of
 from smsgw.interfaces import BindAccepted, IIntake, IMessageStore, ISmppDelegate, ISmppSession
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.message import Accepted, Message, Submission
 from smsgw.model.pacing import log_limit
-from smsgw.protocols.smpp.mapping import answer, form_of_ids, read_id, submission
+from smsgw.protocols.smpp.mapping import SubmissionReader, answer
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.smpp.consts import Status
@@ -38,7 +38,8 @@ Answers = list[Pdu | int]
 class SmppFrontend:
     """What one SMPP listener asks of the gateway.
 
-    :param listener: its settings. :param receipts: the return path that all SMPP listeners share.
+    :param listener: its settings. :param manner: of its dialect.
+    :param receipts: the return path that all SMPP listeners share.
     :param wall: absolute seconds since 1970. :param seconds: monotonic time.
     """
 
@@ -46,6 +47,7 @@ class SmppFrontend:
         self,
         settings: Settings,
         listener: SmppListenSettings,
+        manner: SmppManner,
         receipts: SmppReceipts,
         accounts: Accounts,
         intake: IIntake,
@@ -54,10 +56,12 @@ class SmppFrontend:
         wall: Callable[[], float],
         seconds: Callable[[], float],
     ) -> None:
+        self._listener = listener
         self._system_id = listener.system_id.encode("ascii")
-        self._connections = listener.connections
-        self._deliver_window = listener.deliver_window
+        self._manner = manner
+        self._read = SubmissionReader(listener.name, manner).read
         self._receipts = receipts
+        receipts.add_listener(listener.name, manner)
         self._accounts = accounts
         self._intake = intake
         self._store = store
@@ -73,7 +77,6 @@ class SmppFrontend:
         self._national = NATIONAL[settings.gateway.country]
 
     def bind(self, session: ISmppSession, pdu: Pdu) -> Deferred[BindAccepted | int]:
-        """See :meth:`smsgw.interfaces.ISmppDelegate.bind`."""
         assert isinstance(pdu, Bind)
         checked = self._accounts.check(pdu.system_id, pdu.password, session.peer, "smpp")
         return checked.addCallback(self._known, session)
@@ -81,55 +84,60 @@ class SmppFrontend:
     def _known(self, account: Account | Refused, session: ISmppSession) -> BindAccepted | int:
         if isinstance(account, Refused):
             self._say_refused(session, str(account))
-            return status_of(account.refusal, session.version)
-        if self._receipts.binds.count(account.name) >= (account.settings.connections or self._connections):
+            return self._manner.status(account.refusal, session.version)
+        binds = self._receipts.binds
+        if self._manner.excess is Excess.REFUSE and binds.count(account.name) >= self._allowed(account):
             self._say_refused(session, f"{account.name} has all its connections open")
-            return status_of(Refusal.TOO_MANY_BINDS, session.version)
-        self._receipts.binds.enter(session, account.name)
-        return BindAccepted(account.name, self._system_id, self._deliver_window)
+            return self._manner.status(Refusal.TOO_MANY_BINDS, session.version)
+        binds.enter(session, account.name)
+        listener = self._listener
+        return BindAccepted(account.name, self._system_id, listener.deliver_window, listener.name)
 
     def _say_refused(self, session: ISmppSession, why: str) -> None:
         if self._lines.take(self._seconds()):
             _log.info("a bind from {peer} is refused: {why}", peer=session.peer, why=why)
 
+    def _allowed(self, account: Account) -> int:
+        """How many sessions an account may have."""
+        return account.settings.connections or self._listener.connections
+
     def bound(self, session: ISmppSession) -> None:
         self._receipts.bound(session)
+        account = self._accounts.get(session.bound.account)
+        if account is not None and self._manner.excess is Excess.UNBIND_OLDEST:
+            self._receipts.binds.unbind_excess(account.name, self._allowed(account))
 
     def ready(self, session: ISmppSession) -> None:
         self._receipts.ready(session)
 
     def answers(self, session: ISmppSession, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
-        """See :meth:`smsgw.interfaces.ISmppDelegate.answers`."""
         self._receipts.answers(session, answers)
 
     def closed(self, session: ISmppSession, why: str) -> None:
-        """See :meth:`smsgw.interfaces.ISmppDelegate.closed`."""
         self._receipts.binds.leave(session)
 
     def requests(self, session: ISmppSession, pdus: Sequence[Pdu]) -> Deferred[Answers]:
-        """See :meth:`smsgw.interfaces.ISmppDelegate.requests`.
-
-        What is not in this list of operations is answered as unsupported. All submissions of a call go to intake
-        together; until somebody knows better, each answer is to try again later.
+        """Operations that the dialect does not have are answered as unsupported. All submissions of a call go to intake
+        together; an answer that does not come from there, or from the store, is to try again later.
         """
         account, version = session.bound.account, session.version
-        now = self._wall()
+        manner, read, now = self._manner, self._read, self._wall()
         answers: Answers = [_LATER] * len(pdus)
         submissions: list[Submission] = []
         places: list[int] = []
         named: list[tuple[int, QuerySm | CancelSm, int]] = []
         for place, pdu in enumerate(pdus):
             if isinstance(pdu, SubmitSm):
-                made = submission(pdu, account, version, now)
+                made = read(pdu, account, version, now)
                 if isinstance(made, Submission):
                     submissions.append(made)
                     places.append(place)
                 else:
-                    answers[place] = made if isinstance(made, int) else status_of(made.refusal, version)
-            elif isinstance(pdu, QuerySm | CancelSm):
-                id = read_id(pdu.message_id, version)
+                    answers[place] = made if isinstance(made, int) else manner.status(made.refusal, version)
+            elif type(pdu) in manner.operations and isinstance(pdu, QuerySm | CancelSm):
+                id = manner.ids[version].read(pdu.message_id)
                 if id is None:
-                    answers[place] = status_of(Refusal.UNKNOWN_ID, version)
+                    answers[place] = manner.status(Refusal.UNKNOWN_ID, version)
                 else:
                     named.append((place, pdu, id))
             else:
@@ -150,12 +158,14 @@ class SmppFrontend:
         done = waits[0] if len(waits) == 1 else gatherResults(waits)
         return done.addCallback(lambda _: answers)
 
-    @staticmethod
-    def _submitted(results: list[Accepted | Refused], answers: Answers, places: list[int], version: int) -> None:
-        form = form_of_ids(version)
+    def _submitted(
+        self, results: list[Accepted | Refused], answers: Answers, places: list[int], version: int
+    ) -> None:
+        manner = self._manner
+        form = manner.ids[version].written
         for place, result in zip(places, results, strict=True):
             if isinstance(result, Refused):
-                answers[place] = status_of(result.refusal, version)
+                answers[place] = manner.status(result.refusal, version)
             else:
                 answers[place] = SubmitSmResp(0, 0, form % result.id)
 
@@ -169,20 +179,21 @@ class SmppFrontend:
         self, named: list[tuple[int, QuerySm | CancelSm, int]], answers: Answers, account: str, version: int
     ) -> None:
         """Answer queries; cancel what is to be cancelled. Batches are no messages, nor are those of others."""
+        manner = self._manner
         found = await self._store.find(account, [id for _, _, id in named])
         wishes: list[Cancel] = []
         places: list[int] = []
         for (place, pdu, id), messages in zip(named, found, strict=True):
             if len(messages) != 1 or messages[0].id != id or not self._is_of(messages[0], pdu):
-                answers[place] = status_of(Refusal.UNKNOWN_ID, version)
+                answers[place] = manner.status(Refusal.UNKNOWN_ID, version)
             elif isinstance(pdu, QuerySm):
-                answers[place] = answer(messages[0], version, self._zone)
+                answers[place] = answer(messages[0], manner, version, self._zone)
             else:
                 wishes.append(Cancel(account, id))
                 places.append(place)
         if wishes:
             for place, done in zip(places, await self._cancelling.cancel(wishes), strict=True):
-                answers[place] = status_of(done.refusal, version) if isinstance(done, Refused) else CancelSmResp()
+                answers[place] = manner.status(done.refusal, version) if isinstance(done, Refused) else CancelSmResp()
 
     def _is_of(self, message: Message, pdu: QuerySm | CancelSm) -> bool:
         """Whether the addresses named in a request, if any, are those of the message (5.0 sections 4.5.1, 4.5.2)."""

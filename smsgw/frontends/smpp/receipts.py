@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from smsgw.config import Settings
+from smsgw.dialects import SmppManner
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.metrics import BindMetrics
-from smsgw.frontends.smpp.status import AGAIN
 from smsgw.interfaces import IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event
-from smsgw.protocols.smpp.mapping import PATH, ReceiptWriter
-from smsgw.smpp.consts import describe
+from smsgw.protocols.smpp.mapping import PATH
+from smsgw.protocols.smpp.receipts import ReceiptWriter
+from smsgw.smpp.consts import Status, describe
 from smsgw.smpp.pdus import Pdu
+
+AGAIN: Final = frozenset(
+    {Status.ESME_RSYSERR, Status.ESME_RMSGQFUL, Status.ESME_RTHROTTLED, Status.ESME_RX_T_APPN}
+)
+"""Answers of an ESME to deliver_sm that ask to try again later (5.0 section 4.7.6)."""
+
+Write = Callable[[Event, int], Pdu]
+"""Makes the deliver_sm of an event for a version."""
 
 _log = Logger()
 
@@ -24,6 +33,8 @@ _log = Logger()
 @implementer(IReturnPath)
 class SmppReceipts:
     """Tells ESMEs what became of their messages, on any bind of the account that receives.
+
+    A receipt is written in the manner of the listener that its message came through.
 
     :param binds: who is bound.
     """
@@ -33,13 +44,22 @@ class SmppReceipts:
     def __init__(self, settings: Settings, binds: Binds, metrics: BindMetrics | None = None) -> None:
         self.binds = binds
         self._metrics = metrics or BindMetrics()
+        self._manners: dict[str, SmppManner] = {}
         self._sink: IReturnSink | None = None
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
         """Write dates in the zone that is configured now, and unbind accounts that are gone or disabled."""
-        self._write = ReceiptWriter(settings.gateway.timezone).write
+        self._zone = settings.gateway.timezone
+        self._writers: dict[str, Write] = {}
+        for name, manner in self._manners.items():
+            self.add_listener(name, manner)
         self.binds.expel_others({account.name for account in settings.accounts.values() if account.enabled})
+
+    def add_listener(self, name: str, manner: SmppManner) -> None:
+        """Messages that come through the listener `name` are told of in this manner."""
+        self._manners[name] = manner
+        self._writers[name] = ReceiptWriter(manner, self._zone).write
 
     def attach(self, sink: IReturnSink) -> None:
         self._sink = sink
@@ -64,24 +84,28 @@ class SmppReceipts:
         for session in self.binds.by_turns(events[0].message.account):
             room = session.room()
             if room > 0:
-                session.send(self._written(events[at : at + room], session.version))
+                session.send(self._written(events[at : at + room], session))
                 at += room
                 if at >= len(events):
                     return
         assert self._sink is not None
         self._sink.requeue(events[at:])
 
-    def _written(self, events: Sequence[Event], version: int) -> list[tuple[object, Pdu]]:
-        """The receipts of these events; one that cannot be written is put off alone and does not stop the others."""
-        write = self._write
-        try:
-            return [(event, write(event, version)) for event in events]
-        except Exception:  # noqa: BLE001 - found out and logged below, event by event
-            return [pair for event in events for pair in self._written_alone(event, version)]
+    def _written(self, events: Sequence[Event], session: ISmppSession) -> list[tuple[object, Pdu]]:
+        """The receipts of these events; one that cannot be written is put off alone and does not stop the others.
 
-    def _written_alone(self, event: Event, version: int) -> list[tuple[object, Pdu]]:
+        Where the listener of a message is gone, or not known, they are in the manner of the session's.
+        """
+        version = session.version
+        writer, own = self._writers.get, self._writers[session.bound.listener]
         try:
-            return [(event, self._write(event, version))]
+            return [(event, writer(event.message.listener, own)(event, version)) for event in events]
+        except Exception:  # noqa: BLE001 - found out and logged below, event by event
+            return [pair for event in events for pair in self._written_alone(event, own, version)]
+
+    def _written_alone(self, event: Event, own: Write, version: int) -> list[tuple[object, Pdu]]:
+        try:
+            return [(event, self._writers.get(event.message.listener, own)(event, version))]
         except Exception:  # noqa: BLE001 - a poisoned event must not stop the others; it is logged each time
             _log.failure("the receipt of message {id} cannot be written", id=event.message.id)
             assert self._sink is not None

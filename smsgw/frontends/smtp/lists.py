@@ -34,16 +34,25 @@ class ListSender:
     stays, the mail program is told to try again, and a mail with a Message-ID then goes on where it ended: pages that
     were stored are not stored again.
 
-    :param run: calls a function in a thread.
+    :param run: calls a function in a thread. :param listener: the name of the listener.
+    :param as_states: refusals that its dialect does not tell at once.
     """
 
     def __init__(
-        self, intake: IIntake, store: IMessageStore, run: Callable[..., Deferred[Any]], clock: IReactorTime
+        self,
+        intake: IIntake,
+        store: IMessageStore,
+        run: Callable[..., Deferred[Any]],
+        clock: IReactorTime,
+        listener: str,
+        as_states: frozenset[Refusal],
     ) -> None:
         self._intake = intake
         self._store = store
         self._run = run
         self._clock = clock
+        self._listener = listener
+        self._as_states = as_states
 
     async def send(
         self,
@@ -78,7 +87,18 @@ class ListSender:
                 key = f"{prefix}:{place}" if prefix else ""
                 place += 1
                 options = Options(key=key, digest=digest if key else b"", batch=batch)
-                submission = Submission(account, "", sender, page, text, text_limit=text_limit, options=options)
+                submission = Submission(
+                    account,
+                    "",
+                    sender,
+                    page,
+                    text,
+                    text_limit=text_limit,
+                    as_states=self._as_states,
+                    options=options,
+                    login=account,
+                    listener=self._listener,
+                )
                 answer = await self._stored(submission)
                 if isinstance(answer, Accepted):
                     batch = answer.id

@@ -1,7 +1,8 @@
 """HTTP within bounds: the site that clients of the gateway talk to, JSON resources, and requests of our own."""
 
-from smsgw.protocols.http.channel import WebLimits
+from smsgw.config import WebLimits
 from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
+from smsgw.protocols.http.errors import Errors, bare_reason, problem_details
 from smsgw.protocols.http.jsonresource import Answer, JsonResource, Route, error_answer, json_answer
 from smsgw.protocols.http.metrics import HttpMetrics
 from smsgw.protocols.http.site import BoundedSite
@@ -9,6 +10,7 @@ from smsgw.protocols.http.site import BoundedSite
 __all__ = [
     "Answer",
     "BoundedSite",
+    "Errors",
     "HttpMetrics",
     "JsonResource",
     "RequestFailed",
@@ -16,6 +18,8 @@ __all__ = [
     "WebClient",
     "WebLimits",
     "WebResponse",
+    "bare_reason",
     "error_answer",
     "json_answer",
+    "problem_details",
 ]

@@ -15,7 +15,6 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
-import attrs
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -24,45 +23,16 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
+from smsgw.config import WebLimits
 from smsgw.protocols.connections import Connections
+from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.metrics import HttpMetrics
-from smsgw.protocols.http.strictjson import compact
 
 log = Logger()
-
-JSON: Final = b"application/json; charset=utf-8"
-"""Content-Type of every answer in JSON (004-193)."""
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]*)(?::[0-9]{0,5})?")
 _SPELLED: Final = {b"X-Request-Id": b"x-request-id"}
 """Names of header fields as clients know them, where Twisted would write them otherwise (004.1)."""
-
-
-@attrs.frozen(kw_only=True)
-class WebLimits:
-    """How much a client may send, and how long it may take; octets and seconds.
-
-    :ivar head: request line and headers together. :ivar headers: lines of them.
-    :ivar head_time: from connecting, or from the first octet of a further request, to the end of the head.
-    :ivar body_time: from there to the end of the body.
-    :ivar idle_time: between an answer and the next request. :ivar requests: on one connection.
-    :ivar unauthenticated: connections at once that have not yet had an answer under 400; beyond that, new ones get 503.
-    :ivar strangers_per_source: as many of them from one address.
-    :ivar linger: after an answer that ends the connection early, how long the rest of what comes is read and dropped,
-        so that the client gets to read the answer. :ivar close_time: after that, until the connection is cut.
-    """
-
-    body: int = 65_536
-    head: int = 16_384
-    headers: int = 64
-    head_time: float = 10.0
-    body_time: float = 30.0
-    idle_time: float = 30.0
-    requests: int = 10_000
-    unauthenticated: int = 1000
-    strangers_per_source: int = 200
-    linger: float = 2.0
-    close_time: float = 5.0
 
 
 class ChannelSite(Protocol):
@@ -70,6 +40,7 @@ class ChannelSite(Protocol):
 
     clock: IReactorTime
     limits: WebLimits
+    errors: Errors
     metrics: HttpMetrics
     connections: Connections[BoundedChannel]
 
@@ -99,11 +70,6 @@ def request_id() -> bytes:
     return os.urandom(16).hex().encode("ascii")
 
 
-def error_body(reason: str) -> bytes:
-    """The body of every answer that is a no (004.3)."""
-    return compact({"reason": reason, "status": "error"})
-
-
 class BoundedRequest(Request):
     """One request, whose body never takes more memory than the limit.
 
@@ -118,7 +84,7 @@ class BoundedRequest(Request):
         hosts = self.requestHeaders.getRawHeaders(b"host") or ()
         if len(hosts) > 1 or (not hosts and self.clientproto == b"HTTP/1.1") or not all(map(_HOST.fullmatch, hosts)):
             self.channel.refuse(400, "bad_request")
-        elif length is not None and length > self.channel.limits.body:
+        elif length is not None and length > self.channel.limits.body_limit:
             self.channel.refuse(413, "body_too_large")
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -126,7 +92,7 @@ class BoundedRequest(Request):
         if self.channel.refused:
             return
         assert self.content is not None
-        if self.content.tell() + len(data) > self.channel.limits.body:
+        if self.content.tell() + len(data) > self.channel.limits.body_limit:
             self.channel.refuse(413, "body_too_large")
         else:
             self.content.write(data)
@@ -163,9 +129,9 @@ class BoundedRequest(Request):
         if self.startedWriting:
             self.channel.cut()
             return reason
-        body = error_body("system_error")
+        kind, body = self.channel.site.errors.write(self.path, 500, "system_error")
         self.setResponseCode(500)
-        self.setHeader(b"Content-Type", JSON)
+        self.setHeader(b"Content-Type", kind)
         self.setHeader(b"Content-Length", b"%d" % len(body))
         self.setHeader(b"x-request-id", request_id())
         self.write(body)
@@ -190,6 +156,7 @@ class BoundedChannel(HTTPChannel):
         self._since = 0.0
         self._fresh = True
         self._requests = 0
+        self._target = b""
         self._asked_to_close = False
         self.peer = ""
         self.refused = False
@@ -220,6 +187,8 @@ class BoundedChannel(HTTPChannel):
         """A line of the head. A folded one is read differently by different programs (RFC 9112, 5.2)."""
         if self.refused:
             return
+        if not self.requests:  # the request line
+            self._target = b"".join(line.split(b" ")[1:2])
         if line.startswith((b" ", b"\t")):
             self.refuse(400, "bad_request")
         else:
@@ -254,6 +223,7 @@ class BoundedChannel(HTTPChannel):
         """A request is answered."""
         if request.code < 400:
             self.site.connections.admit(self)
+        self._target = b""
         self._enter(_Phase.IDLE)
         super().requestDone(request)
 
@@ -296,12 +266,12 @@ class BoundedChannel(HTTPChannel):
             return
         if self.requests:
             self.requests[-1].requestHeaders.removeHeader(b"expect")  # nobody is to go on
-        body = error_body(reason)
+        kind, body = self.site.errors.write(self._target, status, reason)
         phrase = HTTPStatus(status).phrase.encode("ascii")
         head = (
             b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n"
             b"x-request-id: %b\r\n%b\r\n"
-        ) % (status, phrase, self.site.date(), JSON, len(body), request_id(), headers)
+        ) % (status, phrase, self.site.date(), kind, len(body), request_id(), headers)
         self.transport.write(head + body)
         self.site.metrics.answers[str(status)].inc()
         self._linger()
@@ -311,7 +281,7 @@ class BoundedChannel(HTTPChannel):
         taken = now - self._since
         phase, limits = self._phase, self.limits
         if phase is _Phase.HEAD:
-            if taken >= limits.head_time:
+            if taken >= limits.header_time:
                 if self._fresh:
                     self.cut()
                 else:
@@ -320,7 +290,7 @@ class BoundedChannel(HTTPChannel):
             if taken >= limits.body_time:
                 self.refuse(408, "request_timeout")
         elif phase is _Phase.IDLE:
-            if taken >= limits.idle_time:
+            if taken >= limits.inactivity:
                 self._linger()
         elif phase is _Phase.LINGERING:
             if taken >= limits.linger:

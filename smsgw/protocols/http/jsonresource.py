@@ -21,7 +21,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from smsgw.protocols.http.basicauth import Credentials, read_basic
-from smsgw.protocols.http.channel import JSON, WebLimits, error_body, request_id
+from smsgw.protocols.http.channel import request_id
+from smsgw.protocols.http.errors import JSON, ErrorWriter, problem_details
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.protocols.http.strictjson import BadJson, compact, is_integer, strict_json
 
@@ -32,10 +33,10 @@ __all__ = [
     "BodyTooLarge",
     "BoundedSite",
     "Credentials",
+    "ErrorWriter",
     "JsonResource",
     "Respond",
     "Route",
-    "WebLimits",
     "compact",
     "error_answer",
     "host",
@@ -65,9 +66,12 @@ def json_answer(value: object, status: int = 200, headers: Sequence[tuple[bytes,
     return Answer(status, compact(value), headers)
 
 
-def error_answer(status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
-    """``{"reason":...,"status":"error"}`` (004.3)."""
-    return Answer(status, error_body(reason), headers)
+def error_answer(
+    write: ErrorWriter, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> Answer:
+    """The answer that says no, as `write` says it."""
+    kind, body = write(status, reason)
+    return Answer(status, body, headers, kind)
 
 
 class BodyTooLarge(ValueError):
@@ -137,14 +141,18 @@ class JsonResource(Resource):
 
     :param body_limit: octets of the longest body. A site of twisted.web has read all of it by then; a
         :class:`~smsgw.protocols.http.site.BoundedSite` has limits of its own and refuses earlier.
+    :param errors: writes what leads nowhere.
     """
 
     isLeaf = True
 
-    def __init__(self, routes: Sequence[Route], body_limit: int = 65_536) -> None:
+    def __init__(
+        self, routes: Sequence[Route], body_limit: int = 65_536, errors: ErrorWriter = problem_details
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._ways = [_Way.made_from(route) for route in routes]
         self._body_limit = body_limit
+        self._errors = errors
 
     def body(self, request: Request) -> bytes:
         """The request's body.
@@ -163,7 +171,7 @@ class JsonResource(Resource):
 
     def refused(self, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
         """The answer to a request that leads nowhere: no such path or method, too long, not to be understood."""
-        return error_answer(status, reason, headers)
+        return error_answer(self._errors, status, reason, headers)
 
     def render(self, request: Request) -> int:
         """Answer now, or when the route's Deferred has fired and the client is still there."""

@@ -21,8 +21,10 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web.http import datetimeToString
 from twisted.web.server import Site
 
+from smsgw.config import WebLimits
 from smsgw.protocols.connections import Connections
-from smsgw.protocols.http.channel import BoundedChannel, BoundedRequest, WebLimits
+from smsgw.protocols.http.channel import BoundedChannel, BoundedRequest
+from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.metrics import HttpMetrics
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class BoundedSite(Site):
     :param resource: the root; mount what you like.
     :param clock: its seconds must be monotonic.
     :param wall: seconds since 1970, for the Date header.
+    :param errors: writes what the site itself refuses.
     :param metrics: shared by the sites of a program; without it the answers' counts are shown nowhere.
     :ivar connections: those there are.
     """
@@ -49,12 +52,14 @@ class BoundedSite(Site):
         clock: IReactorTime,
         limits: WebLimits = WebLimits(),
         wall: Callable[[], float] = time.time,
+        errors: Errors = Errors(),
         metrics: HttpMetrics | None = None,
     ) -> None:
         super().__init__(resource, reactor=clock, parsePOSTFormSubmission=False)
         self.timeOut = None
         self.clock = clock
         self.limits = limits
+        self.errors = errors
         self.metrics = metrics or HttpMetrics()
         self.connections: Connections[BoundedChannel] = Connections(clock)
         self._wall = wall
@@ -112,7 +117,7 @@ class BoundedSite(Site):
         welcome = (
             not here.draining
             and len(here.unauthenticated) < limits.unauthenticated
-            and here.unauthenticated_from(channel.peer) < limits.strangers_per_source
+            and here.unauthenticated_from(channel.peer) < limits.unauthenticated_per_source
         )
         here.add(channel)
         return welcome

@@ -18,12 +18,15 @@ RESPONSES: Final[frozenset[type[Pdu]]] = frozenset(cls for cls in PDUS if issubc
 
 
 @functools.cache
-def for_delegate(peer_role: Role, state: State, version: int) -> frozenset[type[Pdu]]:
-    """The requests that go to the program: legal for a peer in that role, in this state and version of SMPP.
+def for_delegate(
+    peer_role: Role, state: State, version: int, nacked: frozenset[int] = frozenset()
+) -> frozenset[type[Pdu]]:
+    """The requests that go to the program: legal for a peer in that role, in this state and version of SMPP, and not
+    among the command_ids that are `nacked`.
 
     Housekeeping (bind, unbind, enquire_link) is the session's own.
     """
-    legal = (BY_ID[command_id] for command_id in allowed(peer_role, state, version))
+    legal = (BY_ID[command_id] for command_id in allowed(peer_role, state, version) - nacked)
     return frozenset(cls for cls in legal if not issubclass(cls, Response | Bind | Unbind | EnquireLink))
 
 

@@ -75,19 +75,19 @@ class SmppServer(SmppSession):
     ) -> None:
         super().__init__(delegate, settings, sessions, 0, metrics)
         self._binds = delegate
-        self._manners = settings
+        self._settings = settings
 
     def connectionMade(self) -> None:
         """Begin, unless there are too many unauthenticated from there, or we are shutting down."""
         super().connectionMade()
         if self._sessions.draining:
             self.abort("we are shutting down")
-        elif self._sessions.unauthenticated_from(self.peer) > self._manners.unbound_per_source:
+        elif self._sessions.unauthenticated_from(self.peer) > self._settings.unbound_per_source:
             self._metrics.faults["crowd"].inc()
             self.abort("too many connections from there that have not bound")
 
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
-        self.version = negotiate(pdu.interface_version, self._manners.interface_version)
+        self.version = negotiate(pdu.interface_version, self._settings.interface_version)
         self._hold(BINDING)
         verdict = maybeDeferred(self._binds.bind, self, pdu)
         verdict.addErrback(self._undecided)
@@ -114,9 +114,9 @@ class SmppServer(SmppSession):
                 self._advance_closing()
                 return
         else:
-            response.system_id = verdict.system_id or self._manners.system_id
+            response.system_id = verdict.system_id or self._settings.system_id.encode("ascii")
             if self.version > VERSION_3_3:
-                response.tlvs = (tlv(Tag.SC_INTERFACE_VERSION, self._manners.interface_version),)
+                response.tlvs = (tlv(Tag.SC_INTERFACE_VERSION, self._settings.interface_version),)
             self._write(encode(response, self.version))
             self._become_bound(BOUND_BY[pdu.command_id], verdict)
             self._tell_bound()

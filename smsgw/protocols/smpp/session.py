@@ -148,6 +148,9 @@ class SmppSession(SmppSessionBase):
         if pdu.is_response:
             self._count_fault("stray", f"{pdu.name} that nobody waits for, number {pdu.sequence_number}")
             return None
+        if pdu.command_id in self.settings.nacked:
+            self._count_fault("illegal", f"{pdu.name}, which is not supported")
+            return GenericNack(pdu.sequence_number, int(Status.ESME_RINVCMDID))
         version = VERSION_5_0 if isinstance(pdu, Bind) else self.version  # whatever we speak, a bind is a bind
         wrong = judge(pdu, self.peer_role, self.state, version)
         if wrong is not None:

@@ -233,7 +233,8 @@ class SmppSessionBase(SmppConnection):
         """Settle once per change what would otherwise be asked for every PDU."""
         stays = self._leaving_since is None
         self._read = reader(self.version, self.settings.maxima)
-        self._legal = rules.for_delegate(self.peer_role, self.state, self.version) if stays else rules.NOTHING
+        nacked = self.settings.nacked
+        self._legal = rules.for_delegate(self.peer_role, self.state, self.version, nacked) if stays else rules.NOTHING
         self._sends = self.receives and stays
 
     def _become_bound(self, state: State, bound: BindAccepted) -> None:

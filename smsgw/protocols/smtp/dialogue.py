@@ -15,12 +15,12 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from smsgw.config import SubmissionSettings
 from smsgw.interfaces import IMailDelegate, Reply
 from smsgw.protocols.smtp import replies, sasl
 from smsgw.protocols.smtp.address import BadArgument, mail_from, rcpt_to
 from smsgw.protocols.smtp.lines import BadLine, BadMessage, MessageReader
 from smsgw.protocols.smtp.session import Envelope, Session
-from smsgw.protocols.smtp.settings import SubmissionSettings
 
 log = Logger()
 
@@ -255,11 +255,11 @@ class Dialogue:
         if self.session.envelope is not None:
             self._useless(replies.NESTED)
             return
-        if self._transactions >= self._settings.transactions:
+        if self._transactions >= self._settings.messages:
             self._connection.hang_up(replies.TOO_MANY_TRANSACTIONS)
             return
         try:
-            address, parameters = mail_from(argument, self._house.extensions, self._settings.message)
+            address, parameters = mail_from(argument, self._house.extensions, self._settings.mail_limit)
         except BadArgument as why:
             self._useless(why.reply)
             return

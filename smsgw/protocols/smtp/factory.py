@@ -30,16 +30,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
+from smsgw.config import SubmissionSettings
 from smsgw.interfaces import IMailDelegate, Reply
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smtp import replies
 from smsgw.protocols.smtp.server import SubmissionProtocol
 from smsgw.protocols.smtp.session import Envelope, Session
-from smsgw.protocols.smtp.settings import QUICKTEL_EHLO, STANDARD_EHLO, SubmissionSettings
 
 __all__ = [
-    "QUICKTEL_EHLO",
-    "STANDARD_EHLO",
     "Envelope",
     "Session",
     "SubmissionFactory",
@@ -54,6 +52,7 @@ class SubmissionFactory(Factory):
     :param delegate: provides :class:`~smsgw.interfaces.IMailDelegate`.
     :param clock: its seconds must be monotonic.
     :param tls: whatever ``transport.startTLS`` takes on the server side, or None.
+    :param host: the name of the server, for the gaps ``{host}`` of the settings.
     :raises ValueError: when `settings` want TLS and there is no `tls`.
     :ivar connections: those there are.
     """
@@ -66,6 +65,7 @@ class SubmissionFactory(Factory):
         settings: SubmissionSettings,
         clock: IReactorTime,
         tls: object | None = None,
+        host: str = "localhost",
     ) -> None:
         if tls is None and settings.tls in ("demanded", "implicit"):
             raise ValueError(f"tls = {settings.tls} needs a certificate")
@@ -76,6 +76,8 @@ class SubmissionFactory(Factory):
         self.offers_tls = tls is not None and settings.tls in ("optional", "demanded")
         self.extensions = settings.extensions()
         self.positive = replies.Positive.make("ENHANCEDSTATUSCODES" in self.extensions)
+        self.greeting = settings.greeting.replace("{host}", host)
+        self._ehlo = [line.replace("{host}", host) for line in settings.ehlo]
         self.connections: Connections[SubmissionProtocol] = Connections(clock)
         self._clear_capabilities = self._answer_to_ehlo(tls=False)
         self._tls_capabilities = self._answer_to_ehlo(tls=True)
@@ -106,7 +108,7 @@ class SubmissionFactory(Factory):
         here, settings = self.connections, self.settings
         crowded = (
             len(here.unauthenticated) >= settings.unauthenticated
-            or here.unauthenticated_from(session.peer) >= settings.strangers_per_source
+            or here.unauthenticated_from(session.peer) >= settings.unauthenticated_per_source
         )
         here.add(session)
         if here.draining:
@@ -114,13 +116,13 @@ class SubmissionFactory(Factory):
         return replies.CROWDED if crowded else None
 
     def _answer_to_ehlo(self, tls: bool) -> bytes:
-        shown = [self.settings.ehlo[0]]
-        for line in self.settings.ehlo[1:]:
+        shown = self._ehlo[:1]
+        for line in self._ehlo[1:]:
             keyword = line.split(" ")[0].upper()
             if keyword == "STARTTLS" and (tls or not self.offers_tls):
                 continue
             if keyword == "AUTH" and not (tls or (self.settings.auth_without_tls and self.settings.tls != "demanded")):
                 continue
-            shown.append(f"SIZE {self.settings.message}" if line == "SIZE" else line)
+            shown.append(f"SIZE {self.settings.mail_limit}" if line == "SIZE" else line)
         lines = [f"250-{line}\r\n" for line in shown[:-1]] + [f"250 {shown[-1]}\r\n"]
         return "".join(lines).encode("ascii")

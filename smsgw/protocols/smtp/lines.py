@@ -11,7 +11,7 @@ import enum
 import re
 from typing import Final
 
-from smsgw.protocols.smtp.settings import SubmissionSettings
+from smsgw.config import SubmissionSettings
 
 _END: Final = b"\r\n.\r\n"
 _FIELD: Final = re.compile(rb"\r\n(?![ \t])")
@@ -112,7 +112,7 @@ class MessageReader:
                 self.size += len(octets)
                 kept += octets
                 octets.clear()
-                if len(kept) > self._settings.message + 8:
+                if len(kept) > self._settings.mail_limit + 8:
                     self._forget()
                 return False
             end += len(_END)
@@ -127,7 +127,7 @@ class MessageReader:
         self._look(self._kept)
         if self._bare:
             return BadMessage.BARE
-        if self._too_big or len(self._kept) - 2 > self._settings.message:
+        if self._too_big or len(self._kept) - 2 > self._settings.mail_limit:
             return BadMessage.TOO_BIG
         text = bytes(self._kept)
         if b"\r\n." in text:

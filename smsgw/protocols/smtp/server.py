@@ -50,6 +50,7 @@ class Server(ServerContext, Shape):
     """What a connection asks of the server that it belongs to."""
 
     clock: IReactorTime
+    greeting: str
     tls: object | None
     connections: Connections[SubmissionProtocol]
 
@@ -97,7 +98,7 @@ class SubmissionProtocol(Protocol):
         self._wire.registerProducer(self, True)
         refusal = self._factory.connected(self)
         if refusal is None:
-            self.say(Reply(220, self._settings.greeting))
+            self.say(Reply(220, self._factory.greeting))
             self._flush()
         else:
             self.hang_up(refusal)
@@ -155,7 +156,7 @@ class SubmissionProtocol(Protocol):
         elif self._busy:
             return
         elif self.dialogue.message is None:
-            if taken >= settings.command_time:
+            if taken >= settings.inactivity:
                 self.hang_up(replies.TIMED_OUT)
         elif taken >= settings.data_time:
             self.hang_up(replies.TIMED_OUT)

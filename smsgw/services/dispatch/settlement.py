@@ -12,13 +12,13 @@ from twisted.python.failure import Failure
 
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Committed, Ended, Requeued, Sent
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.model.pacing import back_off
 from smsgw.services.dispatch.links import Links
 from smsgw.services.dispatch.upstream import Upstream, Verdict
-from smsgw.services.dispatch.verdicts import NO_REPORT
 from smsgw.services.receipts import EventSink
 
 FIRST_PAUSE: Final = 0.1
@@ -268,7 +268,7 @@ class Settlement:
                 upstream.settled(verdict.freed)
                 return
             seq = 0 if isinstance(change, Requeued) else change.seq
-            yield Verdict([Ended(change.message, seq, State.UNKNOWN, NO_REPORT)], verdict.freed)
+            yield Verdict([Ended(change.message, seq, State.UNKNOWN, ErrorCode.NO_RECEIPT)], verdict.freed)
         else:
             yield verdict
 

@@ -9,14 +9,12 @@ import attrs
 
 from smsgw.config import ConnectorSettings
 from smsgw.model.changes import Ended, Requeued
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.model.outcome import Busy, Lost
 from smsgw.model.pacing import back_off
 from smsgw.services.dispatch.metrics import DispatchMetrics
-
-NO_REPORT: Final = 245
-"""Error code of the state unknown: the operator never said what became of it (001.11)."""
 
 MOST_ATTEMPTS: Final = 20
 """A message is not sent again when nobody knows what became of this many attempts; a busy upstream does not count
@@ -46,7 +44,7 @@ class Verdicts:
         if lost:
             self.metrics.ambiguous[self.settings.name].inc(len(lost))
             if self.settings.on_unknown == "fail":
-                changes += self.end(message, lost, State.UNKNOWN, NO_REPORT)
+                changes += self.end(message, lost, State.UNKNOWN, ErrorCode.NO_RECEIPT)
                 returned = [entry for entry in returned if type(entry[1]) is not Lost]
                 lost = []
                 if not returned:
@@ -102,7 +100,7 @@ class Verdicts:
         """
         self.metrics.ambiguous[self.settings.name].inc(len(seqs))
         if self.settings.on_unknown == "fail":
-            return [*self.end(message, seqs, State.UNKNOWN, NO_REPORT)]
+            return [*self.end(message, seqs, State.UNKNOWN, ErrorCode.NO_RECEIPT)]
         if self.settings.on_unknown == "hold":
             return [self.hold(message, tuple(seqs))]
         if message.attempts >= MOST_ATTEMPTS:

@@ -11,9 +11,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.interfaces import IIntake, IMessageStore, IPolicy
+from smsgw.model import errorcodes
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Changes, Committed, Keyed
 from smsgw.model.content import Content
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
@@ -32,18 +34,6 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-NOT_REACHABLE: Final = 248
-"""Error code of a number that cannot be reached by the service."""
-
-BAD_NUMBER: Final = 249
-"""Error code of what is no number that can be served."""
-
-REFUSAL_ERRORS: Final = {
-    Refusal.NO_ROUTE: NOT_REACHABLE,
-    Refusal.BAD_RECIPIENT: BAD_NUMBER,
-    Refusal.SENDER_NOT_AGREED_FOR_OPERATOR: 254,
-}
-"""Error code of a message that was accepted and then refused by rules (providers' numbers, doc 001)."""
 
 _NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
 _BAD_RECIPIENT: Final = Refused(Refusal.BAD_RECIPIENT)
@@ -300,7 +290,7 @@ class Intake:
         state, expires, due = times
         connector, error = "", 0
         if isinstance(way, Refused):
-            state, error = State.REFUSED, REFUSAL_ERRORS.get(way.refusal, NOT_REACHABLE)
+            state, error = State.REFUSED, errorcodes.REFUSED.get(way.refusal, ErrorCode.NO_ROUTE)
         else:
             connector = way
         return Message(
@@ -322,6 +312,8 @@ class Intake:
             number or "",
             batch,
             content if len(content.parts) == 1 else with_reference(content, id),
+            login=submission.login,
+            listener=submission.listener,
         )
 
     def _count(self, messages: Sequence[Message]) -> None:

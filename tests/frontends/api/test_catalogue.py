@@ -106,8 +106,13 @@ class CatalogueTests(V1TestCase):
     def test_too_long(self) -> None:
         """A body beyond the listener's limit is refused before it is read as JSON."""
         answer = self.ask("POST", "/v1/messages", with_text(b'"' + b"x" * 65_536 + b'"'))
-        self.assertEqual(answer.status, 413)
+        self.problem(answer, 413, "body-too-large")
         self.assertEqual(self.stored(), [])
+
+    def test_framing(self) -> None:
+        """What cannot be read as a request is told as problem details too."""
+        answer = self.client.ask(b"GET /v1/account HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        self.problem(answer, 400, "bad-request")
 
     def test_wrong_passwords_are_alike(self) -> None:
         """Nothing in the answer tells an unknown account from a wrong password."""

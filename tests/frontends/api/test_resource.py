@@ -18,6 +18,7 @@ from smsgw.config import (
     AllowList,
     ConnectorSettings,
     Globs,
+    HttpListenSettings,
     NumberSettings,
     RouteSettings,
     Secret,
@@ -26,11 +27,12 @@ from smsgw.config import (
 from smsgw.config.values import folded_network
 from smsgw.frontends.api.fields import FIELDS, BadFields, read_message
 from smsgw.frontends.api.resource import SEARCHES, V1Resource
-from smsgw.frontends.api.views import STATUSES
+from smsgw.frontends.api.views import STATUSES, error
 from smsgw.interfaces import Wanted
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
+from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.services.accounts import Accounts
 from smsgw.services.incoming import IncomingRouter
@@ -108,10 +110,11 @@ class V1TestCase(SynchronousTestCase):
             self.clock.seconds,
         )
         self.inbound = IncomingRouter(configuration, self.store, idle, self.accounts, self.clock.seconds)
+        listener = HttpListenSettings(name="api", endpoint="tcp:8080", dialect="standard")
         self.resource = V1Resource(
-            self.intake, self.store, self.accounts, self.cancel, self.inbound.expect, self.clock.seconds, 65_536
+            listener, self.intake, self.store, self.accounts, self.cancel, self.inbound.expect, self.clock.seconds
         )
-        self.client = Client(BoundedSite(self.resource, self.clock))
+        self.client = Client(BoundedSite(self.resource, self.clock, listener, errors=Errors(error)))
 
     def cancel(self, wishes: Any) -> Deferred[list[list[Message] | Refused]]:
         """As the gateway does, without dispatch."""

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.dialects.rostelecom import WORDS
 from smsgw.frontends.callbacks.forms import SMSC_STATUSES, digest, document, native, rostelecom, smsc
-from smsgw.frontends.rostelecom.frontend import WORDS
 from smsgw.model.callbackurl import read_handler
 from smsgw.model.content import Content, Labels
 from smsgw.model.lifecycle import State

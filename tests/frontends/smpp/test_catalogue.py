@@ -20,11 +20,12 @@ from smsgw.config import (
     SmppListenSettings,
     Way,
 )
+from smsgw.dialects.standard import SMPP
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.model.message import Event, Message
-from smsgw.protocols.smpp.server import SmppServerFactory, SmppServerSettings
+from smsgw.protocols.smpp.server import SmppServerFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.intake.intake import Intake
@@ -167,6 +168,7 @@ class CatalogueTests(SynchronousTestCase):
         frontend = SmppFrontend(
             settings,
             listener,
+            SMPP,
             receipts,
             accounts,
             intake,
@@ -175,7 +177,7 @@ class CatalogueTests(SynchronousTestCase):
             lambda: START,
             self.clock.seconds,
         )
-        self.factory = SmppServerFactory(frontend, SmppServerSettings(), self.clock)
+        self.factory = SmppServerFactory(frontend, listener, self.clock)
 
     def bound(self, version: int = 0x34, name: bytes = b"demo") -> tuple[Any, StringTransport]:
         """A session that is bound, and its transport."""

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AccountSettings, AllowList, Secret, SmppListenSettings
+from smsgw.dialects.standard import SMPP
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
@@ -20,7 +21,7 @@ from smsgw.model.changes import Changes, Reported, Sent
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import DeliveryReport, Message
-from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory, SmppServerSettings
+from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.outbox.outbox import Outbox
@@ -115,9 +116,13 @@ class FlowTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(self.outbox.start()))
         accounts = Accounts(settings, self.clock, maybeDeferred)
         dispatch: Any = self
+        listener = SmppListenSettings(
+            name="smpp", endpoint="tcp:2775:interface=127.0.0.1", enquire_link=0, inactivity=0
+        )
         frontend = SmppFrontend(
             settings,
-            SmppListenSettings(name="smpp", endpoint="tcp:2775:interface=127.0.0.1"),
+            listener,
+            SMPP,
             receipts,
             accounts,
             HandIntake(),
@@ -126,7 +131,7 @@ class FlowTests(SynchronousTestCase):
             self.wall,
             self.clock.seconds,
         )
-        self.factory = SmppServerFactory(frontend, SmppServerSettings(enquire_link=0, inactivity=0), self.clock)
+        self.factory = SmppServerFactory(frontend, listener, self.clock)
 
     def cancelled(self, messages: list[Message]) -> None:
         """Take the place of dispatch, which has nothing in memory here."""

@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 
 from smsgw.config import AccountSettings, AllowList, Secret, SmppListenSettings
 from smsgw.config.values import folded_network
+from smsgw.dialects.standard import SMPP
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
@@ -77,6 +78,7 @@ class FrontendTestCase(SynchronousTestCase):
         self.frontend = SmppFrontend(
             configuration,
             settings,
+            SMPP,
             self.receipts,
             self.accounts,
             self.intake,

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from smsgw.config import AccountSettings
+from smsgw.dialects.standard import SMPP
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.metrics import BindMetrics
 from smsgw.frontends.smpp.receipts import SmppReceipts
@@ -38,11 +39,12 @@ class ReceiptsTestCase(SynchronousTestCase):
         self.receipts = SmppReceipts(configured(), Binds(self.metrics), self.metrics)
         self.sink = HandSink()
         self.receipts.attach(self.sink)
+        self.receipts.add_listener("smpp", SMPP)
 
     def bind(self, account: str = "demo", *, receives: bool = True, version: int = 0x34) -> HandSession:
         """A session that is bound and was told so."""
         session = HandSession(version, receives=receives)
-        session.bound = BindAccepted(account, b"smsgw")
+        session.bound = BindAccepted(account, b"smsgw", listener="smpp")
         self.receipts.binds.enter(session, account)
         self.receipts.bound(session)
         return session
@@ -79,7 +81,7 @@ class DeliverTests(ReceiptsTestCase):
     def test_ready_after_the_bind(self) -> None:
         """There is room once the session was told that it is bound, and the sink hears of it."""
         session = HandSession()
-        session.bound = BindAccepted("demo", b"smsgw")
+        session.bound = BindAccepted("demo", b"smsgw", listener="smpp")
         self.receipts.binds.enter(session, "demo")
         self.assertEqual((self.receipts.room("demo"), self.sink.ready_accounts), (0, []))
         self.receipts.bound(session)

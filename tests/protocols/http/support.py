@@ -14,7 +14,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, Route, WebLimits, json_answer
+from smsgw.config import WebLimits
+from smsgw.protocols.http.errors import Errors, bare_reason
+from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, Route, json_answer
 
 BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
 
@@ -129,7 +131,8 @@ class Echo(JsonResource):
                 Route("/item/([0-9]+)", {b"GET": lambda request, number: json_answer({"number": number})}),
                 Route("/later", {b"GET": self._later, b"POST": self._later}),
                 Route("/broken", {b"GET": self._broken}),
-            )
+            ),
+            errors=bare_reason,
         )
         self.waiting: list[Deferred[Answer]] = []
         self.seen: list[bytes] = []
@@ -156,7 +159,7 @@ class Served:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.echo = Echo()
-        self.site = BoundedSite(self.echo, self.clock, WebLimits(**limits), wall=lambda: 784111777.0)
+        self.site = BoundedSite(self.echo, self.clock, WebLimits(**limits), lambda: 784111777.0, Errors(bare_reason))
 
     def connect(self, transport: StringTransport | None = None) -> Client:
         """A new connection."""

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from smsgw.protocols.http.errors import bare_reason
 from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, Route, host, json_answer, peer, query
 from tests.protocols.http.support import BASIC, Client, Echo, Served, request
 
@@ -111,7 +112,8 @@ class Mounted(SynchronousTestCase):
 class Requests(SynchronousTestCase):
     def ask(self, read: Any, *lines: bytes, path: bytes = b"/x") -> Any:
         """What `read` makes of a request."""
-        resource = JsonResource((Route("/x", {b"GET": lambda request: json_answer(read(request))}),))
+        route = Route("/x", {b"GET": lambda request: json_answer(read(request))})
+        resource = JsonResource((route,), errors=bare_reason)
         client = Client(BoundedSite(resource, Clock()), "192.0.2.7")
         client.send(b"GET %b HTTP/1.1\r\n%b\r\n\r\n" % (path, b"\r\n".join(lines)))
         (answer,) = client.heard()
@@ -150,7 +152,7 @@ class Requests(SynchronousTestCase):
     def test_answers(self) -> None:
         """An answer of another type, with further header fields, leaves as it is."""
         answer = Answer(202, b"text", [(b"X-More", b"1")], b"text/plain")
-        resource = JsonResource((Route("/", {b"GET": lambda request: answer}),))
+        resource = JsonResource((Route("/", {b"GET": lambda request: answer}),), errors=bare_reason)
         heard = Client(BoundedSite(resource, Clock())).ask(request(b"GET", b"/"))
         self.assertEqual((heard.status, heard.body), (202, b"text"))
         self.assertEqual((heard.headers["x-more"], heard.headers["content-type"]), ("1", "text/plain"))

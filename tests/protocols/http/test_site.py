@@ -10,6 +10,7 @@ from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
+from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import json_answer
 from smsgw.protocols.http.site import BoundedSite
 from tests.metrics import value
@@ -18,7 +19,7 @@ from tests.protocols.http.support import BASIC, Client, Served, Socket, chunked,
 
 class Bodies(SynchronousTestCase):
     def setUp(self) -> None:
-        self.served = Served(body=100)
+        self.served = Served(body_limit=100)
         self.client = self.served.connect()
 
     def test_announced_too_long(self) -> None:
@@ -258,7 +259,7 @@ class Connections(SynchronousTestCase):
 
     def test_strangers_of_one_address(self) -> None:
         """One address cannot take all the room there is for unauthenticated."""
-        served = Served(strangers_per_source=2)
+        served = Served(unauthenticated_per_source=2)
         served.connect()
         served.connect()
         (answer,) = served.connect().heard()
@@ -429,7 +430,7 @@ class Answers(SynchronousTestCase):
                 raise ZeroDivisionError
 
         served = Served()
-        client = Client(BoundedSite(Odd(), served.clock))
+        client = Client(BoundedSite(Odd(), served.clock, errors=Errors(bare_reason)))
         self.assertEqual(client.ask(request()).reason, "system_error")
         client.send(request(b"GET", b"/half"))
         self.assertTrue(client.transport.disconnected)

@@ -17,9 +17,12 @@ from twisted.internet.threads import deferToThread
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
+from smsgw.config import WebLimits
+from smsgw.dialects import rostelecom
 from smsgw.frontends.rostelecom.resource import MessageResource
 from smsgw.program import certificates
-from smsgw.protocols.http.jsonresource import BoundedSite, WebLimits
+from smsgw.protocols.http.errors import Errors
+from smsgw.protocols.http.jsonresource import BoundedSite
 from tests.frontends.rostelecom.test_resource import FIELDS, Recorder
 
 SEND = "/api/v2/send_message"
@@ -37,7 +40,8 @@ class RealClientTests(TestCase):
 
     def serve(self, tls: bool) -> Callable[[], http.client.HTTPConnection]:
         """Listen on a free port of loopback; how to connect to it."""
-        site = BoundedSite(MessageResource(self.delegate), self.reactor, WebLimits(linger=30.0))
+        resource, errors = MessageResource(self.delegate), Errors(rostelecom.error)
+        site = BoundedSite(resource, self.reactor, WebLimits(linger=30.0), errors=errors)
         factory: Any = site
         if tls:
             certificate, key, _ = certificates.self_signed(Path(self.mktemp()))

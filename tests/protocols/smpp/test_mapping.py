@@ -10,32 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.dialects.standard import SMPP
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused
-from smsgw.model.lifecycle import FINAL, Notify, State
-from smsgw.model.message import Event, EventKind, Message, Submission
-from smsgw.protocols.smpp.mapping import (
-    FARTHEST,
-    GRACE,
-    LONGEST_OPTIONAL,
-    MESSAGE_STATES,
-    ReceiptWriter,
-    answer,
-    message_id,
-    passed,
-    read_id,
-    shown,
-    submission,
-)
-from smsgw.smpp.codec import decode, encode
-from smsgw.smpp.consts import MessageState, Status, Tag
-from smsgw.smpp.pdus import DeliverSm, SubmitSm
-from smsgw.smpp.receipt import read_receipt
+from smsgw.model.lifecycle import Notify, State
+from smsgw.model.message import Message, Submission
+from smsgw.protocols.smpp.mapping import FARTHEST, GRACE, LONGEST_OPTIONAL, SubmissionReader, answer
+from smsgw.protocols.smpp.receipts import passed
+from smsgw.smpp.consts import Status, Tag
+from smsgw.smpp.pdus import SubmitSm
 from smsgw.smpp.tlvs import tlv
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC).timestamp()
 MOSCOW = ZoneInfo("Europe/Moscow")
 VERSIONS = (0x33, 0x34, 0x50)
+READ = SubmissionReader("smpp", SMPP).read
 
 
 def submit(**fields: Any) -> SubmitSm:
@@ -49,13 +38,13 @@ class SubmissionTests(SynchronousTestCase):
 
     def made(self, pdu: SubmitSm, version: int = 0x34) -> Submission:
         """What it asks for."""
-        made = submission(pdu, "demo", version, NOW)
+        made = READ(pdu, "demo", version, NOW)
         assert isinstance(made, Submission), made
         return made
 
     def refused(self, pdu: SubmitSm, version: int = 0x34) -> Refusal | int:
         """Why it is not taken."""
-        made = submission(pdu, "demo", version, NOW)
+        made = READ(pdu, "demo", version, NOW)
         assert not isinstance(made, Submission), made
         return made.refusal if isinstance(made, Refused) else made
 
@@ -242,39 +231,8 @@ class SubmissionTests(SynchronousTestCase):
             if name != "sequence_number":
                 kind = kinds.get(name, octets if isinstance(value, bytes) else octet)
                 setattr(pdu, name, data.draw(kind))
-        made = submission(pdu, "demo", data.draw(st.sampled_from(VERSIONS)), NOW)
+        made = READ(pdu, "demo", data.draw(st.sampled_from(VERSIONS)), NOW)
         self.assertTrue(isinstance(made, Submission | Refused) or made > 0)
-
-
-class IdTests(SynchronousTestCase):
-    """Ids as peers are told them."""
-
-    def test_forms(self) -> None:
-        """Ids are unpadded decimal numbers; a 3.3 peer, who takes 8 characters, is told 8 hexadecimal digits."""
-        self.assertEqual([message_id(48879, version) for version in VERSIONS], [b"0000BEEF", b"48879", b"48879"])
-
-    @given(st.integers(1, 2**32 - 1), st.sampled_from(VERSIONS))
-    def test_round_trip(self, id: int, version: int) -> None:
-        """An id that was told is understood again."""
-        self.assertEqual(read_id(message_id(id, version), version), id)
-
-    def test_case(self) -> None:
-        """Hexadecimal digits may come back in either case."""
-        self.assertEqual(read_id(b"0000beef", 0x33), 48879)
-
-    @given(st.binary(max_size=65), st.sampled_from(VERSIONS))
-    def test_no_id(self, octets: bytes, version: int) -> None:
-        """Whatever octets come, only an id as it was told is one."""
-        id = read_id(octets, version)
-        if id is not None:
-            self.assertEqual(message_id(id, version), octets.upper())
-
-    def test_nothing_like_it(self) -> None:
-        """Empty, padded, signed, spaced and endless ids are none; nor is the other version's form."""
-        for octets in (b"", b"0", b"01", b"-1", b"+1", b" 1", b"1_0", b"1" * 65, b"BEEF", "١".encode()):
-            self.assertIsNone(read_id(octets, 0x34), octets)
-        for octets in (b"", b"00000000", b"BEEF", b"0x00BEEF", b"-000BEEF"):
-            self.assertIsNone(read_id(octets, 0x33), octets)
 
 
 def message(state: State = State.DELIVERED, error: int = 0, **content: Any) -> Message:
@@ -286,162 +244,14 @@ def message(state: State = State.DELIVERED, error: int = 0, **content: Any) -> M
     )  # fmt: skip
 
 
-def event(state: State = State.DELIVERED, error: int = 0, **content: Any) -> Event:
-    """What became of it a minute later."""
-    kind = EventKind.FINAL if state in FINAL else EventKind.ENROUTE
-    return Event(message(state, error, **content), kind, state, error, NOW + 60)
-
-
-class ReceiptTests(SynchronousTestCase):
-    """Events to deliver_sm."""
-
-    def setUp(self) -> None:
-        """A writer of Moscow's dates."""
-        self.writer = ReceiptWriter(MOSCOW)
-
-    def write(self, event: Event, version: int = 0x34) -> DeliverSm:
-        """As a peer of this version reads it from the wire."""
-        pdu = decode(encode(self.writer.write(event, version), version), version)
-        assert isinstance(pdu, DeliverSm)
-        return pdu
-
-    def test_receipt(self) -> None:
-        """Addresses are swapped, the text is that of the specification, the TLVs say the same."""
-        pdu = self.write(event())
-        self.assertEqual((pdu.source_addr, pdu.source_addr_ton, pdu.source_addr_npi), (b"79161234567", 1, 1))
-        self.assertEqual((pdu.destination_addr, pdu.dest_addr_ton, pdu.dest_addr_npi), (b"DEMO", 5, 0))
-        self.assertEqual((pdu.esm_class, pdu.data_coding, pdu.registered_delivery), (0x04, 0, 0))
-        self.assertEqual(
-            pdu.short_message,
-            b"id:4711 sub:001 dlvrd:001 submit date:2603011500 done date:2603011501 "
-            b"stat:DELIVRD err:000 text:hello world, this is",
-        )
-        self.assertEqual(
-            pdu.tlvs,
-            [(Tag.RECEIPTED_MESSAGE_ID, b"4711\0"), (Tag.MESSAGE_STATE, b"\2"), (Tag.NETWORK_ERROR_CODE, b"\3\0\0")],
-        )
-
-    def test_3_3(self) -> None:
-        """A 3.3 peer gets the id as it was told and no TLVs."""
-        pdu = self.write(event(State.UNDELIVERABLE, 255), 0x33)
-        self.assertTrue(pdu.short_message.startswith(b"id:00001267 sub:001 dlvrd:000 "), pdu.short_message)
-        self.assertTrue(self.writer.write(event(), 0x33).body.endswith(pdu.short_message[-20:]))
-        self.assertLessEqual(len(pdu.short_message), 160)
-
-    def test_addresses(self) -> None:
-        """Whatever a sender may be called, it is told as it is; an id may be long."""
-        told = event()
-        assert isinstance(told.message, Message)
-        told.message.content.source = "100%b \u20ac"
-        told.message.id = 2**63 - 1
-        pdu = self.write(told)
-        self.assertEqual(pdu.destination_addr, b"100%b ?")
-        self.assertEqual(pdu.tlv(Tag.RECEIPTED_MESSAGE_ID), b"9223372036854775807")
-        self.assertTrue(pdu.short_message.startswith(b"id:9223372036854775807 sub:001 "))
-
-    def test_intermediate(self) -> None:
-        """An intermediate notification is marked as such and tells ENROUTE."""
-        pdu = self.write(event(State.ENROUTE))
-        self.assertEqual((pdu.esm_class, pdu.tlv(Tag.MESSAGE_STATE)), (0x20, MessageState.ENROUTE))
-        self.assertIn(b" dlvrd:000 ", pdu.short_message)
-        self.assertIn(b" stat:ENROUTE ", pdu.short_message)
-
-    def test_error(self) -> None:
-        """The error code has three digits in the text, and is whole in the TLV as far as that reaches."""
-        codes = ((1, b"001", 1), (37, b"037", 37), (241, b"241", 241), (1024, b"999", 1024), (99999, b"999", 65535))
-        for error, err, code in codes:
-            pdu = self.write(event(State.UNDELIVERABLE, error))
-            self.assertIn(b" err:%b " % err, pdu.short_message)
-            self.assertEqual(pdu.tlv(Tag.NETWORK_ERROR_CODE), b"\3" + code.to_bytes(2, "big"))
-
-    def test_every_state_is_understood(self) -> None:
-        """Whatever the state and version, a reader of receipts gets the id, the state and the word for it."""
-        for version in VERSIONS:
-            for state in State:
-                pdu = self.write(event(state, 5), version)
-                read = read_receipt(pdu)
-                number, word = shown(state, version)
-                self.assertEqual(read.message_id.encode(), message_id(4711, version))
-                self.assertEqual(read.stat.encode(), word)
-                if version > 0x33:
-                    self.assertEqual((read.state, read.network_error), (number, (3, 5)))
-                self.assertEqual(read.submitted_at(MOSCOW), datetime(2026, 3, 1, 15, 0, tzinfo=MOSCOW))
-                self.assertEqual(read.done_at(MOSCOW), datetime(2026, 3, 1, 15, 1, tzinfo=MOSCOW))
-
-    def test_excerpt(self) -> None:
-        """The text is cut to 20 characters of the default alphabet; other characters are question marks."""
-        header = b"\x05\x00\x03\x01\x02\x01"
-        cases: list[tuple[dict[str, Any], bytes]] = [
-            ({"parts": (b"",)}, b""),
-            ({"parts": (b"a" * 100, b"b" * 9)}, b"a" * 20),
-            ({"parts": (b"a" * 19 + b"\x1be",)}, b"a" * 19),
-            ({"parts": (b"a" * 18 + b"\x1be!",)}, b"a" * 18 + b"\x1be"),
-            ({"parts": (b"\0\x11 100%b",)}, b"\0\x11 100%b"),
-            ({"parts": (header + b"text",), "esm_class": 0x40}, b"text"),
-            ({"parts": ("Код 1234".encode("utf-16-be"),), "data_coding": 8}, b"??? 1234"),
-            ({"parts": (("x" * 30).encode("utf-16-be"),), "data_coding": 8}, b"x" * 20),
-            ({"parts": (header + "да no".encode("utf-16-be"),), "data_coding": 8, "esm_class": 0x40}, b"?? no"),
-            ({"parts": (b"caf\xe9",), "data_coding": 3}, b"caf?"),
-            ({"parts": (b"\1\2\3",), "data_coding": 4}, b""),
-            ({"parts": (b"flash",), "data_coding": 0xF0}, b"flash"),
-        ]
-        for content, text in cases:
-            pdu = self.write(event(**content))
-            self.assertEqual(pdu.short_message.partition(b" text:")[2], text, content)
-
-    def test_user_message_reference(self) -> None:
-        """The reference of the submission comes back with its receipt, and no other TLV does."""
-        tlvs = (tlv(Tag.SOURCE_PORT, 7), tlv(Tag.USER_MESSAGE_REFERENCE, 513))
-        made = submission(submit(tlvs=tlvs), "demo", 0x34, NOW)
-        assert isinstance(made, Submission)
-        pdu = self.write(event(tlvs=made.tlvs))
-        self.assertEqual(pdu.tlv(Tag.USER_MESSAGE_REFERENCE), 513)
-        self.assertEqual(len(pdu.tlvs), 4)
-        self.assertEqual(decode(encode(self.writer.write(event(tlvs=made.tlvs), 0x33)), 0x34).tlvs, ())
-
-    def test_many_receipts(self) -> None:
-        """What is remembered for the next receipt never shows in a wrong one, and is bounded."""
-        for error in range(1500):
-            pdu = self.write(event(State.UNDELIVERABLE, error))
-            self.assertIn(b"err:%03d" % min(error, 999), pdu.short_message)
-        for minute in range(0, 12000, 7):
-            late = event()
-            late.at = NOW + 60 * minute
-            date = datetime.fromtimestamp(late.at, MOSCOW).strftime("%y%m%d%H%M").encode()
-            self.assertIn(b"done date:%b " % date, self.write(late).short_message)
-        self.assertLessEqual(len(self.writer._forms), 1002)
-
-
-class StateTests(SynchronousTestCase):
-    """States as peers know them."""
-
-    def test_every_state(self) -> None:
-        """The whole table, word for word."""
-        expected = {
-            State.SCHEDULED: (0, b"ENROUTE"),
-            State.QUEUED: (1, b"ENROUTE"),
-            State.ENROUTE: (1, b"ENROUTE"),
-            State.DELIVERED: (2, b"DELIVRD"),
-            State.EXPIRED: (3, b"EXPIRED"),
-            State.CANCELLED: (4, b"DELETED"),
-            State.UNDELIVERABLE: (5, b"UNDELIV"),
-            State.REJECTED: (8, b"REJECTD"),
-            State.REFUSED: (8, b"REJECTD"),
-            State.NO_MONEY: (8, b"REJECTD"),
-            State.FAILED: (5, b"UNDELIV"),
-            State.UNKNOWN: (7, b"UNKNOWN"),
-        }
-        self.assertEqual(set(MESSAGE_STATES), set(State))
-        self.assertEqual({state: shown(state, 0x50) for state in State}, expected)
-        expected[State.SCHEDULED] = (1, b"ENROUTE")
-        for version in (0x33, 0x34):
-            self.assertEqual({state: shown(state, version) for state in State}, expected)
+class QueryTests(SynchronousTestCase):
+    """Answers to query_sm."""
 
     def test_answer_to_a_query(self) -> None:
         """query_sm_resp tells the state, one octet of the error, and when a final state was reached."""
-        pdu = answer(message(State.UNDELIVERABLE, 1025), 0x34, MOSCOW)
+        pdu = answer(message(State.UNDELIVERABLE, 1025), SMPP, 0x34, MOSCOW)
         self.assertEqual((pdu.message_id, pdu.message_state, pdu.error_code), (b"4711", 5, 255))
         self.assertEqual(pdu.final_date, b"260301150130012+")
-        pdu = answer(message(State.SCHEDULED), 0x50, MOSCOW)
+        pdu = answer(message(State.SCHEDULED), SMPP, 0x50, MOSCOW)
         self.assertEqual((pdu.message_state, pdu.final_date, pdu.error_code), (0, b"", 0))
-        self.assertEqual(answer(message(State.ENROUTE), 0x33, MOSCOW).message_id, b"00001267")
+        self.assertEqual(answer(message(State.ENROUTE), SMPP, 0x33, MOSCOW).message_id, b"00001267")

@@ -57,7 +57,7 @@ class BindTests(SynchronousTestCase):
             ("rx", State.BOUND_RX, False, True),
             ("trx", State.BOUND_TRX, True, True),
         ):
-            peer = connect(system_id=b"gateway")
+            peer = connect(system_id="gateway")
             answer = peer.bind(how)
             self.assertEqual(
                 (answer.command_status, answer.system_id, answer.tlv(Tag.SC_INTERFACE_VERSION)), (0, b"gateway", 0x50)
@@ -290,6 +290,20 @@ class StateTests(SynchronousTestCase):
             self.assertEqual(summary(peer.write(request)), [("generic_nack", 9, 0x03)])
             self.assertEqual(peer.write(bytes.fromhex("00000010800007770000000000000009")), [])
             self.assertFalse(peer.closing)
+
+    def test_nacked_operations(self) -> None:
+        """An operation that is to be nacked gets generic_nack ESME_RINVCMDID in every state, as an unknown one does,
+        and never reaches the delegate; a bind can be one."""
+        nacked = frozenset({int(CommandId.CANCEL_SM), int(CommandId.BIND_RECEIVER)})
+        for peer in (connect(nacked=nacked), bound(nacked=nacked), bound("tx", nacked=nacked)):
+            answers = peer.send(CancelSm(9), BindReceiver(10, b"demo", b"demo"), EnquireLink(11))
+            self.assertEqual(
+                summary(answers),
+                [("generic_nack", 9, 0x03), ("generic_nack", 10, 0x03), ("enquire_link_resp", 11, 0)],
+            )
+            self.assertEqual(peer.delegate.requested, [])
+            self.assertFalse(peer.closing)
+        self.assertEqual(summary(peer.send(*submits(12))), [("submit_sm_resp", 12, 0)])
 
     def test_status_of_a_request_is_ignored(self) -> None:
         """A request may carry any command_status."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 from twisted.internet.address import IPv4Address
@@ -15,6 +16,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
+from smsgw.dialects import QUICKTEL
 from smsgw.interfaces import IMailDelegate, Reply
 from smsgw.protocols.smtp.factory import Envelope, Session, SubmissionFactory, SubmissionProtocol, SubmissionSettings
 
@@ -170,6 +172,14 @@ def codes(replies: bytes) -> list[int]:
     return [int(line[:3]) for line in replies.splitlines() if line[3:4] == b" "]
 
 
+def quicktel(**changed: Any) -> SubmissionSettings:
+    """Settings of the dialect quicktel with STARTTLS on offer, some of them changed."""
+    assert QUICKTEL.smtp is not None
+    known = attrs.fields_dict(SubmissionSettings)
+    manner = {name: value for name, value in QUICKTEL.smtp.settings.items() if name in known}
+    return SubmissionSettings(**{"tls": "optional", **manner, **changed})
+
+
 def connect(
     settings: SubmissionSettings | None = None,
     tls: object | None = CONTEXT,
@@ -180,7 +190,7 @@ def connect(
     clock = Clock()
     delegate = delegate or Recorder()
     if factory is None:
-        factory = SubmissionFactory(delegate, settings or SubmissionSettings(), clock, tls)
+        factory = SubmissionFactory(delegate, settings or quicktel(), clock, tls, "gw.example")
     else:
         assert isinstance(factory.clock, Clock)
         assert isinstance(factory.delegate, Recorder)

@@ -14,10 +14,10 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SkipTest, TestCase
 
+from smsgw.config.listeners.smtp import EHLO
 from smsgw.program import certificates
 from smsgw.protocols.smtp import SmtpClient, SmtpClientSettings, SmtpFailed, SmtpPool, SubmissionFactory, connect
-from smsgw.protocols.smtp.settings import STANDARD_EHLO, SubmissionSettings
-from tests.protocols.smtp.support import Recorder
+from tests.protocols.smtp.support import Recorder, quicktel
 
 MAIL = b"Subject: x\r\n\r\n.dot\r\nhi\r\n"
 NAME = "relay.example"
@@ -41,7 +41,7 @@ class TlsTests(TestCase):
         """Listen on a free port of loopback; the port."""
         if factory is None:
             factory = self.server = SubmissionFactory(
-                self.delegate, SubmissionSettings(**settings), self.reactor, self.options
+                self.delegate, quicktel(**settings), self.reactor, self.options
             )
             self.addCleanup(self.server.shut_down, 5)
         port = self.reactor.listenTCP(0, factory, interface=interface)
@@ -77,7 +77,7 @@ class TlsTests(TestCase):
 
     async def test_implicit(self) -> None:
         """TLS from the first octet, and AUTH LOGIN."""
-        ehlo = ("gw", *(line for line in STANDARD_EHLO if not line.startswith("AUTH")), "AUTH LOGIN")
+        ehlo = (*(line for line in EHLO if not line.startswith("AUTH")), "AUTH LOGIN")
         client = await self.session(self.serve(tls="implicit", ehlo=ehlo), "implicit")
         replies = await client.send(SENDER, [RECIPIENT, "no@sms.qtelecom.ru"], MAIL)
         self.assertEqual([reply.code for reply in replies], [250, 550])

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from smsgw.interfaces import IMailDelegate, Reply
-from smsgw.protocols.smtp.factory import STANDARD_EHLO, SubmissionFactory, SubmissionSettings
-from tests.protocols.smtp.support import CONTEXT, ENVELOPE, LOGGED_IN, Recorder, connect, encoded
+from smsgw.protocols.smtp.factory import SubmissionFactory, SubmissionSettings
+from tests.protocols.smtp.support import CONTEXT, ENVELOPE, LOGGED_IN, Recorder, connect, encoded, quicktel
 
 LETTER = (
     b"From: SMSGW <default@mydomain.ru>\r\n"
@@ -37,12 +37,7 @@ DIALOGUE = [
     (b"QUIT", b"221 Bye\r\n"),
 ]
 
-STANDARD = SubmissionSettings(
-    greeting="gw.example ESMTP",
-    ehlo=("gw.example", *STANDARD_EHLO),
-    plain_challenge="",
-    auth_without_tls=False,
-)
+STANDARD = SubmissionSettings(tls="optional")
 
 
 class DocumentedSessionTests(SynchronousTestCase):
@@ -141,12 +136,12 @@ class GreetingTests(SynchronousTestCase):
         """A listener that must speak TLS and cannot is a mistake told at once."""
         for mode in ("demanded", "implicit"):
             with self.assertRaisesRegex(ValueError, "certificate"):
-                SubmissionFactory(Recorder(), SubmissionSettings(tls=mode), Clock())
+                SubmissionFactory(Recorder(), quicktel(tls=mode), Clock())
 
     def test_unknown_tls_mode(self) -> None:
         """A word that is no TLS mode is refused."""
         with self.assertRaises(ValueError):
-            SubmissionSettings(tls="sometimes")
+            quicktel(tls="sometimes")
 
 
 class LoginTests(SynchronousTestCase):
@@ -267,7 +262,7 @@ class TransactionTests(SynchronousTestCase):
 
     def test_size(self) -> None:
         """Where SIZE is announced a declared size is looked at, and counted again when the message comes."""
-        settings = SubmissionSettings(ehlo=("gw", *STANDARD_EHLO), message=100)
+        settings = SubmissionSettings(tls="optional", auth_without_tls=True, mail_limit=100)
         client = connect(settings).log_in()
         self.assertEqual(client.codes(b"MAIL FROM:<a@b> SIZE=101\r\nMAIL FROM:<a@b> size=5\r\n"), [552, 250])
         client.send(b"RCPT TO:<7@s.ru>\r\nDATA\r\n")
@@ -278,14 +273,14 @@ class TransactionTests(SynchronousTestCase):
 
     def test_too_many_recipients(self) -> None:
         """Recipients above the limit get a temporary refusal; those before it keep their message."""
-        client = connect(SubmissionSettings(recipients=3)).log_in()
+        client = connect(quicktel(recipients=3)).log_in()
         stream = b"MAIL FROM:<a@b>\r\n" + b"RCPT TO:<7@s.ru>\r\n" * 5 + b"DATA\r\nx\r\n.\r\n"
         self.assertEqual(client.codes(stream), [250, 250, 250, 250, 452, 452, 354, 250])
         self.assertEqual(len(client.delegate.messages[0][1]), 3)
 
     def test_too_many_transactions(self) -> None:
         """A session ends after its number of transactions, with a code that says: connect again."""
-        client = connect(SubmissionSettings(transactions=2)).log_in()
+        client = connect(quicktel(messages=2)).log_in()
         one = ENVELOPE + b"DATA\r\nx\r\n.\r\n"
         self.assertEqual(client.codes(one + one + one)[-3:], [354, 250, 421])
         self.assertEqual(len(client.delegate.messages), 2)
@@ -374,7 +369,7 @@ class DelegateTests(SynchronousTestCase):
 
     def test_encryption_is_seen(self) -> None:
         """Inside implicit TLS the session says so."""
-        client = connect(SubmissionSettings(tls="implicit"))
+        client = connect(quicktel(tls="implicit"))
         self.assertIs(client.wire.context, CONTEXT)
         self.assertEqual((client.wire.encrypted_from, client.wire.value()), (0, b"220 Message gateway\r\n"))
         self.assertTrue(client.protocol.dialogue.session.tls)

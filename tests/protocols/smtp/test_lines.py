@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.config import SubmissionSettings
 from smsgw.protocols.smtp.lines import BadLine, BadMessage, CommandLines, MessageReader
-from smsgw.protocols.smtp.settings import SubmissionSettings
+from tests.protocols.smtp.support import quicktel
 
 LIMIT = 12
-SMALL = SubmissionSettings(message=40, data_line=16, header=30, header_fields=3, header_lines=5, hops=1)
+SMALL = quicktel(mail_limit=40, data_line=16, header=30, header_fields=3, header_lines=5, hops=1)
 TOKENS = [b"\r\n", b"\r", b"\n", b".", b"\0", b"a", b"bc:d", b" ", b"\r\n.\r\n", b"x" * 9]
 
 
@@ -99,7 +100,7 @@ class MessageReaderTests(SynchronousTestCase):
     def test_true_end(self, stream: bytes, step: int) -> None:
         """A message ends at the first CR LF . CR LF (the CR LF of DATA counts) and nowhere else."""
         end = (b"\r\n" + stream).find(b"\r\n.\r\n")
-        found = message_of(cut(stream, step), SubmissionSettings())
+        found = message_of(cut(stream, step), quicktel())
         if end < 0:
             self.assertIsNone(found)
             return
@@ -116,7 +117,7 @@ class MessageReaderTests(SynchronousTestCase):
     @given(streams(60), st.integers(1, 9))
     def test_cuts_of_what_is_too_big(self, stream: bytes, step: int) -> None:
         """Small limits do not make the verdict depend on the cut, nor a bare CR or LF be forgotten."""
-        whole, roomy = message_of([stream], SMALL), message_of([stream], SubmissionSettings())
+        whole, roomy = message_of([stream], SMALL), message_of([stream], quicktel())
         self.assertEqual(message_of(cut(stream, step), SMALL), whole)
         if whole is None or roomy is None:
             self.assertEqual(whole, roomy)
@@ -134,7 +135,7 @@ class MessageReaderTests(SynchronousTestCase):
 
     def verdict(self, text: bytes, **limits: int) -> bytes | BadMessage:
         """What becomes of this text, which is a message without its final dot."""
-        found = message_of([text + b".\r\n"], SubmissionSettings(**limits))  # type: ignore[arg-type]
+        found = message_of([text + b".\r\n"], quicktel(**limits))  # type: ignore[arg-type]
         assert found is not None
         return found[0]
 
@@ -174,5 +175,5 @@ class MessageReaderTests(SynchronousTestCase):
     def test_size(self) -> None:
         """A message may be as long as the limit, without its final dot, and not an octet longer."""
         text = b"\r\n" + b"x" * 96 + b"\r\n"
-        self.assertEqual(self.verdict(text, message=100), text)
-        self.assertIs(self.verdict(text, message=99), BadMessage.TOO_BIG)
+        self.assertEqual(self.verdict(text, mail_limit=100), text)
+        self.assertIs(self.verdict(text, mail_limit=99), BadMessage.TOO_BIG)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.config import SubmissionSettings
 from smsgw.protocols.smtp.lines import MessageReader
 from smsgw.protocols.smtp.outgoing import LONGEST_LINE, stuffed
-from smsgw.protocols.smtp.settings import SubmissionSettings
 
 
 class StuffedTests(SynchronousTestCase):

@@ -6,8 +6,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp.factory import SubmissionFactory, SubmissionSettings
-from tests.protocols.smtp.support import CONTEXT, ENVELOPE, Client, Recorder, Wire, codes, connect, wait
+from smsgw.protocols.smtp.factory import SubmissionFactory
+from tests.protocols.smtp.support import CONTEXT, ENVELOPE, Client, Recorder, Wire, codes, connect, quicktel, wait
 
 MESSAGE = ENVELOPE + b"DATA\r\nx\r\n.\r\n"
 
@@ -70,7 +70,7 @@ class OrderTests(SynchronousTestCase):
 class BoundTests(SynchronousTestCase):
     def test_reading_pauses(self) -> None:
         """While the delegate works, reading stops at the backlog and goes on when it has been looked at."""
-        client = connect(SubmissionSettings(backlog=1000)).log_in()
+        client = connect(quicktel(backlog=1000)).log_in()
         client.delegate.hold.add("status")
         client.say(b"STATUS 1")
         client.send(b"STATUS 4418\r\n" * 70)
@@ -84,7 +84,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_client_that_does_not_read(self) -> None:
         """When the transport is full no further command is carried out, and reading stops at the backlog."""
-        client = connect(SubmissionSettings(backlog=1000)).log_in()
+        client = connect(quicktel(backlog=1000)).log_in()
         client.delegate.calls.clear()
         client.protocol.pauseProducing()
         self.assertEqual(client.send(b"STATUS 4418\r\n" * 100), b"")
@@ -95,7 +95,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_full_in_the_middle(self) -> None:
         """When a write fills the transport, the commands behind it wait."""
-        client = connect(SubmissionSettings(junk_after_login=10_000)).log_in()
+        client = connect(quicktel(junk_after_login=10_000)).log_in()
         room = 5
 
         class Full(list[bytes]):
@@ -113,7 +113,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_huge_message(self) -> None:
         """A message above the limit is measured, not kept, and answered 552 at its true end."""
-        client = connect(SubmissionSettings(message=100_000)).begin_data()
+        client = connect(quicktel(mail_limit=100_000)).begin_data()
         chunk = b"y" * 998 + b"\r\n"
         for _ in range(1000):
             self.assertEqual(client.send(chunk), b"")
@@ -126,7 +126,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_strangers(self) -> None:
         """Connections are limited only while they do not authenticate."""
-        settings = SubmissionSettings(unauthenticated=2)
+        settings = quicktel(unauthenticated=2)
         first = connect(settings)
         second = connect(factory=first.factory)
         third = connect(factory=first.factory)
@@ -141,7 +141,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_strangers_of_one_address(self) -> None:
         """One address cannot take all the room there is for unauthenticated."""
-        first = connect(SubmissionSettings(strangers_per_source=2))
+        first = connect(quicktel(unauthenticated_per_source=2))
         connect(factory=first.factory)
         self.assertEqual(codes(connect(factory=first.factory).wire.value()), [421])
         wire = Wire()
@@ -215,7 +215,7 @@ class TimeTests(SynchronousTestCase):
 
     def test_handshake(self) -> None:
         """A TLS handshake that does not end within ten seconds is aborted; one that does gets a full minute."""
-        for settings in (SubmissionSettings(), SubmissionSettings(tls="implicit")):
+        for settings in (quicktel(), quicktel(tls="implicit")):
             silent, quick = connect(settings), connect(settings)
             for client in (silent, quick):
                 if settings.tls == "optional":
@@ -251,7 +251,7 @@ class TimeTests(SynchronousTestCase):
 class RestTests(SynchronousTestCase):
     def test_nobody_there(self) -> None:
         """Without sessions the end is at once."""
-        factory = SubmissionFactory(Recorder(), SubmissionSettings(), Clock(), CONTEXT)
+        factory = SubmissionFactory(Recorder(), quicktel(), Clock(), CONTEXT)
         self.successResultOf(factory.shut_down())
 
     def test_idle_sessions(self) -> None:

@@ -18,8 +18,8 @@ from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from smsgw.protocols.smtp.factory import STANDARD_EHLO, SubmissionFactory, SubmissionSettings
-from tests.protocols.smtp.support import Recorder
+from smsgw.protocols.smtp.factory import SubmissionFactory, SubmissionSettings
+from tests.protocols.smtp.support import Recorder, quicktel
 
 LETTER = b"Subject: x\r\n\r\n.dot\r\nhi\r\n"
 
@@ -71,7 +71,7 @@ class RealClientTests(TestCase):
 
     async def test_starttls(self) -> None:
         """smtplib finds STARTTLS, logs in inside, sends, asks for the status (000-12), (000-13), (000-40)."""
-        port = self.serve(SubmissionSettings())
+        port = self.serve(quicktel())
 
         def client() -> list[Any]:
             with smtplib.SMTP("127.0.0.1", port, timeout=30) as smtp:
@@ -91,7 +91,7 @@ class RealClientTests(TestCase):
 
     async def test_implicit(self) -> None:
         """Implicit TLS greets inside the encryption."""
-        port = self.serve(SubmissionSettings(tls="implicit", ehlo=("gw", *STANDARD_EHLO), plain_challenge=""))
+        port = self.serve(SubmissionSettings(tls="implicit"))
 
         def client() -> int:
             with smtplib.SMTP_SSL("127.0.0.1", port, timeout=30, context=self.context) as smtp:
@@ -104,7 +104,7 @@ class RealClientTests(TestCase):
 
     async def test_big_replies_and_messages(self) -> None:
         """A message of a megabyte and thousands of pipelined replies pass through TLS whole."""
-        port = self.serve(SubmissionSettings())
+        port = self.serve(quicktel())
         body = b"\r\n" + (b"x" * 70 + b"\r\n") * 14_000
         asked = 5_000
 
@@ -121,7 +121,7 @@ class RealClientTests(TestCase):
 
     async def test_injection(self) -> None:
         """Clear text in the segment of STARTTLS ends the connection before a handshake."""
-        port = self.serve(SubmissionSettings())
+        port = self.serve(quicktel())
 
         def client() -> tuple[int, bytes]:
             with smtplib.SMTP("127.0.0.1", port, timeout=30) as smtp:
@@ -135,7 +135,7 @@ class RealClientTests(TestCase):
 
     async def test_garbage_for_a_handshake(self) -> None:
         """Who sends no TLS where TLS was agreed is let go, and the delegate hears of the end."""
-        port = self.serve(SubmissionSettings())
+        port = self.serve(quicktel())
 
         def client() -> bytes:
             with smtplib.SMTP("127.0.0.1", port, timeout=30) as smtp:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.model.outcome import Lost
 from smsgw.services.dispatch.links import GRACE
 from smsgw.services.dispatch.upstream import MOST_EXCEPTIONS
-from smsgw.services.dispatch.verdicts import MOST_ATTEMPTS, NO_REPORT
+from smsgw.services.dispatch.verdicts import MOST_ATTEMPTS
 from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, ids, message
 
@@ -46,7 +47,7 @@ class UnknownTests(DispatchTestCase):
     def test_fail(self) -> None:
         """Or its state is unknown, at once."""
         self.lose("fail", on_unknown="fail")
-        self.assertEqual((self.state(1), self.found(1).error), (State.UNKNOWN, NO_REPORT))
+        self.assertEqual((self.state(1), self.found(1).error), (State.UNKNOWN, ErrorCode.NO_RECEIPT))
         self.assertEqual(self.outbox.told, [(1, State.UNKNOWN)])
 
     def test_not_for_ever(self) -> None:

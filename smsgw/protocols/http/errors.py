@@ -1,0 +1,49 @@
+"""How errors are written: by the API that serves a path, and injected into what serves several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Final
+
+import attrs
+
+from smsgw.protocols.http.strictjson import compact
+
+JSON: Final = b"application/json; charset=utf-8"
+PROBLEM: Final = b"application/problem+json"
+
+ErrorWriter = Callable[[int, str], tuple[bytes, bytes]]
+"""Gives Content-Type and body for an HTTP status and a reason, which is a word such as ``body_too_large``."""
+
+
+def problem_details(status: int, reason: str) -> tuple[bytes, bytes]:
+    """Problem details (RFC 9457) of no type of their own; `reason` is the detail."""
+    told = {"title": HTTPStatus(status).phrase, "status": status, "detail": reason.replace("_", " ")}
+    return PROBLEM, compact(told)
+
+
+def bare_reason(_: int, reason: str) -> tuple[bytes, bytes]:
+    """``{"reason":...,"status":"error"}``, for programs that look at nothing else."""
+    return JSON, compact({"reason": reason, "status": "error"})
+
+
+@attrs.frozen
+class Errors:
+    """Who writes what a site itself refuses.
+
+    :ivar otherwise: the writer for what came before any path, and for all paths but those `below`.
+    :ivar below: writers by the first segment of the path.
+    """
+
+    otherwise: ErrorWriter = problem_details
+    below: Mapping[bytes, ErrorWriter] = attrs.field(factory=dict)
+
+    def write(self, path: bytes, status: int, reason: str) -> tuple[bytes, bytes]:
+        """Content-Type and body of a refusal.
+
+        :param path: of the request, empty where it is not known.
+        """
+        segment = path.partition(b"?")[0].split(b"/", 2)[1:2]
+        writer = self.below.get(segment[0], self.otherwise) if segment else self.otherwise
+        return writer(status, reason)

@@ -1,0 +1,108 @@
+"""How errors are written, and by whom."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.config import WebLimits
+from smsgw.protocols.http.errors import Errors, bare_reason, problem_details
+from smsgw.protocols.http.jsonresource import BoundedSite, JsonResource, Route, json_answer
+from tests.protocols.http.support import Client, Heard, request
+
+
+def plain(status: int, reason: str) -> tuple[bytes, bytes]:
+    """A form of a test's own."""
+    return b"text/plain", f"{status} {reason}".encode()
+
+
+class WriterTests(SynchronousTestCase):
+    """The two forms that there are."""
+
+    def test_problem_details(self) -> None:
+        """(RFC 9457) A title, the status and the reason in words."""
+        kind, body = problem_details(413, "body_too_large")
+        self.assertEqual(kind, b"application/problem+json")
+        self.assertEqual(
+            json.loads(body), {"title": "Request Entity Too Large", "status": 413, "detail": "body too large"}
+        )
+
+    def test_bare_reason(self) -> None:
+        """The reason, and nothing else."""
+        self.assertEqual(
+            bare_reason(413, "body_too_large"),
+            (b"application/json; charset=utf-8", b'{"reason":"body_too_large","status":"error"}'),
+        )
+
+    def test_by_path(self) -> None:
+        """The first segment of the path chooses who writes; whatever else has the common form."""
+        errors = Errors(plain, {b"v1": bare_reason})
+        for path in (b"/v1", b"/v1/", b"/v1/messages?limit=1", b"/v1?x"):
+            self.assertEqual(errors.write(path, 400, "bad_request"), bare_reason(400, "bad_request"), path)
+        for path in (b"", b"/", b"*", b"v1", b"/v10", b"//v1", b"/x/v1", b"http://h/v1", b"?/v1"):
+            self.assertEqual(errors.write(path, 400, "bad_request"), plain(400, "bad_request"), path)
+
+
+class SiteTests(SynchronousTestCase):
+    """A site that serves two APIs."""
+
+    def setUp(self) -> None:
+        """One with a form of its own, below /own."""
+        self.clock = Clock()
+        routes = [Route("/own/x", {b"POST": lambda request: json_answer({})})]
+        self.site = BoundedSite(
+            JsonResource(routes, errors=plain), self.clock, WebLimits(body_limit=10),
+            errors=Errors(bare_reason, {b"own": plain}),
+        )  # fmt: skip
+
+    def refused(self, octets: bytes) -> Heard:
+        """The one answer to these octets on a new connection, which is over then."""
+        client = Client(self.site)
+        client.send(octets)
+        (answer,) = client.heard()
+        self.assertEqual(answer.headers["connection"], "close")
+        return answer
+
+    def test_refusals_of_the_site(self) -> None:
+        """What the site refuses is in the form of the API whose path was asked for, from the request line on."""
+        head = b" /own/x HTTP/1.1\r\n"
+        for octets, body in (
+            (request(b"POST", b"/own/x", b"x" * 11), b"413 body_too_large"),
+            (b"POST" + head + b"Host: a\r\nHost: b\r\n\r\n", b"400 bad_request"),
+            (b"POST" + head + b" folded: x\r\n\r\n", b"400 bad_request"),
+            (b"POST" + head + b"X: " + b"x" * 20_000, b"431 head_too_large"),
+        ):
+            answer = self.refused(octets)
+            self.assertEqual((answer.headers["content-type"], answer.body), ("text/plain", body))
+        for octets, reason in (
+            (request(b"POST", b"/other", b"x" * 11), "body_too_large"),
+            (b"nonsense\r\n\r\n", "bad_request"),
+            (b"GET http://h/own/x HTTP/1.1\r\nHost: h\r\n\r\n", "bad_request"),
+            (b"x" * 20_000, "head_too_large"),
+        ):
+            self.assertEqual(self.refused(octets).reason, reason)
+
+    def test_deadlines(self) -> None:
+        """A request that never ends is told so in its API's form; one that has no path yet in the common one."""
+        whole, half = Client(self.site), Client(self.site)
+        whole.send(b"POST /own/x HTTP/1.1\r\nHost: h\r\n")
+        half.send(b"POST /own")
+        for _ in range(11):
+            self.clock.advance(1)
+        self.assertEqual(whole.heard()[0].body, b"408 request_timeout")
+        self.assertEqual(half.heard()[0].reason, "request_timeout")
+
+    def test_next_request(self) -> None:
+        """The path of the request before says nothing of the next one."""
+        client = Client(self.site)
+        self.assertEqual(client.ask(request(b"POST", b"/own/x", b"{}")).status, 200)
+        client.send(b"POST /own")
+        for _ in range(11):
+            self.clock.advance(1)
+        self.assertEqual(client.heard()[0].reason, "request_timeout")
+
+    def test_resource(self) -> None:
+        """What leads nowhere in a resource is in the resource's form."""
+        self.assertEqual(Client(self.site).ask(request(b"GET", b"/own/y")).body, b"404 not_found")

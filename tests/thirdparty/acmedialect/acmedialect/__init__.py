@@ -1,0 +1,1 @@
+"""The dialect of an imagined provider called ACME, for smsgw."""

@@ -1,0 +1,36 @@
+"""How ACME treats the ESMEs of its clients: like everybody, but for what is said here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from smsgw.dialects import Dialect, Excess, IdForm
+from smsgw.dialects.standard import RECEIPTS, SMPP
+from smsgw.model.errors import Refusal
+from smsgw.smpp.consts import CommandId
+from smsgw.smpp.pdus import QuerySm
+
+NO_SUCH_NUMBER: Final = 0x0420
+"""ACME's own command_status for a number that nothing can be sent to."""
+
+PADDED: Final = IdForm(b"%010d", also=(b"%d",))
+"""Ten digits, in every version; query_sm may leave the zeros out."""
+
+ACME: Final = Dialect(
+    name="acme",
+    smpp=attrs.evolve(
+        SMPP,
+        settings={
+            "connections": 1,
+            "maxima": {"password": 65},
+            "nacked": frozenset({int(CommandId.CANCEL_SM)}),
+        },
+        statuses={**SMPP.statuses, Refusal.BAD_RECIPIENT: NO_SUCH_NUMBER},
+        ids=dict.fromkeys(SMPP.ids, PADDED),
+        receipts=attrs.evolve(RECEIPTS, text="ACME id:{id} at:{submitted} over:{done} stat:{stat} err:{err:d}"),
+        operations=frozenset({QuerySm}),
+        excess=Excess.UNBIND_OLDEST,
+    ),
+)
