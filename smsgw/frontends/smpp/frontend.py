@@ -19,7 +19,7 @@ from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.message import Accepted, Message, Submission
 from smsgw.model.pacing import log_limit
-from smsgw.protocols.smpp.mapping import SubmissionReader, answer
+from smsgw.protocols.smpp.mapping import answer, submission_reader
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.smpp.consts import Status
@@ -59,7 +59,7 @@ class SmppFrontend:
         self._listener = listener
         self._system_id = listener.system_id.encode("ascii")
         self._manner = manner
-        self._read = SubmissionReader(listener.name, manner).read
+        self._read = submission_reader(listener.name, manner)
         self._receipts = receipts
         receipts.add_listener(listener.name, manner)
         self._accounts = accounts

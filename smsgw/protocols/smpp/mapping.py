@@ -5,6 +5,7 @@ What only SMPP knows (a flag out of range) is refused with its command_status; w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
@@ -49,30 +50,27 @@ _NO_LIMIT: Final = 1 << 24
 _TOO_MANY_TLVS: Final = Refused(Refusal.CANNOT_REGISTER, "the optional parameters are too long")
 
 
-class SubmissionReader:
-    """What the ESMEs of one listener submit, in the words of the domain.
+Reader = Callable[[SubmitSm, str, int, float], Submission | Refused | int]
+"""See :func:`submission_reader`."""
+
+
+def submission_reader(listener: str, manner: SmppManner) -> Reader:
+    """Make the function that says what a submit_sm asks for; or why not, as a refusal or, where only SMPP has a word
+    for it, a command_status.
+
+    User data, data_coding and esm_class go on as they came, each PDU being a message of its own; so do TLVs, but for
+    message_payload, which wins over short_message, and qos_time_to_live, which wins over validity_period.
 
     :param listener: its name, which each message remembers. :param manner: of its dialect.
+    :return: a function of the PDU, the account (whose login it is: accounts have no other yet), the version of the
+        session, and the absolute time from which relative times count.
     """
+    notifications, as_states, longest = manner.notify, manner.as_states, manner.longest or _NO_LIMIT
 
-    def __init__(self, listener: str, manner: SmppManner) -> None:
-        self._listener = listener
-        self._notify = manner.notify
-        self._as_states = manner.as_states
-        self._longest = manner.longest or _NO_LIMIT
-
-    def read(self, pdu: SubmitSm, account: str, version: int, now: float) -> Submission | Refused | int:
-        """What a submit_sm asks for; or why not, as a refusal or, where only SMPP has a word for it, a command_status.
-
-        User data, data_coding and esm_class go on as they came, each PDU being a message of its own; so do TLVs, but
-        for message_payload, which wins over short_message, and qos_time_to_live, which wins over validity_period.
-
-        :param account: the login too: an account has no other yet. :param version: of the session.
-        :param now: absolute time; relative times count from it.
-        """
+    def read(pdu: SubmitSm, account: str, version: int, now: float) -> Submission | Refused | int:
         octets = pdu.short_message
         esm_class = pdu.esm_class
-        notify = self._notify[version][pdu.registered_delivery]
+        notify = notifications[version][pdu.registered_delivery]
         if (
             notify < 0
             or esm_class not in _ESM_CLASSES
@@ -96,8 +94,8 @@ class SubmissionReader:
                 expires = now + ttl
             if len(tlvs) > LONGEST_OPTIONAL:
                 return _TOO_MANY_TLVS
-        if len(octets) > self._longest:
-            return Refused(Refusal.TEXT_TOO_LONG, f"{len(octets)} octets; at most {self._longest} are allowed")
+        if len(octets) > longest:
+            return Refused(Refusal.TEXT_TOO_LONG, f"{len(octets)} octets; at most {longest} are allowed")
         if (esm_class & _UDHI or pdu.data_coding == _UCS_2) and octets:
             status = _malformed(octets, esm_class, pdu.data_coding)
             if status:
@@ -119,11 +117,13 @@ class SubmissionReader:
             pdu.protocol_id,
             tlvs,
             0,
-            self._as_states,
+            as_states,
             None,
             account,
-            self._listener,
+            listener,
         )
+
+    return read
 
 
 def _misfit(pdu: SubmitSm, version: int, notify: int) -> int:

@@ -15,7 +15,7 @@ from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Message, Submission
-from smsgw.protocols.smpp.mapping import FARTHEST, GRACE, LONGEST_OPTIONAL, SubmissionReader, answer
+from smsgw.protocols.smpp.mapping import FARTHEST, GRACE, LONGEST_OPTIONAL, answer, submission_reader
 from smsgw.protocols.smpp.receipts import passed
 from smsgw.smpp.consts import Status, Tag
 from smsgw.smpp.pdus import SubmitSm
@@ -24,7 +24,7 @@ from smsgw.smpp.tlvs import tlv
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC).timestamp()
 MOSCOW = ZoneInfo("Europe/Moscow")
 VERSIONS = (0x33, 0x34, 0x50)
-READ = SubmissionReader("smpp", SMPP).read
+READ = submission_reader("smpp", SMPP)
 
 
 def submit(**fields: Any) -> SubmitSm:

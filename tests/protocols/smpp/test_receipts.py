@@ -12,7 +12,7 @@ from smsgw.dialects.standard import SMPP
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Event, EventKind, Message, Submission
-from smsgw.protocols.smpp.mapping import SubmissionReader
+from smsgw.protocols.smpp.mapping import submission_reader
 from smsgw.protocols.smpp.receipts import ReceiptWriter
 from smsgw.smpp.codec import decode, encode
 from smsgw.smpp.consts import MessageState, Tag
@@ -140,7 +140,7 @@ class ReceiptTests(SynchronousTestCase):
     def test_user_message_reference(self) -> None:
         """The reference of the submission comes back with its receipt, and no other TLV does."""
         tlvs = (tlv(Tag.SOURCE_PORT, 7), tlv(Tag.USER_MESSAGE_REFERENCE, 513))
-        made = SubmissionReader("smpp", SMPP).read(SubmitSm(7, tlvs=tlvs), "demo", 0x34, NOW)
+        made = submission_reader("smpp", SMPP)(SubmitSm(7, tlvs=tlvs), "demo", 0x34, NOW)
         assert isinstance(made, Submission)
         pdu = self.write(event(tlvs=made.tlvs))
         self.assertEqual(pdu.tlv(Tag.USER_MESSAGE_REFERENCE), 513)
