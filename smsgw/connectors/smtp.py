@@ -21,11 +21,11 @@ from zope.interface import implementer
 
 from smsgw.config import Conflict, ConnectorSettings, Secret, fields
 from smsgw.connectors.templates import TEMPLATE, Template
-from smsgw.connectors.whole import WholeConnector
-from smsgw.interfaces import Awaited, IConnector, IConnectorSink
+from smsgw.connectors.wholemessage import WholeMessageConnector
+from smsgw.interfaces import IConnector, IConnectorSink
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.message import Part
-from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.protocols.smtp import ServerReply, SmtpClientSettings, SmtpFailed, SmtpPool, connect
 
 _SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
@@ -65,10 +65,10 @@ class SmtpConnectorSettings(ConnectorSettings):
 
 
 @implementer(IConnector)
-class SmtpConnector(WholeConnector):
+class SmtpConnector(WholeMessageConnector):
     """Implements :class:`~smsgw.interfaces.IConnector`.
 
-    :param clock: the reactor; its seconds are monotonic. :param wall: absolute seconds since 1970.
+    :param clock: the reactor; its seconds are monotonic. :param now: absolute seconds since 1970.
     :param trust: whose certificates are believed; those that the system believes if None.
     """
 
@@ -76,10 +76,10 @@ class SmtpConnector(WholeConnector):
         self,
         settings: SmtpConnectorSettings,
         clock: Any,
-        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time,
         trust: Any = None,
     ) -> None:
-        super().__init__(settings, clock, wall)
+        super().__init__(settings, clock, now)
         self._settings = settings
         self._trust = trust
         self._pool = SmtpPool(lambda: connect(self._endpoint, self._client, clock), settings.connections)
@@ -107,14 +107,14 @@ class SmtpConnector(WholeConnector):
         )
         super().start(sink)
 
-    def send(self, part: Part) -> None:
+    def _send(self, part: Part) -> None:
         """Hand the message over as a mail."""
         try:
             id, recipient, octets = self._mail(part)
         except ValueError as error:
-            self._settle(part, _no_mail(error))
+            self._decided(part, _no_mail(error))
             return
-        self._asking += 1
+        self._requests += 1
         sending: Deferred[Any] = self._pool.send(self._settings.sender, [recipient], octets)
         sending.addCallbacks(_answered, _failed, callbackArgs=(id,))
         sending.addCallback(lambda outcome: self._over(part, outcome))
@@ -135,7 +135,7 @@ class SmtpConnector(WholeConnector):
         mail["From"] = settings.sender
         mail["To"] = settings.to.fill(values, str)
         mail["Subject"] = settings.subject.fill(values, str)
-        mail["Date"] = formatdate(self._wall())
+        mail["Date"] = formatdate(self._now())
         mail["Message-ID"] = id
         mail.set_content(content.text())
         (recipient,) = mail["To"].addresses
@@ -143,39 +143,23 @@ class SmtpConnector(WholeConnector):
 
     def _over(self, part: Part, outcome: Outcome) -> None:
         """The relay answered."""
-        self._asking -= 1
-        self._settle(part, outcome)
-        if isinstance(outcome, Accepted):
-            self._delivered(outcome.remote_id)
-        if self._stopped is not None and not self._asking:
-            self._finish()
+        self._requests -= 1
+        self._decided(part, outcome)
 
-    def resume(self, awaited: Sequence[Awaited]) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.resume`."""
-        for remote_id in self._messages.resumed(awaited):
-            self._delivered(remote_id)
+    def _followed(self, remote_ids: Sequence[str]) -> None:
+        self._report_delivered(remote_ids)
 
-    def stop(self) -> Deferred[None]:
-        """See :meth:`smsgw.interfaces.IConnector.stop`."""
-        self._window.close()
-        stopped: Deferred[None] = Deferred()
-        self._stopped = stopped
-        if not self._asking:
-            self._finish()
-        return stopped
-
-    def _finish(self) -> None:
-        assert self._stopped is not None
-        self._pool.close().chainDeferred(self._stopped)
+    def _close(self) -> Deferred[None]:
+        return self._pool.close()
 
 
 def _answered(replies: Sequence[ServerReply], id: str) -> Outcome:
     """What the relay's last word on a mail means: 4xx is for now, 5xx for ever (RFC 5321, 4.2.1)."""
     (reply,) = replies
     if reply.positive:
-        return Accepted(id)
+        return Sent(id)
     why = str(reply)[:_WORDS]
-    return Busy(why=why) if reply.transient else Refused(ErrorCode.UNEXPLAINED, why)
+    return Busy(why=why) if reply.transient else Rejected(ErrorCode.UNEXPLAINED, why)
 
 
 def _failed(failure: Failure) -> Outcome:
@@ -190,4 +174,4 @@ def _failed(failure: Failure) -> Outcome:
 
 
 def _no_mail(error: ValueError) -> Outcome:
-    return Refused(ErrorCode.NOT_CONVERTED, f"no mail can be made of it: {type(error).__name__}")
+    return Rejected(ErrorCode.NOT_CONVERTED, f"no mail can be made of it: {type(error).__name__}")

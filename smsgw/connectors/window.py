@@ -1,4 +1,4 @@
-"""How much a connector may be offered: its window less what is not settled, and the tokens of its rate."""
+"""How much may be sent over a connector: its window less the slots that are taken, and the tokens of its rate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TICK: Final = 0.01
 
 
 class Window:
-    """The room of one connector.
+    """The room of one connector. A slot is taken from :meth:`take` to :meth:`release`.
 
-    :param window: parts at most that are not settled. :param rate: parts a second, 0 for no limit.
+    :param window: slots at most. :param rate: parts a second, 0 for no limit.
     :param ready: called whenever the room was 0 and grows. :param willing: says no while there is none for reasons of
         the connector's own; call :meth:`feed` when that changes.
-    :ivar open: whether anything may be offered at all.
+    :ivar open: whether anything may be sent at all.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class Window:
         self._clock = clock
         self._ready = ready
         self._bucket = Bucket(rate, max(1.0, rate * BURST))
-        self._unsettled = 0
+        self._taken = 0
         self._starved = True
         self._tokens: IDelayedCall | None = None
 
     def room(self) -> int:
-        """How many parts may be offered now."""
-        room = self._window - self._unsettled if self.open and (self._willing is None or self._willing()) else 0
+        """How many parts may be sent now."""
+        room = self._window - self._taken if self.open and (self._willing is None or self._willing()) else 0
         if room > 0 and self._bucket.rate:
             now = self._clock.seconds()
             room = min(room, int(self._bucket.level(now)))
@@ -57,14 +57,14 @@ class Window:
         return room
 
     def take(self, count: int) -> None:
-        """So many parts were offered."""
-        self._unsettled += count
-        self._starved = self._starved or self._unsettled >= self._window
+        """So many parts are sent."""
+        self._taken += count
+        self._starved = self._starved or self._taken >= self._window
         self._bucket.charge(count)
 
-    def settled(self, count: int) -> None:
-        """The outcomes of so many parts are stored."""
-        self._unsettled -= count
+    def release(self, count: int) -> None:
+        """The outcomes of so many parts are committed."""
+        self._taken -= count
         self.feed()
 
     def _have_tokens(self) -> None:
@@ -72,13 +72,13 @@ class Window:
         self.feed()
 
     def feed(self) -> None:
-        """Say so if there is room again."""
+        """Call `ready` if there is room after there was none."""
         if self._starved and self.room() > 0:
             self._starved = False
             self._ready()
 
     def close(self) -> None:
-        """Nothing may be offered any more."""
+        """Nothing may be sent any more."""
         self.open = False
         if self._tokens is not None:
             self._tokens.cancel()

@@ -19,11 +19,17 @@ class IConnectorSink(Interface):
     """What a connector tells the gateway."""
 
     def outcomes(connector: str, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
-        """The upstream's answers; each offered part exactly once."""
+        """What the upstream did with parts; one outcome for each part that was sent.
+
+        Those of one read come together, and before its receipts. Never called inside :meth:`IConnector.send`.
+        """
 
     def receipts(connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """The upstream's statements. Acknowledge them upstream after the Deferred fires; if it fails, answer
-        a temporary error so that the upstream repeats them."""
+        a temporary error so that the upstream repeats them. Never called inside :meth:`IConnector.send`.
+
+        The commit of outcomes that were given before is asked for first. While the store does not take those, this
+        fails as :class:`~smsgw.model.errors.StoreDown`."""
 
     def incoming(connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
         """What came from subscribers; `id`, `account` and `path` are not known yet. Per item None when it is stored,
@@ -43,20 +49,25 @@ class IConnector(Interface):
         """Begin to work; `sink` provides :class:`IConnectorSink`."""
 
     def room() -> int:
-        """How many parts may be offered now: window less unsettled, and tokens of the rate; 0 while down.
+        """How many parts may be sent now: the window less the slots that were not released, and tokens of the rate;
+        0 while down.
 
         Whenever this was 0 and grows, ``sink.ready`` is called.
         """
 
-    def offer(parts: Sequence[Part]) -> None:
+    def send(parts: Sequence[Part]) -> None:
         """Send these, in order; at most :meth:`room`. Exactly one outcome follows for each; `Lost` when the
-        link goes before the answer. Outcomes may come before this returns."""
+        link goes before the answer.
 
-    def settled(count: int) -> None:
+        Neither outcomes nor receipts are given inside this call: a connector that knows an outcome at once gives it
+        on a later turn of the reactor (``callLater(0)``, one for a whole list).
+        """
+
+    def release(count: int) -> None:
         """The outcomes of `count` parts were committed: their window slots are free."""
 
     def resume(awaited: Sequence[Awaited]) -> None:
-        """After a restart, in pages before anything is offered: parts whose receipts are still owed to us."""
+        """After a restart, in pages before anything is sent: parts whose receipts are still awaited."""
 
     def stop() -> Deferred[None]:
         """Take no more, wait for outcomes on the way (the caller bounds the wait), close the link."""

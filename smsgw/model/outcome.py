@@ -6,14 +6,14 @@ import attrs
 
 
 @attrs.define(eq=False)
-class Accepted:
+class Sent:
     """The upstream took the part and will report on it under `remote_id` (its own words, unchanged)."""
 
     remote_id: str
 
 
 @attrs.define(eq=False)
-class Refused:
+class Rejected:
     """The upstream will never take this part; `error` is the code shown to the sender, `why` is for people."""
 
     error: int
@@ -39,4 +39,4 @@ class Lost:
     why: str = ""
 
 
-Outcome = Accepted | Refused | Busy | Lost
+Outcome = Sent | Rejected | Busy | Lost

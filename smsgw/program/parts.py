@@ -15,7 +15,7 @@ from smsgw.program.metrics import Metrics
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.contacts import Contacts
-from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.services.dispatch import Dispatch
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.outbox.outbox import Outbox

@@ -29,8 +29,9 @@ from smsgw.program.reload import reload, warn
 from smsgw.protocols.http import WebClient
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.commits import Commits
 from smsgw.services.contacts import Contacts
-from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.services.dispatch import Dispatch
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.outbox.outbox import Outbox
@@ -43,10 +44,10 @@ from smsgw.stores.metrics import StoreMetrics
 from smsgw.stores.sqlite import SqliteStore
 
 
-def _sqlite(settings: Settings, reactor: Any, wall: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
+def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
     """A database in the state directory."""
     gateway = settings.gateway
-    return SqliteStore(gateway.state, gateway.node, wall, StoreThread(reactor), metrics)
+    return SqliteStore(gateway.state, gateway.node, now, StoreThread(reactor), metrics)
 
 
 _STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreMetrics], IMessageStore]]] = {
@@ -90,27 +91,28 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
 
 def make_parts(settings: Settings, reactor: Any) -> Parts:
     """Everything that runs behind the listeners, made from the settings and joined together."""
-    gateway, clock, wall = settings.gateway, reactor, time.time
+    gateway, clock, now = settings.gateway, reactor, time.time
     metrics = Metrics()
-    store = _STORES[gateway.store](settings, reactor, wall, metrics.store)
+    store = _STORES[gateway.store](settings, reactor, now, metrics.store)
     password_checks = WorkerPool(reactor)
     accounts = Accounts(settings, clock, password_checks.run, metrics.services)
     senders = Senders(settings)
     router = Router(settings)
-    outbox = Outbox(settings, store, clock, wall, metrics=metrics.outbox)
+    outbox = Outbox(settings, store, clock, now, metrics=metrics.outbox)
+    commits = Commits(store, outbox)
     factories = connector_factories()
     connectors: dict[str, IConnector] = {
         name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
     }
-    incoming = IncomingRouter(settings, store, outbox, accounts, wall, metrics.services)
+    incoming = IncomingRouter(settings, store, commits, accounts, now, metrics.services)
     dispatch = Dispatch(
         store,
-        outbox,
+        commits,
         clock,
-        wall,
+        now,
         [(connectors[name], own) for name, own in settings.connectors.items()],
         router.reroute,
-        inbound=incoming,
+        incoming=incoming,
         report_timeout=gateway.report_timeout,
         down=router.down,
         refusing=router.refusing,
@@ -123,16 +125,15 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         senders,
         router,
         dispatch,
-        outbox,
-        wall,
+        now,
         clock.seconds,
         metrics=metrics.intake,
     )
-    sweep = Sweep(settings, store, dispatch, outbox, clock, wall, metrics.services)
+    sweep = Sweep(settings, store, commits, dispatch, clock, now, metrics.services)
     smpp_receipts = SmppReceipts(settings, Binds(metrics.binds), metrics.binds)
     outbox.attach(smpp_receipts)
     callbacks = CallbackPath(
-        settings, accounts, WebClient(reactor), WebClient(reactor, guard=True), clock, wall, metrics=metrics.callbacks
+        settings, accounts, WebClient(reactor), WebClient(reactor, guard=True), clock, now, metrics=metrics.callbacks
     )
     outbox.attach(callbacks)
     contacts = Contacts(settings)
@@ -153,7 +154,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         dispatch=dispatch,
         intake=intake,
         contacts=contacts,
-        cancelling=Cancellation(store, dispatch, outbox),
+        cancelling=Cancellation(commits, dispatch),
         sweep=sweep,
         smpp_receipts=smpp_receipts,
         callbacks=callbacks,

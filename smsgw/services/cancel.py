@@ -1,4 +1,4 @@
-"""Taking back what is still waiting: by its sender, or by the operator of the gateway."""
+"""Taking back what still waits, for its account or for the administrator."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
-from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Cancel, Changes, Committed
 from smsgw.model.errors import Refused
 from smsgw.model.message import Message
+from smsgw.services.commits import Commits
 
 if TYPE_CHECKING:
-    from smsgw.services.dispatch.dispatch import Dispatch
-    from smsgw.services.outbox.outbox import Outbox
+    from smsgw.services.dispatch import Dispatch
 
 
 class Cancellation:
-    """Cancels messages that were not yet handed to an upstream; whoever asked to be told is told."""
+    """Cancels messages that were not yet handed to an upstream; the accounts that asked for reports get them."""
 
-    def __init__(self, store: IMessageStore, dispatch: Dispatch, outbox: Outbox) -> None:
-        self._store = store
+    def __init__(self, commits: Commits, dispatch: Dispatch) -> None:
+        self._commits = commits
         self._dispatch = dispatch
-        self._outbox = outbox
 
     def cancel(self, wishes: Sequence[Cancel]) -> Deferred[list[list[Message] | Refused]]:
         """Per wish the messages that are cancelled now, or why not (UNKNOWN_ID, ALREADY_FINAL); after the commit.
@@ -32,10 +30,9 @@ class Cancellation:
         """
 
         def committed(done: Committed) -> list[list[Message] | Refused]:
-            self._dispatch.cancelled(
+            self._dispatch.withdraw(
                 [message for answer in done.cancels if not isinstance(answer, Refused) for message in answer]
             )
-            self._outbox.occurred(done.events)
             return done.cancels
 
-        return self._store.commit(Changes(cancels=list(wishes))).addCallback(committed)
+        return self._commits.commit(Changes(cancels=list(wishes))).addCallback(committed)

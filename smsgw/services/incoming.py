@@ -17,11 +17,11 @@ from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Changes, Confirmation
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind
+from smsgw.services.commits import Commits
 from smsgw.services.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
     from smsgw.services.accounts import Accounts
-    from smsgw.services.receipts import EventSink
 
 WAIT: Final = 600.0
 """Seconds for which a call is waited for."""
@@ -47,23 +47,23 @@ class IncomingSink(Protocol):
 class IncomingRouter:
     """Takes in what came from subscribers, and the wishes of accounts to be called.
 
-    :param wall: absolute seconds since 1970.
+    :param now: absolute seconds since 1970.
     """
 
     def __init__(
         self,
         settings: Settings,
         store: IMessageStore,
-        outbox: EventSink,
+        commits: Commits,
         accounts: Accounts,
-        wall: Callable[[], float],
+        now: Callable[[], float],
         metrics: ServiceMetrics | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics or ServiceMetrics()
-        self._outbox = outbox
+        self._commits = commits
         self._accounts = accounts
-        self._wall = wall
+        self._now = now
         self._choosing = DeferredLock()
         self.apply(settings)
 
@@ -86,9 +86,7 @@ class IncomingRouter:
         if stored:
             for one in stored:
                 one.id = self._store.next_id()
-            committed = await self._store.commit(Changes(incoming=stored))
-            if committed.events:
-                self._outbox.occurred(committed.events)
+            await self._commits.commit(Changes(incoming=stored))
         for one, refused in zip(incoming, answers, strict=True):
             result = "stored" if refused is None else "refused"
             self._metrics.received[connector, one.kind.name.lower(), result].inc()
@@ -133,7 +131,7 @@ class IncomingRouter:
             if not number.calls:
                 return _NO_CALLS
             if not one.account:
-                one.account = await self._store.expected(one.source, one.destination, self._wall())
+                one.account = await self._store.expected(one.source, one.destination, self._now())
             return None if one.account else _NO_CALLS
         if not one.account:
             return _NOBODYS
@@ -164,11 +162,11 @@ class IncomingRouter:
         candidates.sort(key=lambda one: not one.account)
         if not candidates:
             return _NONE_TAKES_CALLS
-        now = self._wall()
+        now = self._now()
         for number in candidates:
             if await self._store.expected(phone, number.name, now) in ("", account):
                 confirmation = Confirmation(account, phone, number.name, now + WAIT)
-                await self._store.commit(Changes(confirmations=[confirmation]))
+                await self._commits.commit(Changes(confirmations=[confirmation]))
                 return confirmation
         return _ALL_TAKEN
 

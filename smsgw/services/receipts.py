@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Sequence
-from typing import Protocol
 
 import attrs
 from prometheus_client import Counter
 from twisted.internet.defer import Deferred
 
-from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Committed, Reported
-from smsgw.model.message import DeliveryReport, Event
+from smsgw.model.message import DeliveryReport
+from smsgw.services.commits import Commits
 from smsgw.telemetry import Children
-
-
-class EventSink(Protocol):
-    """Whoever tells the senders."""
-
-    def occurred(self, events: Sequence[Event]) -> None:
-        """These events were committed just now."""
 
 
 @attrs.define(eq=False)
@@ -30,8 +22,7 @@ class Receipts:
     :ivar counts: receipts by connector and result.
     """
 
-    store: IMessageStore
-    outbox: EventSink
+    commits: Commits
     counts: Children[Counter]
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
@@ -43,8 +34,6 @@ class Receipts:
         def stored(committed: Committed) -> None:
             for result, count in collections.Counter(committed.receipts).items():
                 self.counts[connector, result].inc(count)
-            if committed.events:
-                self.outbox.occurred(committed.events)
 
         reported = [Reported(connector, report) for report in reports]
-        return self.store.commit(Changes(receipts=reported)).addCallback(stored)
+        return self.commits.commit(Changes(receipts=reported)).addCallback(stored)

@@ -17,9 +17,9 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
-from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.services.commits import Commits
+from smsgw.services.dispatch import Dispatch
 from smsgw.services.metrics import ServiceMetrics
-from smsgw.services.receipts import EventSink
 
 INTERVAL: Final = 1.0
 """Seconds between two sweeps."""
@@ -36,24 +36,24 @@ _log = Logger()
 class Sweep:
     """Looks at deadlines, so that nothing needs a timer of its own.
 
-    :param wall: absolute seconds since 1970.
+    :param now: absolute seconds since 1970.
     """
 
     def __init__(
         self,
         settings: Settings,
         store: IMessageStore,
+        commits: Commits,
         dispatch: Dispatch,
-        outbox: EventSink,
         clock: IReactorTime,
-        wall: Callable[[], float],
+        now: Callable[[], float],
         metrics: ServiceMetrics | None = None,
     ) -> None:
         self._metrics = metrics or ServiceMetrics()
         self._store = store
         self._dispatch = dispatch
-        self._outbox = outbox
-        self._wall = wall
+        self._commits = commits
+        self._now = now
         self._failing: set[str] = set()
         self._sweeping: Deferred[None] = succeed(None)
         self._loop = LoopingCall(self.once)
@@ -111,34 +111,32 @@ class Sweep:
 
     async def _promote(self) -> None:
         for _ in range(MOST_PAGES):
-            found = await self._store.due(self._wall(), PAGE)
+            found = await self._store.due(self._now(), PAGE)
             if found:
                 await self._dispatch.promoted(found)
             if len(found) < PAGE:
                 return
 
     async def _end(self) -> None:
-        overdue = await self._store.overdue(self._wall(), PAGE)
+        overdue = await self._store.overdue(self._now(), PAGE)
         queued: list[Message] = [message for message, seq in overdue if not seq]
         ends = [
             Ended(message, part, State.EXPIRED, 0)
-            for message in self._dispatch.release(queued)
+            for message in self._dispatch.withdraw(queued)
             for part in message.unsent or (0,)
         ]
         expired = len(ends)
         ends += [Ended(message, seq, State.UNKNOWN, ErrorCode.NO_RECEIPT) for message, seq in overdue if seq]
         if not ends:
             return
-        committed = await self._store.commit(Changes(outcomes=[*ends]))
+        await self._commits.commit(Changes(outcomes=[*ends]))
         self._metrics.overdue[State.EXPIRED.word].inc(expired)
         self._metrics.overdue[State.UNKNOWN.word].inc(len(ends) - expired)
-        if committed.events:
-            self._outbox.occurred(committed.events)
 
     async def _purge(self) -> None:
         given_up = 0
         for _ in range(MOST_PAGES):
-            now = self._wall()
+            now = self._now()
             messages, events = await self._store.purge(now - self._keep, now - self._event_keep, PAGE)
             self._metrics.purged.inc(messages)
             self._metrics.given_up.inc(events)

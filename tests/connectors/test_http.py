@@ -25,9 +25,10 @@ from smsgw.model.errors import Refusal, StoreDown
 from smsgw.model.errors import Refused as NotOurs
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
-from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.plugins import dialects
 from smsgw.protocols.http.client import RequestFailed, WebResponse
+from tests.connectors import port
 
 VALUES = {"to": "79161234567", "from": "A&B", "text": 'Hi "you" {to} 50% ё', "uid": "1.0", "id": "x/y"}
 
@@ -147,14 +148,17 @@ class Asked:
     headers: dict[bytes, bytes]
     body: bytes | None
     result: Deferred[WebResponse]
+    clock: Clock
 
     def answer(self, body: bytes = b"{}", code: int = 200, headers: dict[str, list[str]] | None = None) -> None:
         """The upstream answers."""
         self.result.callback(WebResponse(code, Headers(headers or {}), body, True))
+        self.clock.advance(0)
 
     def fail(self, *, sent: bool = True) -> None:
         """It does not."""
         self.result.errback(RequestFailed("no answer in time", sent=sent))
+        self.clock.advance(0)
 
 
 class Case(SynchronousTestCase):
@@ -186,7 +190,7 @@ class Case(SynchronousTestCase):
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
     ) -> Deferred[WebResponse]:
         """The client."""
-        self.asked.append(Asked(method, url, dict(headers), body, Deferred()))
+        self.asked.append(Asked(method, url, dict(headers), body, Deferred(), self.clock))
         return self.asked[-1].result
 
     def message(self, parts: int = 1, data_coding: int = 0, remote_id: str = "", text: bytes = b"hi %d;") -> Message:
@@ -199,10 +203,12 @@ class Case(SynchronousTestCase):
             content, 0.0, remote_id,
         )  # fmt: skip
 
-    def offer(self, message: Message | None = None, *seqs: int) -> Message:
-        """Offer parts of a message, all of them by default."""
+    def send(self, message: Message | None = None, *seqs: int) -> Message:
+        """Send parts of a message, all of them by default, and let the next turn of the reactor come."""
         message = message or self.message()
-        self.connector.offer([Part(message, seq) for seq in seqs or range(1, message.parts + 1)])
+        parts = [Part(message, seq) for seq in seqs or range(1, message.parts + 1)]
+        port.send(self.connector, parts, self.sink.told, self.sink.reports)
+        self.clock.advance(0)
         return message
 
 
@@ -218,14 +224,14 @@ class SendingTests(Case):
     def test_request(self) -> None:
         """Headers, credentials and bodies are as configured."""
         self.make(headers={"X-A": "b"}, login="us", password=Secret("them"), form="to={to}&t={text}")
-        self.offer()
+        self.send()
         asked = self.asked.pop()
         self.assertEqual(
             (asked.method, asked.url, asked.body), (b"POST", "http://h/?t=hi%200%3B", b"to=79161234567&t=hi%200%3B")
         )
         self.assertEqual((asked.headers[b"X-A"], asked.headers[b"Authorization"]), (b"b", b"Basic dXM6dGhlbQ=="))
         self.make(token=Secret("key"), json='{"n": "{to:int}"}')
-        self.offer()
+        self.send()
         self.assertEqual(
             (self.asked[0].body, self.asked[0].headers[b"Authorization"]), (b'{"n":79161234567}', b"Bearer key")
         )
@@ -233,13 +239,13 @@ class SendingTests(Case):
     def test_method(self) -> None:
         """The method is GET where the section says so."""
         self.make(method="GET")
-        self.offer()
+        self.send()
         self.assertEqual((self.asked[0].method, self.asked[0].body), (b"GET", None))
 
     def test_charset(self) -> None:
         """Values are written in the character set of the upstream."""
         self.make(charset="windows-1251")
-        self.offer(self.message(data_coding=8, text="\N{CYRILLIC CAPITAL LETTER YA}".encode("utf-16-be")))
+        self.send(self.message(data_coding=8, text="\N{CYRILLIC CAPITAL LETTER YA}".encode("utf-16-be")))
         self.assertEqual(self.asked[0].url, "http://h/?t=%DF")
 
     def test_timeout(self) -> None:
@@ -254,93 +260,120 @@ class SendingTests(Case):
         """Every answer has its meaning."""
         self.make(id="json:id", error="json:error", no_error=("0",), busy=("9",), window=100)
         for body, code, expected in (
-            (b'{"id":7}', 200, Accepted("7")),
-            (b'{"id":7,"error":0}', 200, Accepted("7")),
+            (b'{"id":7}', 200, Sent("7")),
+            (b'{"id":7,"error":0}', 200, Sent("7")),
             (b'{"error":9}', 200, Busy(why="error 9")),
-            (b'{"error":12}', 200, Refused(12, "error 12")),
-            (b'{"error":"no money"}', 200, Refused(255, "error no money")),
-            (b'{"error":12}', 400, Refused(12, "error 12")),
+            (b'{"error":12}', 200, Rejected(12, "error 12")),
+            (b'{"error":"no money"}', 200, Rejected(255, "error no money")),
+            (b'{"error":12}', 400, Rejected(12, "error 12")),
             (b"{}", 200, Lost("the answer has no id where it should be")),
             (b"<html>", 200, Lost("the answer has no id where it should be")),
-            (b"", 404, Refused(255, "answered 404")),
+            (b"", 404, Rejected(255, "answered 404")),
             (b"", 500, Lost("answered 500")),
             (b"", 503, Busy(None, True, "answered 503")),
             (b"", 429, Busy(None, False, "answered 429")),
             (b"", 302, Busy(why="answered 302; redirects are not followed, url must be the last address")),
         ):
-            self.offer()
+            self.send()
             self.asked.pop().answer(body, code)
             ((_, outcome),) = self.sink.told
             self.assertEqual((type(outcome), attrs.asdict(outcome)), (type(expected), attrs.asdict(expected)), body)
             del self.sink.told[:]
-        self.offer()
+        self.send()
         self.asked.pop().answer(b"", 503, {"Retry-After": ["7"]})
         self.assertEqual(cast(Busy, self.sink.told[0][1]).seconds, 7.0)
 
     def test_no_answer(self) -> None:
         """What may have arrived is lost; what was never sent is tried again, and the upstream counts as down soon."""
-        self.offer()
+        self.send()
         self.asked.pop().fail()
         self.assertEqual(self.sink.kinds(), ["Lost"])
         for _ in range(3):
             self.assertTrue(self.connector.up)
-            self.offer()
+            self.send()
             self.asked.pop().fail(sent=False)
         self.assertEqual(self.sink.kinds(), ["Busy"] * 3)
-        self.connector.settled(4)
+        self.connector.release(4)
         self.assertEqual((self.connector.up, self.connector.room()), (False, 0))
         wants = self.sink.wants
         self.clock.advance(5)
         self.assertEqual((self.connector.up, self.sink.wants), (True, wants + 1))
 
     def test_parts(self) -> None:
-        """A message of several parts is one request; all parts share its id, whenever they are offered."""
-        message = self.offer(self.message(4), 1, 2)
-        self.offer(message, 3)
+        """A message of several parts is one request; all parts share its id, whenever they are sent."""
+        message = self.send(self.message(4), 1, 2)
+        self.send(message, 3)
         (asked,) = self.asked
         self.assertIn("hi%200%3Bhi%201%3Bhi%202%3Bhi%203%3B", asked.url)
         asked.answer()
         self.assertEqual(
-            [(part.seq, cast(Accepted, one).remote_id) for part, one in self.sink.told],
+            [(part.seq, cast(Sent, one).remote_id) for part, one in self.sink.told],
             [(1, "1.0"), (2, "1.0#2"), (3, "1.0#3")],
         )
-        self.offer(message, 4)
-        self.assertEqual((len(self.asked), cast(Accepted, self.sink.told[3][1]).remote_id), (1, "1.0#4"))
+        self.send(message, 4)
+        self.assertEqual((len(self.asked), cast(Sent, self.sink.told[3][1]).remote_id), (1, "1.0#4"))
         self.assertEqual([report.remote_id for report in self.sink.reports], ["1.0", "1.0#2", "1.0#3", "1.0#4"])
 
     def test_parts_after_a_restart(self) -> None:
         """The rest of a message whose first part was taken before a restart is not sent again."""
-        self.offer(self.message(2, remote_id="x7"), 2)
-        self.assertEqual((self.asked, cast(Accepted, self.sink.told[0][1]).remote_id), ([], "x7#2"))
+        self.send(self.message(2, remote_id="x7"), 2)
+        self.assertEqual((self.asked, cast(Sent, self.sink.told[0][1]).remote_id), ([], "x7#2"))
+
+    def test_one_turn(self) -> None:
+        """Outcomes of one turn of the reactor are given together, in the next."""
+        self.make(id="json:id", receipts="webhook", secret=Secret("key"), receipt_id="query:id")
+        given: list[int] = []
+        self.patch(self.sink, "outcomes", lambda name, outcomes: given.append(len(outcomes)))
+        self.send()
+        self.send()
+        for asked in self.asked:
+            asked.result.callback(WebResponse(200, Headers({}), b'{"id":1}', True))
+        self.connector.send([Part(self.message(data_coding=4), 1)])
+        self.assertEqual(given, [])
+        self.clock.advance(0)
+        self.assertEqual(given, [3])
+
+    def test_outcomes_first(self) -> None:
+        """A receipt that comes before the next turn of the reactor is given after the outcomes."""
+        self.make(**ReceiptTests.CALLED)
+        said: list[str] = []
+        self.patch(self.sink, "outcomes", lambda name, outcomes: said.append("outcomes"))
+        self.patch(self.sink, "receipts", lambda name, reports: said.append("receipts") or succeed(None))
+        self.send()
+        self.asked.pop().result.callback(WebResponse(200, Headers({}), b"", True))
+        self.connector.webhook(WebhookRequest("POST", "key=key&id=1.0&s=1", {}, b"", "127.0.0.1"))
+        self.assertEqual(said, ["outcomes", "receipts"])
+        self.clock.advance(0)
+        self.assertEqual(said, ["outcomes", "receipts"])
 
     def test_parts_in_vain(self) -> None:
         """A message that is not taken is sent again whole."""
-        message = self.offer(self.message(2))
+        message = self.send(self.message(2))
         self.asked.pop().fail()
         self.assertEqual(self.sink.kinds(), ["Lost", "Lost"])
-        self.offer(message)
+        self.send(message)
         self.assertEqual(len(self.asked), 1)
 
     def test_binary(self) -> None:
         """What is no text is refused."""
-        self.offer(self.message(data_coding=4))
-        self.assertEqual((self.sink.kinds(), self.asked), (["Refused"], []))
+        self.send(self.message(data_coding=4))
+        self.assertEqual((self.sink.kinds(), self.asked), (["Rejected"], []))
 
     def test_window(self) -> None:
         """No more is taken than the window has room for, until outcomes are stored."""
         for _ in range(5):
-            self.offer()
+            self.send()
         self.assertEqual(self.connector.room(), 0)
         self.asked.pop().answer()
         self.assertEqual(self.connector.room(), 0)
         wants = self.sink.wants
-        self.connector.settled(1)
+        self.connector.release(1)
         self.assertEqual((self.connector.room(), self.sink.wants), (1, wants + 1))
 
     def test_rate(self) -> None:
         """No more is taken than the rate allows."""
         self.make(rate=1.0)
-        self.offer()
+        self.send()
         wants = self.sink.wants
         self.assertEqual(self.connector.room(), 0)
         self.clock.advance(1)
@@ -349,14 +382,14 @@ class SendingTests(Case):
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), max_size=30))
     def test_each_part_once(self, steps: list[tuple[int, int]]) -> None:
-        """Whatever the upstream does, each part offered has exactly one outcome, and stopping ends."""
+        """Whatever the upstream does, each part sent has exactly one outcome, and stopping ends."""
         self.make(id="json:id", window=1000)
-        offered: list[Part] = []
+        sent: list[Part] = []
         for step, parts in steps:
             if step < 2 or not self.asked:
                 message = self.message(parts)
-                offered += [Part(message, seq) for seq in range(1, parts + 1)]
-                self.connector.offer(offered[-parts:])
+                sent += [Part(message, seq) for seq in range(1, parts + 1)]
+                port.send(self.connector, sent[-parts:], self.sink.told, self.sink.reports)
             elif step == 2:
                 self.asked.pop(0).answer(b'{"id":1}')
             elif step == 3:
@@ -367,7 +400,7 @@ class SendingTests(Case):
         for asked in self.asked:
             asked.answer(b"", 500)
         self.successResultOf(stopped)
-        self.assertEqual(sorted(id(part) for part, _ in self.sink.told), sorted(map(id, offered)))
+        self.assertEqual(sorted(id(part) for part, _ in self.sink.told), sorted(map(id, sent)))
 
 
 class ReceiptTests(Case):
@@ -386,7 +419,7 @@ class ReceiptTests(Case):
     def test_none(self) -> None:
         """Where there are none, what was taken is delivered, after the outcome, and until that is stored."""
         self.sink.broken = True
-        self.offer()
+        self.send()
         self.asked.pop().answer()
         self.sink.broken = False
         self.clock.advance(1)
@@ -395,7 +428,7 @@ class ReceiptTests(Case):
     def test_webhook(self) -> None:
         """A call with the secret reports for all parts of a message; other words change nothing."""
         self.make(**self.CALLED)
-        self.offer(self.message(2))
+        self.send(self.message(2))
         self.asked.pop().answer()
         self.assertEqual(self.sink.reports, [])
         self.assertEqual((self.call("key=key&id=1.0&s=7").status, self.sink.reports), (200, []))
@@ -447,7 +480,7 @@ class ReceiptTests(Case):
             states={"d": "delivered"},
             id="json:id",
         )
-        self.offer()
+        self.send()
         self.asked.pop().answer(b'{"id":"a/b"}')
         for answer in (b'{"s":"wait"}', b"nonsense"):
             self.clock.advance(30)
@@ -487,7 +520,7 @@ class ReceiptTests(Case):
             receipt_state="json:s",
             states={"d": "delivered"},
         )
-        self.offer()
+        self.send()
         stopped = self.connector.stop()
         self.assertNoResult(stopped)
         self.asked.pop().answer()

@@ -10,20 +10,22 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from smsgw.config import Globs, Settings, parse
-from smsgw.connectors.loopback import MOST_REPORTS, MOST_UNACKNOWLEDGED, REPEAT_AFTER, Loopback, LoopbackSettings
+from smsgw.connectors.loopback import Loopback, LoopbackSettings
+from smsgw.connectors.loopback.connector import MOST_REPORTS, MOST_UNACKNOWLEDGED, REPEAT_AFTER
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
 from smsgw.model import errors
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, IncomingKind, Message, Part
-from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.plugins import dialects
+from tests.connectors import port
 from tests.services.dispatch.support import NOON, message, names
 
 
 @implementer(IConnectorSink)
 class RecordingSink:
-    """Writes down what a connector says; settles and acknowledges as it is told to."""
+    """Writes down what a connector says; acknowledges receipts as the test says."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[Part, Outcome]] = []
@@ -85,10 +87,11 @@ class LoopbackTestCase(SynchronousTestCase):
         loopback.start(self.sink)
         return loopback
 
-    def offer(self, loopback: Loopback, *messages: Message) -> list[Part]:
-        """Offer all parts of these messages."""
+    def send(self, loopback: Loopback, *messages: Message) -> list[Part]:
+        """Send all parts of these messages, and let the next turn of the reactor come."""
         parts = [Part(one, seq) for one in messages for seq in range(1, one.parts + 1)]
-        loopback.offer(parts)
+        port.send(loopback, parts, self.sink.answers, self.sink.reports)
+        self.clock.advance(0)
         return parts
 
     def outcomes(self) -> list[type]:
@@ -110,9 +113,9 @@ class PlainTests(LoopbackTestCase):
     def test_takes_and_reports(self) -> None:
         """Every part is taken at once and reported delivered after the delay, in order and in one batch."""
         loopback = self.make()
-        parts = self.offer(loopback, message(1), message(2, parts=2))
+        parts = self.send(loopback, message(1), message(2, parts=2))
         self.assertEqual([part for part, _ in self.sink.answers], parts)
-        taken = [outcome.remote_id for _, outcome in self.sink.answers if isinstance(outcome, Accepted)]
+        taken = [outcome.remote_id for _, outcome in self.sink.answers if isinstance(outcome, Sent)]
         self.assertEqual(len(set(taken)), 3)
         self.clock.advance(1.9)
         self.assertEqual(self.sink.reports, [])
@@ -122,18 +125,24 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual(self.sink.reports[0].at, NOON + 2)
 
     def test_no_delay(self) -> None:
-        """Without a delay receipts still come after the answers, in the next turn of the reactor."""
+        """Without a delay receipts still come after the outcomes."""
         loopback = self.make(delay=0.0)
-        self.offer(loopback, *[message(id) for id in range(1, 11)])
-        self.assertEqual(self.sink.log, ["outcomes"])
-        self.clock.advance(0)
+        self.send(loopback, *[message(id) for id in range(1, 11)])
         self.assertEqual((self.sink.log, self.sink.batches), (["outcomes", "receipts"], [10]))
+
+    def test_one_turn(self) -> None:
+        """Whatever is sent in one turn of the reactor is answered together in the next."""
+        loopback = self.make()
+        for id in range(1, 4):
+            port.send(loopback, [Part(message(id), 1)], self.sink.answers, self.sink.reports)
+        self.clock.advance(0)
+        self.assertEqual((self.sink.log, len(self.sink.answers)), (["outcomes"], 3))
 
     def test_one_timer(self) -> None:
         """However much is owed there is one timer for it."""
         loopback = self.make(window=1000)
         for id in range(1, 101):
-            self.offer(loopback, message(id))
+            self.send(loopback, message(id))
             self.clock.advance(0.001)
         self.assertEqual(len(self.clock.calls), 1)
         self.clock.advance(2)
@@ -142,10 +151,10 @@ class PlainTests(LoopbackTestCase):
     def test_latency(self) -> None:
         """With a latency answers come after it, and the delay of the receipt starts then."""
         loopback = self.make(latency=1.0)
-        self.offer(loopback, message(1))
+        self.send(loopback, message(1))
         self.assertEqual(self.sink.answers, [])
         self.clock.advance(1)
-        self.assertEqual(self.outcomes(), [Accepted])
+        self.assertEqual(self.outcomes(), [Sent])
         self.clock.advance(1.5)
         self.assertEqual(self.sink.reports, [])
         self.clock.advance(0.5)
@@ -155,18 +164,18 @@ class PlainTests(LoopbackTestCase):
         """A part that is sent again, after a restart too, gets another id than before."""
         seen = set()
         for attempts in (0, 1):
-            self.offer(self.make(), message(1, parts=2, attempts=attempts))
-            seen |= {outcome.remote_id for _, outcome in self.sink.answers if isinstance(outcome, Accepted)}
+            self.send(self.make(), message(1, parts=2, attempts=attempts))
+            seen |= {outcome.remote_id for _, outcome in self.sink.answers if isinstance(outcome, Sent)}
         self.assertEqual(len(seen), 4)
 
     def test_window(self) -> None:
-        """Room is the window less what is not settled; when it was none, the sink is told that there is some."""
+        """Room is the window less what is taken; when it was none, the sink is told that there is some."""
         loopback = self.make(window=3)
         self.assertEqual(loopback.room(), 3)
-        self.offer(loopback, message(1), message(2), message(3))
+        self.send(loopback, message(1), message(2), message(3))
         self.assertEqual(loopback.room(), 0)
         before = self.sink.readies
-        loopback.settled(2)
+        loopback.release(2)
         self.assertEqual((loopback.room(), self.sink.readies), (2, before + 1))
 
     def test_rate(self) -> None:
@@ -176,8 +185,8 @@ class PlainTests(LoopbackTestCase):
         for _ in range(100):
             room = loopback.room()
             if room:
-                self.offer(loopback, *[message(total + n) for n in range(1, room + 1)])
-                loopback.settled(room)
+                self.send(loopback, *[message(total + n) for n in range(1, room + 1)])
+                loopback.release(room)
                 total += room
             before = self.sink.readies
             self.assertEqual(loopback.room(), 0)
@@ -188,8 +197,8 @@ class PlainTests(LoopbackTestCase):
     def test_memory(self) -> None:
         """It owes a bounded number of receipts, then takes nothing until some are sent."""
         loopback = self.make(memory=5)
-        self.offer(loopback, *[message(id) for id in range(1, 6)])
-        loopback.settled(5)
+        self.send(loopback, *[message(id) for id in range(1, 6)])
+        loopback.release(5)
         self.assertEqual(loopback.room(), 0)
         before = self.sink.readies
         self.clock.advance(2)
@@ -200,7 +209,7 @@ class PlainTests(LoopbackTestCase):
         count = MOST_UNACKNOWLEDGED + 1234
         loopback = self.make(window=10_000)
         self.sink.by_hand = True
-        self.offer(loopback, *[message(id) for id in range(1, count + 1)])
+        self.send(loopback, *[message(id) for id in range(1, count + 1)])
         self.clock.advance(2)
         self.assertEqual(max(self.sink.batches), MOST_REPORTS)
         self.assertEqual(len(self.sink.reports), MOST_UNACKNOWLEDGED)
@@ -211,7 +220,7 @@ class PlainTests(LoopbackTestCase):
     def test_repeats_what_is_not_stored(self) -> None:
         """Receipts that cannot be stored are given again until they are, as a real message centre does."""
         loopback = self.make()
-        self.offer(loopback, message(1), message(2))
+        self.send(loopback, message(1), message(2))
         self.sink.broken = StoreDown("full")
         self.clock.advance(2)
         self.clock.advance(REPEAT_AFTER)
@@ -236,7 +245,7 @@ class MisbehavingTests(LoopbackTestCase):
     def served(self, **settings: Any) -> tuple[list[type], list[tuple[str, State | None, int]]]:
         """What becomes of a listed recipient (message 1) and one that is not (message 2)."""
         loopback = self.make(**settings)
-        self.offer(loopback, message(1, dst="79990000001"), message(2))
+        self.send(loopback, message(1, dst="79990000001"), message(2))
         self.clock.pump([2.0] * 10)
         return self.outcomes(), self.sink.said()
 
@@ -244,25 +253,25 @@ class MisbehavingTests(LoopbackTestCase):
         """An undeliverable recipient is taken and then reported as such."""
         self.assertEqual(
             self.served(undeliverable=("7999*",)),
-            ([Accepted, Accepted], [("1.1.0", State.UNDELIVERABLE, 1), ("2.1.0", State.DELIVERED, 0)]),
+            ([Sent, Sent], [("1.1.0", State.UNDELIVERABLE, 1), ("2.1.0", State.DELIVERED, 0)]),
         )
 
     def test_expired(self) -> None:
         """So is one whose validity ends there."""
         self.assertEqual(
             self.served(expired=("7999*",)),
-            ([Accepted, Accepted], [("1.1.0", State.EXPIRED, 6), ("2.1.0", State.DELIVERED, 0)]),
+            ([Sent, Sent], [("1.1.0", State.EXPIRED, 6), ("2.1.0", State.DELIVERED, 0)]),
         )
 
     def test_rejected(self) -> None:
         """A rejected recipient is refused at once, and nothing is reported on it."""
         self.assertEqual(
-            self.served(rejected=("7999*",)), ([Refused, Accepted], [("2.1.0", State.DELIVERED, 0)])
+            self.served(rejected=("7999*",)), ([Rejected, Sent], [("2.1.0", State.DELIVERED, 0)])
         )
 
     def test_never(self) -> None:
         """A recipient whose receipt never comes is taken all the same."""
-        self.assertEqual(self.served(never=("7999*",)), ([Accepted, Accepted], [("2.1.0", State.DELIVERED, 0)]))
+        self.assertEqual(self.served(never=("7999*",)), ([Sent, Sent], [("2.1.0", State.DELIVERED, 0)]))
 
     def test_twice(self) -> None:
         """A receipt may come twice, the second time after the first was acknowledged."""
@@ -272,25 +281,25 @@ class MisbehavingTests(LoopbackTestCase):
     def test_unanswered(self) -> None:
         """A submit that is never answered is given up after the patience."""
         loopback = self.make(unanswered=("7999*",), patience=10.0)
-        self.offer(loopback, message(1, dst="79990000001"), message(2))
+        self.send(loopback, message(1, dst="79990000001"), message(2))
         self.clock.advance(9)
-        self.assertEqual(self.outcomes(), [Accepted])
+        self.assertEqual(self.outcomes(), [Sent])
         self.clock.advance(1)
-        self.assertEqual(self.outcomes(), [Accepted, Lost])
+        self.assertEqual(self.outcomes(), [Sent, Lost])
 
     def test_throttled(self) -> None:
         """A throttled recipient is answered busy at its first attempts."""
         loopback = self.make(throttled=("7999*",), throttles=2)
         for attempts in range(3):
-            self.offer(loopback, message(1, dst="79990000001", attempts=attempts))
-        self.assertEqual(self.outcomes(), [Busy, Busy, Accepted])
+            self.send(loopback, message(1, dst="79990000001", attempts=attempts))
+        self.assertEqual(self.outcomes(), [Busy, Busy, Sent])
 
     def test_early(self) -> None:
         """An early receipt is stored before the answer to the submit is given."""
         for latency in (0.0, 1.0):
             loopback = self.make(early=("7999*",), latency=latency)
             self.sink.by_hand = True
-            self.offer(loopback, message(1, dst="79990000001"))
+            self.send(loopback, message(1, dst="79990000001"))
             self.clock.advance(5)
             self.assertEqual((self.sink.log, self.sink.answers), (["receipts"], []))
             self.sink.unacknowledged.pop().callback(None)
@@ -302,8 +311,8 @@ class MisbehavingTests(LoopbackTestCase):
         """An early receipt that could not be stored comes again later; the answer is not lost over it."""
         loopback = self.make(early=("7999*",))
         self.sink.broken = StoreDown("full")
-        self.offer(loopback, message(1, dst="79990000001"))
-        self.assertEqual(self.outcomes(), [Accepted])
+        self.send(loopback, message(1, dst="79990000001"))
+        self.assertEqual(self.outcomes(), [Sent])
         self.sink.broken = None
         self.clock.advance(2)
         self.assertEqual(self.sink.said(), [("1.1.0", State.DELIVERED, 0)])
@@ -314,7 +323,7 @@ class MisbehavingTests(LoopbackTestCase):
             window=1000, latency=0.5, rejected=("*1",), throttled=("*2",), unanswered=("*3",), early=("*4",),
             twice=("*5",), never=("*6",), expired=("*7",),
         )
-        parts = self.offer(loopback, *[message(id, parts=2) for id in range(1, 101)])
+        parts = self.send(loopback, *[message(id, parts=2) for id in range(1, 101)])
         self.clock.advance(0.5)
         self.clock.advance(100)
         self.assertEqual(sorted(names(part for part, _ in self.sink.answers)), sorted(names(parts)))
@@ -326,18 +335,18 @@ class StopTests(LoopbackTestCase):
     def test_waits_for_answers(self) -> None:
         """Stopping waits for answers on their way; no timer is left behind."""
         loopback = self.make(latency=1.0)
-        self.offer(loopback, message(1))
+        self.send(loopback, message(1))
         stopping = loopback.stop()
         self.assertNoResult(stopping)
         self.clock.advance(1)
         self.successResultOf(stopping)
-        self.assertEqual(self.outcomes(), [Accepted])
+        self.assertEqual(self.outcomes(), [Sent])
         self.assertEqual(self.clock.calls, [])
 
     def test_gives_up_the_unanswered(self) -> None:
         """What would never be answered is given up at once."""
         loopback = self.make(unanswered=("*",))
-        self.offer(loopback, message(1))
+        self.send(loopback, message(1))
         self.successResultOf(loopback.stop())
         self.assertEqual(self.outcomes(), [Lost])
         self.assertEqual(self.clock.calls, [])
@@ -345,7 +354,7 @@ class StopTests(LoopbackTestCase):
     def test_cut_short(self) -> None:
         """Cancellation the stop gives up what is not answered yet."""
         loopback = self.make(latency=1.0, rate=1.0)
-        self.offer(loopback, message(1))
+        self.send(loopback, message(1))
         self.assertEqual(loopback.room(), 0)
         stopping = loopback.stop()
         stopping.cancel()

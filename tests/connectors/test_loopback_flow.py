@@ -5,11 +5,12 @@ from typing import Any
 from smsgw.config import Globs
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
 from smsgw.model.lifecycle import State
-from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.services.commits import Commits
+from smsgw.services.dispatch import Dispatch
 from smsgw.services.sweep import Sweep
 from tests.configured import configured
 from tests.metrics import value
-from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
+from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingIncoming, RecordingOutbox, message
 
 KINDS = ("rejected", "throttled", "unanswered", "early", "undeliverable", "expired", "twice", "never")
 
@@ -20,15 +21,16 @@ class FlowTests(DispatchTestCase):
     def run_gateway(self, name: str = "sim", **settings: Any) -> None:
         """Start everything but the listeners."""
         made = LoopbackSettings(name=name, **{"rate": 0.0, "delay": 2.0, "retry_first": 5.0, **settings})
-        loopback = Loopback(made, self.clock, self.wall)
-        self.outbox, self.inbound = RecordingOutbox(), RecordingInbound()
+        loopback = Loopback(made, self.clock, self.now)
+        self.outbox, self.incoming = RecordingOutbox(), RecordingIncoming()
+        commits = Commits(self.store, self.outbox)
         self.dispatch = Dispatch(
-            self.store, self.outbox, self.clock, self.wall, [(loopback, made)], self.reroute, inbound=self.inbound,
+            self.store, commits, self.clock, self.now, [(loopback, made)], self.reroute, incoming=self.incoming,
             report_timeout=DAY, metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())
         settings = configured(keep=DAY * 9, event_keep=DAY * 9)
-        self.sweep = Sweep(settings, self.store, self.dispatch, self.outbox, self.clock, self.wall)
+        self.sweep = Sweep(settings, self.store, commits, self.dispatch, self.clock, self.now)
         self.sweep.start()
 
     def pass_time(self, seconds: int) -> None:
@@ -39,7 +41,7 @@ class FlowTests(DispatchTestCase):
         """Whatever a list makes the SMSC do, the message ends as it should and its sender is told once."""
         lists: dict[str, Any] = {kind: Globs((f"7999{number}*",)) for number, kind in enumerate(KINDS)}
         self.run_gateway(**lists)
-        self.accept(*[message(number + 1, dst=f"7999{number}001122", expires=self.wall() + 2 * DAY)
+        self.accept(*[message(number + 1, dst=f"7999{number}001122", expires=self.now() + 2 * DAY)
                       for number in range(len(KINDS) + 1)])
         self.pass_time(60)
         states = dict(zip((*KINDS, "other"), (self.state(id) for id in range(1, 10)), strict=True))

@@ -17,17 +17,18 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from smsgw.config import ConfigErrors, Secret, parse
-from smsgw.connectors import whole
+from smsgw.connectors import wholemessage
 from smsgw.connectors.smtp import SmtpConnector, SmtpConnectorSettings
 from smsgw.connectors.templates import TEMPLATE
 from smsgw.interfaces import Awaited, IConnector, IMailDelegate, Reply
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
-from smsgw.model.outcome import Busy, Refused
+from smsgw.model.outcome import Busy, Rejected
 from smsgw.plugins import dialects
 from smsgw.program import certificates
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings
+from tests.connectors import port
 from tests.connectors.test_http import Sink
 
 
@@ -157,10 +158,10 @@ class SmtpTests(TestCase):
         return [Part(message, seq) for seq in range(1, parts + 1)]
 
     async def outcome(self, connector: SmtpConnector, parts: list[Part] | None = None) -> list[str]:
-        """Offer parts; the kinds of their outcomes."""
-        offered = parts or self.part()
-        connector.offer(offered)
-        await self.until(lambda: len(self.sink.told) == len(offered))
+        """Send parts; the kinds of their outcomes."""
+        sent = parts or self.part()
+        port.send(connector, sent, self.sink.told, self.sink.reports)
+        await self.until(lambda: len(self.sink.told) == len(sent))
         return self.sink.kinds()
 
     async def until(self, true: Callable[[], object]) -> None:
@@ -174,7 +175,7 @@ class SmtpTests(TestCase):
         """A message is one mail with its whole text; what the relay took counts as delivered."""
         connector = self.connect(self.listen())
         verifyObject(IConnector, connector)
-        self.assertEqual(await self.outcome(connector, self.part(2)), ["Accepted", "Accepted"])
+        self.assertEqual(await self.outcome(connector, self.part(2)), ["Sent", "Sent"])
         ((session, envelope, mail),) = self.relay.mails
         self.assertEqual((envelope.sender, envelope.recipients), ("a@b.example", ["79161234567@mail.example"]))
         self.assertEqual(
@@ -199,7 +200,7 @@ class SmtpTests(TestCase):
         connector = self.connect(self.listen())
         for text in ("Привет\n.\nмир \U0001f600", ".", "x" * 1500, "line\n.\n..dots", "From me"):
             part = self.part(1, "DEMO", 8, text.encode("utf-16-be"))
-            self.assertEqual(await self.outcome(connector, part), ["Accepted"])
+            self.assertEqual(await self.outcome(connector, part), ["Sent"])
             _, _, mail = self.relay.mails[-1]
             self.assertEqual(mail.get_content(), text.replace("\n", "\r\n") + "\r\n")
 
@@ -216,7 +217,7 @@ class SmtpTests(TestCase):
         self.assertNotEqual(sessions[0], sessions[3])
         self.relay.replies["message"] = waiting = Deferred()
         for _ in range(5):
-            connector.offer(self.part())
+            port.send(connector, self.part(), self.sink.told, self.sink.reports)
         await self.until(lambda: len(self.relay.mails) == 7)
         self.assertEqual((len(self.server.sessions), self.sink.kinds()), (3, []))
         self.relay.replies.clear()
@@ -227,7 +228,7 @@ class SmtpTests(TestCase):
     async def test_implicit(self) -> None:
         """TLS from the first octet."""
         connector = self.connect(self.listen(tls="implicit"), tls="implicit")
-        self.assertEqual(await self.outcome(connector), ["Accepted"])
+        self.assertEqual(await self.outcome(connector), ["Sent"])
         ((session, _, _),) = self.relay.mails
         self.assertEqual((session.tls, session.account), (True, "us"))
 
@@ -238,7 +239,7 @@ class SmtpTests(TestCase):
         port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         connector = self.connect(port.getHost().port, tls="none", login="", password=None)
-        self.assertEqual(await self.outcome(connector), ["Accepted"])
+        self.assertEqual(await self.outcome(connector), ["Sent"])
         self.assertEqual([letter[-2:] for letter in factory.letters], [[b"part 0;", b"."]])
 
     async def test_no_session(self) -> None:
@@ -258,16 +259,16 @@ class SmtpTests(TestCase):
         """4xx is busy, 5xx a refusal, whatever it is said to; the next mail does not suffer from it."""
         connector = self.connect(self.listen())
         for step in ("sender", "recipient", "message"):
-            for code, kind in ((450, "Busy"), (550, "Refused")):
+            for code, kind in ((450, "Busy"), (550, "Rejected")):
                 self.relay.replies[step] = Reply(code, "5.0.0 words")
-                connector.offer(self.part())
+                port.send(connector, self.part(), self.sink.told, self.sink.reports)
                 await self.until(lambda: self.sink.told)
                 ((_, outcome),) = self.sink.told
-                assert isinstance(outcome, Busy | Refused)
+                assert isinstance(outcome, Busy | Rejected)
                 self.assertEqual(outcome.why, f"{code} 5.0.0 words")
                 self.assertEqual(self.sink.kinds(), [kind])
                 self.relay.replies.clear()
-                self.assertEqual(await self.outcome(connector), ["Accepted"])
+                self.assertEqual(await self.outcome(connector), ["Sent"])
 
     async def test_lost(self) -> None:
         """A connection that ends before the mail was sent is busy; behind the dot nobody knows."""
@@ -275,7 +276,7 @@ class SmtpTests(TestCase):
         for step, kind in (("recipient", "Busy"), ("message", "Lost")):
             self.relay.replies[step] = Deferred()
             before = self.relay.steps.count(step)
-            connector.offer(self.part())
+            port.send(connector, self.part(), self.sink.told, self.sink.reports)
             await self.until(lambda step=step, before=before: self.relay.steps.count(step) > before)
             for session in list(self.server.sessions):
                 session.cut()
@@ -286,16 +287,16 @@ class SmtpTests(TestCase):
     async def test_no_mail(self) -> None:
         """What cannot be a mail is refused; a sender cannot add headers."""
         connector = self.connect(self.listen())
-        self.assertEqual(await self.outcome(connector, self.part(data_coding=4)), ["Refused"])
-        self.assertEqual(await self.outcome(connector, self.part(source="A\r\nBcc: x@y.example")), ["Refused"])
+        self.assertEqual(await self.outcome(connector, self.part(data_coding=4)), ["Rejected"])
+        self.assertEqual(await self.outcome(connector, self.part(source="A\r\nBcc: x@y.example")), ["Rejected"])
         for to in ("{from}@mail.example", "{from}", "{to}@a.example, {to}@b.example"):
             other = self.connect(self.listen(), to=to)
-            self.assertEqual(await self.outcome(other, self.part(source="ж")), ["Refused"], to)
+            self.assertEqual(await self.outcome(other, self.part(source="ж")), ["Rejected"], to)
         self.assertEqual(self.relay.mails, [])
 
     async def test_not_stored(self) -> None:
         """That it is delivered is said until it is stored."""
-        self.patch(whole, "REPEAT_AFTER", 0.01)
+        self.patch(wholemessage, "REPEAT_AFTER", 0.01)
         connector = self.connect(self.listen())
         self.sink.broken = True
         await self.outcome(connector)
@@ -314,14 +315,14 @@ class SmtpTests(TestCase):
         connector = self.connect(self.listen(), start=False)
         connector.start(self.sink)
         self.relay.replies["message"] = waiting = Deferred()
-        connector.offer(self.part())
+        port.send(connector, self.part(), self.sink.told, self.sink.reports)
         await self.until(lambda: self.relay.mails)
         stopped = connector.stop()
         self.assertEqual(connector.room(), 0)
         self.assertNoResult(stopped)
         waiting.callback(Reply(250, "Taken"))
         await stopped
-        self.assertEqual(self.sink.kinds(), ["Accepted"])
+        self.assertEqual(self.sink.kinds(), ["Sent"])
         await self.until(lambda: not self.server.sessions)
 
     async def test_never_started_talking(self) -> None:

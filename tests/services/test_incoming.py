@@ -16,6 +16,7 @@ from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import CALLBACK, Event, EventKind, Incoming, IncomingKind, Message
 from smsgw.services.accounts import Accounts
+from smsgw.services.commits import Commits
 from smsgw.services.incoming import WAIT, IncomingRouter
 from smsgw.services.metrics import ServiceMetrics
 from tests.configured import configured
@@ -114,7 +115,7 @@ class InboundTestCase(SynchronousTestCase):
         store: Any = self.store
         self.counts = ServiceMetrics()
         self.inbound = IncomingRouter(
-            settings, store, self.told, accounts, lambda: NOW + self.clock.seconds(), self.counts
+            settings, store, Commits(store, self.told), accounts, lambda: NOW + self.clock.seconds(), self.counts
         )
 
     def reload(self, *numbers: NumberSettings) -> None:

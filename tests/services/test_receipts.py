@@ -3,7 +3,7 @@ from __future__ import annotations
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
-from smsgw.model.outcome import Accepted
+from smsgw.model.outcome import Sent
 from tests.metrics import value
 from tests.services.dispatch.support import NOON, DispatchTestCase, HandConnector, message
 
@@ -19,8 +19,8 @@ class ReceiptTests(DispatchTestCase):
         """A batch of receipts is one commit: new states, and events to the senders after it."""
         sim = self.begin(HandConnector("r1"))
         self.accept(message(1, connector="r1"), message(2, connector="r1"))
-        sim.answer(Accepted("A1"), count=1)
-        sim.answer(Accepted("A2"))
+        sim.answer(Sent("A1"), count=1)
+        sim.answer(Sent("A2"))
         before = len(self.store.commits)
         del self.outbox.events[:]
         self.runner.by_hand = True
@@ -39,7 +39,7 @@ class ReceiptTests(DispatchTestCase):
         self.accept(message(1, connector="r2"))
         self.successResultOf(self.dispatch.receipts("r2", [self.report("A1")]))
         self.assertEqual(self.outbox.told, [])
-        sim.answer(Accepted("A1"))
+        sim.answer(Sent("A1"))
         self.assertEqual(self.outbox.told, [(1, State.ENROUTE), (1, State.DELIVERED)])
         self.assertEqual(value(self.metrics.receipts["r2", "parked"]), 1)
 
@@ -47,7 +47,7 @@ class ReceiptTests(DispatchTestCase):
         """A repetition and an intermediate state change nothing and are counted as what they are."""
         sim = self.begin(HandConnector("r3"))
         self.accept(message(1, connector="r3"))
-        sim.answer(Accepted("A1"))
+        sim.answer(Sent("A1"))
         for state in (None, State.DELIVERED, State.EXPIRED):
             self.successResultOf(self.dispatch.receipts("r3", [self.report("A1", state)]))
         self.assertEqual(self.state(1), State.DELIVERED)
@@ -58,7 +58,7 @@ class ReceiptTests(DispatchTestCase):
         """If they cannot be stored the connector learns it, and tells nobody else."""
         sim = self.begin(HandConnector("r4"))
         self.accept(message(1, connector="r4"))
-        sim.answer(Accepted("A1"))
+        sim.answer(Sent("A1"))
         self.store.trouble = StoreDown("full")
         self.failureResultOf(self.dispatch.receipts("r4", [self.report("A1")]), StoreDown)
         self.assertEqual(self.outbox.told, [(1, State.ENROUTE)])

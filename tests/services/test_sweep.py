@@ -9,7 +9,8 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
-from smsgw.model.outcome import Accepted, Busy
+from smsgw.model.outcome import Busy, Sent
+from smsgw.services.commits import Commits
 from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.sweep import INTERVAL, Sweep
 from tests.configured import configured
@@ -27,10 +28,10 @@ class SweepTests(DispatchTestCase):
         self.sweep = Sweep(
             configured(keep=30 * DAY, event_keep=7 * DAY),
             self.store,
+            Commits(self.store, self.outbox),
             self.dispatch,
-            self.outbox,
             self.clock,
-            self.wall,
+            self.now,
             self.counts,
         )
         self.sweep.start()
@@ -47,9 +48,9 @@ class SweepTests(DispatchTestCase):
         sim = self.begin()
         self.accept(message(1, state=State.SCHEDULED, due=NOON + 60))
         self.later(55)
-        self.assertEqual((sim.offers, self.state(1)), ([], State.SCHEDULED))
+        self.assertEqual((sim.sends, self.state(1)), ([], State.SCHEDULED))
         self.later(5)
-        self.assertEqual(sim.offers, [[(1, 1)]])
+        self.assertEqual(sim.sends, [[(1, 1)]])
 
     def test_scheduled_while_down(self) -> None:
         """A message whose time came while the program was down leaves after the start."""
@@ -60,14 +61,14 @@ class SweepTests(DispatchTestCase):
         self.crash()
         sim = self.begin()
         self.later(1)
-        self.assertEqual(sim.offered, [(1, 1)])
+        self.assertEqual(sim.sent, [(1, 1)])
 
     def test_many_at_once(self) -> None:
         """Thousands that are due at the same moment leave without waiting for a second each."""
         sim = self.begin(HandConnector(window=5000))
         self.accept(*[message(id, state=State.SCHEDULED, due=NOON + 60) for id in range(1, 2502)])
         self.later(60)
-        self.assertEqual(len(sim.offered), 2501)
+        self.assertEqual(len(sim.sent), 2501)
 
     def test_retry(self) -> None:
         """A message that found the upstream busy is tried again when its pause is over."""
@@ -75,7 +76,7 @@ class SweepTests(DispatchTestCase):
         self.accept(message(1))
         sim.answer(Busy())
         self.later(5)
-        self.assertEqual(sim.offers, [[(1, 1)], [(1, 1)]])
+        self.assertEqual(sim.sends, [[(1, 1)], [(1, 1)]])
 
     def test_queued_expires(self) -> None:
         """A message that still waits when its validity ends is expired, and its sender is told."""
@@ -86,7 +87,7 @@ class SweepTests(DispatchTestCase):
         self.assertEqual([self.state(id) for id in (1, 2, 3)], [State.QUEUED, State.EXPIRED, State.EXPIRED])
         self.assertEqual(sorted(self.outbox.told), [(2, State.EXPIRED), (3, State.EXPIRED)])
         sim.answer()
-        self.assertEqual(sim.offered, [(1, 1)])
+        self.assertEqual(sim.sent, [(1, 1)])
 
     def test_claim_under_way(self) -> None:
         """A message whose claim is under way when its validity ends is not told to be expired and sent all the same."""
@@ -98,7 +99,7 @@ class SweepTests(DispatchTestCase):
         self.clock.advance(2)
         self.runner.work()
         self.later(10)
-        self.assertEqual(sim.offered, [(1, 1), (2, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (2, 1)])
         self.assertNotIn((2, State.EXPIRED), self.outbox.told)
 
     def test_no_report(self) -> None:
@@ -116,8 +117,8 @@ class SweepTests(DispatchTestCase):
         """So does one part of several, and with it the message when the others are final."""
         sim = self.begin()
         self.accept(message(1, parts=2, expires=NOON + 9 * DAY))
-        sim.answer(Accepted("A1"), count=1)
-        sim.answer(Accepted("A2"))
+        sim.answer(Sent("A1"), count=1)
+        sim.answer(Sent("A2"))
         self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("A1", State.DELIVERED, 0, NOON)]))
         self.later(DAY)
         self.assertEqual(self.state(1), State.UNKNOWN)
@@ -157,7 +158,7 @@ class SweepTests(DispatchTestCase):
             self.clock.pump([1.0] * 5)
         self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
         self.assertEqual(value(self.counts.sweep_failures["overdue"]), 5)
-        self.assertEqual(sim.offered, [(1, 1)])
+        self.assertEqual(sim.sent, [(1, 1)])
         self.patch(self.store, "overdue", overdue)
         self.clock.advance(1)
         self.assertEqual(self.state(2), State.EXPIRED)

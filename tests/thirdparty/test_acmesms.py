@@ -21,8 +21,9 @@ from smsgw import plugins
 from smsgw.config import ConfigErrors, ConnectorSettings, Settings, parse
 from smsgw.interfaces import IConnector
 from smsgw.model.lifecycle import State
-from smsgw.services.dispatch.dispatch import Dispatch
-from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingInbound, RecordingOutbox, message
+from smsgw.services.commits import Commits
+from smsgw.services.dispatch import Dispatch
+from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingIncoming, RecordingOutbox, message
 
 PROJECT = Path(__file__).resolve().parent / "acmesms"
 ROOT = PROJECT.parents[2]
@@ -171,8 +172,8 @@ class CarriedTests(DispatchTestCase):
         self.connector = plugins.connector_factories()[own.type].make(own, self.reactor)
         self.outbox = RecordingOutbox()
         self.dispatch = Dispatch(
-            self.store, self.outbox, self.reactor, self.wall, [(self.connector, own)],
-            self.reroute, inbound=RecordingInbound(), report_timeout=DAY,
+            self.store, Commits(self.store, self.outbox), self.reactor, self.now, [(self.connector, own)],
+            self.reroute, incoming=RecordingIncoming(), report_timeout=DAY,
             down=self.down,
         )
         self.successResultOf(self.dispatch.start())

@@ -1,6 +1,6 @@
 """An upstream with an HTTP API, as its section in gw.ini describes it: one request per message, with its whole text.
 
-The upstream cuts a long text itself, see :mod:`smsgw.connectors.whole`.
+The upstream cuts a long text itself, see :mod:`smsgw.connectors.wholemessage`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,12 +21,12 @@ from zope.interface import implementer
 
 from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
 from smsgw.connectors.templates import HttpData, percent_encoder
-from smsgw.connectors.whole import WholeConnector, put
-from smsgw.interfaces import Awaited, IConnector, IWebhookReceiver, WebhookRequest, WebhookResponse
+from smsgw.connectors.wholemessage import WholeMessageConnector, put
+from smsgw.interfaces import IConnector, IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
-from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 
 LONGEST_RESPONSE: Final = 64 * 1024
@@ -48,7 +48,7 @@ class Client(Protocol):
 
 
 @implementer(IConnector, IWebhookReceiver)
-class HttpConnector(WholeConnector):
+class HttpConnector(WholeMessageConnector):
     """Implements :class:`~smsgw.interfaces.IConnector` and :class:`~smsgw.interfaces.IWebhookReceiver`.
 
     :param clock: the reactor; its seconds are monotonic. :param client: makes the requests; None: one of its own.
@@ -59,9 +59,9 @@ class HttpConnector(WholeConnector):
         settings: HttpConnectorSettings,
         clock: Any,
         client: Client | None = None,
-        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(settings, clock, wall)
+        super().__init__(settings, clock, now)
         self._settings = settings
         self._client = client or WebClient(
             clock, per_host=min(settings.window, 100), seconds=settings.timeout, limit=LONGEST_RESPONSE
@@ -75,7 +75,7 @@ class HttpConnector(WholeConnector):
 
     # Sending
 
-    def send(self, part: Part) -> None:
+    def _send(self, part: Part) -> None:
         """Make the request that hands the message over."""
         message = part.message
         content = message.content
@@ -93,10 +93,10 @@ class HttpConnector(WholeConnector):
                 kind = f"application/x-www-form-urlencoded; charset={settings.charset}"
                 headers = [*headers, (b"Content-Type", kind.encode())]
         except ValueError:
-            self._settle(part, Refused(ErrorCode.NOT_CONVERTED, "a value that is to be a number is none"))
+            self._decided(part, Rejected(ErrorCode.NOT_CONVERTED, "a value that is to be a number is none"))
             return
         url = settings.url.fill(values, self._encode)
-        self._asking += 1
+        self._requests += 1
         asking: Deferred[Any] = self._client.request(settings.method.encode(), url, headers, body)
         asking.addCallbacks(self._answered, self._failed, callbackArgs=(uid,), errbackArgs=())
         asking.addCallback(lambda outcome: self._over(part, outcome))
@@ -118,17 +118,17 @@ class HttpConnector(WholeConnector):
             if error in settings.busy:
                 return Busy(why=f"error {error[:40]}")
             code = int(error) if error.isascii() and error.isdigit() and len(error) < 6 else ErrorCode.UNEXPLAINED
-            return Refused(code or ErrorCode.UNEXPLAINED, f"error {error[:40]}")
+            return Rejected(code or ErrorCode.UNEXPLAINED, f"error {error[:40]}")
         if response.status >= 500:
             return Lost(f"answered {response.status}")
         if response.status >= 400:
-            return Refused(ErrorCode.UNEXPLAINED, f"answered {response.status}")
+            return Rejected(ErrorCode.UNEXPLAINED, f"answered {response.status}")
         if response.status >= 300:
             return Busy(why=f"answered {response.status}; redirects are not followed, url must be the last address")
         if not settings.id:
-            return Accepted(uid)
+            return Sent(uid)
         id = data.value(settings.id)
-        return Accepted(id[:255]) if id else Lost("the answer has no id where it should be")
+        return Sent(id[:255]) if id else Lost("the answer has no id where it should be")
 
     def _failed(self, failure: Failure) -> Outcome:
         failure.trap(RequestFailed)
@@ -150,25 +150,18 @@ class HttpConnector(WholeConnector):
             self._window.feed()
 
     def _over(self, part: Part, outcome: Outcome) -> None:
-        """One request is over: it decides over the message's parts that came meanwhile, too."""
-        self._asking -= 1
-        self._settle(part, outcome)
-        if isinstance(outcome, Accepted):
-            if self._settings.receipts == "none":
-                self._delivered(outcome.remote_id)
-            elif self._settings.receipts == "polled":
-                self._poll_later(outcome.remote_id)
-        self._tell_stopped()
+        """One request is over: its outcome is that of the message's parts that came meanwhile, too."""
+        self._requests -= 1
+        self._decided(part, outcome)
 
     # Receipts
 
-    def resume(self, awaited: Sequence[Awaited]) -> None:
-        """See :meth:`smsgw.interfaces.IConnector.resume`."""
-        for remote_id in self._messages.resumed(awaited):
-            if self._settings.receipts == "polled":
+    def _followed(self, remote_ids: Sequence[str]) -> None:
+        if self._settings.receipts == "none":
+            self._report_delivered(remote_ids)
+        elif self._settings.receipts == "polled":
+            for remote_id in remote_ids:
                 self._poll_later(remote_id)
-            elif self._settings.receipts == "none":
-                self._delivered(remote_id)
 
     def _understood(self, data: HttpData) -> tuple[State | None, int]:
         """The state and error of a receipt; None for words that change nothing."""
@@ -194,13 +187,13 @@ class HttpConnector(WholeConnector):
         state, error = self._understood(data)
         if state is None:
             return _now(WebhookResponse(200, settings.answer.encode()))
-        done = self._reported(id, state, error)
+        done = self._report([id], state, error)
         return done.addCallback(lambda _: WebhookResponse(200, settings.answer.encode()))
 
     def _incoming(self, data: HttpData, text: str) -> Deferred[WebhookResponse]:
         settings = self._settings
         source, destination = data.value(settings.incoming_from), data.value(settings.incoming_to)
-        one = Incoming(0, "", "", IncomingKind.MESSAGE, self.name, source[:64], destination[:64], text, self._wall())
+        one = Incoming(0, "", "", IncomingKind.MESSAGE, self.name, source[:64], destination[:64], text, self._now())
 
         def stored(answers: Sequence[Any]) -> WebhookResponse:
             if answers[0] is not None:
@@ -225,11 +218,11 @@ class HttpConnector(WholeConnector):
         """Ask about what is due, as many at once as the window has room for."""
         self._poll_timer = None
         now = self._clock.seconds()
-        room = max(self._settings.window - self._asking, 1)
+        room = max(self._settings.window - self._requests, 1)
         while self._polls and room and next(iter(self._polls.values())) <= now:
             remote_id, _ = self._polls.popitem(last=False)
             room -= 1
-            self._asking += 1
+            self._requests += 1
             url = self._settings.poll_url.fill(
                 {"id": remote_id, "to": "", "from": "", "text": "", "uid": remote_id}, lambda text: quote(text, safe="")
             )
@@ -240,8 +233,8 @@ class HttpConnector(WholeConnector):
         self._poll_soon()
 
     def _poll_over(self) -> None:
-        self._asking -= 1
-        self._tell_stopped()
+        self._requests -= 1
+        self._finish()
 
     def _polled(self, response: WebResponse, remote_id: str) -> Deferred[None] | None:
         state, error = (None, 0)
@@ -250,7 +243,7 @@ class HttpConnector(WholeConnector):
         if state is None:
             self._poll_later(remote_id)
             return None
-        return self._reported(remote_id, state, error).addErrback(lambda _: self._poll_later(remote_id))
+        return self._report([remote_id], state, error).addErrback(lambda _: self._poll_later(remote_id))
 
     def _not_polled(self, failure: Failure, remote_id: str) -> None:
         failure.trap(RequestFailed)
@@ -259,22 +252,16 @@ class HttpConnector(WholeConnector):
     # The end
 
     def stop(self) -> Deferred[None]:
-        """See :meth:`smsgw.interfaces.IConnector.stop`."""
-        self._window.close()
         for timer in (self._pause, self._poll_timer):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._stopped = Deferred()
-        stopped = self._stopped
-        self._tell_stopped()
-        return stopped
+        return super().stop()
 
-    def _tell_stopped(self) -> None:
-        if self._stopped is not None and not self._asking and not self._stopped.called:
-            close = getattr(self._client, "close", None)
-            if close is not None:
-                close()
-            self._stopped.callback(None)
+    def _close(self) -> Deferred[None]:
+        close = getattr(self._client, "close", None)
+        if close is not None:
+            close()
+        return succeed(None)
 
 
 def _headers(settings: HttpConnectorSettings) -> list[tuple[bytes, bytes]]:

@@ -1,1 +1,5 @@
-"""From stored messages to connectors, and from their answers back to the store."""
+"""From accepted messages to connectors, and from their outcomes back to the store."""
+
+from smsgw.services.dispatch.dispatch import Dispatch
+
+__all__ = ["Dispatch"]

@@ -1,14 +1,15 @@
-"""The queue of one connector: its first part in memory, in lanes; all of it in the store.
+"""What waits for one connector: all of it is in the store, the first part also in memory, in a fair queue.
 
-Per account a cursor tells what is not in memory. Rows above it may exist in the store and nowhere else; rows up to it
-are in the lanes or no longer queued. A message that finds no room pulls the cursor down to just below itself. While
-there is a cursor, an arrival of a lane that has rows above it is left to the store, so that nothing of a lane
-overtakes; arrivals of other lanes are kept in memory at once, so that a one-off code does not wait for a campaign.
+Per account a cursor divides the store's rows. Rows above it may be in the store only; rows up to it are in memory or no
+longer queued. A message that leaves memory moves the cursor down to just below itself. While an account has a cursor,
+an arrival of a lane that has rows above it stays in the store, so that lanes keep their order; arrivals of other lanes
+are kept in memory at once, so that a one-off code does not wait for a campaign.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import attrs
@@ -19,7 +20,7 @@ from twisted.python.failure import Failure
 from smsgw.interfaces import IMessageStore
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Message
-from smsgw.services.dispatch.lanes import Key, Lanes, lane_of
+from smsgw.services.dispatch.fairqueue import FairQueue, Key, lane_of
 
 Place = tuple[int, int]
 """Where a row stands in the store's order: (-priority, id)."""
@@ -28,7 +29,7 @@ START: Final[Place] = (-(1 << 31), 0)
 """Before every row."""
 
 MOST_LANES: Final = 10_000
-"""Lanes per account that are remembered to have rows beyond memory; of further ones the order is not promised."""
+"""Lanes per account that are known to have rows which are not in memory; further ones may lose their order."""
 
 _log = Logger()
 
@@ -45,51 +46,51 @@ class _Beyond:
     cursor: Place
     lanes: set[Key] = attrs.field(factory=set)
     lowered: Place | None = None
-    """The lowest place that the cursor was pulled down to while a page is read."""
+    """The lowest place to which the cursor moved down while a page is read."""
     missed: bool = False
-    """Whether something was left to the store while a page is read: the page may not contain it."""
+    """Whether an arrival stayed in the store while a page is read: the page may not contain it."""
 
 
 class Backlog:
     """What waits for one connector.
 
     :param capacity: parts of messages kept in memory. :param page: rows read from the store at once, at most.
-    :param roused: called when a page brought something.
-    :param busy: ids of messages whose claim is under way; a page that still shows them is out of date.
+    :param filled: called when a page was taken into memory.
+    :param claiming: ids of messages whose claim is under way; a page that still has them is out of date.
     """
 
     def __init__(
         self,
         connector: str,
         store: IMessageStore,
-        roused: Callable[[], None],
-        busy: set[int],
+        filled: Callable[[], None],
+        claiming: AbstractSet[int],
         *,
         capacity: int = 20_000,
         page: int = 1_000,
     ) -> None:
         self._connector = connector
         self._store = store
-        self._roused = roused
-        self._busy = busy
+        self._filled = filled
+        self._claiming = claiming
         self._page = page
-        self._lanes = Lanes(capacity)
+        self._queue = FairQueue(capacity)
         self._beyond: dict[str, _Beyond] = {}
         self._reading = False
 
     def __len__(self) -> int:
         """Messages in memory."""
-        return len(self._lanes)
+        return len(self._queue)
 
     @property
     def empty(self) -> bool:
         """Whether nothing waits, neither here nor in the store."""
-        return not self._lanes and not self._beyond
+        return not self._queue and not self._beyond
 
     def add(self, messages: Iterable[Message]) -> None:
-        """These are queued in the store and due: keep them in memory, or leave them to the store for now."""
+        """These are queued in the store and due: keep them in memory as far as there is room."""
         beyond = self._beyond
-        push = self._lanes.push
+        push = self._queue.push
         for message in messages:
             if message.account in beyond:
                 rest = beyond[message.account]
@@ -100,7 +101,7 @@ class Backlog:
                 self._leave(left)
 
     def _leave(self, message: Message) -> None:
-        """From now on `message` is in the store only."""
+        """`message` is in the store only from now on."""
         below = (-message.priority, message.id - 1)
         rest = self._beyond.get(message.account)
         if rest is None:
@@ -112,15 +113,16 @@ class Backlog:
             rest.lanes.add(lane_of(message))
 
     def take(self, room: int, whole: bool = False) -> list[Message]:
-        """See :meth:`~.lanes.Lanes.take`; :meth:`refill` replaces from the store what left memory."""
-        return self._lanes.take(room, whole)
+        """The next messages in turn, as :meth:`.FairQueue.take` chooses them. They leave memory; :meth:`refill` reads
+        others."""
+        return self._queue.take(room, whole)
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Forget these; they are no longer queued."""
-        self._lanes.remove(ids)
+        """These are no longer queued."""
+        self._queue.remove(ids)
 
     def load(self) -> Deferred[None]:
-        """At start: learn from the store what waits, and fill the memory."""
+        """At start: ask the store which accounts have messages waiting, and read the first pages."""
 
         def counted(waiting: dict[str, int]) -> Deferred[None] | None:
             for account in waiting:
@@ -130,7 +132,7 @@ class Backlog:
         return self._store.waiting(self._connector).addCallback(counted)
 
     def refill(self) -> None:
-        """Read a page for the account that needs it most, if any does."""
+        """Read a page for the account with the least in memory, unless there is too little room for one."""
         reading = self._read_next()
         if reading is not None:
             reading.addErrback(self._unread)
@@ -152,7 +154,7 @@ class Backlog:
         def read(rows: list[Message]) -> Deferred[None] | None:
             self._reading = False
             of_use = self._take_in(account, rest, rows, len(rows) < limit)
-            self._roused()
+            self._filled()
             return self._read_next() if of_use else None
 
         def failed(failure: Failure) -> Failure:
@@ -163,26 +165,26 @@ class Backlog:
         return reading.addCallbacks(read, failed)
 
     def _neediest(self) -> tuple[str, int] | None:
-        """The account with the least here of those that shall have more, and of how many parts."""
-        lanes = self._lanes
+        """The account with the least in memory that has rows in the store, and how many rows to read."""
+        queue = self._queue
         if not self._beyond:
             return None
-        share = lanes.capacity // len(self._beyond.keys() | set(lanes.accounts()))
+        share = queue.capacity // len(self._beyond.keys() | set(queue.accounts()))
         enough = min(self._page, max(1, share // 2))
-        account = min(self._beyond, key=lanes.count)
-        wanted = max(lanes.capacity - lanes.size, share - lanes.count(account))
+        account = min(self._beyond, key=queue.count)
+        wanted = max(queue.capacity - queue.size, share - queue.count(account))
         return (account, min(self._page, wanted)) if wanted >= enough else None
 
     def _take_in(self, account: str, rest: _Beyond, rows: Sequence[Message], last: bool) -> bool:
-        """Keep a page; returns whether there is any use in reading on at once: something was kept, or missed."""
-        lanes = self._lanes
+        """Keep a page; returns whether reading on at once is useful: something was kept, or may have been missed."""
+        queue = self._queue
         before = rest.cursor
         refused = False
         for row in rows:
             if rest.lowered is not None and rest.lowered < place_of(row):
                 break  # or it would overtake what has just left its lane
-            if row.id not in self._busy and row.id not in lanes:
-                leaving = lanes.push(row)
+            if row.id not in self._claiming and row.id not in queue:
+                leaving = queue.push(row)
                 for left in leaving:
                     self._leave(left)
                 refused = row in leaving

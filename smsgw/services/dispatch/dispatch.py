@@ -1,17 +1,18 @@
-"""The way of an accepted message to its connector, and of the connector's answers into the store.
+"""The way of a message from its acceptance to its connector, and of the connector's outcomes into the store.
 
-One rule carries it: a message is claimed in the store before it is offered, and its slot of the window is free when
-the outcome is committed. Messages that find room are claimed with their acceptance; the others wait in a
+One rule carries it: a message is claimed in the store before it is sent, and its slot of the window is free when the
+outcome is committed. Messages that find room are claimed with their acceptance; the others wait in a
 :class:`~smsgw.services.dispatch.backlog.Backlog` and are claimed in the same commit that frees slots for them.
+
+A message passes here three times: :meth:`Dispatch.accept`, :meth:`Dispatch.outcomes` and :meth:`Dispatch.receipts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,19 +20,18 @@ from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings
 from smsgw.interfaces import IConnector, IConnectorSink, IMessageStore
-from smsgw.model.errors import Refused
+from smsgw.model.changes import Changes, Committed, Keyed
+from smsgw.model.errors import Refused, StoreDown
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Outcome
+from smsgw.services.commits import Commits
 from smsgw.services.dispatch import recovery
-from smsgw.services.dispatch.backlog import Backlog
-from smsgw.services.dispatch.links import Links
+from smsgw.services.dispatch.context import Context
 from smsgw.services.dispatch.metrics import DispatchMetrics
-from smsgw.services.dispatch.settlement import Settlement
-from smsgw.services.dispatch.upstream import Upstream
-from smsgw.services.dispatch.verdicts import Verdicts
+from smsgw.services.dispatch.pump import Pump, Reservation
 from smsgw.services.incoming import IncomingSink
-from smsgw.services.receipts import EventSink, Receipts
+from smsgw.services.receipts import Receipts
 
 _QUEUED: Final = State.QUEUED
 _log = Logger()
@@ -39,15 +39,15 @@ _log = Logger()
 
 @implementer(IConnectorSink)
 class Dispatch:
-    """Implements :class:`~smsgw.interfaces.IConnectorSink`, and what intake, cancelling and the sweep need.
+    """What connectors tell the gateway, and what intake, cancelling and the sweep need.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
-    :param wall: absolute seconds since 1970.
+    :param now: absolute seconds since 1970.
     :param links: the connectors with the settings of their sections.
-    :param reroute: the connector that a message shall take now: its own while that is up, else another of its route.
-    :param inbound: takes what comes from subscribers.
+    :param reroute: the connector that a message takes now: its own while that is up, else another of its route.
+    :param incoming: takes what comes from subscribers.
     :param report_timeout: seconds after which a part without a receipt is given up.
-    :param memory: waiting messages kept in memory per connector.
+    :param memory: parts of waiting messages kept in memory per connector.
     :param down: names of connectors whose link is down; kept true in place.
     :param refusing: names of those that have been down for longer than their ``refuse_after``; kept true in place.
     """
@@ -55,13 +55,13 @@ class Dispatch:
     def __init__(
         self,
         store: IMessageStore,
-        outbox: EventSink,
+        commits: Commits,
         clock: IReactorTime,
-        wall: Callable[[], float],
+        now: Callable[[], float],
         links: Iterable[tuple[IConnector, ConnectorSettings]],
         reroute: Callable[[Message], str],
         *,
-        inbound: IncomingSink,
+        incoming: IncomingSink,
         report_timeout: float,
         memory: int = 20_000,
         down: set[str] | None = None,
@@ -69,219 +69,208 @@ class Dispatch:
         metrics: DispatchMetrics | None = None,
     ) -> None:
         self._store = store
-        self._outbox = outbox
-        self._inbound = inbound
-        self._wall = wall
+        self._commits = commits
+        self._incoming = incoming
+        self._now = now
         self._reroute = reroute
         self._metrics = metrics = metrics or DispatchMetrics()
-        self._receipts = Receipts(store, outbox, metrics.receipts)
-        self._upstreams: dict[str, Upstream] = {}
-        self._links = Links(clock, set() if down is None else down, set() if refusing is None else refusing)
-        self._settlement = Settlement(store, outbox, clock, wall, self._upstreams, self._links)
-        for connector, settings in links:
-            self._upstreams[settings.name] = self._upstream(connector, settings, report_timeout, memory)
-
-    def _upstream(
-        self, connector: IConnector, settings: ConnectorSettings, report_timeout: float, memory: int
-    ) -> Upstream:
-        name, metrics = settings.name, self._metrics
-        busy: set[int] = set()
-        backlog = Backlog(name, self._store, partial(self._roused, name), busy, capacity=memory)
-        upstream = Upstream(
-            connector, settings, backlog, Verdicts(settings, self._reroute, metrics), report_timeout, busy, metrics
+        self._receipts = Receipts(commits, metrics.receipts)
+        self._quiet: Deferred[None] | None = None
+        context = Context(
+            store=store,
+            commits=commits,
+            clock=clock,
+            now=now,
+            reroute=reroute,
+            report_timeout=report_timeout,
+            memory=memory,
+            down=set() if down is None else down,
+            refusing=set() if refusing is None else refusing,
+            requeued=self._enqueue,
+            finished=self._look_for_quiet,
+            metrics=metrics,
         )
-        metrics.up[name].set_function(lambda: connector.up)
-        metrics.room[name].set_function(connector.room)
-        metrics.waiting[name].set_function(lambda: len(backlog))
-        metrics.outstanding[name].set_function(lambda: upstream.outstanding)
-        return upstream
+        self._pumps: dict[str, Pump] = {}
+        for connector, settings in links:
+            self._pumps[settings.name] = Pump(connector, settings, context)
 
-    # What intake, cancelling and the gateway call.
+    # What intake, cancelling and the sweep call.
 
-    def reserve(self, messages: Sequence[Message]) -> None:
-        """Before the commit that accepts `messages`: mark as claimed those that can be offered right after it.
+    def accept(self, messages: list[Message], conditions: Sequence[Keyed] = ()) -> Deferred[Committed]:
+        """Store new messages, send those of them for which there is room, and queue the others.
 
-        Then exactly one of :meth:`stored` and :meth:`unstored` follows, with the same list.
+        Messages that are not QUEUED are stored as they are. Those whose condition is not met are not stored.
+
+        :return: fires with the result of the synced commit, or fails as
+            :meth:`smsgw.interfaces.IMessageStore.commit` does; then nothing is sent.
         """
-        name = None
-        room = 0
-        for message in messages:
-            if message.state is not _QUEUED:
-                continue
-            if message.connector != name:
-                name = message.connector
-                upstream = self._upstreams[name]
-                room = upstream.free_for_new()
-            parts = message.parts
-            if parts <= room or (room > 0 and upstream.idle):
-                message.claimed = True
-                room -= parts
-                upstream.reserved += parts
-            else:
-                room = 0
-                upstream.coming += 1
+        reservations = self._reserve(messages)
+        committing = self._commits.commit(Changes(accepts=messages, keys=list(conditions)))
+        return committing.addCallbacks(
+            self._accepted,
+            self._not_accepted,
+            callbackArgs=(reservations, conditions),
+            errbackArgs=(reservations,),
+        )
 
-    def stored(self, messages: Sequence[Message]) -> None:
-        """After the commit that accepted `messages`: offer what was claimed, queue the rest."""
+    def _reserve(self, messages: Sequence[Message]) -> list[tuple[Pump, Reservation]]:
+        """Claim what has room, per connector; nearly always there is one."""
         if not messages:
-            return
+            return []
         name = messages[0].connector
-        claimed = [Part(one, 1) for one in messages if one.claimed and one.parts == 1 and one.connector == name]
-        if len(claimed) == len(messages):
-            self._settlement.send(self._upstreams[name], claimed)
-            return
-        offers: dict[Upstream, list[Part]] = {}
-        waiting: dict[Upstream, list[Message]] = {}
+        own = [message for message in messages if message.connector == name and message.state is _QUEUED]
+        if len(own) == len(messages):
+            pump = self._pumps[name]
+            return [(pump, pump.reserve(messages))]
+        by_name: dict[str, list[Message]] = {}
         for message in messages:
             if message.state is _QUEUED:
-                upstream = self._upstreams[message.connector]
-                if message.claimed:
-                    offers.setdefault(upstream, []).extend(upstream.parts(message))
-                else:
-                    upstream.coming -= 1
-                    waiting.setdefault(upstream, []).append(message)
-        for upstream, parts in offers.items():
-            self._settlement.send(upstream, parts)
-        for upstream, queued in waiting.items():
-            upstream.backlog.add(queued)
-            self._settlement.pump(upstream)
+                by_name.setdefault(message.connector, []).append(message)
+        return [(self._pumps[name], self._pumps[name].reserve(own)) for name, own in by_name.items()]
 
-    def unstored(self, messages: Sequence[Message]) -> None:
-        """The commit failed: give back what was reserved."""
-        for message in messages:
-            if message.state is not _QUEUED:
-                continue
-            upstream = self._upstreams[message.connector]
-            if message.claimed:
-                message.claimed = False
-                upstream.reserved -= message.parts
-            else:
-                upstream.coming -= 1
+    def _accepted(
+        self, committed: Committed, reservations: Sequence[tuple[Pump, Reservation]], conditions: Sequence[Keyed]
+    ) -> Committed:
+        if conditions:
+            unmet = [key for key, used in zip(conditions, committed.keys, strict=True) if used is not None]
+            reservations = _without({message.id for key in unmet for message in key.messages}, reservations)
+        for pump, reservation in reservations:
+            pump.accepted(reservation)
+        return committed
 
-    def cancelled(self, messages: Sequence[Message]) -> None:
-        """These are no longer queued."""
-        self.release(messages)
+    def _not_accepted(self, failure: Failure, reservations: Sequence[tuple[Pump, Reservation]]) -> Failure:
+        for pump, reservation in reservations:
+            pump.undo(reservation)
+        return failure
 
-    def release(self, messages: Sequence[Message]) -> list[Message]:
-        """Take queued messages out of memory; returns those of them whose claim is not under way just now."""
-        released = []
-        leaving: dict[str, list[int]] = {}
-        for message in messages:
-            upstream = self._upstreams.get(message.connector)
-            if upstream is None or message.id not in upstream.busy:
-                released.append(message)
-                leaving.setdefault(message.connector, []).append(message.id)
-        for name, ids in leaving.items():
-            if name in self._upstreams:
-                self._upstreams[name].forget(ids)
-        return released
+    def withdraw(self, messages: Sequence[Message]) -> list[Message]:
+        """Take messages that were queued out of memory; returns those of them whose claim is not under way now."""
+        withdrawn: list[Message] = []
+        for name, own in _by_connector(messages).items():
+            withdrawn += self._pumps[name].withdraw(own) if name in self._pumps else own
+        return withdrawn
 
     def promoted(self, found: Sequence[tuple[str, str, int]]) -> Deferred[None]:
         """(connector, account, id) of queued messages whose time came: they join those that wait."""
-        return ensureDeferred(self._promoted([id for _, _, id in found]))
+        return Deferred.fromCoroutine(self._promoted([id for _, _, id in found]))
 
     async def _promoted(self, ids: Sequence[int]) -> None:
         messages = [message for same in await self._store.find(None, ids) for message in same]
         waiting = [message for message in messages if not message.claimed and message.state not in FINAL]
-        homeless = [message for message in waiting if message.connector not in self._upstreams]
+        homeless = [message for message in waiting if message.connector not in self._pumps]
         if homeless:
-            await recovery.move(self._store, homeless, self._upstreams, self._reroute)
-        arrived: dict[str, list[Message]] = {}
-        for message in waiting:
-            upstream = self._upstreams.get(message.connector)
-            if upstream and message.id not in upstream.busy:
-                arrived.setdefault(message.connector, []).append(message)
-        for name, own in arrived.items():
-            self._upstreams[name].backlog.add(own)
-            self._settlement.pump(self._upstreams[name])
+            await recovery.move(self._commits, homeless, self._pumps, self._reroute)
+        self._enqueue(
+            [
+                message
+                for message in waiting
+                if message.connector in self._pumps
+                and message.id not in self._pumps[message.connector].inflight.claiming
+            ]
+        )
+
+    def _enqueue(self, messages: Sequence[Message]) -> None:
+        """These are queued in the store, and due."""
+        for name, own in _by_connector(messages).items():
+            if name in self._pumps:
+                self._pumps[name].enqueue(own)
+
+    # What the gateway calls.
 
     def start(self) -> Deferred[None]:
-        """Settle what the last run left, start the connectors, begin to offer.
+        """Settle what the last run left, start the connectors, begin to send.
 
         :raises StoreDown: or UnknownOutcome, through the Deferred.
         """
-        return ensureDeferred(self._start())
+        return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        upstreams = self._upstreams
-        await recovery.reclaim(self._store, self._outbox, upstreams, self._reroute, self._wall, self._metrics)
-        await recovery.rehome(self._store, upstreams, self._reroute)
-        for upstream in upstreams.values():
-            upstream.connector.start(self)
-            self._links.watch(upstream)
-        for upstream in upstreams.values():
-            await recovery.resume(self._store, upstream)
-            upstream.opened = True
-            self._settlement.pump(upstream)
+        await recovery.recover(
+            self._store, self._commits, self._pumps, self._reroute, self._now, self._metrics
+        )
+        await recovery.rehome(self._store, self._commits, self._pumps, self._reroute)
+        for pump in self._pumps.values():
+            pump.start(self)
+        for pump in self._pumps.values():
+            await recovery.resume(self._store, pump)
+            pump.open()
 
     def drain(self) -> Deferred[None]:
-        """Offer nothing more; fires when every outcome is committed and every connector has stopped.
+        """Send nothing more; fires when every outcome is committed and every connector has stopped.
 
-        What was not offered goes back to the queue. Cancellation this cancels the stop of each connector, and does not
-        wait for answers any longer.
+        What was not sent goes back to the queue. Cancelling this cancels the stop of each connector, and does not wait
+        for outcomes any longer.
         """
-        self._links.closing = True
-        for upstream in self._upstreams.values():
-            upstream.opened = False
-            self._settlement.recall(upstream)
+        for pump in self._pumps.values():
+            pump.close()
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
         """The waits behind :meth:`drain`. A DeferredList that has fired would not pass a cancellation on."""
-        stopping: list[Deferred[object]] = [
-            maybeDeferred(upstream.connector.stop) for upstream in self._upstreams.values()
-        ]
+        pumps = self._pumps.values()
+        stopping: list[Deferred[object]] = [maybeDeferred(pump.connector.stop) for pump in pumps]
         results: Sequence[tuple[bool, object]] = await DeferredList(stopping, consumeErrors=True)
         cut_short = False
-        for (_, result), upstream in zip(results, self._upstreams.values(), strict=True):
+        for (_, result), pump in zip(results, pumps, strict=True):
             if isinstance(result, Failure):
                 if result.check(CancelledError):
                     cut_short = True
                     _log.warn(
                         "{connector} was not waited for any longer; {count} parts are in doubt",
-                        connector=upstream.name,
-                        count=upstream.outstanding,
+                        connector=pump.name,
+                        count=len(pump.inflight),
                     )
                 else:
-                    _log.failure("connector {connector} did not stop in order", result, connector=upstream.name)
+                    _log.failure("connector {connector} did not stop in order", result, connector=pump.name)
         if not cut_short:
-            await self._settlement.when_quiet()
+            self._quiet = Deferred()
+            self._look_for_quiet()
+            await self._quiet
+
+    def _look_for_quiet(self) -> None:
+        quiet = self._quiet
+        if quiet is not None and not quiet.called and all(pump.quiet for pump in self._pumps.values()):
+            quiet.callback(None)
 
     def tick(self) -> None:
         """Once a second: notice links that went, move what waits for them, fetch what has room."""
-        for upstream in self._upstreams.values():
-            self._links.watch(upstream)
-            if upstream.down_since is not None:
-                self._settlement.recall(upstream)
-                self._settlement.move(upstream)
-            upstream.backlog.refill()
-            self._settlement.pump(upstream)
+        for pump in self._pumps.values():
+            pump.tick()
 
     # What connectors call.
 
     def outcomes(self, connector: str, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
-        """See :meth:`smsgw.interfaces.IConnectorSink.outcomes`."""
-        upstream = self._upstreams[connector]
-        upstream.answers += outcomes
-        if upstream.connector.up == (upstream.down_since is not None):
-            self._links.watch(upstream)
-        self._settlement.settle(upstream)
-        if upstream.down_since is not None:
-            self._settlement.recall(upstream)
+        self._pumps[connector].outcomes(outcomes)
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
-        """See :meth:`smsgw.interfaces.IConnectorSink.receipts`."""
+        """Outcomes go first: while those of this connector wait for the store, its receipts are not taken either."""
+        if not self._pumps[connector].storing:
+            return fail(StoreDown("outcomes that came before wait for the store"))
         return self._receipts.receipts(connector, reports)
 
     def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
-        """See :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
-        return self._inbound.incoming(connector, incoming)
+        return self._incoming.incoming(connector, incoming)
 
     def ready(self, connector: str) -> None:
-        """See :meth:`smsgw.interfaces.IConnectorSink.ready`."""
-        upstream = self._upstreams[connector]
-        self._links.watch(upstream)
-        self._settlement.pump(upstream)
+        self._pumps[connector].ready()
 
-    def _roused(self, connector: str) -> None:
-        self._settlement.pump(self._upstreams[connector])
+
+def _by_connector(messages: Sequence[Message]) -> dict[str, list[Message]]:
+    found: dict[str, list[Message]] = {}
+    for message in messages:
+        found.setdefault(message.connector, []).append(message)
+    return found
+
+
+def _without(
+    ids: set[int], reservations: Sequence[tuple[Pump, Reservation]]
+) -> Sequence[tuple[Pump, Reservation]]:
+    """Give back what was reserved for the messages with these ids; returns the rest."""
+    if not ids:
+        return reservations
+    kept = []
+    for pump, reservation in reservations:
+        gone, rest = reservation.split(ids)
+        pump.undo(gone)
+        kept.append((pump, rest))
+    return kept

@@ -7,45 +7,55 @@ from typing import Final
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from smsgw.services.dispatch.upstream import Upstream
+from smsgw.config import ConnectorSettings
 
 GRACE: Final = 10.0
 """Seconds that a link may take to come up for the first time before its messages go elsewhere."""
 
 
 @attrs.define(eq=False)
-class Links:
-    """Keeps two sets of connector names true, which routing looks at.
+class Link:
+    """The link of one connector. It adds the connector's name to two sets that routing reads, and removes it.
 
-    :ivar down: their link is not usable now.
-    :ivar refusing: they have been down for longer than their ``refuse_after``.
-    :ivar closing: from now on links go because we stop them, which is no news.
+    :param clock: its seconds are monotonic.
+    :param down: names of connectors whose link is not usable now.
+    :param refusing: names of those that have been down for longer than their ``refuse_after``.
     """
 
+    settings: ConnectorSettings
     clock: IReactorTime
-    down: set[str]
-    refusing: set[str]
-    closing: bool = False
-    _known: set[str] = attrs.field(factory=set, init=False)
-    """Those that have been up."""
+    _down: set[str]
+    _refusing: set[str]
+    _down_since: float | None = attrs.field(default=None, init=False)
+    _was_up: bool = attrs.field(default=False, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
 
-    def watch(self, upstream: Upstream) -> None:
-        """Note whether the link of `upstream` is up."""
-        if self.closing:
+    @property
+    def down(self) -> bool:
+        """Whether the link was down at the last :meth:`watch`."""
+        return self._down_since is not None
+
+    def close(self) -> None:
+        """The gateway stops the connector: from now on :meth:`watch` changes nothing."""
+        self._closed = True
+
+    def watch(self, up: bool) -> None:
+        """Note whether the link is up now."""
+        if self._closed:
             return
-        name = upstream.name
-        if upstream.connector.up:
-            self._known.add(name)
-            if upstream.down_since is not None:
-                upstream.down_since = None
-                self.down.discard(name)
-                self.refusing.discard(name)
+        name = self.settings.name
+        if up:
+            self._was_up = True
+            if self._down_since is not None:
+                self._down_since = None
+                self._down.discard(name)
+                self._refusing.discard(name)
             return
         now = self.clock.seconds()
-        if upstream.down_since is None:
-            upstream.down_since = now
-        if name in self._known or now - upstream.down_since >= GRACE:
-            self.down.add(name)
-        patience = upstream.settings.refuse_after
-        if patience is not None and now - upstream.down_since >= patience:
-            self.refusing.add(name)
+        if self._down_since is None:
+            self._down_since = now
+        elapsed = now - self._down_since
+        if self._was_up or elapsed >= GRACE:
+            self._down.add(name)
+        if self.settings.refuse_after is not None and elapsed >= self.settings.refuse_after:
+            self._refusing.add(name)

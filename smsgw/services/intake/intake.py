@@ -13,7 +13,7 @@ from zope.interface import implementer
 from smsgw.interfaces import IIntake, IMessageStore, IPolicy
 from smsgw.model import errorcodes
 from smsgw.model.address import NATIONAL, normalise
-from smsgw.model.changes import Changes, Committed, Keyed
+from smsgw.model.changes import Committed, Keyed
 from smsgw.model.content import Content
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
@@ -29,8 +29,7 @@ from smsgw.text import coding
 if TYPE_CHECKING:
     from smsgw.config import AccountSettings, Settings
     from smsgw.services.accounts import Account, Accounts
-    from smsgw.services.dispatch.dispatch import Dispatch
-    from smsgw.services.outbox.outbox import Outbox
+    from smsgw.services.dispatch import Dispatch
 
 log = Logger()
 
@@ -60,7 +59,6 @@ class Intake:
         senders: Senders,
         router: Router,
         dispatch: Dispatch,
-        outbox: Outbox,
         now: Callable[[], float],
         seconds: Callable[[], float],
         policies: Sequence[IPolicy] = (),
@@ -72,7 +70,6 @@ class Intake:
         self._senders = senders
         self._router = router
         self._dispatch = dispatch
-        self._outbox = outbox
         self._now = now
         self._seconds = seconds
         self._policies = policies
@@ -93,25 +90,19 @@ class Intake:
             return fail(down)
         if not messages:
             return succeed(answers)
-        dispatch = self._dispatch
-        dispatch.reserve(messages)
 
         def stored(committed: Committed) -> list[Accepted | Refused]:
             kept = self._without_repeats(messages, keys, committed, answers) if keys else messages
             if kept:
                 self._count(kept)
-                dispatch.stored(kept)
-            if committed.events:
-                self._outbox.occurred(committed.events)
             return answers
 
         def failed(failure: Failure) -> Failure | list[Accepted | Refused]:
-            dispatch.unstored(messages)
             if failure.check(StoreFull):
                 return [Refused(Refusal.QUEUE_FULL, failure.getErrorMessage()) for _ in submissions]
             return failure
 
-        return self._store.commit(Changes(accepts=messages, keys=keys)).addCallbacks(stored, failed)
+        return self._dispatch.accept(messages, keys).addCallbacks(stored, failed)
 
     def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
         """What would become of `submissions`, of one recipient each: nothing is stored, charged or reserved, and the
@@ -177,8 +168,8 @@ class Intake:
     def _without_repeats(
         self, messages: list[Message], keys: list[Keyed], committed: Committed, answers: list[Accepted | Refused]
     ) -> list[Message]:
-        """The messages that were stored. Those of a key that was used before were not: their room is given back, and
-        the answer becomes that of the first use, or a refusal if then something else was asked for."""
+        """The messages that were stored. Those of a key that was used before were not: the answer becomes that
+        of the first use, or a refusal if then something else was asked for."""
         repeats = {key.id: (key, used) for key, used in zip(keys, committed.keys, strict=True) if used is not None}
         if not repeats:
             return messages
@@ -192,7 +183,6 @@ class Intake:
                     answers[at] = _REUSED
                     self._metrics.refused[key.account, Refusal.KEY_REUSED.name.lower()].inc()
         gone = {message.id for key, _ in repeats.values() for message in key.messages}
-        self._dispatch.unstored([message for message in messages if message.id in gone])
         return [message for message in messages if message.id not in gone]
 
     def _register(

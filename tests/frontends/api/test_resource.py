@@ -35,6 +35,7 @@ from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
 from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.services.accounts import Accounts
+from smsgw.services.commits import Commits
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
@@ -43,6 +44,7 @@ from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
 from tests.configured import configured
 from tests.protocols.http.support import Client, Heard, request
+from tests.services.intake.support import NoOutbox, StoringDispatch
 
 START = 1_574_087_003.0
 KEY = "an-api-key"
@@ -50,18 +52,6 @@ BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
 OTHER = b"Authorization: Basic " + base64.b64encode(b"other:secret")
 JSON = b"Content-Type: application/json"
 NUMBER = "79161234567"
-
-
-class Idle:
-    """Takes what intake hands on, and does nothing."""
-
-    def reserve(self, messages: Any) -> None:
-        """Nothing is sent here."""
-
-    def unstored(self, messages: Any) -> None:
-        """Nothing was reserved."""
-
-    stored = occurred = unstored
 
 
 class V1TestCase(SynchronousTestCase):
@@ -97,19 +87,20 @@ class V1TestCase(SynchronousTestCase):
             RouteSettings(name="r", to=Globs(("7*",)), connectors=(Way("sim"),)),
         )
         self.accounts = Accounts(configuration, self.clock, maybeDeferred)
-        idle: Any = Idle()
+        dispatch: Any = StoringDispatch(self.store)
         self.intake = Intake(
             configuration,
             self.store,
             self.accounts,
             Senders(configuration),
             Router(configuration),
-            idle,
-            idle,
+            dispatch,
             self.clock.seconds,
             self.clock.seconds,
         )
-        self.inbound = IncomingRouter(configuration, self.store, idle, self.accounts, self.clock.seconds)
+        self.inbound = IncomingRouter(
+            configuration, self.store, Commits(self.store, NoOutbox()), self.accounts, self.clock.seconds
+        )
         listener = HttpListenSettings(name="api", endpoint="tcp:8080", dialect="standard")
         self.resource = V1Resource(
             listener, self.intake, self.store, self.accounts, self.cancel, self.inbound.expect, self.clock.seconds

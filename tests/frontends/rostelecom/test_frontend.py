@@ -35,7 +35,7 @@ from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
-from smsgw.model.message import Event, Message
+from smsgw.model.message import Message
 from smsgw.plugins import dialects
 from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.site import BoundedSite
@@ -45,6 +45,7 @@ from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from tests.configured import configured
 from tests.protocols.http.support import Client, Heard, request
+from tests.services.intake.support import StoringDispatch
 
 SEND = b"/api/v2/send_message"
 SHOW = SEND + b"/message-id-"
@@ -84,7 +85,7 @@ def message(state: State, error: int = 0, parts: int = 1) -> Message:
 
 
 class Shelf:
-    """Stands for the store, and for dispatch and outbox behind it.
+    """Stands for the store.
 
     :ivar failure: what commits and look-ups fail with. :ivar held: commits wait here for a test, if it is a list.
     """
@@ -119,18 +120,6 @@ class Shelf:
         own = [each for each in self.messages.values() if each.account == account]
         return succeed([own if id == 900 else [each for each in own if each.id == id] for id in ids])
 
-    def reserve(self, messages: Sequence[Message]) -> None:
-        """Nothing is sent here."""
-
-    def stored(self, messages: Sequence[Message]) -> None:
-        """Nothing is sent here."""
-
-    def unstored(self, messages: Sequence[Message]) -> None:
-        """Nothing is sent here."""
-
-    def occurred(self, events: Sequence[Event]) -> None:
-        """Nobody is told here."""
-
 
 class HttpTestCase(SynchronousTestCase):
     def setUp(self) -> None:
@@ -154,14 +143,14 @@ class HttpTestCase(SynchronousTestCase):
         self.accounts = Accounts(configuration, self.clock, maybeDeferred)
         self.senders, self.router = Senders(configuration), Router(configuration)
         shelf: Any = self.shelf
+        dispatch: Any = StoringDispatch(shelf)
         intake = Intake(
             configuration,
             shelf,
             self.accounts,
             self.senders,
             self.router,
-            shelf,
-            shelf,
+            dispatch,
             lambda: 1574087003.5,
             self.clock.seconds,
         )

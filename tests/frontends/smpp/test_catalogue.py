@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
@@ -24,10 +23,10 @@ from smsgw.dialects.standard import SMPP
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
-from smsgw.model.message import Event, Message
 from smsgw.protocols.smpp.server import SmppServerFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.commits import Commits
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
@@ -39,6 +38,7 @@ from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
 from tests.configured import configured
 from tests.frontends.smpp.support import HandSink
+from tests.services.intake.support import NoOutbox, StoringDispatch
 
 START = 1_700_000_000.0
 SOUND: dict[str, Any] = {
@@ -117,19 +117,6 @@ TAKEN: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-class _Quiet:
-    """Dispatch and outbox that nobody needs here."""
-
-    def reserve(self, messages: Sequence[Message]) -> None:
-        """Before the commit."""
-
-    def stored(self, messages: Sequence[Message]) -> None:
-        """After it."""
-
-    def occurred(self, events: Sequence[Event]) -> None:
-        """Nobody is bound to hear of it."""
-
-
 class CatalogueTests(SynchronousTestCase):
     """Named vectors."""
 
@@ -158,9 +145,9 @@ class CatalogueTests(SynchronousTestCase):
             Senders(settings),
             Router(settings),
         )
-        quiet: Any = _Quiet()
+        dispatch: Any = StoringDispatch(self.store)
         intake = Intake(
-            settings, self.store, accounts, senders, router, quiet, quiet, lambda: START, self.clock.seconds
+            settings, self.store, accounts, senders, router, dispatch, lambda: START, self.clock.seconds
         )
         listener = SmppListenSettings(name="smpp", endpoint="tcp:2775")
         receipts = SmppReceipts(settings, Binds())
@@ -173,7 +160,7 @@ class CatalogueTests(SynchronousTestCase):
             accounts,
             intake,
             self.store,
-            Cancellation(self.store, quiet, quiet),
+            Cancellation(Commits(self.store, NoOutbox()), dispatch),
             lambda: START,
             self.clock.seconds,
         )

@@ -24,6 +24,7 @@ from smsgw.model.message import DeliveryReport, Message
 from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.commits import Commits
 from smsgw.services.outbox.outbox import Outbox
 from smsgw.smpp.codec import Framer, decode, encode
 from smsgw.smpp.pdus import (
@@ -44,6 +45,7 @@ from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
 from tests.configured import configured
 from tests.frontends.smpp.support import HandIntake
+from tests.services.intake.support import StoringDispatch
 
 START = 1_700_000_000.0
 CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
@@ -115,7 +117,7 @@ class FlowTests(SynchronousTestCase):
         self.outbox.attach(receipts)
         self.assertIsNone(self.successResultOf(self.outbox.start()))
         accounts = Accounts(settings, self.clock, maybeDeferred)
-        dispatch: Any = self
+        dispatch: Any = StoringDispatch(self.store)
         listener = SmppListenSettings(
             name="smpp", endpoint="tcp:2775:interface=127.0.0.1", enquire_link=0, inactivity=0
         )
@@ -127,14 +129,11 @@ class FlowTests(SynchronousTestCase):
             accounts,
             HandIntake(),
             self.store,
-            Cancellation(self.store, dispatch, self.outbox),
+            Cancellation(Commits(self.store, self.outbox), dispatch),
             self.wall,
             self.clock.seconds,
         )
         self.factory = SmppServerFactory(frontend, listener, self.clock)
-
-    def cancelled(self, messages: list[Message]) -> None:
-        """Take the place of dispatch, which has nothing in memory here."""
 
     def end(self) -> None:
         """Stop in good order."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ from smsgw.model.content import Content
 from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Event, Incoming, Message, Part
-from smsgw.model.outcome import Accepted, Lost, Outcome
-from smsgw.services.dispatch.dispatch import Dispatch
+from smsgw.model.outcome import Lost, Outcome, Sent
+from smsgw.services.commits import Commits
+from smsgw.services.dispatch import Dispatch
 from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.stores.groupcommit import Inline
 from smsgw.stores.sqlite import SqliteStore
@@ -69,58 +69,61 @@ def ids(messages: Iterable[Message]) -> list[int]:
 
 @implementer(IConnector)
 class HandConnector:
-    """Keeps what it is offered until the test gives the answers.
+    """Keeps what is sent until the test gives the outcomes.
 
-    :ivar offers: every offer as (message, number) pairs. :ivar waiting: parts without an answer.
-    :ivar quick: answers at once with what this returns for each part.
+    :ivar sends: every send as (message, number) pairs. :ivar waiting: parts without an outcome.
+    :ivar quick: gives outcomes in the next turn of `clock`, what this returns for each part.
+    :ivar hasty: breaks the rule: gives such outcomes inside the call.
     """
 
     def __init__(self, name: str = "sim", window: int = 10) -> None:
         self.name = name
         self.up = True
         self.window = window
-        self.unsettled = 0
+        self.taken = 0
         self.tokens: int | None = None
-        self.offers: list[list[tuple[int, int]]] = []
+        self.sends: list[list[tuple[int, int]]] = []
         self.waiting: list[Part] = []
         self.resumed: list[Awaited] = []
+        self.clock = Clock()
         self.quick: Callable[[Part], Outcome] | None = None
+        self.hasty = False
         self.poison: set[int] = set()
         self.stopping: Deferred[None] | None = None
         self._starved = False
         self._given = 0
 
     def start(self, sink: IConnectorSink) -> None:
-        """See IConnector."""
         self.sink = sink
 
     def room(self) -> int:
-        """See IConnector."""
-        room = self.window - self.unsettled if self.up else 0
+        room = self.window - self.taken if self.up else 0
         if self.tokens is not None:
             room = min(room, self.tokens)
         self._starved = self._starved or room <= 0
         return max(room, 0)
 
-    def offer(self, parts: Sequence[Part]) -> None:
-        """See IConnector."""
-        assert 0 < len(parts) <= self.room(), f"{len(parts)} parts offered to a room of {self.room()}"
+    def send(self, parts: Sequence[Part]) -> None:
+        assert 0 < len(parts) <= self.room(), f"{len(parts)} parts sent into a room of {self.room()}"
         if self.poison & {part.message.id for part in parts}:
             raise ZeroDivisionError("this message cannot be encoded")
         if self.tokens is not None:
             self.tokens -= len(parts)
-        self.unsettled += len(parts)
+        self.taken += len(parts)
         self._starved = not self.room()
-        self.offers.append(names(parts))
-        if self.quick is not None:
-            self.sink.outcomes(self.name, [(part, self.quick(part)) for part in parts])
-        else:
+        self.sends.append(names(parts))
+        if self.quick is None:
             self.waiting += parts
+            return
+        outcomes = [(part, self.quick(part)) for part in parts]
+        if self.hasty:
+            self.sink.outcomes(self.name, outcomes)
+        else:
+            self.clock.callLater(0, self.sink.outcomes, self.name, outcomes)
 
-    def settled(self, count: int) -> None:
-        """See IConnector."""
-        self.unsettled -= count
-        assert self.unsettled >= 0
+    def release(self, count: int) -> None:
+        self.taken -= count
+        assert self.taken >= 0
         self.ready()
 
     def ready(self) -> None:
@@ -140,11 +143,9 @@ class HandConnector:
         self.answer(Lost("link down"))
 
     def resume(self, awaited: Sequence[Awaited]) -> None:
-        """See IConnector."""
         self.resumed += awaited
 
     def stop(self) -> Deferred[None]:
-        """See IConnector."""
         self.up = False
         if not self.waiting:
             return succeed(None)
@@ -155,7 +156,7 @@ class HandConnector:
         """Give an answer to the first `count` parts that wait for one (all), by default a yes with a fresh id."""
         some = self.waiting[:count]
         del self.waiting[:count]
-        self.sink.outcomes(self.name, [(part, outcome or Accepted(self.fresh_id())) for part in some])
+        self.sink.outcomes(self.name, [(part, outcome or Sent(self.fresh_id())) for part in some])
         if self.stopping is not None and not self.waiting:
             self.stopping.callback(None)
         return names(some)
@@ -166,9 +167,9 @@ class HandConnector:
         return f"{self.name}-{self._given}"
 
     @property
-    def offered(self) -> list[tuple[int, int]]:
-        """Every part offered so far."""
-        return [one for offer in self.offers for one in offer]
+    def sent(self) -> list[tuple[int, int]]:
+        """Every part sent so far."""
+        return [one for send in self.sends for one in send]
 
 
 @attrs.define(eq=False)
@@ -237,7 +238,7 @@ class FlakyStore(SqliteStore):
         return super().commit(changes)
 
 
-class RecordingInbound:
+class RecordingIncoming:
     """Notes what came from subscribers, and keeps it."""
 
     def __init__(self) -> None:
@@ -281,13 +282,13 @@ class DispatchTestCase(SynchronousTestCase):
         self.metrics = DispatchMetrics()
         self.open_store()
 
-    def wall(self) -> float:
+    def now(self) -> float:
         """The absolute time."""
         return NOON + self.clock.seconds()
 
     def open_store(self) -> None:
         """Open the store as a fresh process would."""
-        self.store = FlakyStore(self.directory, "gw1", self.wall, self.runner, low_water=0, connect=self._connect)
+        self.store = FlakyStore(self.directory, "gw1", self.now, self.runner, low_water=0, connect=self._connect)
         self.store.open()
         self.addCleanup(self.shut)
 
@@ -308,15 +309,17 @@ class DispatchTestCase(SynchronousTestCase):
     def begin(self, *connectors: HandConnector, **settings: Any) -> HandConnector:
         """Start dispatch over `connectors`, by default one named sim; returns the first."""
         links = connectors or (HandConnector(),)
-        self.outbox, self.inbound = RecordingOutbox(), RecordingInbound()
+        for link in links:
+            link.clock = self.clock
+        self.outbox, self.incoming = RecordingOutbox(), RecordingIncoming()
         self.dispatch = Dispatch(
             self.store,
-            self.outbox,
+            Commits(self.store, self.outbox),
             self.clock,
-            self.wall,
+            self.now,
             [(link, ConnectorSettings(name=link.name, window=link.window, **settings)) for link in links],
             self.reroute,
-            inbound=self.inbound,
+            incoming=self.incoming,
             report_timeout=DAY,
             memory=self.memory,
             down=self.down,
@@ -337,22 +340,12 @@ class DispatchTestCase(SynchronousTestCase):
         self.open_store()
 
     def accept(self, *messages: Message) -> Deferred[Committed]:
-        """What intake does with messages."""
-        self.dispatch.reserve(messages)
-        committing = self.store.commit(Changes(accepts=list(messages)))
-        committing.addCallbacks(partial(self._stored, messages), partial(self._unstored, messages))
-        return committing
-
-    def _stored(self, messages: Sequence[Message], committed: Committed) -> Committed:
-        self.dispatch.stored(messages)
-        return committed
-
-    def _unstored(self, messages: Sequence[Message], failure: Any) -> None:
-        self.dispatch.unstored(messages)
+        """Accept messages without conditions; a failure is left in the Deferred's result as None."""
+        return self.dispatch.accept(list(messages)).addErrback(lambda _: None)
 
     def promote(self) -> None:
         """What the sweep does with messages whose time came."""
-        found = self.successResultOf(self.store.due(self.wall(), 1000))
+        found = self.successResultOf(self.store.due(self.now(), 1000))
         self.successResultOf(self.dispatch.promoted(found))
 
     def state(self, id: int) -> State:

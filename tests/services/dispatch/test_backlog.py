@@ -11,8 +11,9 @@ from smsgw.model.changes import Cancel, Changes, Committed
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
+from smsgw.model.outcome import Busy
 from smsgw.services.dispatch.backlog import Backlog
-from smsgw.services.dispatch.lanes import lane_of
+from smsgw.services.dispatch.fairqueue import lane_of
 from tests.metrics import value
 from tests.services.dispatch.support import DispatchTestCase, HandConnector, ids, message
 
@@ -24,7 +25,7 @@ class BacklogTestCase(DispatchTestCase):
 
     def cached(self, connector: str = "sim") -> int:
         """How many messages wait in memory."""
-        return len(self.dispatch._upstreams[connector].backlog)
+        return len(self.dispatch._pumps[connector].backlog)
 
     def drain(self, sim: HandConnector) -> None:
         """Answer until nothing waits, watching the bound."""
@@ -43,7 +44,7 @@ class MemoryTests(BacklogTestCase):
             self.accept(*[message(id) for id in range(start, start + 50)])
             self.assertLessEqual(self.cached(), self.memory)
         self.drain(sim)
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 401)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 401)])
 
     def test_bounded_in_parts(self) -> None:
         """Long messages take as much of the memory as they have parts; each part leaves once."""
@@ -51,9 +52,9 @@ class MemoryTests(BacklogTestCase):
         sizes = {id: (1, 7, 30)[id % 3] for id in range(1, 91)}
         for start in range(1, 91, 30):
             self.accept(*[message(id, parts=sizes[id]) for id in range(start, start + 30)])
-            self.assertLessEqual(self.dispatch._upstreams["sim"].backlog._lanes.size, self.memory)
+            self.assertLessEqual(self.dispatch._pumps["sim"].backlog._queue.size, self.memory)
         self.drain(sim)
-        self.assertEqual(sorted(sim.offered), [(id, seq) for id in sizes for seq in range(1, sizes[id] + 1)])
+        self.assertEqual(sorted(sim.sent), [(id, seq) for id in sizes for seq in range(1, sizes[id] + 1)])
 
     def test_bounded_after_start(self) -> None:
         """So it is with what an earlier run left."""
@@ -64,7 +65,7 @@ class MemoryTests(BacklogTestCase):
         self.assertLessEqual(self.cached(), self.memory)
         self.accept(*[message(id) for id in range(201, 221)])
         self.drain(sim)
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 221)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 221)])
 
     def test_code_does_not_wait(self) -> None:
         """A one-off code leaves at once although its account's campaign fills the memory and more."""
@@ -78,13 +79,13 @@ class MemoryTests(BacklogTestCase):
             codes = [message(first + 500 + n, text=b"Code 1234") for n in range(3)]
             self.accept(codes[0])
             sim.answer()
-            self.assertIn((codes[0].id, 1), sim.offered[-2:])
+            self.assertIn((codes[0].id, 1), sim.sent[-2:])
             self.accept(codes[1], codes[2])
             sim.answer()
             sim.answer()
-            self.assertLessEqual({(codes[1].id, 1), (codes[2].id, 1)}, set(sim.offered))
+            self.assertLessEqual({(codes[1].id, 1), (codes[2].id, 1)}, set(sim.sent))
             self.drain(sim)
-            self.assertEqual(len(sim.offered), len(set(sim.offered)))
+            self.assertEqual(len(sim.sent), len(set(sim.sent)))
             self.assertEqual(self.waiting(), 0)
 
     def test_campaign_keeps_its_order(self) -> None:
@@ -95,7 +96,7 @@ class MemoryTests(BacklogTestCase):
             sim.answer(count=1)
             self.accept(message(id, text=b"Big sale today"))
         self.drain(sim)
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 141)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 141)])
 
     def test_accounts_share(self) -> None:
         """Accounts whose backlog is in the store only get their share of memory and turns."""
@@ -106,7 +107,7 @@ class MemoryTests(BacklogTestCase):
         sim = self.begin(HandConnector(window=10))
         for _ in range(6):
             sim.answer()
-        small = [id for id, _ in sim.offered if id > 300]
+        small = [id for id, _ in sim.sent if id > 300]
         self.assertGreater(len(small), 20)
         self.assertEqual(small, list(range(301, 301 + len(small))))
 
@@ -117,7 +118,7 @@ class MemoryTests(BacklogTestCase):
         self.accept(*[message(id, priority=3) for id in range(101, 121)])
         for _ in range(30):
             sim.answer()
-        self.assertEqual(len([id for id, _ in sim.offered if id > 100]), 20)
+        self.assertEqual(len([id for id, _ in sim.sent if id > 100]), 20)
 
     def test_cancelled_beyond_memory(self) -> None:
         """Cancellation what is in the store only leaves nothing behind."""
@@ -126,30 +127,30 @@ class MemoryTests(BacklogTestCase):
         self.accept(*waiting)
         gone = waiting[30:]
         self.successResultOf(self.store.commit(Changes(cancels=[Cancel("demo", one.id) for one in gone])))
-        self.dispatch.cancelled(gone)
+        self.dispatch.withdraw(gone)
         self.drain(sim)
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 31)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 31)])
         self.dispatch.tick()
-        self.assertTrue(self.dispatch._upstreams["sim"].backlog.empty)
+        self.assertTrue(self.dispatch._pumps["sim"].backlog.empty)
 
     def test_all_expired(self) -> None:
         """A backlog whose validity is over ends without being sent and without stopping the rest."""
         sim = self.begin(HandConnector(window=2))
-        self.accept(*[message(id, expires=self.wall() + 5) for id in range(1, 101)], message(200))
+        self.accept(*[message(id, expires=self.now() + 5) for id in range(1, 101)], message(200))
         self.clock.advance(10)
         self.drain(sim)
-        self.assertEqual(sim.offered, [(1, 1), (2, 1), (200, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (2, 1), (200, 1)])
         self.assertEqual(self.successResultOf(self.store.counts())[State.EXPIRED], 98)
 
     def test_scheduled_beyond_memory(self) -> None:
         """More messages may come due at once than memory holds."""
         sim = self.begin(HandConnector(window=5))
-        due = self.wall() + 60
+        due = self.now() + 60
         self.accept(*[message(id, state=State.SCHEDULED, due=due) for id in range(1, 101)])
         self.clock.advance(61)
         self.promote()
         self.drain(sim)
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 101)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 101)])
 
     def test_reading_fails(self) -> None:
         """A page that cannot be read is asked for again with the next tick."""
@@ -164,11 +165,11 @@ class MemoryTests(BacklogTestCase):
 
         self.patch(self.store, "queued", lambda *_: maybeDeferred(broken))
         self.drain(sim)
-        self.assertEqual(len(sim.offered), 25)
+        self.assertEqual(len(sim.sent), 25)
         self.patch(self.store, "queued", queued)
         self.dispatch.tick()
         self.drain(sim)
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 101)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 101)])
 
 
 class PageTests(DispatchTestCase):
@@ -177,12 +178,12 @@ class PageTests(DispatchTestCase):
     def make(self, capacity: int, connector: str = "sim") -> Backlog:
         """A backlog for sim."""
         self.roused = 0
-        self.busy: set[int] = set()
+        self.claiming: set[int] = set()
 
         def rouse() -> None:
             self.roused += 1
 
-        return Backlog(connector, self.store, rouse, self.busy, capacity=capacity, page=4)
+        return Backlog(connector, self.store, rouse, self.claiming, capacity=capacity, page=4)
 
     def queue(self, *numbers: int, **changes: object) -> list[int]:
         """Put messages into the store, unclaimed."""
@@ -230,7 +231,7 @@ class PageTests(DispatchTestCase):
         self.queue(*range(1, 5))
         self.successResultOf(backlog.load())
         self.assertEqual(ids(backlog.take(4)), [1, 2, 3, 4])
-        self.busy.update(range(1, 5))
+        self.claiming.update(range(1, 5))
         self.successResultOf(self.store.commit(Changes(cancels=[Cancel(None, id) for id in range(1, 5)])))
         self.runner.by_hand = True
         backlog.refill()
@@ -245,7 +246,7 @@ class PageTests(DispatchTestCase):
         """A message whose claim is under way while a page is read does not come a second time."""
         backlog = self.make(100)
         self.queue(1, 2, 3)
-        self.busy.add(2)
+        self.claiming.add(2)
         self.successResultOf(backlog.load())
         self.assertEqual(self.taken(backlog), [1, 3])
 
@@ -285,9 +286,9 @@ class PageTests(DispatchTestCase):
         self.successResultOf(backlog.load())
         out: list[int] = []
         for _ in range(2 * len(kinds) + 2):
-            self.assertLessEqual(backlog._lanes.size, capacity)
+            self.assertLessEqual(backlog._queue.size, capacity)
             some = ids(backlog.take(room, whole=True))
-            self.busy.update(some)
+            self.claiming.update(some)
             out += some
             backlog.refill()
         self.assertTrue(backlog.empty)
@@ -315,6 +316,8 @@ STEPS = st.lists(
         st.tuples(st.just("cancel"), st.integers(1, 60)),
         st.tuples(st.just("crash"), st.booleans()),
         st.tuples(st.just("down"), st.none()),
+        st.tuples(st.just("busy"), st.integers(1, 4)),
+        st.tuples(st.just("trouble"), st.booleans()),
         st.tuples(st.just("tick"), st.none()),
     ),
     max_size=20,
@@ -332,7 +335,7 @@ class Play:
         self.stored: set[int] = set()
         self.cancelled: set[int] = set()
         self.in_doubt: set[int] = set()
-        self.offered: list[int] = []
+        self.sent: list[int] = []
         self.start()
 
     def start(self) -> None:
@@ -352,7 +355,8 @@ class Play:
         fresh = [message(len(self.made) + n, account, priority=priority, text=text)
                  for n, (account, priority, text) in enumerate(kinds, 1)]
         self.made.update({one.id: one for one in fresh})
-        self.rig.accept(*fresh).addCallback(lambda _: self.stored.update(ids(fresh)))
+        accepting = self.rig.dispatch.accept(fresh)
+        accepting.addCallbacks(lambda _: self.stored.update(ids(fresh)), lambda failure: failure.trap(StoreDown))
 
     def answer(self, count: int) -> None:
         """Answers of the upstream."""
@@ -369,9 +373,19 @@ class Play:
             (answer,) = committed.cancels
             if isinstance(answer, list):
                 self.cancelled.update(ids(answer))
-                self.rig.dispatch.cancelled(answer)
+                self.rig.dispatch.withdraw(answer)
 
-        self.rig.store.commit(Changes(cancels=[Cancel(None, id)])).addCallback(done)
+        cancelling = self.rig.store.commit(Changes(cancels=[Cancel(None, id)]))
+        cancelling.addCallbacks(done, lambda failure: failure.trap(StoreDown))
+
+    def busy(self, count: int) -> None:
+        """The upstream is busy: these are sent again later."""
+        self.in_doubt |= {part.message.id for part in self.sim.waiting[:count]}
+        self.sim.answer(Busy(), count)
+
+    def trouble(self, down: bool) -> None:
+        """The store takes nothing from now on, or it takes commits again."""
+        self.rig.store.trouble = StoreDown("full") if down else None
 
     def down(self, _: object) -> None:
         """The link goes and comes back."""
@@ -381,7 +395,7 @@ class Play:
 
     def crash(self, unheard: bool) -> None:
         """kill -9; perhaps after a commit of which nobody heard."""
-        self.offered += [id for id, _ in self.sim.offered]
+        self.sent += [id for id, _ in self.sim.sent]
         if unheard:
             self.rig.runner.dead = True
             self.rig.runner.work(1)
@@ -391,11 +405,12 @@ class Play:
     def tick(self, _: object) -> None:
         """What happens every second."""
         self.rig.clock.advance(1)
-        self.rig.store.due(self.rig.wall(), 100).addCallback(self.rig.dispatch.promoted)
+        self.rig.store.due(self.rig.now(), 100).addCallback(self.rig.dispatch.promoted)
         self.rig.dispatch.tick()
 
     def finish(self) -> None:
         """Let everything leave."""
+        self.rig.store.trouble = None
         self.rig.runner.by_hand = False
         self.rig.runner.work()
         idle = 0
@@ -404,7 +419,7 @@ class Play:
             while self.sim.waiting:
                 self.sim.answer()
             self.tick(None)
-        self.offered += [id for id, _ in self.sim.offered]
+        self.sent += [id for id, _ in self.sim.sent]
 
 
 class AnyOrderTests(SynchronousTestCase):
@@ -413,8 +428,9 @@ class AnyOrderTests(SynchronousTestCase):
     @given(STEPS, st.integers(1, 6), st.integers(1, 8), st.booleans())
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def test_nothing_lost(self, steps: list[tuple[str, Any]], window: int, memory: int, by_hand: bool) -> None:
-        """Every message whose acceptance was told is sent, or cancelled; twice only what a crash or a lost link left
-        in doubt, which is at most a window and counted; in order within a lane where neither happened."""
+        """Every message whose acceptance was told is sent, or cancelled; twice only what came back or a crash or a lost
+        link left in doubt, which is at most a window and counted; in order within a lane where none of that happened.
+        """
         rig = BacklogTestCase()
         rig.mktemp = self.mktemp  # type: ignore[method-assign]
         rig.memory = memory
@@ -429,7 +445,7 @@ class AnyOrderTests(SynchronousTestCase):
             known = self.successResultOf(rig.store.find(None, list(play.made)))
         finally:
             rig.shut()
-        offered = play.offered
+        offered = play.sent
         cancelled = {one.id for found in known for one in found if one.state is State.CANCELLED}
         self.assertLessEqual(play.cancelled, cancelled)
         self.assertLessEqual(play.stored, set(offered) | cancelled)

@@ -4,11 +4,12 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from zope.interface.verify import verifyObject
 
 from smsgw.interfaces import IConnectorSink
-from smsgw.model.changes import Cancel, Changes, Sent
+from smsgw.model.changes import Cancel, Changes
+from smsgw.model.changes import Sent as PartSent
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
-from smsgw.model.outcome import Accepted, Busy, Refused
-from smsgw.services.dispatch.settlement import FIRST_PAUSE, LONGEST_PAUSE
+from smsgw.model.outcome import Busy, Rejected, Sent
+from smsgw.services.dispatch.retries import FIRST_PAUSE, LONGEST_PAUSE
 from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, message
 
@@ -25,7 +26,7 @@ class ClaimTests(DispatchTestCase):
         """Messages that find room are claimed by the accepting commit itself and leave in one offer."""
         sim = self.begin()
         self.accept(*[message(id) for id in range(1, 6)])
-        self.assertEqual(sim.offers, [[(1, 1), (2, 1), (3, 1), (4, 1), (5, 1)]])
+        self.assertEqual(sim.sends, [[(1, 1), (2, 1), (3, 1), (4, 1), (5, 1)]])
         self.assertEqual(len(self.store.commits), 1)
         self.assertTrue(self.found(3).claimed)
 
@@ -33,7 +34,7 @@ class ClaimTests(DispatchTestCase):
         """What does not fit the window waits unclaimed in the store."""
         sim = self.begin(HandConnector(window=3))
         self.accept(*[message(id) for id in range(1, 6)])
-        self.assertEqual(sim.offered, [(1, 1), (2, 1), (3, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (2, 1), (3, 1)])
         self.assertEqual([self.found(id).claimed for id in range(1, 6)], [True, True, True, False, False])
         self.assertEqual(self.waiting(), 2)
 
@@ -43,9 +44,9 @@ class ClaimTests(DispatchTestCase):
         self.runner.by_hand = True
         self.accept(message(1), message(2))
         self.accept(message(3), message(4))
-        self.assertEqual(sim.offered, [])
+        self.assertEqual(sim.sent, [])
         self.runner.work()
-        self.assertEqual(sim.offered, [(1, 1), (2, 1), (3, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (2, 1), (3, 1)])
 
     def test_no_overtaking(self) -> None:
         """While one message waits, none that comes later is claimed before it, not even before it is stored."""
@@ -54,7 +55,7 @@ class ClaimTests(DispatchTestCase):
         self.accept(message(1), message(2, parts=4), message(3))
         self.accept(message(4))
         self.runner.work()
-        self.assertEqual(sim.offered, [(1, 1)])
+        self.assertEqual(sim.sent, [(1, 1)])
         self.assertEqual(self.waiting(), 3)
 
     def test_slot_after_commit(self) -> None:
@@ -63,9 +64,9 @@ class ClaimTests(DispatchTestCase):
         self.accept(message(1), message(2))
         self.runner.by_hand = True
         sim.answer()
-        self.assertEqual((sim.unsettled, sim.offered), (1, [(1, 1)]))
+        self.assertEqual((sim.taken, sim.sent), (1, [(1, 1)]))
         self.runner.work()
-        self.assertEqual((sim.unsettled, sim.offered), (1, [(1, 1), (2, 1)]))
+        self.assertEqual((sim.taken, sim.sent), (1, [(1, 1), (2, 1)]))
 
     def test_claims_with_outcomes(self) -> None:
         """The commit that frees slots also claims who gets them."""
@@ -74,23 +75,24 @@ class ClaimTests(DispatchTestCase):
         del self.store.commits[:]
         sim.answer()
         (changes,) = self.store.commits
-        self.assertEqual([type(change) for change in changes.outcomes], [Sent, Sent])
+        self.assertEqual([type(change) for change in changes.outcomes], [PartSent, PartSent])
         self.assertEqual([one.id for one in changes.claims], [3, 4])
-        self.assertEqual(sim.offers, [[(1, 1), (2, 1)], [(3, 1), (4, 1)]])
+        self.assertEqual(sim.sends, [[(1, 1), (2, 1)], [(3, 1), (4, 1)]])
 
     def test_all_leave(self) -> None:
-        """A backlog leaves in order, each message once, whether answers come at once or later."""
+        """A backlog leaves in order, each message once, whether outcomes come in the next turn or later."""
         for quick in (False, True):
             sim = self.begin(HandConnector(window=3))
             if quick:
-                sim.quick = lambda part: Accepted(f"{part.message.id}")
+                sim.quick = lambda part: Sent(f"{part.message.id}")
             first = 1000 * quick + 1
             self.accept(*[message(id) for id in range(first, first + 150)])
             while sim.waiting:
                 sim.answer(count=2)
-            self.assertEqual(sim.offered, [(id, 1) for id in range(first, first + 150)])
+            self.clock.advance(0)
+            self.assertEqual(sim.sent, [(id, 1) for id in range(first, first + 150)])
             self.assertEqual(self.state(first + 149), State.ENROUTE)
-            self.assertEqual(sim.unsettled, 0)
+            self.assertEqual(sim.taken, 0)
 
     def test_connector_down(self) -> None:
         """Nothing is claimed for a connector that is down; it leaves when the link is there."""
@@ -99,16 +101,16 @@ class ClaimTests(DispatchTestCase):
         self.accept(message(1))
         self.assertFalse(self.found(1).claimed)
         sim.come_up()
-        self.assertEqual(sim.offered, [(1, 1)])
+        self.assertEqual(sim.sent, [(1, 1)])
 
     def test_two_connectors(self) -> None:
         """Each connector has a window of its own; one that is full does not hold up the other."""
         one = self.begin(HandConnector("one", 1), HandConnector("two", 5))
-        two = self.dispatch._upstreams["two"].connector
+        two = self.dispatch._pumps["two"].connector
         assert isinstance(two, HandConnector)
         self.accept(*[message(id, connector="one" if id % 2 else "two") for id in range(1, 9)])
-        self.assertEqual(one.offered, [(1, 1)])
-        self.assertEqual(two.offered, [(2, 1), (4, 1), (6, 1), (8, 1)])
+        self.assertEqual(one.sent, [(1, 1)])
+        self.assertEqual(two.sent, [(2, 1), (4, 1), (6, 1), (8, 1)])
 
     def test_unstored(self) -> None:
         """If the accepting commit fails, the room goes back and nothing is offered."""
@@ -117,7 +119,7 @@ class ClaimTests(DispatchTestCase):
         self.accept(message(1), message(2), message(3))
         self.store.trouble = None
         self.accept(message(4), message(5))
-        self.assertEqual(sim.offered, [(4, 1), (5, 1)])
+        self.assertEqual(sim.sent, [(4, 1), (5, 1)])
 
     def test_others_left_alone(self) -> None:
         """Scheduled messages and those that are final already pass through without a trace."""
@@ -125,8 +127,9 @@ class ClaimTests(DispatchTestCase):
         self.accept(
             message(1, state=State.SCHEDULED, due=NOON + 60), message(2, state=State.REFUSED, connector=""), message(3)
         )
-        self.assertEqual(sim.offered, [(3, 1)])
-        self.assertEqual(self.dispatch._upstreams["sim"].coming, 0)
+        self.assertEqual(sim.sent, [(3, 1)])
+        self.accept(message(4))
+        self.assertEqual(sim.sent, [(3, 1), (4, 1)])
 
     def test_rate(self) -> None:
         """Claims never exceed the window even where the rate holds the connector back, and all leave in the end."""
@@ -139,7 +142,7 @@ class ClaimTests(DispatchTestCase):
             self.assertLessEqual(claimed, 5)
             sim.tokens = 1
             sim.ready()
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 31)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 31)])
 
     def test_expired_while_waiting(self) -> None:
         """A message whose validity ended while it waited is not sent: it ends expired, and its sender is told."""
@@ -147,7 +150,7 @@ class ClaimTests(DispatchTestCase):
         self.accept(message(1), message(2, expires=NOON + 10), message(3))
         self.clock.advance(11)
         sim.answer()
-        self.assertEqual(sim.offered, [(1, 1), (3, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (3, 1)])
         self.assertEqual(self.state(2), State.EXPIRED)
         self.assertIn((2, State.EXPIRED), self.outbox.told)
 
@@ -158,9 +161,9 @@ class ClaimTests(DispatchTestCase):
         self.accept(*waiting)
         for id in (2, 3):
             self.cancel(id)
-        self.dispatch.cancelled([waiting[1]])
+        self.dispatch.withdraw([waiting[1]])
         sim.answer()
-        self.assertEqual(sim.offered, [(1, 1), (4, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (4, 1)])
 
     def cancel(self, id: int) -> None:
         """Cancel a message in the store."""
@@ -174,7 +177,7 @@ class OutcomeTests(DispatchTestCase):
         """A part that was taken makes its message enroute, with the upstream's id, and the sender is told."""
         sim = self.begin()
         self.accept(message(1))
-        sim.answer(Accepted("A1"))
+        sim.answer(Sent("A1"))
         self.assertEqual((self.state(1), self.found(1).remote_id), (State.ENROUTE, "A1"))
         self.assertEqual(self.outbox.told, [(1, State.ENROUTE)])
 
@@ -182,10 +185,10 @@ class OutcomeTests(DispatchTestCase):
         """A refusal is final and told with its code."""
         sim = self.begin()
         self.accept(message(1))
-        sim.answer(Refused(255))
+        sim.answer(Rejected(255))
         self.assertEqual((self.state(1), self.found(1).error), (State.REJECTED, 255))
         self.assertEqual(self.outbox.told, [(1, State.REJECTED)])
-        self.assertEqual(sim.unsettled, 0)
+        self.assertEqual(sim.taken, 0)
 
     def test_busy(self) -> None:
         """A busy upstream gets the message again after a pause that doubles, and each attempt is counted."""
@@ -194,15 +197,15 @@ class OutcomeTests(DispatchTestCase):
         pauses = []
         for _ in range(4):
             sim.answer(Busy())
-            pauses.append(self.found(1).due - self.wall())
+            pauses.append(self.found(1).due - self.now())
             self.advance_to_due(1)
         self.assertEqual(pauses, [2.0, 4.0, 8.0, 8.0])
         self.assertEqual(self.found(1).attempts, 4)
-        self.assertEqual(len(sim.offers), 5)
+        self.assertEqual(len(sim.sends), 5)
 
     def advance_to_due(self, id: int) -> None:
         """Go to the time of a message's next attempt and do what the sweep does."""
-        self.clock.advance(max(self.found(id).due - self.wall(), 0))
+        self.clock.advance(max(self.found(id).due - self.now(), 0))
         self.promote()
 
     def test_busy_seconds(self) -> None:
@@ -218,18 +221,20 @@ class OutcomeTests(DispatchTestCase):
         self.accept(*[message(id) for id in range(1, 5)])
         sim.tokens = 0
         sim.answer(Busy(0.0, charged=False))
-        self.assertEqual(len(sim.offers), 1)
+        self.assertEqual(len(sim.sends), 1)
         self.assertEqual(self.found(1).attempts, 0)
         sim.tokens = 10
         sim.ready()
-        self.assertEqual(sim.offers[1], [(1, 1), (2, 1)])
+        self.assertEqual(sim.sends[1], [(1, 1), (2, 1)])
 
     def test_busy_without_pause(self) -> None:
         """A connector that says busy without a pause and without closing its room does not set the gateway spinning."""
         sim = self.begin()
         sim.quick = lambda part: Busy(0.0, charged=False)
         self.accept(message(1))
-        self.assertLess(len(sim.offers), 3)
+        self.clock.advance(0)
+        self.clock.advance(0)
+        self.assertLess(len(sim.sends), 3)
 
     def test_busy_until_expired(self) -> None:
         """Retries end with the validity: the last comes shortly before, then the message ends expired."""
@@ -250,10 +255,10 @@ class OutcomeTests(DispatchTestCase):
         self.accept(message(1, connector="stray"))
         part = sim.waiting[0]
         sim.answer()
-        sim.sink.outcomes("stray", [(part, Refused(1))])
+        sim.sink.outcomes("stray", [(part, Rejected(1))])
         self.assertEqual(self.state(1), State.ENROUTE)
         self.assertEqual(value(self.metrics.stray_outcomes["stray"]), 1)
-        self.assertEqual(sim.unsettled, 0)
+        self.assertEqual(sim.taken, 0)
 
 
 class OutboxTroubleTests(DispatchTestCase):
@@ -265,7 +270,7 @@ class OutboxTroubleTests(DispatchTestCase):
         self.patch(self.outbox, "events", None)
         self.accept(message(1), message(2))
         sim.answer()
-        self.assertEqual(sim.offered, [(1, 1), (2, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (2, 1)])
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
 
@@ -280,11 +285,11 @@ class StoreTroubleTests(DispatchTestCase):
             self.accept(*[message(first + n) for n in range(4)])
             self.store.trouble = trouble
             sim.answer()
-            self.assertEqual((sim.unsettled, len(sim.offers)), (2, 1))
+            self.assertEqual((sim.taken, len(sim.sends)), (2, 1))
             self.store.trouble = None
             self.clock.advance(FIRST_PAUSE)
             self.assertEqual(self.state(first), State.ENROUTE)
-            self.assertEqual(sim.offers[1:], [[(first + 2, 1), (first + 3, 1)]])
+            self.assertEqual(sim.sends[1:], [[(first + 2, 1), (first + 3, 1)]])
             sim.answer()
 
     def test_backs_off(self) -> None:
@@ -311,12 +316,12 @@ class StoreTroubleTests(DispatchTestCase):
         self.accept(*[message(id) for id in range(1, 10)])
 
         def unstorable(changes: Changes) -> Exception | None:
-            bad = [one for one in changes.outcomes if isinstance(one, Sent) and one.remote_id == "bad"]
+            bad = [one for one in changes.outcomes if isinstance(one, PartSent) and one.remote_id == "bad"]
             return StoreDown("these changes cannot be stored") if bad else None
 
         self.store.trouble = unstorable
         part = sim.waiting[1]
-        sim.sink.outcomes("sim", [(each, Accepted("bad" if each is part else f"{each.message.id}"))
+        sim.sink.outcomes("sim", [(each, Sent("bad" if each is part else f"{each.message.id}"))
                                   for each in sim.waiting])
         sim.waiting.clear()
         for _ in range(200):
@@ -324,7 +329,7 @@ class StoreTroubleTests(DispatchTestCase):
             self.clock.advance(0.1)
         self.assertEqual([self.state(id) for id in (1, 2, 3)], [State.ENROUTE, State.UNKNOWN, State.ENROUTE])
         self.assertEqual(self.state(9), State.ENROUTE)
-        self.assertEqual(sim.unsettled, 0)
+        self.assertEqual(sim.taken, 0)
 
     def test_claims_fail(self) -> None:
         """Messages whose claim was not committed wait on, in their old order, and leave when the store is back."""
@@ -334,12 +339,12 @@ class StoreTroubleTests(DispatchTestCase):
         self.store.trouble = StoreDown("full")
         sim.tokens = 100
         sim.ready()
-        self.assertEqual(sim.offers, [])
+        self.assertEqual(sim.sends, [])
         self.store.trouble = None
         self.clock.advance(FIRST_PAUSE)
         while sim.waiting:
             sim.answer()
-        self.assertEqual(sim.offered, [(id, 1) for id in range(1, 6)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(1, 6)])
 
 
 class DrainTests(DispatchTestCase):
@@ -356,7 +361,7 @@ class DrainTests(DispatchTestCase):
         self.assertNoResult(draining)
         self.runner.work()
         self.successResultOf(draining)
-        self.assertEqual(sim.offered, [(1, 1), (2, 1)])
+        self.assertEqual(sim.sent, [(1, 1), (2, 1)])
         self.assertEqual([self.state(id) for id in (2, 3)], [State.ENROUTE, State.QUEUED])
 
     def test_drain_cut_short(self) -> None:
@@ -428,7 +433,7 @@ class DrainTests(DispatchTestCase):
             draining = self.dispatch.drain()
             self.runner.work()
             self.successResultOf(draining)
-            self.assertEqual(sim.offered, [(base + 1, 1)])
+            self.assertEqual(sim.sent, [(base + 1, 1)])
             self.assertFalse(self.found(base + 2).claimed)
             self.successResultOf(self.store.commit(Changes(cancels=[Cancel(None, base + 2)])))
 
@@ -465,4 +470,4 @@ class DrainTests(DispatchTestCase):
             sim.answer(Busy())
             self.clock.advance(2 * DAY)
             self.promote()
-        self.assertEqual(len(sim.offers), 41)
+        self.assertEqual(len(sim.sends), 41)

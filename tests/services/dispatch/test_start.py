@@ -6,8 +6,8 @@ from typing import Any
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Part
-from smsgw.model.outcome import Accepted
-from smsgw.services.dispatch.verdicts import MOST_ATTEMPTS
+from smsgw.model.outcome import Sent
+from smsgw.services.dispatch.retrypolicy import MOST_ATTEMPTS
 from tests.metrics import value
 from tests.services.dispatch.support import NOON, DispatchTestCase, HandConnector, message
 
@@ -19,7 +19,7 @@ class StartTests(DispatchTestCase):
         """Send messages, get the answer to the first, be killed, start again."""
         sim = self.begin(HandConnector(name, window))
         self.accept(*[message(id, connector=name) for id in range(1, 8)])
-        sim.answer(Accepted("A1"), count=1)
+        sim.answer(Sent("A1"), count=1)
         self.crash()
         return self.begin(HandConnector(name, window), **settings)
 
@@ -27,11 +27,11 @@ class StartTests(DispatchTestCase):
         """Exactly what was claimed and not answered is sent again, first and in order, and counted; it is no more
         than a window."""
         sim = self.killed("first")
-        self.assertEqual(sim.offered, [(2, 1), (3, 1), (4, 1)])
+        self.assertEqual(sim.sent, [(2, 1), (3, 1), (4, 1)])
         self.assertEqual((value(self.metrics.ambiguous["first"]), value(self.metrics.resends["first"])), (3, 3))
         while sim.waiting:
             sim.answer()
-        self.assertEqual(sim.offered, [(id, 1) for id in range(2, 8)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(2, 8)])
         self.assertEqual(self.found(2).attempts, 1)
 
     def test_hold(self) -> None:
@@ -39,7 +39,7 @@ class StartTests(DispatchTestCase):
         sim = self.killed("second", on_unknown="hold")
         while sim.waiting:
             sim.answer()
-        self.assertEqual(sim.offered, [(5, 1), (6, 1), (7, 1)])
+        self.assertEqual(sim.sent, [(5, 1), (6, 1), (7, 1)])
         self.assertEqual((value(self.metrics.ambiguous["second"]), value(self.metrics.resends["second"])), (3, 0))
         self.assertEqual([self.state(id) for id in (2, 3, 4)], [State.QUEUED] * 3)
 
@@ -47,7 +47,7 @@ class StartTests(DispatchTestCase):
         """Under `fail` it ends unknown, and that is told."""
         sim = self.killed("third", on_unknown="fail")
         self.assertEqual(self.outbox.told, [(id, State.UNKNOWN) for id in (2, 3, 4)])
-        self.assertEqual(sim.offered, [(5, 1), (6, 1), (7, 1)])
+        self.assertEqual(sim.sent, [(5, 1), (6, 1), (7, 1)])
 
     def test_crash_loop(self) -> None:
         """A message that was under way at every crash of many is not sent for ever: it fails."""
@@ -61,7 +61,7 @@ class StartTests(DispatchTestCase):
             self.assertLess(starts, 100)
         self.assertEqual(starts, MOST_ATTEMPTS)
         self.assertEqual(self.state(1), State.FAILED)
-        self.assertEqual(sim.offers, [])
+        self.assertEqual(sim.sends, [])
 
     def test_expired_meanwhile(self) -> None:
         """What may have been sent before a long stop is not sent after its validity."""
@@ -70,17 +70,17 @@ class StartTests(DispatchTestCase):
         self.clock.advance(61)
         self.crash()
         sim = self.begin()
-        self.assertEqual(sim.offers, [])
+        self.assertEqual(sim.sends, [])
         self.assertEqual(self.state(1), State.EXPIRED)
 
     def test_parts(self) -> None:
         """Of a message of several parts only those without an answer are sent again."""
         sim = self.begin()
         self.accept(message(1, parts=3))
-        sim.answer(Accepted("A1"), count=1)
+        sim.answer(Sent("A1"), count=1)
         self.crash()
         sim = self.begin()
-        self.assertEqual(sim.offered, [(1, 2), (1, 3)])
+        self.assertEqual(sim.sent, [(1, 2), (1, 3)])
         sim.answer()
         self.assertEqual(self.state(1), State.ENROUTE)
 
@@ -94,7 +94,7 @@ class StartTests(DispatchTestCase):
         while sim.waiting:
             self.assertLessEqual(len(sim.waiting), 4)
             sim.answer()
-        self.assertEqual(sim.offered, [(id, 1) for id in [*range(1, 13), 20]])
+        self.assertEqual(sim.sent, [(id, 1) for id in [*range(1, 13), 20]])
 
     def test_connector_gone(self) -> None:
         """If the connector is no longer configured its messages take another way."""
@@ -103,7 +103,7 @@ class StartTests(DispatchTestCase):
         self.crash()
         self.reroute = lambda one: "new"  # type: ignore[method-assign]
         sim = self.begin(HandConnector("new"))
-        self.assertEqual(sim.offers, [[(1, 1)]])
+        self.assertEqual(sim.sends, [[(1, 1)]])
         self.assertEqual(value(self.metrics.resends["old"]), 1)
 
     def test_queue_of_a_connector_gone(self) -> None:
@@ -117,7 +117,7 @@ class StartTests(DispatchTestCase):
         sim = self.begin(HandConnector("new", window=10))
         while sim.waiting:
             sim.answer()
-        self.assertEqual(sorted(sim.offered), [(id, 1) for id in range(1, 6)])
+        self.assertEqual(sorted(sim.sent), [(id, 1) for id in range(1, 6)])
         self.assertEqual((self.waiting("old"), self.waiting("new")), (1, 0))
         self.assertEqual(self.state(6), State.QUEUED)
 
@@ -130,8 +130,8 @@ class StartTests(DispatchTestCase):
         sim = self.begin(HandConnector("new"))
         self.clock.advance(61)
         self.promote()
-        self.assertEqual(sim.offered, [(1, 1)])
-        sim.answer(Accepted("A1"))
+        self.assertEqual(sim.sent, [(1, 1)])
+        sim.answer(Sent("A1"))
         self.assertEqual(self.found(1).connector, "new")
 
     def test_owed(self) -> None:
@@ -142,13 +142,13 @@ class StartTests(DispatchTestCase):
         self.crash()
         again = HandConnector()
         seen = []
-        offer = again.offer
+        send = again.send
 
         def watched(parts: Sequence[Part]) -> None:
             seen.append(len(again.resumed))
-            offer(parts)
+            send(parts)
 
-        self.patch(again, "offer", watched)
+        self.patch(again, "send", watched)
         self.begin(again)
         self.assertEqual([(one.message.id, one.seq) for one in again.resumed],
                          [(id, seq) for id in range(1, 21) for seq in (1, 2)])
@@ -163,7 +163,7 @@ class StartTests(DispatchTestCase):
         self.accept(message(40))
         while sim.waiting:
             sim.answer()
-        self.assertEqual(sim.offered, [(id, 1) for id in [*range(1, 31), 40]])
+        self.assertEqual(sim.sent, [(id, 1) for id in [*range(1, 31), 40]])
 
     def test_down_at_start(self) -> None:
         """If the link is not there yet nothing stays claimed for long, and nothing is lost."""
@@ -177,7 +177,7 @@ class StartTests(DispatchTestCase):
         sim.come_up()
         while sim.waiting:
             sim.answer()
-        self.assertEqual(sim.offered, [(id, 1) for id in range(2, 8)])
+        self.assertEqual(sim.sent, [(id, 1) for id in range(2, 8)])
 
     def test_store_down(self) -> None:
         """If the store fails meanwhile the start fails."""

@@ -27,13 +27,14 @@ from smsgw.interfaces import IIntake, IPolicy
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.lifecycle import Notify, State
-from smsgw.model.message import Accepted, Event, Message, Submission
+from smsgw.model.message import Accepted, Message, Submission
 from smsgw.services.accounts import Accounts
 from smsgw.services.intake.intake import Intake
 from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from tests.configured import configured
+from tests.services.intake.support import StoringDispatch
 
 NOW = 1_700_000_000.0
 
@@ -69,34 +70,6 @@ class HeldStore:
         return changes.accepts
 
 
-class Recorder:
-    """Dispatch and outbox as intake sees them: (what, messages) in order."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, Sequence[Any]]] = []
-
-    def reserve(self, messages: Sequence[Message]) -> None:
-        """Before the commit."""
-        self.calls.append(("reserve", messages))
-
-    def stored(self, messages: Sequence[Message]) -> None:
-        """After it."""
-        self.calls.append(("stored", messages))
-
-    def unstored(self, messages: Sequence[Message]) -> None:
-        """When it failed."""
-        self.calls.append(("unstored", messages))
-
-    def occurred(self, events: Sequence[Event]) -> None:
-        """What the store made known."""
-        self.calls.append(("occurred", events))
-
-    @property
-    def words(self) -> list[str]:
-        """Only what was called."""
-        return [word for word, _ in self.calls]
-
-
 @implementer(IPolicy)
 class NoPromises:
     """A policy that refuses texts with a word, and fails over another."""
@@ -114,7 +87,7 @@ class IntakeTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """One account that may use DEMO everywhere and MTS for one operator; numbers in 49 have no route."""
-        self.store, self.recorder, self.clock = HeldStore(), Recorder(), Clock()
+        self.store, self.clock = HeldStore(), Clock()
         account = AccountSettings(
             name="demo",
             password=Secret("demo"),
@@ -132,7 +105,7 @@ class IntakeTestCase(SynchronousTestCase):
             RouteSettings(name="all", to=Globs(("7*",)), connectors=(Way("sim"),)),
         )
         self.accounts = Accounts(settings, self.clock, maybeDeferred)
-        made: Any = self.recorder
+        dispatch: Any = StoringDispatch(self.store)
         self.metrics = IntakeMetrics()
         self.intake = Intake(
             settings,
@@ -140,8 +113,7 @@ class IntakeTestCase(SynchronousTestCase):
             self.accounts,
             Senders(settings),
             Router(settings),
-            made,
-            made,
+            dispatch,
             lambda: NOW,
             self.clock.seconds,
             policies=[NoPromises()],
@@ -177,12 +149,10 @@ class IntakeTests(IntakeTestCase):
         self.assertTrue(verifyObject(IIntake, self.intake))
 
     def test_answer_after_the_commit(self) -> None:
-        """No positive answer before the synced commit; room is reserved before, the message goes on after it."""
+        """No positive answer before the synced commit."""
         answers = self.intake.submit([self.submission()])
         self.assertNoResult(answers)
-        self.assertEqual(self.recorder.words, ["reserve"])
         (message,) = self.store.finish()
-        self.assertEqual(self.recorder.words, ["reserve", "stored"])
         (answer,) = self.successResultOf(answers)
         assert isinstance(answer, Accepted)
         self.assertEqual((answer.id, answer.message_ids, answer.parts, answer.state), (1, (1,), 1, State.QUEUED))
@@ -203,26 +173,24 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual(kinds, ["Accepted", "Refused", "Refused"])
 
     def test_failed_commit(self) -> None:
-        """When the commit fails everybody is told so, and the room is given back."""
+        """When the commit fails the caller is told so."""
         for trouble in (StoreDown("full"), UnknownOutcome("disk")):
             answers = self.intake.submit([self.submission()])
             self.store.finish(trouble)
             self.failureResultOf(answers, type(trouble))
-            self.assertEqual(self.recorder.words[-1], "unstored")
 
     def test_full(self) -> None:
-        """A full store refuses every submission of the call as a full queue, and the room is given back."""
+        """A full store refuses every submission of the call as a full queue."""
         answers = self.intake.submit([self.submission(), self.submission("nobody")])
         self.store.finish(StoreFull("the disk is nearly full"))
         refusals = [answer.refusal for answer in self.successResultOf(answers) if isinstance(answer, Refused)]
         self.assertEqual(refusals, [Refusal.QUEUE_FULL, Refusal.QUEUE_FULL])
-        self.assertEqual(self.recorder.words[-1], "unstored")
 
     def test_no_ids(self) -> None:
-        """A store that cannot promise an id is down for the whole call, before anything is reserved."""
+        """A store that cannot promise an id is down for the whole call, before anything is accepted."""
         self.store.down = StoreDown("closing")
         self.failureResultOf(self.intake.submit([self.submission()]), StoreDown)
-        self.assertEqual(self.recorder.calls, [])
+        self.assertEqual(self.store.commits, [])
 
     def test_refusals(self) -> None:
         """Each thing that is wrong has a refusal of its own."""
@@ -349,11 +317,3 @@ class IntakeTests(IntakeTestCase):
             self.submission("4917012345678", as_states=frozenset({Refusal.NO_ROUTE}), notify=Notify.FINAL)
         )
         self.assertEqual((answer.state, message.state, message.error), (State.REFUSED, State.REFUSED, 248))
-
-    def test_events_reach_the_outbox(self) -> None:
-        """What the accepting commit already decided is told."""
-        answers = self.intake.submit([self.submission()])
-        event: Any = object()
-        self.store.finish(Committed([], [], [], [event]))
-        self.successResultOf(answers)
-        self.assertEqual(self.recorder.calls[-1], ("occurred", [event]))

@@ -19,7 +19,7 @@ from acmesms.settings import AcmeSettings
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Part
-from smsgw.model.outcome import Accepted, Busy, Lost, Outcome, Refused
+from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 
 log = Logger()
 
@@ -33,7 +33,7 @@ class AcmeConnector:
         self.up = False
         self._settings = settings
         self._clock = clock
-        self._unsettled = 0
+        self._taken = 0
         self._sent: dict[str, tuple[Part, float]] = {}
         self._stopping = False
         self._answered: Deferred[None] = Deferred()
@@ -58,17 +58,17 @@ class AcmeConnector:
         self._feed()
 
     def room(self) -> int:
-        """Nothing while the link is down; else the window less what is not settled."""
+        """Nothing while the link is down; else the window less the slots that are taken."""
         if not self.up or self._stopping:
             return 0
-        return max(self._settings.window - self._unsettled, 0)
+        return max(self._settings.window - self._taken, 0)
 
     def _feed(self) -> None:
         """Say that there is room; to say it too often does no harm."""
         if self.room():
             self._sink.ready(self.name)
 
-    def offer(self, parts: Sequence[Part]) -> None:
+    def send(self, parts: Sequence[Part]) -> None:
         """Send all of them in one write."""
         now = self._clock.seconds()
         lines = []
@@ -77,12 +77,12 @@ class AcmeConnector:
             token = f"{message.id}.{part.seq}"
             self._sent[token] = part, now
             lines.append(("SEND", token, message.dst, message.content.data_coding, part.octets.hex()))
-        self._unsettled += len(parts)
+        self._taken += len(parts)
         self._link.say(lines)
 
-    def settled(self, count: int) -> None:
+    def release(self, count: int) -> None:
         """The outcomes are safe, so their places are free."""
-        self._unsettled -= count
+        self._taken -= count
         self._feed()
 
     def said(self, lines: Sequence[list[str]]) -> None:
@@ -92,11 +92,11 @@ class AcmeConnector:
         for line in lines:
             match line:
                 case ["TAKEN", token, id] if token in self._sent:
-                    outcomes.append((self._sent.pop(token)[0], Accepted(id)))
+                    outcomes.append((self._sent.pop(token)[0], Sent(id)))
                 case ["BUSY", token] if token in self._sent:
                     outcomes.append((self._sent.pop(token)[0], Busy()))
                 case ["NEVER", token, code] if token in self._sent and code.isdecimal():
-                    outcomes.append((self._sent.pop(token)[0], Refused(int(code))))
+                    outcomes.append((self._sent.pop(token)[0], Rejected(int(code))))
                 case ["DONE", id]:
                     reports.append(DeliveryReport(id, State.DELIVERED, 0, time.time()))
                 case ["FAILED", id, code] if code.isdecimal():

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.model.message import Message
-from smsgw.services.dispatch.lanes import MOST_TURNS, Lanes, lane_of, parts_of
+from smsgw.services.dispatch.fairqueue import MOST_TURNS, FairQueue, lane_of, parts_of
 from tests.services.dispatch.support import content, ids, message
 
 
-def drain(lanes: Lanes, room: int = 1) -> list[int]:
+def drain(lanes: FairQueue, room: int = 1) -> list[int]:
     """Take everything, `room` parts at a time."""
     taken: list[int] = []
     while len(lanes):
@@ -55,7 +55,7 @@ class TurnTests(SynchronousTestCase):
     def test_code_behind_campaign(self) -> None:
         """A one-off code behind a campaign of ten thousand leaves within one round, whosever the campaign is."""
         for account in ("demo", "other"):
-            lanes = Lanes(20_000)
+            lanes = FairQueue(20_000)
             for id in range(1, 10_001):
                 lanes.push(message(id, account, text=b"Big sale today"))
             lanes.take(5)
@@ -64,7 +64,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_within_one_round(self) -> None:
         """However many lanes there are, each gets its turn within one round of all of them."""
-        lanes = Lanes(20_000)
+        lanes = FairQueue(20_000)
         for id in range(1, 1001):
             lanes.push(message(id, text=b"%012d" % (id % 100)))
         lanes.push(message(2000, text=b"Code 1234"))
@@ -72,7 +72,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_accounts_share(self) -> None:
         """Two accounts get the same number of turns although one has a hundred lanes and the other one."""
-        lanes = Lanes(1000)
+        lanes = FairQueue(1000)
         for id in range(1, 301):
             lanes.push(message(id, "many", text=b"%012d" % id))
         for id in range(301, 401):
@@ -81,7 +81,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_priority(self) -> None:
         """More urgent messages get more turns, and the least urgent still get theirs."""
-        lanes = Lanes(1000)
+        lanes = FairQueue(1000)
         for id in range(1, 101):
             lanes.push(message(id, priority=0))
             lanes.push(message(id + 100, priority=1))
@@ -91,7 +91,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_long_message_waits_in_turn(self) -> None:
         """A message that does not fit keeps its turn and nothing overtakes it; a whole one may go out alone."""
-        lanes = Lanes(10)
+        lanes = FairQueue(10)
         lanes.push(message(1, parts=3))
         lanes.push(message(2, "other"))
         self.assertEqual(lanes.take(2), [])
@@ -102,13 +102,13 @@ class TurnTests(SynchronousTestCase):
         """Of a message that came back only the parts that are still to be sent need room."""
         back = message(1, parts=5, unsent=(2, 4))
         self.assertEqual(parts_of(back), 2)
-        lanes = Lanes(10)
+        lanes = FairQueue(10)
         lanes.push(back)
         self.assertEqual(ids(lanes.take(2)), [1])
 
     def test_returning(self) -> None:
         """A message that comes back takes its old place in its lane."""
-        lanes = Lanes(10)
+        lanes = FairQueue(10)
         for id in (3, 5, 7, 1, 4):
             lanes.push(message(id))
         self.assertEqual(drain(lanes), [1, 3, 4, 5, 7])
@@ -119,7 +119,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_displaces(self) -> None:
         """An arrival for a short lane displaces the newest message of the longest lane."""
-        lanes = Lanes(10)
+        lanes = FairQueue(10)
         for id in range(1, 11):
             self.assertEqual(lanes.push(message(id)), [])
         self.assertEqual(ids(lanes.push(message(11, text=b"Code 1234"))), [10])
@@ -128,7 +128,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_refuses(self) -> None:
         """An arrival for the longest lane has to wait in the store itself."""
-        lanes = Lanes(10)
+        lanes = FairQueue(10)
         for id in range(1, 11):
             lanes.push(message(id))
         late = message(11)
@@ -136,7 +136,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_parts_count(self) -> None:
         """Memory is bounded in parts: a long message displaces as many as it needs room for."""
-        lanes = Lanes(10)
+        lanes = FairQueue(10)
         for id in range(1, 11):
             lanes.push(message(id))
         self.assertEqual(ids(lanes.push(message(11, "other", parts=4))), [10, 9, 8, 7])
@@ -146,7 +146,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_longer_than_memory(self) -> None:
         """A message with more parts than there is memory for has its turn too."""
-        lanes = Lanes(10)
+        lanes = FairQueue(10)
         self.assertEqual(lanes.push(message(1, parts=11)), [])
         late = message(2)
         self.assertEqual(lanes.push(late), [late])
@@ -155,7 +155,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_accounts_share_memory(self) -> None:
         """However much one account has, others get their share of the memory."""
-        lanes = Lanes(100)
+        lanes = FairQueue(100)
         for id in range(1, 101):
             lanes.push(message(id, "first"))
         for account in range(3):
@@ -166,7 +166,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_remove(self) -> None:
         """Messages that are cancelled go, one or many, and empty lanes with them."""
-        lanes = Lanes(100)
+        lanes = FairQueue(100)
         for id in range(1, 51):
             lanes.push(message(id))
         lanes.push(message(60, text=b"Code 1234"))
@@ -198,7 +198,7 @@ class PropertyTests(SynchronousTestCase):
     ) -> None:
         """Every message is taken once or left to the store once; memory is bounded; lanes keep their order; no more
         parts are taken than there is room for."""
-        lanes = Lanes(capacity)
+        lanes = FairQueue(capacity)
         taken: list[Message] = []
         left: list[Message] = []
         steps = [*rooms, *[0] * len(arrivals)]
@@ -224,7 +224,7 @@ class PropertyTests(SynchronousTestCase):
     @given(MESSAGES, st.sets(st.integers(1, 60)))
     def test_remove(self, arrivals: list[tuple[str, int, bytes, int]], gone: set[int]) -> None:
         """What is removed does not come out, and everything else does."""
-        lanes = Lanes(100)
+        lanes = FairQueue(100)
         for id, (account, priority, text, parts) in enumerate(arrivals, 1):
             lanes.push(message(id, account, priority=priority, text=text, parts=parts))
         lanes.remove(gone)
@@ -233,7 +233,7 @@ class PropertyTests(SynchronousTestCase):
     @given(MESSAGES, st.integers(1, 60))
     def test_fair(self, arrivals: list[tuple[str, int, bytes, int]], place: int) -> None:
         """Between two turns of a lane no other lane of its account gets more than one full turn."""
-        lanes = Lanes(100)
+        lanes = FairQueue(100)
         for id, (_, priority, text, _) in enumerate(arrivals, 1):
             lanes.push(message(id, "demo", priority=priority, text=text))
         lanes.push(message(1000, "demo", text=b"Code"))

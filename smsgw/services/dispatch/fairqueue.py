@@ -1,8 +1,8 @@
-"""Who is served next: waiting messages of one connector in lanes that take turns. Pure, no I/O.
+"""Which message is next: those that wait for one connector, in lanes that take turns. Pure, no I/O.
 
 A lane is what looks like one stream of traffic: the same account, priority, sender and beginning of the text. Accounts
 take turns, one message at a time; within an account its lanes do. So a one-off code never waits behind a campaign,
-neither somebody else's nor the account's own.
+neither one of another account nor one of its own.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Lane:
 
 @attrs.define(eq=False)
 class _Account:
-    """The lanes of one account; `size` in parts."""
+    """The lanes of one account. `size` counts parts; `longest` is the length of its longest lane."""
 
     name: str
     size: int = 0
@@ -74,7 +74,7 @@ class _Account:
             self.longest = length
 
     def shrank(self, lane: _Lane, before: int, parts: int) -> None:
-        """Note that `lane`, which had `before` messages, has fewer, by so many parts; an empty one goes."""
+        """Note that `lane`, which had `before` messages, has fewer, by so many parts; an empty lane is deleted."""
         length = len(lane.messages)
         self.size -= parts
         self._leave(lane, before)
@@ -92,43 +92,43 @@ class _Account:
             del self.by_length[length]
 
 
-class Lanes:
+class FairQueue:
     """Messages of at most `capacity` parts in all, each once, in order of their ids within a lane.
 
-    Parts are what memory is counted in, since a message may have hundreds of them.
+    Memory is counted in parts since a message may have hundreds of them.
 
-    :ivar size: parts of the messages here; one that has more than all may have counts as so many.
+    :ivar size: parts of the messages here; a message with more than `capacity` parts counts as `capacity`.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.size = 0
-        self._held: dict[int, Message] = {}
+        self._by_id: dict[int, Message] = {}
         self._accounts: dict[str, _Account] = {}
         self._turns: deque[_Account] = deque()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._by_id)
 
     def __contains__(self, id: int) -> bool:
-        return id in self._held
+        return id in self._by_id
 
     def accounts(self) -> Iterator[str]:
-        """Whoever has messages here."""
+        """The accounts that have messages here."""
         return iter(self._accounts)
 
     def count(self, account: str) -> int:
-        """Of how many parts the messages of `account` are that are here."""
+        """Parts of the messages of `account` here."""
         known = self._accounts.get(account)
         return known.size if known else 0
 
     def push(self, message: Message) -> list[Message]:
-        """Take a message in, behind those of its lane with smaller ids; returns who has to leave for it.
+        """Take a message in, behind those of its lane with smaller ids; returns the messages that leave for it.
 
         When there is no room the newest messages of the longest lane leave, of the account that has most here; or the
         arrival itself, where its own lane is about as long. A message that is here already changes nothing.
         """
-        if message.id in self._held:
+        if message.id in self._by_id:
             return []
         key = lane_of(message)
         leaving: list[Message] = []
@@ -164,13 +164,13 @@ class Lanes:
         weight = self._weight(message)
         account.grew(lane, weight)
         self.size += weight
-        self._held[message.id] = message
+        self._by_id[message.id] = message
 
     def _victim(self, name: str, key: Key, weight: int) -> tuple[_Account, _Lane] | None:
-        """The lane that gives way to one more message, of so many parts, of lane `key` of account `name`.
+        """The lane whose newest message leaves for an arrival, of so many parts, of lane `key` of account `name`.
 
-        Another account only gives what leaves it with no less than the arrival's has then: or they would take turns in
-        displacing each other.
+        Evict from another account only if it keeps at least as many parts as the arriving account will have: else the
+        two would evict each other in turns.
         """
         largest = max(self._accounts.values(), key=attrgetter("size"), default=None)
         if largest is None:
@@ -190,11 +190,11 @@ class Lanes:
     def _shorten(self, account: _Account, lane: _Lane) -> Message:
         message = lane.messages.pop()
         self._left(account, lane, [message])
-        del self._held[message.id]
+        del self._by_id[message.id]
         return message
 
     def _left(self, account: _Account, lane: _Lane, gone: Sequence[Message]) -> None:
-        """Messages went out of the middle or from the end: keep the turns in step."""
+        """Messages left from the middle or the end of a lane: an empty lane or account loses its turn."""
         weight = sum(map(self._weight, gone))
         self.size -= weight
         account.shrank(lane, len(lane.messages) + len(gone), weight)
@@ -207,12 +207,12 @@ class Lanes:
     def take(self, room: int, whole: bool = False) -> list[Message]:
         """The next messages in turn, as many as have room for all their parts.
 
-        One that does not fit waits and keeps its turn: nothing overtakes it. With `whole` the first is taken
-        however many parts it has, if there is any room.
+        One that does not fit waits and keeps its turn: no other overtakes it. With `whole` the first is taken however
+        many parts it has, if there is any room.
         """
         taken: list[Message] = []
         turns = self._turns
-        held = self._held
+        by_id = self._by_id
         while turns and room > 0:
             account = turns[0]
             lane = account.turns[0]
@@ -223,7 +223,7 @@ class Lanes:
                 break
             room -= need
             messages.popleft()
-            del held[message.id]
+            del by_id[message.id]
             taken.append(message)
             weight = self._weight(message)
             self.size -= weight
@@ -242,10 +242,10 @@ class Lanes:
         return taken
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Forget these, wherever they stand; unknown ones are none of ours."""
+        """Remove the messages with these ids; ids that are not here are ignored."""
         leaving: dict[Key, list[Message]] = {}
         for id in ids:
-            message = self._held.pop(id, None)
+            message = self._by_id.pop(id, None)
             if message is not None:
                 leaving.setdefault(lane_of(message), []).append(message)
         for key, gone in leaving.items():
@@ -255,6 +255,6 @@ class Lanes:
                 for message in gone:
                     lane.messages.remove(message)
             else:
-                dead = set(gone)
-                lane.messages = deque(message for message in lane.messages if message not in dead)
+                leaving_lane = set(gone)
+                lane.messages = deque(message for message in lane.messages if message not in leaving_lane)
             self._left(account, lane, gone)

@@ -1,4 +1,4 @@
-"""What becomes of a message whose parts came back without being taken. Pure but for two counters."""
+"""What becomes of a message whose parts came back without being sent. Pure but for two counters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 import attrs
 
 from smsgw.config import ConnectorSettings
-from smsgw.model.changes import Ended, Requeued
+from smsgw.model.changes import Ended as PartEnded
+from smsgw.model.changes import Requeued
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
@@ -17,34 +18,34 @@ from smsgw.model.pacing import back_off
 from smsgw.services.dispatch.metrics import DispatchMetrics
 
 MOST_ATTEMPTS: Final = 20
-"""A message is not sent again when nobody knows what became of this many attempts; a busy upstream does not count
-towards it, that ends with the message's validity."""
+"""A message is not sent again after so many attempts whose outcome is not known. A busy upstream does not count
+towards it: those attempts end with the message's validity."""
 
 _NEVER: Final = 253402300799.0
-"""Stands in for the end of a validity that does not end: the last second of the year 9999."""
+"""The end of a validity that does not end: the last second of the year 9999."""
 
 
 @attrs.define(eq=False)
-class Verdicts:
-    """The rules of one connector for what comes back.
+class RetryPolicy:
+    """The rules of one connector for parts that were busy, lost or in doubt after a crash.
 
-    :param reroute: the connector that a message shall take now; its own while that is up.
+    :param reroute: the connector that a message takes now: its own while that is up, else another of its route.
     """
 
     settings: ConnectorSettings
     reroute: Callable[[Message], str]
     metrics: DispatchMetrics
 
-    def back(
+    def returned(
         self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
-    ) -> list[Ended | Requeued]:
-        """What to do with the parts of `message` that came back at `now`, as (number, outcome)."""
-        changes: list[Ended | Requeued] = []
+    ) -> list[PartEnded | Requeued]:
+        """What to do with the parts of `message` that came back, as (number, outcome); `now` is the absolute time."""
+        changes: list[PartEnded | Requeued] = []
         lost = [seq for seq, outcome in returned if type(outcome) is Lost]
         if lost:
             self.metrics.ambiguous[self.settings.name].inc(len(lost))
             if self.settings.on_unknown == "fail":
-                changes += self.end(message, lost, State.UNKNOWN, ErrorCode.NO_RECEIPT)
+                changes += end(message, lost, State.UNKNOWN, ErrorCode.NO_RECEIPT)
                 returned = [entry for entry in returned if type(entry[1]) is not Lost]
                 lost = []
                 if not returned:
@@ -53,14 +54,14 @@ class Verdicts:
         charged = any(isinstance(outcome, Lost) or outcome.charged for _, outcome in returned)
         attempts = message.attempts + charged
         if lost and self.settings.on_unknown == "hold":
-            changes.append(self.hold(message, unsent))
+            changes.append(_hold(message, unsent))
         elif lost and attempts >= MOST_ATTEMPTS:
-            changes += self.end(message, unsent, State.FAILED, 0)
+            changes += end(message, unsent, State.FAILED, 0)
         else:
             connector = self.reroute(message)
             due = self._due(message, [outcome for _, outcome in returned], attempts, connector, now)
             if due is None:
-                changes += self.end(message, unsent, State.EXPIRED, 0)
+                changes += end(message, unsent, State.EXPIRED, 0)
             else:
                 self.metrics.resends[self.settings.name].inc(len(lost))
                 changes.append(Requeued(message, connector, due, charged))
@@ -72,7 +73,7 @@ class Verdicts:
     ) -> float | None:
         """When to try again, 0 for at once; None when the validity ends before.
 
-        The last try comes the first pause before the end of the validity, however long the pause has grown.
+        The last try comes ``retry_first`` seconds before the end of the validity, however long the pause has grown.
         """
         expires = message.expires or _NEVER
         if connector != self.settings.name:
@@ -88,28 +89,30 @@ class Verdicts:
         pause = max([back_off(attempts, first, self.settings.retry_limit), *asked])
         return min(now + pause, expires - first)
 
-    def hold(self, message: Message, unsent: tuple[int, ...]) -> Requeued:
-        """Keep it, unsent, until its validity ends or somebody cancels it."""
-        message.unsent = unsent if len(unsent) < message.parts else ()
-        return Requeued(message, message.connector, message.expires or _NEVER, False)
-
-    def found(self, message: Message, seqs: Sequence[int], now: float) -> list[Ended | Requeued]:
+    def in_doubt(self, message: Message, seqs: Sequence[int], now: float) -> list[PartEnded | Requeued]:
         """What to do with parts that a crash left in doubt; an empty list: send them again.
 
-        The attempt was charged when the store handed them out.
+        The store charged the attempt when it handed them out.
         """
         self.metrics.ambiguous[self.settings.name].inc(len(seqs))
         if self.settings.on_unknown == "fail":
-            return [*self.end(message, seqs, State.UNKNOWN, ErrorCode.NO_RECEIPT)]
+            return [*end(message, seqs, State.UNKNOWN, ErrorCode.NO_RECEIPT)]
         if self.settings.on_unknown == "hold":
-            return [self.hold(message, tuple(seqs))]
+            return [_hold(message, tuple(seqs))]
         if message.attempts >= MOST_ATTEMPTS:
-            return [*self.end(message, seqs, State.FAILED, 0)]
+            return [*end(message, seqs, State.FAILED, 0)]
         if message.expires and now >= message.expires:
-            return [*self.end(message, seqs, State.EXPIRED, 0)]
+            return [*end(message, seqs, State.EXPIRED, 0)]
         self.metrics.resends[self.settings.name].inc(len(seqs))
         return []
 
-    def end(self, message: Message, seqs: Sequence[int], state: State, error: int) -> list[Ended]:
-        """End these parts."""
-        return [Ended(message, seq, state, error) for seq in seqs]
+
+def end(message: Message, seqs: Sequence[int], state: State, error: int) -> list[PartEnded]:
+    """End these parts; 0 stands for every part that is still open."""
+    return [PartEnded(message, seq, state, error) for seq in seqs]
+
+
+def _hold(message: Message, unsent: tuple[int, ...]) -> Requeued:
+    """Keep it, unsent, until its validity ends or its account or the operator cancels it."""
+    message.unsent = unsent if len(unsent) < message.parts else ()
+    return Requeued(message, message.connector, message.expires or _NEVER, False)

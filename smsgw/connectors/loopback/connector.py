@@ -1,0 +1,223 @@
+"""The connector of the simulated SMSC: its window, the times of its outcomes and receipts, and how it stops.
+
+A batch costs one entry in one queue with one timer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from smsgw.connectors.loopback.behaviour import Behaviour, LoopbackSettings, Owed, Reaction
+from smsgw.connectors.loopback.delayline import DelayLine
+from smsgw.connectors.window import Window
+from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
+from smsgw.model.errors import Refusal, Refused
+from smsgw.model.message import DeliveryReport, Incoming, Part
+from smsgw.model.outcome import Lost, Outcome, Sent
+
+MOST_REPORTS: Final = 500
+"""Receipts handed over at once."""
+
+MOST_UNACKNOWLEDGED: Final = 2_000
+"""Receipts handed over and not yet acknowledged; further ones wait, as with a real message centre."""
+
+REPEAT_AFTER: Final = 1.0
+"""Seconds after which receipts that could not be stored are given again."""
+
+_STOPPED: Final = Refused(Refusal.UPSTREAM_DOWN, "the simulated SMSC is not running")
+_log = Logger()
+
+
+@implementer(IConnector, ISimulator)
+class Loopback:
+    """What it answers is decided by its :class:`~smsgw.connectors.loopback.behaviour.Behaviour`.
+
+    :param clock: provides IReactorTime, with the seconds of a monotonic clock.
+    :param now: absolute seconds since 1970, for the dates in receipts.
+    """
+
+    def __init__(
+        self, settings: LoopbackSettings, clock: IReactorTime, now: Callable[[], float] = time.time
+    ) -> None:
+        self.name = settings.name
+        self.up = False
+        self._settings = settings
+        self._now = now
+        self._behaviour = Behaviour(settings)
+        self._window = Window(settings.window, settings.rate, clock, self._say_ready, self._remembers)
+        self._unanswered = 0
+        self._owed = 0
+        self._unacknowledged = 0
+        self._due: deque[Owed] = deque()
+        self._reactions: DelayLine[Reaction] = DelayLine(clock, settings.latency, self._answer_all)
+        self._silent: DelayLine[list[tuple[Part, Outcome]]] = DelayLine(clock, settings.patience, self._give_up)
+        self._receipts: DelayLine[list[Owed]] = DelayLine(clock, settings.delay, self._fall_due)
+        self._refused: DelayLine[list[Owed]] = DelayLine(clock, REPEAT_AFTER, self._fall_due)
+        self._stopped: Deferred[None] | None = None
+
+    def start(self, sink: IConnectorSink) -> None:
+        self._sink = sink
+        self.up = self._window.open = True
+        self._window.feed()
+
+    def _say_ready(self) -> None:
+        self._sink.ready(self.name)
+
+    def _remembers(self) -> bool:
+        """Whether it can owe more receipts."""
+        return self._owed < self._settings.memory
+
+    def room(self) -> int:
+        return self._window.room()
+
+    def release(self, count: int) -> None:
+        self._window.release(count)
+
+    # Outcomes
+
+    def send(self, parts: Sequence[Part]) -> None:
+        count = len(parts)
+        self._unanswered += count
+        self._window.take(count)
+        reaction = self._behaviour.react(parts)
+        self._owed += _count(reaction.owed)
+        self._reactions.put(reaction)
+        if reaction.silent:
+            self._silent.put(reaction.silent)
+
+    def _answer_all(self, reactions: Sequence[Reaction]) -> None:
+        """Give all outcomes in one call; the delay of their receipts begins now."""
+        if len(reactions) == 1:
+            answers, owed = reactions[0].answers, reactions[0].owed
+        else:
+            answers = [answer for reaction in reactions for answer in reaction.answers]
+            owed = [one for reaction in reactions for one in reaction.owed]
+        for reaction in reactions:
+            for part, sent, early in reaction.early:
+                self._report_before(part, sent, early)
+        self._answer(answers)
+        if owed and self.up:
+            self._receipts.put(owed)
+
+    def _report_before(self, part: Part, sent: Sent, owed: Owed) -> None:
+        """Give the receipt first; the outcome follows when that is stored."""
+
+        def answer(result: Failure | None) -> None:
+            if result is not None and self.up:
+                self._owe([owed])
+            self._answer([(part, sent)])
+
+        self._sink.receipts(self.name, self._reports(owed)).addBoth(answer)
+
+    def _give_up(self, silent: Sequence[Sequence[tuple[Part, Outcome]]]) -> None:
+        self._answer([answer for batch in silent for answer in batch])
+
+    def _answer(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
+        if answers:
+            self._unanswered -= len(answers)
+            self._sink.outcomes(self.name, answers)
+        if self._stopped is not None and not self._unanswered:
+            self._finish()
+
+    # Receipts
+
+    def resume(self, awaited: Sequence[Awaited]) -> None:
+        self._owe(self._behaviour.receipts([(one.message, one.remote_id) for one in awaited]))
+
+    def _owe(self, owed: list[Owed]) -> None:
+        if owed:
+            self._owed += _count(owed)
+            self._receipts.put(owed)
+
+    def _fall_due(self, batches: Sequence[Sequence[Owed]]) -> None:
+        for batch in batches:
+            self._due.extend(batch)
+        self._report()
+
+    def _report(self) -> None:
+        """Hand over what is due, as far as earlier receipts were acknowledged."""
+        due = self._due
+        while due and self._unacknowledged < MOST_UNACKNOWLEDGED and self.up:
+            batch: list[Owed] = []
+            room = MOST_REPORTS
+            while due and room > 0:
+                one = due.popleft()
+                if len(one.ids) > room:
+                    due.appendleft(Owed(one.state, one.error, one.ids[room:], one.again))
+                    one = Owed(one.state, one.error, one.ids[:room], one.again)
+                room -= len(one.ids)
+                batch.append(one)
+            reports = [report for one in batch for report in self._reports(one)]
+            self._unacknowledged += len(reports)
+            self._sink.receipts(self.name, reports).addCallbacks(
+                self._acknowledged, self._not_stored, callbackArgs=(batch, len(reports)),
+                errbackArgs=(batch, len(reports)),
+            )
+
+    def _reports(self, owed: Owed) -> list[DeliveryReport]:
+        at = self._now()
+        state, error = owed.state, owed.error
+        return [DeliveryReport(id, state, error, at) for id in owed.ids]
+
+    def _acknowledged(self, _: None, batch: Sequence[Owed], count: int) -> None:
+        self._unacknowledged -= count
+        self._owed -= count
+        if self.up:
+            self._owe([Owed(one.state, one.error, one.ids) for one in batch if one.again])
+        self._window.feed()
+        self._report()
+
+    def _not_stored(self, failure: Failure, batch: list[Owed], count: int) -> None:
+        """A temporary status was answered: the message centre repeats itself later."""
+        _log.debug("{name}: {count} receipts are repeated: {why}", name=self.name, count=count,
+                   why=failure.getErrorMessage())
+        self._unacknowledged -= count
+        if self.up:
+            self._refused.put(batch)
+
+    def simulate(self, incoming: Incoming) -> Deferred[Refused | None]:
+        if not self.up:
+            return succeed(_STOPPED)
+        incoming.connector, incoming.at = self.name, self._now()
+        return self._sink.incoming(self.name, [incoming]).addCallback(lambda answers: answers[0])
+
+    # The end
+
+    def stop(self) -> Deferred[None]:
+        """What would never be answered is given up at once. The store remembers the receipts that are still awaited;
+        they are owed again after the next start."""
+        self.up = False
+        self._window.close()
+        stopped: Deferred[None] = Deferred(self._cut_short)
+        self._stopped = stopped
+        self._give_up(self._silent.empty())
+        return stopped
+
+    def _cut_short(self, stopped: Deferred[None]) -> None:
+        """The gateway waits no longer."""
+        lost: list[tuple[Part, Outcome]] = []
+        for reaction in self._reactions.empty():
+            lost += [(part, Lost("stopped")) for part, _ in reaction.answers]
+            lost += [(part, Lost("stopped")) for part, _, _ in reaction.early]
+        self._answer(lost)
+        self._finish()
+
+    def _finish(self) -> None:
+        stopped, self._stopped = self._stopped, None
+        for line in (self._reactions, self._silent, self._receipts, self._refused):
+            line.empty()
+        if stopped is not None:
+            stopped.callback(None)
+
+
+def _count(owed: Sequence[Owed]) -> int:
+    return sum([len(one.ids) for one in owed])

@@ -1,0 +1,56 @@
+"""Handing batches on a constant time after they came in."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+ROUNDING: Final = 1e-6
+"""Seconds by which a timer may be early: sums of floats do not come out even."""
+
+T = TypeVar("T")
+
+
+class DelayLine(Generic[T]):
+    """Hands batches on in order, never inside :meth:`put`, with one timer for all of them.
+
+    :param seconds: the delay; with 0 a batch is handed on in the next turn of the reactor.
+    :param deliver: called with all batches whose time has come.
+    """
+
+    def __init__(self, clock: IReactorTime, seconds: float, deliver: Callable[[list[T]], None]) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._deliver = deliver
+        self._waiting: deque[tuple[float, T]] = deque()
+        self._timer: IDelayedCall | None = None
+
+    def put(self, batch: T) -> None:
+        """Hand `batch` on when its time has come."""
+        self._waiting.append((self._clock.seconds() + self._seconds, batch))
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._seconds, self._over)
+
+    def _over(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        waiting = self._waiting
+        due = []
+        while waiting and waiting[0][0] <= now + ROUNDING:
+            due.append(waiting.popleft()[1])
+        if waiting:
+            self._timer = self._clock.callLater(waiting[0][0] - now, self._over)
+        if due:
+            self._deliver(due)
+
+    def empty(self) -> list[T]:
+        """Forget everything and return it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batches = [batch for _, batch in self._waiting]
+        self._waiting.clear()
+        return batches

@@ -1,0 +1,47 @@
+"""Where services ask the store for commits: the events that a commit brings are announced here, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from smsgw.interfaces import IMessageStore
+from smsgw.model.changes import Changes, Committed
+from smsgw.model.message import Event
+
+_log = Logger()
+
+
+class EventSink(Protocol):
+    """What tells senders: the outbox."""
+
+    def occurred(self, events: Sequence[Event]) -> None:
+        """These events were committed just now, in the order of their happening."""
+
+
+@attrs.define(eq=False)
+class Commits:
+    """Every service but the outbox commits through this object; the outbox's own changes bring no events."""
+
+    store: IMessageStore
+    outbox: EventSink
+
+    def commit(self, changes: Changes) -> Deferred[Committed]:
+        """Commit `changes` as :meth:`smsgw.interfaces.IMessageStore.commit` does, then hand the events to the outbox.
+
+        The caller's callbacks run after that. An exception of the outbox is logged and does not reach the caller:
+        the events are stored, and the outbox reads them from the store later.
+        """
+        return self.store.commit(changes).addCallback(self._announce)
+
+    def _announce(self, committed: Committed) -> Committed:
+        if committed.events:
+            try:
+                self.outbox.occurred(committed.events)
+            except Exception:  # noqa: BLE001 - the events are stored; a fault in telling them must not stop the caller
+                _log.failure("the outbox did not take {count} events", count=len(committed.events))
+        return committed

@@ -1,0 +1,163 @@
+"""The commits of one connector: what its outcomes mean, and the claims of messages that get the slots they free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.model.changes import Changes, Committed
+from smsgw.model.changes import Ended as PartEnded
+from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.message import Message, Part
+from smsgw.model.outcome import Outcome
+from smsgw.services.commits import Commits
+from smsgw.services.dispatch.inflight import InFlight
+from smsgw.services.dispatch.outcomes import OutcomeBatch
+from smsgw.services.dispatch.retries import Attempt, Retries
+
+_log = Logger()
+
+
+@attrs.frozen(eq=False)
+class Claims:
+    """What one commit does to messages that wait.
+
+    :ivar messages: they are claimed. :ivar ended: their validity is over; they end instead.
+    """
+
+    messages: Sequence[Message] = ()
+    ended: Sequence[PartEnded] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.messages or self.ended)
+
+
+NO_CLAIMS: Final = Claims()
+
+
+class Claimant(Protocol):
+    """What decides which waiting messages are claimed: the pump."""
+
+    def next_claims(self) -> Claims:
+        """The messages for which there is room now."""
+
+    def committed(self, batch: OutcomeBatch, claims: Claims, granted: Sequence[bool]) -> None:
+        """A commit succeeded; `granted` says per claimed message whether it is ours."""
+
+    def uncommitted(self, claims: Claims) -> None:
+        """A commit failed, so nothing was claimed."""
+
+    def refill(self) -> None:
+        """A commit was asked for that takes messages out of memory: read on from the store."""
+
+    def pump(self) -> None:
+        """The store may be back: send and claim what there is room for."""
+
+
+class Committer:
+    """Commits in the order in which outcomes came; what fails is kept and tried again, and what comes meanwhile waits.
+
+    :param now: absolute seconds since 1970. :param finished: called after every commit.
+    """
+
+    def __init__(
+        self,
+        connector: str,
+        commits: Commits,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        inflight: InFlight,
+        claimant: Claimant,
+        finished: Callable[[], None],
+    ) -> None:
+        self._connector = connector
+        self._commits = commits
+        self._now = now
+        self._inflight = inflight
+        self._claimant = claimant
+        self._report = finished
+        self._retries = Retries(connector, clock, self._retry)
+        self._answers: list[tuple[Part, Outcome]] = []
+        self._committing = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything is committed."""
+        return not (self._committing or self._answers) and self._retries.empty
+
+    @property
+    def storing(self) -> bool:
+        """Whether outcomes are committed as they come; if not they wait for the end of a pause."""
+        return not self._retries.waiting
+
+    def outcomes(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
+        """Commit what these mean, with the claims of messages that get the slots they free."""
+        if self._retries.waiting:
+            self._answers += answers
+            return
+        batch = self._inflight.answered(answers, self._now())
+        self._inflight.committing(batch)
+        claims = NO_CLAIMS if batch.at_once else self._claimant.next_claims()
+        if batch.changes or claims:
+            self._commit(self._retries.attempt(batch), claims)
+
+    def commit_claims(self, claims: Claims) -> None:
+        """Commit claims alone."""
+        self._commit(self._retries.attempt(OutcomeBatch([])), claims)
+
+    def requeue(self, batch: OutcomeBatch) -> None:
+        """Commit changes of claimed messages that no outcome brought, behind the outcomes that wait."""
+        if not batch.changes:
+            return
+        if self._retries.waiting:
+            self._retries.keep(batch)
+        else:
+            self._commit(self._retries.attempt(batch), NO_CLAIMS)
+
+    def _commit(self, attempt: Attempt, claims: Claims) -> None:
+        batch = attempt.batch
+        changes = Changes(claims=[*claims.messages], outcomes=[*batch.changes, *claims.ended])
+        self._committing += 1
+        self._commits.commit(changes).addCallbacks(
+            self._committed, self._failed, callbackArgs=(batch, claims), errbackArgs=(attempt, claims)
+        ).addErrback(self._log_fault).addBoth(self._finished)
+        if claims:
+            self._claimant.refill()
+
+    def _committed(self, committed: Committed, batch: OutcomeBatch, claims: Claims) -> None:
+        self._retries.stored()
+        self._inflight.committed(batch)
+        self._claimant.committed(batch, claims, committed.claims)
+
+    def _failed(self, failure: Failure, attempt: Attempt, claims: Claims) -> None:
+        """Nothing changed, or that is not known: outcomes are kept."""
+        self._inflight.failed(attempt.batch)
+        self._claimant.uncommitted(claims)
+        self._retries.failed(attempt)
+        if failure.check(StoreDown, UnknownOutcome) is None:
+            _log.failure("the store did not take outcomes of {connector}", failure, connector=self._connector)
+
+    def _retry(self) -> None:
+        """The pause is over: commit in order what the store did not take, and what came since."""
+        answers, self._answers = self._answers, []
+        if answers:
+            self._retries.keep(self._inflight.answered(answers, self._now()))
+        for attempt in self._retries.take():
+            self._inflight.committing(attempt.batch)
+            if attempt.batch.changes:
+                self._commit(attempt, NO_CLAIMS)
+            else:
+                self._inflight.committed(attempt.batch)
+        self._claimant.pump()
+
+    def _log_fault(self, failure: Failure) -> None:
+        _log.failure("dispatch to {connector}", failure, connector=self._connector)
+
+    def _finished(self, _: None) -> None:
+        self._committing -= 1
+        self._report()

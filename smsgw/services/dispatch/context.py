@@ -1,0 +1,40 @@
+"""What all connectors of a gateway share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+from smsgw.interfaces import IMessageStore
+from smsgw.model.message import Message
+from smsgw.services.commits import Commits
+from smsgw.services.dispatch.metrics import DispatchMetrics
+
+
+@attrs.define(eq=False, kw_only=True)
+class Context:
+    """Given to every pump.
+
+    :ivar clock: its seconds are monotonic. :ivar now: absolute seconds since 1970.
+    :ivar reroute: the connector that a message takes now: its own while that is up, else another of its route.
+    :ivar report_timeout: seconds after which a part without a receipt is given up.
+    :ivar memory: parts of waiting messages kept in memory per connector.
+    :ivar down, refusing: see :class:`~smsgw.services.dispatch.links.Link`.
+    :ivar requeued: takes messages that are queued for another connector now.
+    :ivar finished: called after every commit.
+    """
+
+    store: IMessageStore
+    commits: Commits
+    clock: IReactorTime
+    now: Callable[[], float]
+    reroute: Callable[[Message], str]
+    report_timeout: float
+    memory: int
+    down: set[str]
+    refusing: set[str]
+    requeued: Callable[[Sequence[Message]], None]
+    finished: Callable[[], None]
+    metrics: DispatchMetrics

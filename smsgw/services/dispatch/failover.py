@@ -1,0 +1,90 @@
+"""What waits for a link that is down goes to other connectors of the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from smsgw.config import ConnectorSettings
+from smsgw.model.changes import Changes, Committed, Requeued
+from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.message import Message
+from smsgw.services.commits import Commits
+from smsgw.services.dispatch.backlog import Backlog
+from smsgw.services.dispatch.fairqueue import parts_of
+from smsgw.services.dispatch.inflight import InFlight
+
+LOOK: Final = 1_000
+"""Waiting messages that are looked at together: some may have no other connector."""
+
+_log = Logger()
+
+
+class Failover:
+    """Claims messages that wait for one connector, at most a window of them, so that they can be queued elsewhere.
+
+    They are claimed first because only the owner of a message may queue it.
+
+    :param reroute: the connector that a message takes now.
+    :param claimed: called with the changes that queue the claimed messages elsewhere; an empty list means that the
+        store did not take the claims.
+    """
+
+    def __init__(
+        self,
+        settings: ConnectorSettings,
+        backlog: Backlog,
+        inflight: InFlight,
+        commits: Commits,
+        reroute: Callable[[Message], str],
+        claimed: Callable[[Sequence[Requeued]], None],
+    ) -> None:
+        self._settings = settings
+        self._backlog = backlog
+        self._inflight = inflight
+        self._commits = commits
+        self._reroute = reroute
+        self._report = claimed
+        self._moving = False
+
+    @property
+    def moving(self) -> bool:
+        """Whether a commit of claims is under way."""
+        return self._moving
+
+    def move(self) -> None:
+        """Claim what has another connector, unless that is being done."""
+        if self._moving:
+            return
+        room = self._settings.window - self._inflight.reserved
+        moves: list[Requeued] = []
+        stays: list[Message] = []
+        for message in self._backlog.take(LOOK):
+            connector = self._reroute(message) if room > 0 else self._settings.name
+            if connector == self._settings.name:
+                stays.append(message)
+            else:
+                room -= parts_of(message)
+                moves.append(Requeued(message, connector, 0.0, False))
+        self._backlog.add(reversed(stays))
+        if moves:
+            self._moving = True
+            messages = [move.message for move in moves]
+            self._inflight.claim(messages)
+            self._commits.commit(Changes(claims=messages)).addBoth(self._claimed, moves)
+            self._backlog.refill()
+
+    def _claimed(self, result: Committed | Failure, moves: Sequence[Requeued]) -> None:
+        self._moving = False
+        messages = [move.message for move in moves]
+        self._inflight.unclaim(messages)
+        if isinstance(result, Failure):
+            self._backlog.add(messages)
+            if result.check(StoreDown, UnknownOutcome) is None:
+                _log.failure("messages of {connector} were not moved", result, connector=self._settings.name)
+            self._report([])
+        else:
+            self._report([move for move, claimed in zip(moves, result.claims, strict=True) if claimed])

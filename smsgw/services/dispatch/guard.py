@@ -1,0 +1,94 @@
+"""Calls of a connector whose exceptions stop neither the gateway nor the other messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from twisted.logger import Logger
+
+from smsgw.interfaces import IConnector
+from smsgw.model.message import Part
+from smsgw.model.outcome import Lost, Outcome
+
+MOST_EXCEPTIONS: Final = 5
+"""A message ends failed when the connector raised an exception so often while it was sent."""
+
+_RAISED: Final = "the connector raised an exception"
+_log = Logger()
+
+
+class GuardedConnector:
+    """A connector, the messages at which it raised an exception, and the slots that it does not count after one.
+
+    A connector that raises in the middle of a list may have counted some of its parts and not the others. It must be
+    given back exactly the slots that it counts, or its window would grow or shrink with each exception.
+    """
+
+    def __init__(self, name: str, connector: IConnector) -> None:
+        self._name = name
+        self._connector = connector
+        self._exceptions: dict[int, int] = {}
+        self._uncounted = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether the link is usable now."""
+        return bool(self._connector.up)
+
+    @property
+    def suspects(self) -> bool:
+        """Whether it raised an exception at a message that may be sent to it again."""
+        return bool(self._exceptions)
+
+    def poisoned(self, id: int) -> bool:
+        """Whether this message raised :data:`MOST_EXCEPTIONS` exceptions."""
+        return self._exceptions.get(id, 0) >= MOST_EXCEPTIONS
+
+    def clear(self, ids: Iterable[int]) -> None:
+        """These messages will not be sent to this connector again."""
+        for id in ids if self._exceptions else ():
+            self._exceptions.pop(id, None)
+
+    def room(self) -> int:
+        """How many parts may be sent now; none if the connector cannot say."""
+        try:
+            return self._connector.room()
+        except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
+            _log.failure("connector {connector} raised when asked for its room", connector=self._name)
+            return 0
+
+    def send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
+        """Send parts into a room that was asked for just now.
+
+        Each part is sent alone while there are suspects, so that one of them costs the others nothing.
+
+        :return: an outcome for each part at which the connector raised an exception; none as a rule.
+        """
+        if self._exceptions:
+            return [answer for part in parts for answer in self._send([part], self.room())]
+        return self._send(parts, room)
+
+    def _send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
+        try:
+            self._connector.send(parts)
+        except Exception:  # noqa: BLE001 - a fault of one connector, or of one message in it, must not stop the others
+            _log.failure("connector {connector} raised when {count} parts were sent", connector=self._name,
+                         count=len(parts))
+            counted = max(room - self.room(), 0)
+            self._uncounted += max(len(parts) - counted, 0)
+            for id in {part.message.id for part in parts}:
+                self._exceptions[id] = self._exceptions.get(id, 0) + 1
+            return [(part, Lost(_RAISED)) for part in parts]
+        return []
+
+    def release(self, count: int) -> None:
+        """The outcomes of `count` parts are committed: give the connector the slots that it counts."""
+        uncounted = min(count, self._uncounted)
+        self._uncounted -= uncounted
+        count -= uncounted
+        if count:
+            try:
+                self._connector.release(count)
+            except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
+                _log.failure("connector {connector} raised when its slots were released", connector=self._name)

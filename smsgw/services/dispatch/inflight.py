@@ -1,0 +1,292 @@
+"""The parts of one connector, from the claim of their message to the commit of their outcome."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from smsgw.config import ConnectorSettings
+from smsgw.model.changes import Ended as PartEnded
+from smsgw.model.changes import Requeued
+from smsgw.model.changes import Sent as PartSent
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Message, Part
+from smsgw.model.outcome import Outcome, Rejected, Sent
+from smsgw.services.dispatch.fairqueue import parts_of
+from smsgw.services.dispatch.guard import GuardedConnector
+from smsgw.services.dispatch.metrics import DispatchMetrics
+from smsgw.services.dispatch.outcomes import NOT_SENT, Change, OutcomeBatch, SplitMessage, batch_of
+from smsgw.services.dispatch.retrypolicy import RetryPolicy
+
+
+class InFlight:
+    """The bookkeeping of one connector. Only its own methods change the numbers.
+
+    A part takes one slot of the connector's window, from the claim of its message to the commit of its outcome:
+
+    ============  ====================================================  ==============================================
+    the slot is   when                                                  next
+    ============  ====================================================  ==============================================
+    *reserved*    the commit that claims the message is under way:      committed: :meth:`send`; else :meth:`unreserve`
+                  :meth:`reserve` with its acceptance, :meth:`claim`    or :meth:`unclaim`
+                  from the queue
+    *reserved*    the message is claimed; the connector has no room     :meth:`flush`, or back to the queue by
+                  now                                                   :meth:`recall`
+    *in flight*   the connector has the part                            :meth:`answered`
+    *freeing*     the commit of the outcome is under way                :meth:`committed` or :meth:`failed`
+    *free*        the outcome is committed
+    ============  ====================================================  ==============================================
+
+    So what is claimed in the store without an outcome fits in the window at every moment. Three exceptions: a message
+    longer than the window is claimed while nothing else is; a crash may leave more than a window that was made smaller
+    since; a claim may be committed although the outcomes whose slots it counts on were not (its parts wait for room).
+
+    :param report_timeout: seconds from the outcome to the receipt at most.
+    """
+
+    def __init__(
+        self, connector: GuardedConnector, settings: ConnectorSettings, policy: RetryPolicy, report_timeout: float,
+        metrics: DispatchMetrics,
+    ) -> None:  # fmt: skip
+        self._name, self._window = settings.name, settings.window
+        self._metrics = metrics
+        self._connector = connector
+        self._policy = policy
+        self._report_timeout = report_timeout
+        self._claiming: set[int] = set()
+        self._reserved = 0
+        self._claimed: deque[Part] = deque()
+        self._in_flight: set[Part] = set()
+        self._split: dict[int, SplitMessage] = {}
+        self._taken = 0
+        self._freeing = 0
+
+    def __len__(self) -> int:
+        """Parts that the connector has and did not answer yet."""
+        return len(self._in_flight)
+
+    @property
+    def claiming(self) -> AbstractSet[int]:
+        """Ids of queued messages whose claim is under way; always the same set."""
+        return self._claiming
+
+    @property
+    def reserved(self) -> int:
+        """Slots that are reserved."""
+        return self._reserved
+
+    @property
+    def claimed(self) -> int:
+        """Claimed parts that wait for room."""
+        return len(self._claimed)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no slot is taken, so that a message longer than the window has its turn."""
+        return not (self._in_flight or self._reserved or self._freeing)
+
+    def free(self) -> int:
+        """Parts of further messages that may be claimed now.
+
+        Slots that a commit under way frees are counted: a claim made now is durable together with it or after it.
+        They are not counted where the rate, not the window, limits the room: free slots bring no tokens.
+        """
+        if self._claimed or not self._connector.up:
+            return 0
+        room = self._connector.room()
+        if room >= self._window - self._taken:
+            room += self._freeing
+        return room - self._reserved
+
+    # Claims
+
+    def reserve(self, parts: int) -> None:
+        """So many parts are claimed by the commit that accepts their messages."""
+        self._reserved += parts
+
+    def unreserve(self, parts: int) -> None:
+        """That commit failed, or did not store them."""
+        self._reserved -= parts
+
+    def claim(self, messages: Sequence[Message]) -> None:
+        """The commit that claims these queued messages begins."""
+        self._reserved += sum(map(parts_of, messages))
+        self._claiming.update([message.id for message in messages])
+
+    def unclaim(self, messages: Sequence[Message]) -> None:
+        """They are not claimed: the commit failed, or the store says that they are no longer queued."""
+        self._reserved -= sum(map(parts_of, messages))
+        self._claiming.difference_update([message.id for message in messages])
+
+    def own(self, messages: Sequence[Message]) -> None:
+        """They are claimed: :meth:`send` follows."""
+        self._claiming.difference_update([message.id for message in messages])
+        for message in messages:
+            message.claimed = True
+
+    def restore(self, message: Message) -> None:
+        """It was claimed before a crash: its unsent parts go out before anything else."""
+        parts = self._parts([message])
+        self._reserved += len(parts)
+        self._claimed += parts
+
+    # Sending
+
+    def send(self, messages: Sequence[Message]) -> list[tuple[Part, Outcome]]:
+        """Send the unsent parts of claimed messages, behind the parts that wait for room already.
+
+        What finds no room waits. Returns an outcome for each part at which the connector raised an exception.
+        """
+        parts = self._parts(messages)
+        if self._claimed:
+            self._claimed += parts
+            return self.flush()
+        room = self._connector.room()
+        if len(parts) > room:
+            self._claimed += parts[room:]
+            parts = parts[:room]
+        return self._send(parts, room) if parts else []
+
+    def flush(self) -> list[tuple[Part, Outcome]]:
+        """Send what waits for room, as far as there is room; returns what :meth:`send` does."""
+        waiting = self._claimed
+        room = self._connector.room() if waiting else 0
+        parts = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+        return self._send(parts, room) if parts else []
+
+    def _send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
+        """The numbers change before the call: an outcome that comes inside it finds its part in flight."""
+        count = len(parts)
+        self._reserved -= count
+        self._taken += count
+        self._in_flight.update(parts)
+        return self._connector.send(parts, room)
+
+    def _parts(self, messages: Sequence[Message]) -> list[Part]:
+        parts = [Part(message, 1) for message in messages if message.parts == 1]
+        if len(parts) < len(messages):
+            parts = []
+            for message in messages:
+                seqs = message.unsent or range(1, message.parts + 1)
+                if message.parts > 1:
+                    self._split[message.id] = SplitMessage(len(seqs))
+                parts += [Part(message, seq) for seq in seqs]
+        return parts
+
+    def recall(self, now: float) -> OutcomeBatch:
+        """Claimed parts that wait for room go back to the queue, but for messages of which other parts are in flight:
+        these go back when the outcomes of those are known."""
+        changes: list[Change] = []
+        unreserved = 0
+        waiting: dict[int, list[Part]] = {}
+        for part in self._claimed:
+            waiting.setdefault(part.message.id, []).append(part)
+        for id, parts in waiting.items():
+            message = parts[0].message
+            split = self._split.get(id)
+            if split is not None and split.open > len(parts):
+                split.keep(parts)
+            else:
+                self._split.pop(id, None)
+                unreserved += len(parts)
+                changes += self._policy.returned(message, [(part.seq, NOT_SENT) for part in parts], now)
+        self._claimed.clear()
+        return batch_of(changes, 0, unreserved)
+
+    # Outcomes
+
+    def answered(self, answers: Sequence[tuple[Part, Outcome]], now: float) -> OutcomeBatch:
+        """What the outcomes mean; the slots they free stay taken until :meth:`committed`. `now` is the absolute time.
+
+        Outcomes of parts that are not in flight are counted, and change nothing.
+        """
+        due = now + self._report_timeout
+        sent: list[Change] = [
+            PartSent(part.message, 1, outcome.remote_id, due)
+            for part, outcome in answers
+            if type(outcome) is Sent and part.message.parts == 1
+        ]
+        if len(sent) == len(answers) and not self._connector.suspects and self._take_all(answers):
+            self._metrics.outcomes[self._name, "sent"].inc(len(sent))
+            return OutcomeBatch(sent, len(sent))
+        batch = OutcomeBatch([])
+        counts: Counter[type[Outcome]] = Counter()
+        for part, outcome in answers:
+            if part not in self._in_flight:
+                self._metrics.stray_outcomes[self._name].inc()
+                continue
+            self._in_flight.remove(part)
+            counts[type(outcome)] += 1
+            self._decide(part, outcome, batch, now, due)
+            if self._connector.suspects:
+                self._clear_suspect(part.message, batch.changes)
+        for kind, count in counts.items():
+            self._metrics.outcomes[self._name, kind.__name__.lower()].inc(count)
+        batch.requeued = [one for one in batch.changes if type(one) is Requeued]
+        batch.at_once = any(not one.due and one.connector == self._name for one in batch.requeued)
+        return batch
+
+    def _take_all(self, answers: Sequence[tuple[Part, Outcome]]) -> bool:
+        """Take the parts from those in flight if all of them are in flight, each once; else change nothing."""
+        parts = {part for part, _ in answers}
+        if len(parts) < len(answers) or not parts <= self._in_flight:
+            return False
+        self._in_flight -= parts
+        return True
+
+    def _decide(self, part: Part, outcome: Outcome, batch: OutcomeBatch, now: float, due: float) -> None:
+        """Add what one outcome means to `batch`, and the slots that are free after its commit.
+
+        While one part of a message came back, the slots of all its parts stay taken until the last outcome is known:
+        the message is claimed until then.
+        """
+        changes = batch.changes
+        message = part.message
+        split = self._split[message.id] if message.parts > 1 else SplitMessage(1)
+        split.open -= 1
+        split.slots += 1
+        if isinstance(outcome, Sent):
+            changes.append(PartSent(message, part.seq, outcome.remote_id, due))
+        elif isinstance(outcome, Rejected):
+            changes.append(PartEnded(message, part.seq, State.REJECTED, outcome.error))
+        elif self._connector.poisoned(message.id):
+            changes.append(PartEnded(message, part.seq, State.FAILED, 0))
+        else:
+            split.returned.append((part.seq, outcome))
+            waiting = [one for one in self._claimed if one.message is message]
+            if waiting:
+                self._claimed = deque(one for one in self._claimed if one.message is not message)
+                split.keep(waiting)
+        if split.open and split.returned:
+            return
+        batch.freed += split.slots
+        split.slots = 0
+        if not split.open:
+            self._split.pop(message.id, None)
+            batch.unreserved += split.reserved
+            if split.returned:
+                changes += self._policy.returned(message, split.returned, now)
+
+    def _clear_suspect(self, message: Message, changes: Sequence[Change]) -> None:
+        """A message at which the connector raised is no suspect any more, unless it will be sent here again."""
+        last = changes[-1] if changes else None
+        again = type(last) is Requeued and last.message is message and last.connector == self._name
+        if not again and message.id not in self._split:
+            self._connector.clear([message.id])
+
+    def committing(self, batch: OutcomeBatch) -> None:
+        """The commit of these outcomes begins."""
+        self._freeing += batch.freed
+
+    def failed(self, batch: OutcomeBatch) -> None:
+        """It failed: the slots stay taken."""
+        self._freeing -= batch.freed
+
+    def committed(self, batch: OutcomeBatch) -> None:
+        """It succeeded: the slots are free, and the connector may say that it is ready."""
+        self._freeing -= batch.freed
+        self._taken -= batch.freed
+        self._reserved -= batch.unreserved
+        if batch.freed:
+            self._connector.release(batch.freed)

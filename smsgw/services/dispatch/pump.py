@@ -1,0 +1,289 @@
+"""The messages of one connector on their way: claims for the room there is, sends, and commits of the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+import attrs
+
+from smsgw.config import ConnectorSettings
+from smsgw.interfaces import IConnector, IConnectorSink
+from smsgw.model.changes import Ended as PartEnded
+from smsgw.model.changes import Requeued
+from smsgw.model.lifecycle import State
+from smsgw.model.message import Message, Part
+from smsgw.model.outcome import Outcome
+from smsgw.services.dispatch.backlog import Backlog
+from smsgw.services.dispatch.committer import NO_CLAIMS, Claims, Committer
+from smsgw.services.dispatch.context import Context
+from smsgw.services.dispatch.failover import Failover
+from smsgw.services.dispatch.guard import GuardedConnector
+from smsgw.services.dispatch.inflight import InFlight
+from smsgw.services.dispatch.links import Link
+from smsgw.services.dispatch.outcomes import OutcomeBatch, batch_of
+from smsgw.services.dispatch.retrypolicy import RetryPolicy, end
+
+
+@attrs.define(eq=False)
+class Reservation:
+    """What one commit of acceptance means for one connector.
+
+    :ivar claimed: messages that the commit claims too; they have room. :ivar queued: the others, which wait.
+    """
+
+    claimed: Sequence[Message]
+    queued: Sequence[Message]
+
+    def split(self, ids: Container[int]) -> tuple[Reservation, Reservation]:
+        """The messages with these ids, and the others."""
+        inside, outside = (
+            Reservation(
+                [message for message in self.claimed if (message.id in ids) is wanted],
+                [message for message in self.queued if (message.id in ids) is wanted],
+            )
+            for wanted in (True, False)
+        )
+        return inside, outside
+
+
+class Pump:
+    """Moves the messages of one connector between the store and the connector; everything here is per batch.
+
+    It decides when something is claimed and sent. The numbers belong to its parts: what waits to the :class:`Backlog`,
+    slots of the window to :class:`InFlight`, commits to the :class:`Committer`.
+    """
+
+    def __init__(self, connector: IConnector, settings: ConnectorSettings, context: Context) -> None:
+        self.connector = connector
+        self.name = settings.name
+        self._context = context
+        self._guarded = GuardedConnector(self.name, connector)
+        self.policy = RetryPolicy(settings, context.reroute, context.metrics)
+        self.inflight = InFlight(self._guarded, settings, self.policy, context.report_timeout, context.metrics)
+        self.backlog = Backlog(self.name, context.store, self.pump, self.inflight.claiming, capacity=context.memory)
+        self._link = Link(settings, context.clock, context.down, context.refusing)
+        self._committer = Committer(
+            self.name, context.commits, context.clock, context.now, self.inflight, self, context.finished
+        )
+        self._failover = Failover(
+            settings, self.backlog, self.inflight, context.commits, context.reroute, self._requeue_elsewhere
+        )
+        self._open = False
+        self._closing = False
+        self._accepting = 0
+        context.metrics.up[self.name].set_function(lambda: self._guarded.up)
+        context.metrics.room[self.name].set_function(self._guarded.room)
+        context.metrics.waiting[self.name].set_function(self.backlog.__len__)
+        context.metrics.outstanding[self.name].set_function(self.inflight.__len__)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way and every outcome is committed."""
+        return self.inflight.idle and self._committer.idle and not self._failover.moving
+
+    # Acceptance
+
+    def reserve(self, messages: Sequence[Message]) -> Reservation:
+        """Before the commit that accepts `messages`: claim those from the first on that can be sent right after it.
+
+        None is claimed while others wait, or while a commit of others that will wait is under way.
+        """
+        inflight = self.inflight
+        room = inflight.free() if self._open and not self._accepting and self.backlog.empty else 0
+        if room <= 0:
+            self._accepting += len(messages)
+            return Reservation((), messages)
+        parts = count = 0
+        for message in messages:
+            parts += message.parts
+            if parts > room and (count or not inflight.idle):
+                parts -= message.parts
+                break
+            message.claimed = True
+            count += 1
+        inflight.reserve(parts)
+        if count == len(messages):
+            return Reservation(messages, ())
+        self._accepting += len(messages) - count
+        return Reservation(messages[:count], messages[count:])
+
+    def accepted(self, reservation: Reservation) -> None:
+        """The commit succeeded: send what was claimed, queue the rest."""
+        claimed, queued = reservation.claimed, reservation.queued
+        if claimed:
+            self._send(claimed)
+        if queued:
+            self._accepting -= len(queued)
+            self.enqueue(queued)
+
+    def undo(self, reservation: Reservation) -> None:
+        """Nothing of this was stored: give back what was reserved."""
+        for message in reservation.claimed:
+            message.claimed = False
+        self.inflight.unreserve(sum([message.parts for message in reservation.claimed]))
+        self._accepting -= len(reservation.queued)
+
+    # What waits
+
+    def enqueue(self, messages: Sequence[Message]) -> None:
+        """These are queued in the store for this connector, and due."""
+        self.backlog.add(messages)
+        self.pump()
+
+    def withdraw(self, messages: Sequence[Message]) -> list[Message]:
+        """Take queued messages out of memory; returns those of them whose claim is not under way now."""
+        claiming = self.inflight.claiming
+        withdrawn = [message for message in messages if message.id not in claiming]
+        ids = [message.id for message in withdrawn]
+        self.backlog.remove(ids)
+        self._guarded.clear(ids)
+        return withdrawn
+
+    def pump(self) -> None:
+        """Send what is claimed and waits for room, then claim what there is room for."""
+        if not self._open:
+            return
+        if self.inflight.claimed:
+            self._faulted(self.inflight.flush())
+        claims = self.next_claims()
+        if claims:
+            self._committer.commit_claims(claims)
+
+    def next_claims(self) -> Claims:
+        """The next messages in turn for which there is room, and the ends of those among them that have expired."""
+        room = 0 if self.backlog.empty or not self._open else self.inflight.free()
+        if room <= 0:
+            return NO_CLAIMS
+        now = self._context.now()
+        messages: list[Message] = []
+        ended: list[PartEnded] = []
+        for message in self.backlog.take(room, self.inflight.idle):
+            if message.expires and message.expires <= now:
+                ended += end(message, message.unsent or (0,), State.EXPIRED, 0)
+            else:
+                messages.append(message)
+        self.inflight.claim(messages)
+        self._guarded.clear([one.message.id for one in ended])
+        return Claims(messages, ended)
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        """Send messages that are claimed now."""
+        self._faulted(self.inflight.send(messages))
+        if self.inflight.claimed and (self._closing or not self._guarded.up):
+            self._watch()
+            self._recall()
+
+    def _faulted(self, faults: Sequence[tuple[Part, Outcome]]) -> None:
+        """The connector raised an exception at these parts; as a rule there are none."""
+        if faults:
+            self._committer.outcomes(faults)
+
+    def _recall(self) -> None:
+        """What is claimed and was not sent goes back to the queue."""
+        if self.inflight.claimed:
+            self._committer.requeue(self.inflight.recall(self._context.now()))
+
+    # Outcomes
+
+    @property
+    def storing(self) -> bool:
+        """Whether outcomes are committed as they come; if not they wait for the end of a pause."""
+        return self._committer.storing
+
+    def outcomes(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
+        """The connector's answers: commit them, together with the claims of messages that get the free slots."""
+        if self._guarded.up == self._link.down:
+            self._watch()
+        self._committer.outcomes(answers)
+        if self._link.down:
+            self._recall()
+
+    def committed(self, batch: OutcomeBatch, claims: Claims, granted: Sequence[bool]) -> None:
+        """A commit succeeded and its slots are released: send what is claimed now, queue what came back."""
+        if claims.messages:
+            self._claimed(claims.messages, granted)
+        if batch.requeued:
+            self._requeued(batch.requeued)
+        if self.inflight.claimed or not (batch.at_once or self.backlog.empty):
+            self.pump()
+
+    def _claimed(self, claims: Sequence[Message], granted: Sequence[bool]) -> None:
+        """Send what is ours; the others were cancelled, or another node has them."""
+        if not all(granted):
+            self.inflight.unclaim([message for message, ours in zip(claims, granted, strict=True) if not ours])
+            claims = [message for message, ours in zip(claims, granted, strict=True) if ours]
+        self.inflight.own(claims)
+        if claims:
+            self._send(claims)
+
+    def _requeued(self, changes: Sequence[Requeued]) -> None:
+        """Messages that came back are queued again: those that are due wait in memory."""
+        own: list[Message] = []
+        others: list[Message] = []
+        for change in changes:
+            message = change.message
+            message.claimed = False
+            message.connector = change.connector
+            message.attempts += change.charged
+            message.due = change.due
+            if not change.due:
+                (own if change.connector == self.name else others).append(message)
+        self.backlog.add(own)
+        if others:
+            self._context.requeued(others)
+
+    def refill(self) -> None:
+        """Messages left the memory: read on from the store."""
+        self.backlog.refill()
+
+    def uncommitted(self, claims: Claims) -> None:
+        """A commit failed: what was to be claimed or ended waits again."""
+        self.inflight.unclaim(claims.messages)
+        self.backlog.add([*claims.messages, *(one.message for one in claims.ended)])
+
+    # The connector's life
+
+    def start(self, sink: IConnectorSink) -> None:
+        """Start the connector; nothing is sent before :meth:`open`."""
+        self.connector.start(sink)
+        self._watch()
+
+    def open(self) -> None:
+        """What the last run left is known: send it, and claim what waits."""
+        self._open = True
+        self.pump()
+
+    def close(self) -> None:
+        """Claim and send nothing more; what is claimed and was not sent goes back to the queue."""
+        self._open = False
+        self._closing = True
+        self._link.close()
+        self._recall()
+
+    def ready(self) -> None:
+        """The connector has room after it had none."""
+        self._watch()
+        self.pump()
+
+    def tick(self) -> None:
+        """Once a second: notice a link that went, move what waits for it, fetch what has room in memory."""
+        self._watch()
+        if self._link.down:
+            self._recall()
+            self._move()
+        self.backlog.refill()
+        self.pump()
+
+    def _watch(self) -> None:
+        self._link.watch(self._guarded.up)
+
+    def _move(self) -> None:
+        if self._open and self._link.down and self._committer.storing:
+            self._failover.move()
+
+    def _requeue_elsewhere(self, changes: Sequence[Requeued]) -> None:
+        """Waiting messages were claimed for other connectors: queue them there, and look for more."""
+        if changes:
+            self._committer.requeue(batch_of([*changes]))
+            self._context.clock.callLater(0, self._move)
+        self._context.finished()

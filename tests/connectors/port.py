@@ -1,0 +1,18 @@
+"""What holds for every connector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Sized
+
+from smsgw.interfaces import IConnector
+from smsgw.model.message import Part
+
+
+def send(connector: IConnector, parts: Sequence[Part], *said: Sized) -> None:
+    """Send parts as dispatch does.
+
+    :param said: lists to which the sink adds what the connector tells it; inside the call nothing may come.
+    """
+    before = [len(one) for one in said]
+    connector.send(parts)
+    assert [len(one) for one in said] == before, "a connector gave outcomes or receipts inside send"
