@@ -15,7 +15,7 @@ from smsgw.smpp.codec import Framer, decode
 from smsgw.smpp.consts import RESPONSE, VERSION_3_4, CommandId, DataCoding, EsmClass, Tag, describe
 from smsgw.smpp.errors import Answerable
 from smsgw.smpp.fields import DistributionList, SmeAddress, Unreadable, UnsuccessSme
-from smsgw.smpp.maxima import MAXIMA, unfit
+from smsgw.smpp.maxima import MAXIMA, length_fault
 from smsgw.smpp.pdus import BY_ID, HEADER, Bind, DataSm, DeliverSm, Outbind, Pdu, body, size
 from smsgw.smpp.receipt import is_receipt, read_receipt
 from smsgw.smpp.tlvs import tlv_value
@@ -98,7 +98,7 @@ class _Reader:
         self._rest(pdu, frame)
         self._text(pdu)
         if not pdu.is_response:
-            status, name = unfit(pdu, MAXIMA)
+            status, name = length_fault(pdu, MAXIMA)
             if status:
                 self.told.fault(f"{name} has not the length it may have (the answer is {describe(status)})")
 

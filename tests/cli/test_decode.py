@@ -286,7 +286,7 @@ class FaultTests(DecodeTestCase):
     def test_too_long(self) -> None:
         """A field that is longer than SMPP allows is named, though it can be read."""
         said = self.decoded(BindTransceiver(1, b"demo", b"123456789"), status=1)
-        self.assertIn("password has not the length it may have (the answer is 0x0E", said["WRONG:"])
+        self.assertIn("the length of password is out of range (the answer is 0x0E", said["WRONG:"])
 
     def test_stray_octets(self) -> None:
         """Octets at the end that make no TLV are shown as ignored."""
