@@ -296,7 +296,7 @@ class JunkTests(SynchronousTestCase):
                 if not found.is_response:
                     self.assertEqual(values(again), values(found))
                     (checked,) = reader([frame])
-                    self.assertEqual(isinstance(checked, Answerable), bool(maxima.unfit(found)[0]), frame.hex())
+                    self.assertEqual(isinstance(checked, Answerable), bool(maxima.length_fault(found)[0]), frame.hex())
         self.assertGreater(min(read, refused), MUTANTS // 10)
 
     @given(st.binary(max_size=200))

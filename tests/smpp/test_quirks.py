@@ -192,7 +192,7 @@ class OtherQuirkTests(SynchronousTestCase):
         read = codec.decode(frame)
         assert isinstance(read, BindTransceiver)
         self.assertEqual(read.password, pdu.password)
-        self.assertEqual(maxima.unfit(read)[0], Status.ESME_RINVPASWD)
+        self.assertEqual(maxima.length_fault(read)[0], Status.ESME_RINVPASWD)
         (refused,) = codec.reader()([frame])
         assert isinstance(refused, Answerable)
         self.assertEqual(refused.status, Status.ESME_RINVPASWD)
