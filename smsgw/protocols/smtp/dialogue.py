@@ -1,6 +1,6 @@
-"""What an ESMTP server says to each line, message and answer of its delegate; the connection says when.
+"""The replies of an ESMTP server to lines, messages and answers of its delegate.
 
-A table names every verb there is, what must have happened before it, and how it is carried out.
+The connection decides when the next line is processed. A table has every verb, its precondition and its function.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ log = Logger()
 _HOST: Final = re.compile(r"[!-~]{1,255}")
 _STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _STUBBORN: Final = 10
-"""Times the number of recipients that a transaction may ask for before the session is ended."""
+"""The session is ended at this multiple of the recipients that a transaction may have."""
 
 
 class Connection(Protocol):
-    """What a dialogue asks of the connection it is held over."""
+    """The connection of a dialogue."""
 
     def say(self, reply: Reply) -> None:
-        """Send a reply behind those before it."""
+        """Send a reply after the earlier ones."""
 
     def say_lines(self, octets: bytes) -> None:
-        """Send a ready reply of several lines."""
+        """Send an encoded reply of several lines."""
 
     def hang_up(self, reply: Reply) -> None:
         """Send the last reply and close."""
 
     def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
-        """Call `question` with the session and `arguments`, then `then` with its answer, and nothing in between."""
+        """Call `question` with the session and `arguments`, then `then` with its answer; process no line meanwhile."""
 
     def start_tls(self) -> None:
-        """Encrypt and give the dialogue a new session."""
+        """Start TLS and give the dialogue a new session."""
 
     def admitted(self) -> None:
-        """The peer has authenticated."""
+        """Mark the connection as authenticated."""
 
 
 class ServerContext(Protocol):
-    """What a dialogue asks of the service it belongs to."""
+    """The server of a dialogue: settings and delegate."""
 
     delegate: IMailDelegate
     settings: SubmissionSettings
@@ -62,14 +62,14 @@ class ServerContext(Protocol):
     offers_tls: bool
 
     def capabilities(self, tls: bool) -> bytes:
-        """The answer to EHLO."""
+        """Return the encoded answer to EHLO."""
 
 
 class Dialogue:
-    """What has been said on one connection.
+    """The state of the SMTP dialogue on one connection.
 
-    :ivar session: what the delegate knows; the connection replaces it when TLS begins.
-    :ivar message: the message that is being received.
+    :ivar session: the session as the delegate sees it; the connection replaces it when TLS starts.
+    :ivar message: the reader of the message that is being received, or None.
     """
 
     def __init__(self, connection: Connection, house: ServerContext, session: Session) -> None:
@@ -88,17 +88,17 @@ class Dialogue:
 
     @property
     def idle(self) -> bool:
-        """Whether neither a transaction nor an authentication is under way."""
+        """Whether no transaction and no authentication is open."""
         return self.session.envelope is None and self._exchange is None
 
     def limit(self, octets: bytearray) -> int:
-        """How long the line may be that `octets` begin with."""
+        """Return the maximum length of the line that `octets` begin with."""
         if self._exchange is not None or octets[:5].upper() == b"AUTH ":
             return self._settings.auth_line
         return self._settings.command_line
 
     def line(self, line: bytes | BadLine) -> None:
-        """A line that is not part of a message."""
+        """Process a line outside a message."""
         if isinstance(line, BadLine):
             self._exchange = None
             self._not_a_command(replies.BAD_LINES[line])
@@ -108,7 +108,7 @@ class Dialogue:
             self._command(line)
 
     def data_ended(self, reader: MessageReader) -> None:
-        """The end of the message has been seen."""
+        """Process a complete message."""
         self.message = None
         message = reader.message()
         if isinstance(message, BadMessage):
@@ -137,7 +137,7 @@ class Dialogue:
         self._refused_data = verb.run is Dialogue._data and self.message is None
 
     def _too_early(self, needs: Need) -> Reply | None:
-        """What has to be done first by a client that has not logged in; once it has, all of it is done."""
+        """Return the reply to an unauthenticated client whose verb needs an earlier command, or None."""
         if needs >= Need.HELLO and not self.session.ehlo:
             return replies.HELLO_FIRST
         if needs >= Need.TLS and not self.session.tls and self._settings.tls == "demanded":
@@ -145,27 +145,27 @@ class Dialogue:
         return replies.LOGIN_FIRST if needs >= Need.LOGIN else None
 
     def _not_a_command(self, reply: Reply) -> None:
-        """After a refused DATA this is the text of a client that did not wait for leave, not a slip: whoever wrote
-        that text would have the rest of it taken for commands."""
+        """Refuse a line that is no command. After a refused DATA it is message text, because the client did not wait
+        for 354: then hang up, since the text's author could put commands into it."""
         if self._refused_data:
             self._connection.hang_up(replies.TALKED_BLINDLY)
         else:
             self._useless(reply)
 
     def _deliver(self, reply: Reply) -> None:
-        """Say it, and hang up if it says so."""
+        """Send a reply, and hang up if it is final."""
         if reply.close or reply.code == 421:
             self._connection.hang_up(reply)
         else:
             self._connection.say(reply)
 
     def _useless(self, reply: Reply) -> None:
-        """Answer a command that brought nobody further."""
+        """Reply to a junk command: one that advances neither login nor transaction."""
         if not self._wasted():
             self._deliver(reply)
 
     def _wasted(self) -> bool:
-        """Count a command that brought nobody further; True: it was one too many and ended the session."""
+        """Count a junk command; return whether it was one too many and ended the session."""
         self._junk += 1
         settings = self._settings
         if self._junk <= (settings.junk_after_login if self.session.authenticated else settings.junk_before_login):
@@ -344,12 +344,12 @@ class Dialogue:
     def _not_implemented(self, argument: str) -> None:
         self._useless(replies.NOT_IMPLEMENTED)
 
-    def _intolerable(self, argument: str) -> None:
+    def _hang_up(self, argument: str) -> None:
         self._connection.hang_up(replies.NOT_IMPLEMENTED)
 
 
 class Need(enum.IntEnum):
-    """What must have happened before a verb is looked at; each includes those before it."""
+    """The precondition of a verb; each includes those before it."""
 
     NOTHING = 0
     HELLO = 1
@@ -359,7 +359,7 @@ class Need(enum.IntEnum):
 
 @attrs.frozen
 class Verb:
-    """How a verb is carried out, what it needs, and whether it stands alone."""
+    """The function of a verb, its precondition, and whether it takes no argument."""
 
     run: Callable[[Dialogue, str], None]
     needs: Need
@@ -383,11 +383,11 @@ VERBS: Final[Mapping[bytes, Verb]] = {
     b"EXPN": Verb(Dialogue._not_implemented, Need.NOTHING),
     b"TURN": Verb(Dialogue._not_implemented, Need.NOTHING),
     b"ETRN": Verb(Dialogue._not_implemented, Need.NOTHING),
-    # Octets would follow that no one can skip safely; a browser made to talk to us does not know what it says.
-    b"BDAT": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"CONNECT": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"GET": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"POST": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"PUT": Verb(Dialogue._intolerable, Need.NOTHING),
+    # BDAT is followed by octets that cannot be skipped; a browser that an attacker points at this port sends the others.
+    b"BDAT": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"CONNECT": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"GET": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"POST": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"PUT": Verb(Dialogue._hang_up, Need.NOTHING),
 }
-"""All verbs there are: nothing else is ever carried out."""
+"""All verbs."""

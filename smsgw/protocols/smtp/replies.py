@@ -1,6 +1,6 @@
-"""What the ESMTP server says of its own accord; all other replies are the delegate's.
+"""The replies of the ESMTP server itself; all other replies come from the delegate.
 
-Refusals carry the enhanced code of RFC 3463 in every dialect: a client that does not know it takes it for text.
+Refusals have an enhanced status code (RFC 3463) in every dialect; clients without that extension read it as text.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ BAD_MESSAGES: Final[Mapping[BadMessage, Reply]] = {
 
 @attrs.frozen
 class Positive:
-    """What is said when all is well: the provider's words, unless enhanced codes are announced."""
+    """The positive replies: the provider's words, or with enhanced codes if those are announced."""
 
     ok: Reply
     bye: Reply
@@ -75,7 +75,7 @@ class Positive:
 
     @classmethod
     def make(cls, enhanced: bool) -> Positive:
-        """With or without the codes of RFC 3463 (RFC 2034 wants all or none of them)."""
+        """Make the replies with or without enhanced codes (RFC 2034 wants them in all replies or in none)."""
 
         def reply(code: int, status: str, text: str) -> Reply:
             return Reply(code, f"{status} {text}" if enhanced else text)
