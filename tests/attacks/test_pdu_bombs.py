@@ -1,4 +1,4 @@
-"""Hostile and broken octets on an SMPP port: what each costs, and that it costs nobody else anything."""
+"""Hostile and broken octets on an SMPP port: the effect of each on its session, and none on others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pdu(command_id: int, body: bytes, status: int = 0, number: int = 5) -> bytes
 
 
 def submit(**fields: object) -> bytes:
-    """A submit_sm as number 5 with some fields that are not as they should be."""
+    """A submit_sm with sequence_number 5 and some bad fields."""
     made = SubmitSm(5, b"", 5, 0, b"DEMO", 1, 1, b"79161234567", short_message=b"hi")
     for name, value in fields.items():
         setattr(made, name, value)
@@ -115,7 +115,7 @@ class CatalogueTests(SynchronousTestCase):
     """Named vectors."""
 
     def test_borne(self) -> None:
-        """Each of these costs one answer at most, and the session goes on."""
+        """Each of these gets one answer at most, and the session goes on."""
         for name, (octets, answers) in BORNE.items():
             with self.subTest(name):
                 peer = bound()
@@ -123,7 +123,7 @@ class CatalogueTests(SynchronousTestCase):
                 self.assertFalse(peer.closing)
 
     def test_borne_octet_by_octet(self) -> None:
-        """The same, when every octet comes alone."""
+        """The same, if every octet arrives alone."""
         for name, (octets, answers) in BORNE.items():
             with self.subTest(name):
                 peer = bound()
@@ -132,7 +132,7 @@ class CatalogueTests(SynchronousTestCase):
                 self.assertEqual(summary(peer.write(octets[400:] + ALIVE)), [*answers, LIVES])
 
     def test_borne_by_an_old_session(self) -> None:
-        """On a 3.3 session nothing of this ends the session either, and no answer carries a TLV."""
+        """None of them ends a 3.3 session either, and no answer has a TLV."""
         for name, (octets, _) in BORNE.items():
             with self.subTest(name):
                 peer = connect()
@@ -142,7 +142,7 @@ class CatalogueTests(SynchronousTestCase):
                 self.assertEqual([answer.tlvs for answer in answers if answer.tlvs], [])
 
     def test_fatal(self) -> None:
-        """Each of these ends the session with a generic_nack, before a bind and after it, and nothing is kept."""
+        """Each of these ends the session with a generic_nack, before a bind and after it, and is not buffered."""
         for name, (octets, answers) in FATAL.items():
             for peer in (connect(), bound()):
                 with self.subTest(name):
@@ -152,7 +152,7 @@ class CatalogueTests(SynchronousTestCase):
                     self.assertEqual(peer.session._framer.pending, 0)
 
     def test_fatal_behind_good_ones(self) -> None:
-        """What came before lost framing is answered first."""
+        """Requests before broken framing are answered first."""
         for name, (octets, answers) in FATAL.items():
             with self.subTest(name):
                 peer = bound()
@@ -161,8 +161,8 @@ class CatalogueTests(SynchronousTestCase):
                     [("submit_sm_resp", 2, 0), ("submit_sm_resp", 3, 0), *answers],
                 )
 
-    def test_strangers_are_named(self) -> None:
-        """Octets of another protocol leave one line in the log that says which, and no octet of a secret."""
+    def test_other_protocols_are_named(self) -> None:
+        """Octets of another protocol give one log line with its name, without any of the octets."""
         for octets, word in ((CLIENT_HELLO, "TLS"), (b"GET /x?password=hunter2 HTTP/1.1\r\n\r\n", "HTTP")):
             lines: list[str] = []
 
@@ -181,10 +181,10 @@ class CatalogueTests(SynchronousTestCase):
 
 
 class FloodTests(SynchronousTestCase):
-    """Very many, very large, very slow."""
+    """Floods of PDUs, and very large and very slow ones."""
 
     def test_largest_pdu(self) -> None:
-        """A PDU of exactly the limit is taken, and one octet more ends the session before it is buffered."""
+        """A PDU of exactly the limit is accepted; a longer one ends the session before it is buffered."""
         room = 128 * 1024 - len(SUBMIT) - 4
         largest = encode(
             SubmitSm(
@@ -223,7 +223,7 @@ class FloodTests(SynchronousTestCase):
             self.assertEqual(len(peer.transport.writes) - before, 1)
 
     def test_enquire_link_without_reading(self) -> None:
-        """Who floods us with enquire_link and does not read the answers is not read either."""
+        """Reading pauses for a client that floods us with enquire_link and does not read the answers."""
         peer = bound()
         peer.transport.stuck = True
         flood = ALIVE * 500
@@ -234,7 +234,7 @@ class FloodTests(SynchronousTestCase):
         self.assertLess(peer.transport.buffered, 80_000)
 
     def test_binds_in_a_row(self) -> None:
-        """A segment full of binds with a wrong password is a few refusals and the end."""
+        """A segment full of binds with a wrong password gets a few refusals and ends the connection."""
         peer = connect()
         answers = peer.send(*[BindTransceiver(n, b"demo", b"guess%d" % n) for n in range(500)])
         self.assertEqual({answer.command_status for answer in answers}, {0x0E})
@@ -242,7 +242,7 @@ class FloodTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_bind_and_unbind_in_a_loop(self) -> None:
-        """After its unbind a session binds no more: a loop costs a connection each time."""
+        """After unbind a session cannot bind again: each round needs a new connection."""
         peer = connect()
         loop = encode_many([BindTransceiver(1, b"demo", b"demo"), Unbind(2)])
         answers = summary(peer.write(loop * 200))
@@ -252,7 +252,7 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(len(peer.delegate.binds), 1)
 
     def test_length_bombs_hold_nothing(self) -> None:
-        """Connections that announce a large PDU cost no memory for what never comes, and end in time."""
+        """Connections that announce a large PDU take no memory for it, and are closed by their timer."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(), clock)
         peers = [Peer(factory, clock, delegate) for _ in range(100)]
@@ -263,19 +263,19 @@ class FloodTests(SynchronousTestCase):
         self.assertTrue(all(peer.closing for peer in peers))
 
     def test_crowds_from_one_place(self) -> None:
-        """Connections of one address that do not bind are limited; those that have bound do not count."""
+        """Unbound connections of one address are limited; bound ones do not count."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(unbound_per_source=3), clock)
         for _ in range(10):
             Peer(factory, clock, delegate).bind()
-        strangers = [Peer(factory, clock, delegate) for _ in range(4)]
-        self.assertEqual([peer.transport.disconnected for peer in strangers], [False, False, False, True])
-        strangers[0].lose()
-        strangers[3].lose()
+        unbound = [Peer(factory, clock, delegate) for _ in range(4)]
+        self.assertEqual([peer.transport.disconnected for peer in unbound], [False, False, False, True])
+        unbound[0].lose()
+        unbound[3].lose()
         self.assertFalse(Peer(factory, clock, delegate).transport.disconnected)
 
     def test_strays_without_end(self) -> None:
-        """Responses nobody asked for are dropped at no cost to our own window."""
+        """Unexpected responses are dropped without effect on our window."""
         peer = bound()
         peer.session.send(delivers(10))
         peer.read()
@@ -283,8 +283,8 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(peer.write(strays), [])
         self.assertEqual((peer.session.room(), peer.closing), (90, False))
 
-    def test_neighbours_notice_nothing(self) -> None:
-        """While one peer sends garbage, the others of the same listener are answered as ever."""
+    def test_other_sessions_go_on(self) -> None:
+        """While one client sends garbage, the others of the same listener are answered as usual."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(), clock)
         good = Peer(factory, clock, delegate)
@@ -295,12 +295,12 @@ class FloodTests(SynchronousTestCase):
 
 
 class FuzzTests(SynchronousTestCase):
-    """Anything at all."""
+    """Random octets and frames."""
 
     @settings(max_examples=200)
     @given(st.lists(st.binary(max_size=60), max_size=12), st.booleans())
     def test_octets(self, pieces: list[bytes], is_bound: bool) -> None:
-        """Whatever octets arrive, nothing is raised, and a session that ends has said why or been silent."""
+        """Any octets are processed without an exception; a closed session has sent a generic_nack or nothing."""
         peer = bound() if is_bound else connect()
         for piece in pieces:
             peer.write(piece)
@@ -321,7 +321,7 @@ class FuzzTests(SynchronousTestCase):
         )
     )
     def test_frames(self, frames: list[tuple[int, bool, int, int, bytes]]) -> None:
-        """Whatever bodies come in whatever order in good frames, each request has one answer and no response any."""
+        """For good frames with any bodies in any order, each request gets one answer and no response gets any."""
         peer = bound()
         peer.session.send(delivers(3))
         peer.read()

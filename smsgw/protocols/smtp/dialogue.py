@@ -383,7 +383,7 @@ VERBS: Final[Mapping[bytes, Verb]] = {
     b"EXPN": Verb(Dialogue._not_implemented, Need.NOTHING),
     b"TURN": Verb(Dialogue._not_implemented, Need.NOTHING),
     b"ETRN": Verb(Dialogue._not_implemented, Need.NOTHING),
-    # BDAT is followed by octets that cannot be skipped; a browser that an attacker points at this port sends the others.
+    # After BDAT octets follow that cannot be skipped; the others come from a browser that an attacker points at us.
     b"BDAT": Verb(Dialogue._hang_up, Need.NOTHING),
     b"CONNECT": Verb(Dialogue._hang_up, Need.NOTHING),
     b"GET": Verb(Dialogue._hang_up, Need.NOTHING),

@@ -50,10 +50,10 @@ class SubmissionFactory(Factory):
 
     :param delegate: provides :class:`~smsgw.interfaces.IMailDelegate`.
     :param clock: its seconds must be monotonic.
-    :param tls: whatever ``transport.startTLS`` takes on the server side, or None.
-    :param host: the name of the server, for the gaps ``{host}`` of the settings.
-    :raises ValueError: when `settings` want TLS and there is no `tls`.
-    :ivar connections: those there are.
+    :param tls: the context for ``transport.startTLS`` on the server side, or None.
+    :param host: the name of the server, which replaces ``{host}`` in the settings.
+    :raises ValueError: if `settings` need TLS and `tls` is None.
+    :ivar connections: the open connections.
     """
 
     noisy = False
