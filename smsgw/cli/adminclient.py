@@ -43,21 +43,21 @@ class AdminClient:
         except TimeoutError:
             raise self.address.unreachable(f"no answer within {PATIENCE:g} s") from None
         except (OSError, http.client.HTTPException):
-            raise self._stranger() from None
+            raise self._another_server() from None
         finally:
             connection.close()
         try:
             value = json.loads(octets)
         except ValueError:
-            raise self._stranger() from None
+            raise self._another_server() from None
         if not isinstance(value, dict):
-            raise self._stranger()
+            raise self._another_server()
         if status >= 500:
             why = value.get("why") or value.get("reason") or "no reason given"
             raise Stop(UNREACHABLE, f"the gateway cannot answer at present: {why}")
         return status, value
 
-    def _stranger(self) -> Stop:
+    def _another_server(self) -> Stop:
         address = self.address
         return Stop(
             UNREACHABLE,
@@ -80,19 +80,19 @@ def admin_of(config: str) -> AdminClient:
     )
 
 
-def asked(options: argparse.Namespace, path: str) -> dict[str, Any]:
+def fetch(options: argparse.Namespace, path: str) -> dict[str, Any]:
     """Return the gateway's response to a GET; with ``--json`` print it unchanged.
 
     :raises Stop: if the gateway refuses.
     """
     status, value = admin_of(options.config).ask("GET", path)
-    good(status, value, options)
+    require_success(status, value, options)
     if options.json:
         print(json.dumps(value, indent=2, sort_keys=True))
     return value
 
 
-def good(status: int, value: Fact, options: argparse.Namespace) -> None:
+def require_success(status: int, value: Fact, options: argparse.Namespace) -> None:
     """Check that a response is positive.
 
     :raises Stop: with the reason of a refusal.

@@ -16,7 +16,7 @@ SMPP_OCTETS: Final = 8
 
 def hash_password(_options: argparse.Namespace) -> int:
     """Print the line for the configuration in place of a password."""
-    password = _asked() if sys.stdin.isatty() else _read()
+    password = _ask_password() if sys.stdin.isatty() else _read_password()
     if len(password.encode("utf-8")) > SMPP_OCTETS:
         print(
             f"The password is longer than {SMPP_OCTETS} octets, the most that an SMPP bind can carry. If the"
@@ -27,23 +27,23 @@ def hash_password(_options: argparse.Namespace) -> int:
     return DONE
 
 
-def _asked() -> str:
+def _ask_password() -> str:
     """Ask for the password twice and return it."""
     password = getpass.getpass("Password: ")
     if getpass.getpass("Once more: ") != password:
         raise Stop(REFUSED, "The two passwords differ.")
-    return _good(password)
+    return _check_password(password)
 
 
-def _read() -> str:
+def _read_password() -> str:
     """Return the first line of standard input."""
     try:
-        return _good(sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n"))
+        return _check_password(sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n"))
     except UnicodeDecodeError:
         raise Stop(REFUSED, "The password is not UTF-8.") from None
 
 
-def _good(password: str) -> str:
+def _check_password(password: str) -> str:
     if not password:
         raise Stop(REFUSED, "The password is empty.")
     return password
@@ -54,6 +54,5 @@ def make_key(_options: argparse.Namespace) -> int:
     key, digest = passwords.make_key()
     print(f"api_key_hash = {digest}")
     print(f"; the key for the client, which sends it as password with an empty login: {key}")
-    print("Save the key now: the configuration holds only its hash, from which the key cannot be restored.",
-    file=sys.stderr)
+    print("Save the key now: the configuration holds only its hash.", file=sys.stderr)
     return DONE

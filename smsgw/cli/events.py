@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from smsgw.cli.adminclient import admin_of, asked, good, with_query
+from smsgw.cli.adminclient import admin_of, fetch, require_success, with_query
 from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, show, table
 
 
 def show_incoming(options: argparse.Namespace) -> int:
     """Print a table of incoming texts, calls and keys."""
-    value = asked(options, with_query(
+    value = fetch(options, with_query(
         "/incoming", account=options.account, before=options.before, limit=options.limit, text=int(options.text)
     ))
     if options.json:
@@ -31,7 +31,7 @@ def show_incoming(options: argparse.Namespace) -> int:
 
 def show_events(options: argparse.Namespace) -> int:
     """Print a table of dead letters."""
-    value = asked(options, with_query(
+    value = fetch(options, with_query(
         "/events", account=options.account, after=options.after, limit=options.limit, text=int(options.text)
     ))
     if options.json:
@@ -55,7 +55,7 @@ def replay(options: argparse.Namespace) -> int:
     count, more = 0, True
     while more:
         status, value = client.ask("POST", "/replay", wish)
-        good(status, value, options)
+        require_success(status, value, options)
         count, more = count + len(value["replayed"]), value["more"]
     if not count:
         raise Stop(REFUSED, "there is no such dead letter: python -m smsgw list events shows them")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from smsgw.cli.adminclient import Fact, admin_of, asked, good, with_query
+from smsgw.cli.adminclient import Fact, admin_of, fetch, require_success, with_query
 from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, printable, show, table
 from smsgw.cli.events import show_events, show_incoming
 from smsgw.model.errorcodes import meaning
@@ -29,7 +29,7 @@ def show_list(options: argparse.Namespace) -> int:
 
 def _show_messages(options: argparse.Namespace) -> int:
     states = options.state or (FAILED if options.what == "failed" else "")
-    value = asked(options, with_query(
+    value = fetch(options, with_query(
         "/messages", account=options.account, state=states, before=options.before, limit=options.limit,
         text=int(options.text),
     ))
@@ -41,7 +41,7 @@ def _show_messages(options: argparse.Namespace) -> int:
 
 
 def _show_parked(options: argparse.Namespace) -> int:
-    value = asked(options, with_query("/parked", limit=options.limit, text=int(options.text)))
+    value = fetch(options, with_query("/parked", limit=options.limit, text=int(options.text)))
     if not options.json:
         rows = [
             (
@@ -77,7 +77,7 @@ _NOT_FOR: Final[Mapping[str, Sequence[str]]] = {
 
 def show_timeline(options: argparse.Namespace) -> int:
     """Print the timeline of one message, or the messages of a batch."""
-    value = asked(options, with_query(f"/messages/{options.id}", text=int(options.text)))
+    value = fetch(options, with_query(f"/messages/{options.id}", text=int(options.text)))
     if options.json:
         return DONE
     if "batch" in value and "messages" in value:
@@ -93,7 +93,7 @@ def cancel(options: argparse.Namespace) -> int:
     status, value = admin_of(options.config).ask("POST", f"/messages/{options.id}/cancel")
     if status == 409:
         raise Stop(REFUSED, f"{options.id} cannot be cancelled: {printable(value['why'])}")
-    good(status, value, options)
+    require_success(status, value, options)
     for id in value["cancelled"]:
         print(f"message {id} is cancelled")
     return DONE
@@ -121,8 +121,8 @@ def _timeline(timeline: Fact) -> Iterator[str]:
     if "text" in text:
         yield f"              {printable(text['text'])}"
     yield f"  connector   {timeline['connector'] or 'none'}"
-    asked = ", ".join(_NOTIFY[word] for word in timeline["notify"])
-    yield f"  reports     {asked or 'none asked for'}"
+    asked_for = ", ".join(_NOTIFY[word] for word in timeline["notify"])
+    yield f"  reports     {asked_for or 'none asked for'}"
     yield ""
     steps = timeline["timeline"]
     for step in steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from smsgw.cli.addresses import read_settings
-from smsgw.cli.adminclient import Fact, admin_of, good
+from smsgw.cli.adminclient import Fact, admin_of, require_success
 from smsgw.cli.console import CONFIGURATION, DONE, Stop, printable
 
 
@@ -25,8 +25,8 @@ def simulate(options: argparse.Namespace) -> int:
     else:
         wish["seconds"] = options.seconds
     status, value = admin_of(options.config).ask("POST", "/simulate", wish)
-    good(status, value, options)
-    print(_told(value))
+    require_success(status, value, options)
+    print(_summary(value))
     return DONE
 
 
@@ -48,7 +48,7 @@ def _number_of_ours(options: argparse.Namespace) -> str:
     )
 
 
-def _told(value: Fact) -> str:
+def _summary(value: Fact) -> str:
     account = printable(value["account"])
     stored = f"{value['kind']} {value['id']} is stored for account {account}"
     if value["path"]:

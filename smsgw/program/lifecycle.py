@@ -133,7 +133,7 @@ class Gateway(Service):
         """Close the ports of listeners; open connections go on."""
         for listener in listeners:
             if listener.port is not None:
-                await _settled(listener.port.stopListening())
+                await _await_if_deferred(listener.port.stopListening())
                 listener.port = None
 
     def _start_failed(self, failure: Failure) -> None:
@@ -227,6 +227,6 @@ class Gateway(Service):
         self._reload()
 
 
-async def _settled(result: Any) -> None:
+async def _await_if_deferred(result: Any) -> None:
     if isinstance(result, Deferred):
         await result

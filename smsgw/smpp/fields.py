@@ -106,9 +106,7 @@ class Text:
         end = at + 1 + length
         if end > len(frame):
             left = len(frame) - at - 1
-            raise Unreadable(
-                Status.ESME_RINVMSGLEN, f"sm_length at offset {at} is {length}, but {left} octets remain"
-            )
+            raise Unreadable(Status.ESME_RINVMSGLEN, f"sm_length at offset {at} is {length}, but {left} octets remain")
         return frame[at + 1 : end], end
 
     def write(self, value: Any, name: str) -> bytes:

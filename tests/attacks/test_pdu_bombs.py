@@ -42,14 +42,14 @@ def submit(**fields: object) -> bytes:
 
 SUBMIT: Final = submit()
 
-# The catalogue: what a bound peer sends, and what it is answered. The session lives on.
-BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
+# PDUs of a bound client, and the answers to them; the session goes on.
+HARMLESS: Final[Mapping[str, tuple[bytes, Answers]]] = {
     "body shorter than the mandatory fields": (pdu(4, SUBMIT[16:25]), [("submit_sm_resp", 5, 0x02)]),
     "no body at all": (pdu(4, b""), [("submit_sm_resp", 5, 0x02)]),
     "sm_length one too many": (pdu(4, SUBMIT[16:-3] + b"\x03hi"), [("submit_sm_resp", 5, 0x01)]),
     "sm_length 255": (pdu(4, SUBMIT[16:-3] + b"\xffhi"), [("submit_sm_resp", 5, 0x01)]),
-    "one uncounted NUL behind the text": (pdu(4, SUBMIT[16:] + b"\0"), [("submit_sm_resp", 5, 0)]),
-    "three stray octets behind the text": (pdu(4, SUBMIT[16:] + b"\0\0\0"), [("submit_sm_resp", 5, 0)]),
+    "one uncounted NUL after the text": (pdu(4, SUBMIT[16:] + b"\0"), [("submit_sm_resp", 5, 0)]),
+    "three stray octets after the text": (pdu(4, SUBMIT[16:] + b"\0\0\0"), [("submit_sm_resp", 5, 0)]),
     "TLV header and no value": (pdu(4, SUBMIT[16:] + b"\x02\x04\x00\x02"), [("submit_sm_resp", 5, 0xC0)]),
     "TLV past the end": (pdu(4, SUBMIT[16:] + b"\x04\x24\xff\xffxyz"), [("submit_sm_resp", 5, 0xC0)]),
     "service_type too long": (submit(service_type=b"123456"), [("submit_sm_resp", 5, 0x15)]),
@@ -60,8 +60,8 @@ BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
     "schedule_delivery_time of 3": (submit(schedule_delivery_time=b"123"), [("submit_sm_resp", 5, 0x61)]),
     "validity_period of 3": (submit(validity_period=b"123"), [("submit_sm_resp", 5, 0x62)]),
     "message_id too long": (encode(QuerySm(5, b"1" * 65)), [("query_sm_resp", 5, 0x0C)]),
-    "submit_multi for nobody": (encode(SubmitMulti(5)), [("submit_multi_resp", 5, 0x33)]),
-    "submit_multi that lies": (
+    "submit_multi without destinations": (encode(SubmitMulti(5)), [("submit_multi_resp", 5, 0x33)]),
+    "submit_multi with too large a count": (
         pdu(0x21, b"\0\0\0\0\xff\x01\1\1" + b"79161234567\0"),
         [("submit_multi_resp", 5, 0x02)],
     ),
@@ -69,10 +69,10 @@ BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
     "unknown request": (pdu(0x0777, b"x" * 50), [("generic_nack", 5, 0x03)]),
     "unknown request of a vendor": (pdu(0x00010200, b""), [("generic_nack", 5, 0x03)]),
     "unknown response": (pdu(0x80000777, b"x" * 50), []),
-    "response nobody asked for": (pdu(0x80000004, b"1\0"), []),
+    "unexpected response": (pdu(0x80000004, b"1\0"), []),
     "malformed response": (pdu(0x80000005, b"no NUL"), []),
     "generic_nack for nothing": (pdu(0x80000000, b"", 3, 0), []),
-    "failed response with rubbish behind it": (pdu(0x80000004, b"\xff" * 9, 8), []),
+    "failed response with stray octets after it": (pdu(0x80000004, b"\xff" * 9, 8), []),
     "number 0": (encode(EnquireLink(0)), [("enquire_link_resp", 0, 0)]),
     "number 0xFFFFFFFF": (encode(EnquireLink(0xFFFFFFFF)), [("enquire_link_resp", 0xFFFFFFFF, 0)]),
     "enquire_link with a little body": (pdu(0x15, b"hi"), [("enquire_link_resp", 5, 0)]),
@@ -97,7 +97,7 @@ BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
     ),
 }
 
-# What ends a session, with a generic_nack.
+# Octets that end a session with a generic_nack.
 FATAL: Final[Mapping[str, tuple[bytes, Answers]]] = {
     **{
         f"command_length {length}": (HEADER.pack(length, 4, 0, 9), [("generic_nack", 9, 0x02)])
@@ -114,26 +114,26 @@ FATAL: Final[Mapping[str, tuple[bytes, Answers]]] = {
 class CatalogueTests(SynchronousTestCase):
     """Named vectors."""
 
-    def test_borne(self) -> None:
+    def test_harmless_faults(self) -> None:
         """Each of these gets one answer at most, and the session goes on."""
-        for name, (octets, answers) in BORNE.items():
+        for name, (octets, answers) in HARMLESS.items():
             with self.subTest(name):
                 peer = bound()
                 self.assertEqual(summary(peer.write(octets + ALIVE)), [*answers, LIVES])
                 self.assertFalse(peer.closing)
 
-    def test_borne_octet_by_octet(self) -> None:
+    def test_harmless_faults_octet_by_octet(self) -> None:
         """The same, if every octet arrives alone."""
-        for name, (octets, answers) in BORNE.items():
+        for name, (octets, answers) in HARMLESS.items():
             with self.subTest(name):
                 peer = bound()
                 for at in range(min(len(octets), 400)):
                     peer.session.dataReceived(octets[at : at + 1])
                 self.assertEqual(summary(peer.write(octets[400:] + ALIVE)), [*answers, LIVES])
 
-    def test_borne_by_an_old_session(self) -> None:
+    def test_harmless_faults_in_3_3(self) -> None:
         """None of them ends a 3.3 session either, and no answer has a TLV."""
-        for name, (octets, _) in BORNE.items():
+        for name, (octets, _) in HARMLESS.items():
             with self.subTest(name):
                 peer = connect()
                 peer.bind(interface_version=0x33)
@@ -289,7 +289,7 @@ class FloodTests(SynchronousTestCase):
         factory = SmppServerFactory(delegate, SmppServerSettings(), clock)
         good = Peer(factory, clock, delegate)
         good.bind()
-        for octets, _ in [*FATAL.values(), *BORNE.values()]:
+        for octets, _ in [*FATAL.values(), *HARMLESS.values()]:
             Peer(factory, clock, delegate).write(octets)
             self.assertEqual(summary(good.send(*submits(7))), [("submit_sm_resp", 7, 0)])
 

@@ -56,7 +56,7 @@ class OddVerbTests(SynchronousTestCase):
         self.assertEqual(client.delegate.calls, [])
         self.assertEqual(client.codes(ENVELOPE), [250, 250])
 
-    def test_bare_lf_is_told_at_once(self) -> None:
+    def test_bare_lf_is_refused_at_once(self) -> None:
         """A client that ends lines with LF alone is refused at its first line."""
         self.assertEqual(
             connect().send(b"EHLO x\n"), b"500 5.5.2 Lines end with CR LF and hold no other CR, LF or NUL\r\n"

@@ -88,7 +88,7 @@ class FormTests(SynchronousTestCase):
         self.assertEqual((fields[2]["id"], fields[2]["key"]), ([id], ["12"]))
         self.assertIn("4455", self.command("list", "incoming"))
 
-    def test_given_up_and_told_again(self) -> None:
+    def test_dead_letters_and_replay(self) -> None:
         """Events not taken within event_keep are listed as dead letters, and sent again by ``replay``."""
         esme = self.begin("callback = {url}/x\ncallback_dialect = native", gateway="event_keep = 2s")
         status = [500]

@@ -104,7 +104,5 @@ class KillTests(SynchronousTestCase):
             ).fetchone()[0]
         open_ones = {id for id, state in states.items() if state not in FINAL}
         self.assertEqual(open_ones, set(), "accepted and never final")
-        self.assertEqual(
-            {int(name) for name in book.promised} - states.keys(), set(), "promised and not in the store"
-        )
+        self.assertEqual({int(name) for name in book.promised} - states.keys(), set(), "promised and not in the store")
         self.assertEqual(waiting, 0, "rows that will never be claimed")

@@ -87,7 +87,7 @@ class StopTests(SynchronousTestCase):
         """A second SIGTERM ends a stop that waits for the upstream's answers; accepted messages are kept."""
         gateway = self.gateway("latency = 60")
         esme = Esme(gateway.smpp)
-        id = esme.accepted("Nobody answers me")
+        id = esme.accepted("Unanswered")
         esme.close()
         self.assertEqual(gateway.get(f"/messages/{id}")[1]["state"], "queued")
         gateway.signal(signal.SIGTERM)

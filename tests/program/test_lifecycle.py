@@ -69,7 +69,7 @@ class StopTests(SynchronousTestCase):
         self.assertEqual(self.gateway.state, "stopped")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_patience(self) -> None:
+    def test_part_that_takes_too_long(self) -> None:
         """A part that takes too long is cancelled, abandoned and logged; the others stop."""
         stopping = self.begun().stopService()
         self.clock.advance(14.9)
@@ -79,7 +79,7 @@ class StopTests(SynchronousTestCase):
         self.assertEqual((self.cancels, self.stops), (1, ["listeners", "middle", "store"]))
         self.assertIn(LogLevel.warn, self.said)
 
-    def test_deaf_to_cancelling(self) -> None:
+    def test_ignored_cancellation(self) -> None:
         """A part that ignores the cancellation does not delay the end, even if it finishes later."""
         stubborn: Deferred[None] = Deferred()
         self.patch(stubborn, "cancel", lambda: None)

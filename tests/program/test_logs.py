@@ -21,7 +21,7 @@ def failure(error: Exception) -> Failure:
     """Make a failure with a traceback."""
     try:
         raise error
-    except Exception:  # noqa: BLE001 - whatever it is, that is what is wanted
+    except Exception:  # noqa: BLE001 - any exception is wanted
         return Failure()
 
 

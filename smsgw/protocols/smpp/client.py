@@ -59,7 +59,7 @@ class SmppClient(SmppSession):
         metrics: SmppMetrics,
     ) -> None:
         super().__init__(delegate, settings, sessions, settings.requests, metrics)
-        self._manners = settings
+        self._own_settings = settings
         self._bind: tuple[Bind, Deferred[BindResp]] | None = None
 
     def bind(self, pdu: Bind) -> Deferred[BindResp]:
@@ -94,7 +94,9 @@ class SmppClient(SmppSession):
         response = pdu if isinstance(pdu, BindResp) else BindResp(bind.sequence_number, status)
         if not status:
             self.version = self._agreed(bind, response)
-            self._become_bound(BOUND_BY[bind.command_id], BindAccepted("", response.system_id, self._manners.requests))
+            self._become_bound(
+                BOUND_BY[bind.command_id], BindAccepted("", response.system_id, self._own_settings.requests)
+            )
         answered.callback(response)
         if not status:
             self._notify_bound()
@@ -103,7 +105,7 @@ class SmppClient(SmppSession):
         offered = response.tlv(Tag.SC_INTERFACE_VERSION)
         if isinstance(offered, int):
             return negotiate(bind.interface_version, offered)
-        return negotiate(bind.interface_version) if self._manners.assume_version else VERSION_3_3
+        return negotiate(bind.interface_version) if self._own_settings.assume_version else VERSION_3_3
 
 
 class SmppClientFactory(Factory):

@@ -79,7 +79,7 @@ def submission_reader(listener: str, manner: SmppManner) -> Reader:
             or pdu.replace_if_present_flag
             or pdu.sm_default_msg_id
         ):
-            status = _misfit(pdu, version, notify)
+            status = _field_status(pdu, version, notify)
             if status:
                 return status
         tlvs = b""
@@ -98,7 +98,7 @@ def submission_reader(listener: str, manner: SmppManner) -> Reader:
         if len(octets) > longest:
             return Refused(Refusal.TEXT_TOO_LONG, f"{len(octets)} octets; at most {longest} are allowed")
         if (esm_class & _UDHI or pdu.data_coding == _UCS_2) and octets:
-            status = _malformed(octets, esm_class, pdu.data_coding)
+            status = _text_status(octets, esm_class, pdu.data_coding)
             if status:
                 return status
         return Submission(
@@ -127,7 +127,7 @@ def submission_reader(listener: str, manner: SmppManner) -> Reader:
     return read
 
 
-def _misfit(pdu: SubmitSm, version: int, notify: int) -> int:
+def _field_status(pdu: SubmitSm, version: int, notify: int) -> int:
     """Return the command_status for the first field out of range or with an unsupported value, or 0.
 
     Priority 4, the lowest of 5.0 (section 4.7.19), is accepted as 0.
@@ -145,7 +145,7 @@ def _misfit(pdu: SubmitSm, version: int, notify: int) -> int:
     return Status.ESME_RINVDFTMSGID if pdu.sm_default_msg_id else Status.ESME_ROK
 
 
-def _malformed(octets: bytes, esm_class: int, data_coding: int) -> int:
+def _text_status(octets: bytes, esm_class: int, data_coding: int) -> int:
     """Return the command_status for a broken user data header or half a UCS-2 character, or 0."""
     length = 0
     if esm_class & _UDHI:

@@ -74,7 +74,7 @@ class SmppServer(SmppSession):
         metrics: SmppMetrics,
     ) -> None:
         super().__init__(delegate, settings, sessions, 0, metrics)
-        self._binds = delegate
+        self._bind_delegate = delegate
         self._settings = settings
 
     def connectionMade(self) -> None:
@@ -89,17 +89,17 @@ class SmppServer(SmppSession):
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
         self.version = negotiate(pdu.interface_version, self._settings.interface_version)
         self._hold(BINDING)
-        verdict = maybeDeferred(self._binds.bind, self, pdu)
-        verdict.addErrback(self._undecided)
-        verdict.addCallback(self._decided, pdu)
-        verdict.addErrback(self._give_up)
+        verdict = maybeDeferred(self._bind_delegate.bind, self, pdu)
+        verdict.addErrback(self._bind_failed)
+        verdict.addCallback(self._answer_bind, pdu)
+        verdict.addErrback(self._internal_error)
         return None
 
-    def _undecided(self, failure: Failure) -> int:
+    def _bind_failed(self, failure: Failure) -> int:
         log.failure("the bind of SMPP peer {peer}", failure, peer=self.peer)
         return int(Status.ESME_RSYSERR)
 
-    def _decided(self, verdict: BindAccepted | int, pdu: Bind) -> None:
+    def _answer_bind(self, verdict: BindAccepted | int, pdu: Bind) -> None:
         """Answer the bind and go on reading; after a refusal the ESME may bind again on the same connection."""
         if self._closing_since is not None or not self.connected:
             if not isinstance(verdict, int):

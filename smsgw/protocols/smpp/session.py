@@ -202,18 +202,18 @@ class SmppSession(SmppSessionBase):
         if self._crowded():
             self._hold(CROWDED)
         results = maybeDeferred(self.delegate.requests, self, requests)
-        results.addErrback(self._excuse, requests)
+        results.addErrback(self._refuse_all, requests)
         results.addCallback(self._answer, requests, ours, octets)
-        results.addErrback(self._give_up)
+        results.addErrback(self._internal_error)
 
     def _crowded(self) -> bool:
         return self._unanswered >= self.settings.window or self._unanswered_octets >= MOST_UNANSWERED
 
-    def _excuse(self, failure: Failure, requests: list[Any]) -> list[Pdu | int]:
+    def _refuse_all(self, failure: Failure, requests: list[Any]) -> list[Pdu | int]:
         log.failure("{count} requests of SMPP peer {peer}", failure, count=len(requests), peer=self.peer)
         return [int(Status.ESME_RSYSERR)] * len(requests)
 
-    def _give_up(self, failure: Failure) -> None:
+    def _internal_error(self, failure: Failure) -> None:
         log.failure("answers to SMPP peer {peer}", failure, peer=self.peer)
         self.abort("an internal error")
 

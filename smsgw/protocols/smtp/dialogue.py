@@ -26,7 +26,7 @@ log = Logger()
 
 _HOST: Final = re.compile(r"[!-~]{1,255}")
 _STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-_STUBBORN: Final = 10
+_EXCESS: Final = 10
 """The session is ended at this multiple of the recipients that a transaction may have."""
 
 
@@ -72,13 +72,13 @@ class Dialogue:
     :ivar message: the reader of the message that is being received, or None.
     """
 
-    def __init__(self, connection: Connection, house: ServerContext, session: Session) -> None:
+    def __init__(self, connection: Connection, server: ServerContext, session: Session) -> None:
         self.session = session
         self.message: MessageReader | None = None
         self._connection = connection
-        self._house = house
-        self._delegate = house.delegate
-        self._settings = house.settings
+        self._server = server
+        self._delegate = server.delegate
+        self._settings = server.settings
         self._exchange: sasl.Exchange | None = None
         self._refused_data = False
         self._junk = 0
@@ -101,7 +101,7 @@ class Dialogue:
         """Process a line outside a message."""
         if isinstance(line, BadLine):
             self._exchange = None
-            self._not_a_command(replies.BAD_LINES[line])
+            self._refuse_line(replies.BAD_LINES[line])
         elif self._exchange is not None:
             self._responded(self._exchange, line)
         else:
@@ -122,18 +122,18 @@ class Dialogue:
         word, _, rest = line.partition(b" ")
         verb = VERBS.get(word.upper())
         if verb is None:
-            self._not_a_command(replies.UNKNOWN)
+            self._refuse_line(replies.UNKNOWN)
             return
         argument = rest.rstrip(b" ")
         early = None if self.session.authenticated else self._too_early(verb.needs)
         if early is not None:
-            self._useless(early)
+            self._reply_junk(early)
         elif verb.bare and argument:
-            self._useless(replies.NO_ARGUMENT)
+            self._reply_junk(replies.NO_ARGUMENT)
         elif argument.isascii() and (text := argument.decode("ascii")).isprintable():
             verb.run(self, text)
         else:
-            self._useless(replies.BAD_ARGUMENT)
+            self._reply_junk(replies.BAD_ARGUMENT)
         self._refused_data = verb.run is Dialogue._data and self.message is None
 
     def _too_early(self, needs: Need) -> Reply | None:
@@ -144,27 +144,27 @@ class Dialogue:
             return replies.TLS_FIRST
         return replies.LOGIN_FIRST if needs >= Need.LOGIN else None
 
-    def _not_a_command(self, reply: Reply) -> None:
+    def _refuse_line(self, reply: Reply) -> None:
         """Refuse a line that is no command. After a refused DATA it is message text, because the client did not wait
         for 354: then hang up, since the text's author could put commands into it."""
         if self._refused_data:
-            self._connection.hang_up(replies.TALKED_BLINDLY)
+            self._connection.hang_up(replies.TEXT_AFTER_REFUSAL)
         else:
-            self._useless(reply)
+            self._reply_junk(reply)
 
-    def _deliver(self, reply: Reply) -> None:
+    def _reply(self, reply: Reply) -> None:
         """Send a reply, and hang up if it is final."""
         if reply.close or reply.code == 421:
             self._connection.hang_up(reply)
         else:
             self._connection.say(reply)
 
-    def _useless(self, reply: Reply) -> None:
+    def _reply_junk(self, reply: Reply) -> None:
         """Reply to a junk command: one that advances neither login nor transaction."""
-        if not self._wasted():
-            self._deliver(reply)
+        if not self._count_junk():
+            self._reply(reply)
 
-    def _wasted(self) -> bool:
+    def _count_junk(self) -> bool:
         """Count a junk command; return whether it was one too many and ended the session."""
         self._junk += 1
         settings = self._settings
@@ -174,26 +174,26 @@ class Dialogue:
         return True
 
     def _ehlo(self, argument: str) -> None:
-        self._hello(argument, self._house.capabilities(self.session.tls))
+        self._hello(argument, self._server.capabilities(self.session.tls))
 
     def _helo(self, argument: str) -> None:
         self._hello(argument, b"250 %b\r\n" % self._settings.ehlo[0].encode("ascii"))
 
     def _hello(self, name: str, answer: bytes) -> None:
         if not _HOST.fullmatch(name):
-            self._useless(replies.BAD_ARGUMENT)
+            self._reply_junk(replies.BAD_ARGUMENT)
             return
         again = bool(self.session.ehlo)
         self.session.ehlo = name
         self.session.envelope = None
-        if not (again and self._wasted()):
+        if not (again and self._count_junk()):
             self._connection.say_lines(answer)
 
     def _starttls(self, argument: str) -> None:
         if self.session.tls:
-            self._useless(replies.TLS_ALREADY)
-        elif not self._house.offers_tls:
-            self._useless(replies.NOT_IMPLEMENTED)
+            self._reply_junk(replies.TLS_ALREADY)
+        elif not self._server.offers_tls:
+            self._reply_junk(replies.NOT_IMPLEMENTED)
         else:
             self._connection.start_tls()
 
@@ -201,11 +201,11 @@ class Dialogue:
         name, _, initial = argument.partition(" ")
         exchange = sasl.exchange(name.upper(), self._settings.plain_challenge)
         if self.session.authenticated:
-            self._useless(replies.LOGIN_ALREADY)
+            self._reply_junk(replies.LOGIN_ALREADY)
         elif not self.session.tls and not self._settings.auth_without_tls:
-            self._useless(replies.TLS_FOR_AUTH)
+            self._reply_junk(replies.TLS_FOR_AUTH)
         elif exchange is None:
-            self._useless(replies.NO_MECHANISM if name else replies.BAD_ARGUMENT)
+            self._reply_junk(replies.NO_MECHANISM if name else replies.BAD_ARGUMENT)
         else:
             challenge = next(exchange)
             if initial:
@@ -217,12 +217,12 @@ class Dialogue:
     def _responded(self, exchange: sasl.Exchange, line: bytes) -> None:
         self._exchange = None
         if line == b"*":
-            self._useless(replies.CANCELLED)
+            self._reply_junk(replies.CANCELLED)
             return
         try:
             challenge = exchange.send(sasl.decode(line))
         except sasl.Malformed:
-            self._useless(replies.UNREADABLE)
+            self._reply_junk(replies.UNREADABLE)
         except StopIteration as end:
             self._login(end.value)
         else:
@@ -240,28 +240,28 @@ class Dialogue:
             self.session.authenticated = True
             self._junk = 0
             self._connection.admitted()
-            self._deliver(reply)
+            self._reply(reply)
         elif reply.code < 500:
-            self._useless(reply)
+            self._reply_junk(reply)
         else:
             self._failed_logins += 1
             if self._failed_logins >= self._settings.auth_tries:
                 self._connection.say(reply)
                 self._connection.hang_up(replies.TOO_MANY_TRIES)
             else:
-                self._deliver(reply)
+                self._reply(reply)
 
     def _mail(self, argument: str) -> None:
         if self.session.envelope is not None:
-            self._useless(replies.NESTED)
+            self._reply_junk(replies.NESTED)
             return
         if self._transactions >= self._settings.messages:
             self._connection.hang_up(replies.TOO_MANY_TRANSACTIONS)
             return
         try:
-            address, parameters = mail_from(argument, self._house.extensions, self._settings.mail_limit)
+            address, parameters = mail_from(argument, self._server.extensions, self._settings.mail_limit)
         except BadArgument as why:
-            self._useless(why.reply)
+            self._reply_junk(why.reply)
             return
         self.session.envelope = Envelope(address, parameters)
         self._connection.ask(self._sender_known, self._delegate.sender, address, parameters)
@@ -270,18 +270,18 @@ class Dialogue:
         if reply.code // 100 == 2:
             self._transactions += 1
             self._tried_recipients = 0
-            self._deliver(reply)
+            self._reply(reply)
         else:
             self.session.envelope = None
-            (self._useless if reply.code >= 500 else self._deliver)(reply)
+            (self._reply_junk if reply.code >= 500 else self._reply)(reply)
 
     def _rcpt(self, argument: str) -> None:
         if self.session.envelope is None:
-            self._useless(replies.MAIL_FIRST)
+            self._reply_junk(replies.MAIL_FIRST)
             return
         self._tried_recipients += 1
         if self._tried_recipients > self._settings.recipients:
-            if self._tried_recipients > _STUBBORN * self._settings.recipients:
+            if self._tried_recipients > _EXCESS * self._settings.recipients:
                 self._connection.hang_up(replies.TOO_MUCH_JUNK)
             else:
                 self._connection.say(replies.TOO_MANY_RECIPIENTS)
@@ -296,53 +296,53 @@ class Dialogue:
     def _recipient_known(self, address: str, reply: Reply) -> None:
         if reply.code // 100 == 2 and self.session.envelope is not None:
             self.session.envelope.recipients.append(address)
-        self._deliver(reply)
+        self._reply(reply)
 
     def _data(self, argument: str) -> None:
         if self.session.envelope is None:
-            self._useless(replies.MAIL_FIRST)
+            self._reply_junk(replies.MAIL_FIRST)
         elif not self.session.envelope.recipients:
-            self._useless(replies.NO_RECIPIENTS)
+            self._reply_junk(replies.NO_RECIPIENTS)
         else:
             self.message = MessageReader(self._settings)
             self._connection.say(replies.START_DATA)
 
     def _message_known(self, reply: Reply) -> None:
         self.session.envelope = None
-        self._deliver(reply)
+        self._reply(reply)
 
     def _status(self, argument: str) -> None:
         if _STATUS_ID.fullmatch(argument):
             self._connection.ask(self._status_known, self._delegate.status, argument)
         else:
-            self._useless(replies.BAD_ARGUMENT)
+            self._reply_junk(replies.BAD_ARGUMENT)
 
     def _status_known(self, reply: Reply) -> None:
         if reply.code // 100 == 2:
             self._junk = 0
-        self._deliver(reply)
+        self._reply(reply)
 
     def _rset(self, argument: str) -> None:
         if self.session.envelope is None:
-            self._useless(self._house.positive.ok)
+            self._reply_junk(self._server.positive.ok)
         else:
             self.session.envelope = None
-            self._connection.say(self._house.positive.ok)
+            self._connection.say(self._server.positive.ok)
 
     def _noop(self, argument: str) -> None:
-        self._useless(self._house.positive.ok)
+        self._reply_junk(self._server.positive.ok)
 
     def _quit(self, argument: str) -> None:
-        self._connection.hang_up(self._house.positive.bye)
+        self._connection.hang_up(self._server.positive.bye)
 
     def _vrfy(self, argument: str) -> None:
-        self._useless(self._house.positive.unverified)
+        self._reply_junk(self._server.positive.unverified)
 
     def _help(self, argument: str) -> None:
-        self._useless(self._house.positive.help)
+        self._reply_junk(self._server.positive.help)
 
     def _not_implemented(self, argument: str) -> None:
-        self._useless(replies.NOT_IMPLEMENTED)
+        self._reply_junk(replies.NOT_IMPLEMENTED)
 
     def _hang_up(self, argument: str) -> None:
         self._connection.hang_up(replies.NOT_IMPLEMENTED)

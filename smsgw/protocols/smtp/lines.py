@@ -45,11 +45,11 @@ class CommandLines:
 
     def __init__(self) -> None:
         self.octets = bytearray()
-        self._swallow = False
+        self._skipping = False
 
     def at_start(self) -> bool:
         """Skip the rest of a bad line; return whether `octets` begin with a new line."""
-        return not self._swallow or self._swallowed()
+        return not self._skipping or self._skip()
 
     def next(self, limit: int) -> bytes | BadLine | None:
         """Return the next line without its end, None if it is incomplete. Call :meth:`at_start` before.
@@ -68,18 +68,18 @@ class CommandLines:
             bad = BadLine.TOO_LONG
         else:
             return None
-        self._swallow = True
-        self._swallowed()
+        self._skipping = True
+        self._skip()
         return bad
 
-    def _swallowed(self) -> bool:
+    def _skip(self) -> bool:
         octets = self.octets
         at = octets.find(b"\r\n")
         if at < 0:
             del octets[: -1 if octets.endswith(b"\r") else len(octets)]
             return False
         del octets[: at + 2]
-        self._swallow = False
+        self._skipping = False
         return True
 
 
@@ -112,7 +112,7 @@ class MessageReader:
                 kept += octets
                 octets.clear()
                 if len(kept) > self._settings.mail_limit + 8:
-                    self._forget()
+                    self._drop_octets()
                 return False
             end += len(_END)
         self.size += end
@@ -123,7 +123,7 @@ class MessageReader:
 
     def message(self) -> bytes | BadMessage:
         """Return header, blank line and body with the dots unstuffed and the last CR LF, or the fault."""
-        self._look(self._kept)
+        self._find_bare(self._kept)
         if self._bare:
             return BadMessage.BARE
         if self._too_big or len(self._kept) - 2 > self._settings.mail_limit:
@@ -133,17 +133,17 @@ class MessageReader:
             text = text.replace(b"\r\n.", b"\r\n")
         return _structure(text, self._settings) or text[2:]
 
-    def _forget(self) -> None:
+    def _drop_octets(self) -> None:
         """Drop all octets but the last few, which may begin the end of the message; keep whether the rest had a bare
         CR, LF or NUL."""
         self._too_big = True
         cut = len(self._kept) - 4
         if self._kept[cut - 1] == 13:
             cut -= 1
-        self._look(self._kept[:cut])
+        self._find_bare(self._kept[:cut])
         del self._kept[:cut]
 
-    def _look(self, octets: bytearray) -> None:
+    def _find_bare(self, octets: bytearray) -> None:
         ends = octets.count(b"\r\n")
         if octets.count(b"\r") != ends or octets.count(b"\n") != ends or b"\0" in octets:
             self._bare = True

@@ -139,7 +139,7 @@ class SubmissionProtocol(Protocol):
         self._closing = True
         self._lines.octets.clear()
         self._factory.connections.discard(self)
-        self._last_response(self.dialogue.session)
+        self._notify_closed(self.dialogue.session)
 
     # Calls of the factory
 
@@ -226,7 +226,7 @@ class SubmissionProtocol(Protocol):
         self._factory.connections.deauthenticate(self)
         self._wire.startTLS(self._factory.tls)
         self._blocked = False  # TLS registers us as its producer anew
-        self._last_response(former)
+        self._notify_closed(former)
 
     # The loop
 
@@ -292,7 +292,7 @@ class SubmissionProtocol(Protocol):
     def _session(self, tls: bool) -> Session:
         return Session(self.peer, tls)
 
-    def _last_response(self, session: Session) -> None:
+    def _notify_closed(self, session: Session) -> None:
         maybeDeferred(self._factory.delegate.closed, session).addErrback(
             partial(log.failure, "the delegate failed at the end of a session of {peer}", peer=session.peer)
         )

@@ -210,13 +210,13 @@ class EsmeTests(SynchronousTestCase):
         """If the connection fails, connect() fails with the reason."""
 
         @implementer(IStreamClientEndpoint)
-        class Nobody:
+        class Unreachable:
             def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
                 return fail(ConnectError())
 
         esme = self.esme()
         answers = esme.submit(submits(1))
-        self.failureResultOf(esme.connect(Nobody(), BindTransceiver(0, b"demo", b"demo")), ConnectError)
+        self.failureResultOf(esme.connect(Unreachable(), BindTransceiver(0, b"demo", b"demo")), ConnectError)
         self.assertEqual(self.successResultOf(answers), [(-1, None)])
 
 
@@ -316,7 +316,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(summary(peer.receive(DeliverSm(5))), [("deliver_sm_resp", 5, 4)])
         self.assertEqual(peer.delegate.requested, [])
 
-    def test_acknowledged_when_the_delegate_says_so(self) -> None:
+    def test_acknowledged_after_the_delegate(self) -> None:
         """deliver_sm_resp is sent after the delegate's answer; its failure gives a temporary error."""
         peer = ByHand.bound()
         peer.delegate.hold.add("requests")

@@ -223,7 +223,7 @@ class SlowReaderTests(SynchronousTestCase):
         peer.pass_time(30)
         self.assertFalse(peer.closing)
 
-    def test_less_is_borne_until_it_is_inactive(self) -> None:
+    def test_less_unread_until_it_is_inactive(self) -> None:
         """With less unread it counts as inactive: it is closed in order, and aborted if it does not read that
         either."""
         peer = bound()

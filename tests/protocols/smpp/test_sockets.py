@@ -163,13 +163,13 @@ class SocketTests(TestCase):
         """A plain peer on a TLS port and a TLS peer on a plain one are closed; the port still works."""
         lost: Deferred[None] = Deferred()
 
-        class Stranger(Protocol):
+        class PlainClient(Protocol):
             def connectionLost(self, reason: Any = None) -> None:
                 lost.callback(None)
 
         endpoint = self.serve()
         wrapped = wrapClientTLS(CertificateOptions(), TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.port))
-        await connectProtocol(wrapped, Stranger())
+        await connectProtocol(wrapped, PlainClient())
         await lost
         esme = Esme(self.reactor)
         self.assertEqual((await esme.connect(endpoint, BindTransceiver(0, b"demo", b"demo"))).command_status, 0)
