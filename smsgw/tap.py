@@ -89,7 +89,7 @@ def makeService(options: Options) -> IService:
 
     _open_more_files()
     _collect_less_often()
-    disable_created_metrics()  # when each counter began would be a second time series beside it
+    disable_created_metrics()  # otherwise each counter has a second time series with its start
     try:
         return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)
     except ConfigErrors as errors:  # mistakes found only when parts are made: certificates, hashes

@@ -126,7 +126,7 @@ class Connections(Generic[Each]):
             try:
                 act(connection)
             except Exception:  # noqa: BLE001 - logged; the other connections must get their call too
-                log.failure("a connection of {peer} is cut off", peer=connection.peer)
+                log.failure("a connection of {peer} failed and is closed", peer=connection.peer)
                 connection.cut()
 
     def _stop(self) -> None:

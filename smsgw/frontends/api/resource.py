@@ -60,7 +60,7 @@ _UNAUTHENTICATED: Final = problem(401, "no-credentials", "credentials are needed
 _UNKNOWN: Final = problem(404, "unknown-id", "there is no such message")
 _NOT_NOW: Final = problem(
     503, "store-down", "the store does not answer",
-    detail="nobody knows whether it was carried out; ask, or repeat it with an idempotency key",
+    detail="the request may have been carried out; query it, or repeat it with an idempotency key",
 )  # fmt: skip
 _FAILED: Final = problem(500, "internal-error", "the gateway failed; this is a fault of its own")
 

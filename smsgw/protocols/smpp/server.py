@@ -96,7 +96,7 @@ class SmppServer(SmppSession):
         return None
 
     def _bind_failed(self, failure: Failure) -> int:
-        log.failure("the bind of SMPP peer {peer}", failure, peer=self.peer)
+        log.failure("the delegate failed at the bind of SMPP peer {peer}", failure, peer=self.peer)
         return int(Status.ESME_RSYSERR)
 
     def _answer_bind(self, verdict: BindAccepted | int, pdu: Bind) -> None:

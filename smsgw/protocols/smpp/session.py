@@ -210,16 +210,16 @@ class SmppSession(SmppSessionBase):
         return self._unanswered >= self.settings.window or self._unanswered_octets >= MOST_UNANSWERED
 
     def _refuse_all(self, failure: Failure, requests: list[Any]) -> list[Pdu | int]:
-        log.failure("{count} requests of SMPP peer {peer}", failure, count=len(requests), peer=self.peer)
+        log.failure(
+            "the delegate failed at {count} requests of SMPP peer {peer}", failure, count=len(requests), peer=self.peer
+        )
         return [int(Status.ESME_RSYSERR)] * len(requests)
 
     def _internal_error(self, failure: Failure) -> None:
-        log.failure("answers to SMPP peer {peer}", failure, peer=self.peer)
+        log.failure("writing answers to SMPP peer {peer} failed", failure, peer=self.peer)
         self.abort("an internal error")
 
-    def _answer(
-        self, results: list[Pdu | int], requests: list[Any], ours: list[tuple[int, Pdu]], octets: int
-    ) -> None:
+    def _answer(self, results: list[Pdu | int], requests: list[Any], ours: list[tuple[int, Pdu]], octets: int) -> None:
         """Write the answers to one read; `octets` is the size of its requests."""
         self._unanswered -= len(requests)
         self._unanswered_octets -= octets
@@ -227,7 +227,7 @@ class SmppSession(SmppSessionBase):
             return
         if len(results) != len(requests):
             found = f"{len(results)} answers to {len(requests)} requests"
-            log.error("{found} of SMPP peer {peer}", found=found, peer=self.peer)
+            log.error("the delegate returned {found} of SMPP peer {peer}", found=found, peer=self.peer)
             results = [int(Status.ESME_RSYSERR)] * len(requests)
         responses: list[Pdu | None] = []
         complete = not ours
