@@ -22,14 +22,14 @@ EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 
 MOST_FILES: Final = 65_536
-"""Open files that are asked of the system."""
+"""The limit of open files to request from the system."""
 
 OBJECTS_BETWEEN_LOOKS: Final = 50_000
-"""New objects, less those that went, after which Python looks for cycles among them."""
+"""Net new objects between two runs of the garbage collector."""
 
 
 class Options(usage.Options):
-    """Options of ``twistd smsgw``; reads the configuration, so that its mistakes are told before anything starts."""
+    """Options of ``twistd smsgw``. They read the configuration, so that its mistakes are reported before the start."""
 
     synopsis = "[-c FILE]"
     longdesc = "An SMS gateway: SMPP, SMTP and HTTP in, pluggable upstream SMSC connectors out."
@@ -37,7 +37,7 @@ class Options(usage.Options):
     settings: Settings
 
     def postOptions(self) -> None:
-        """Read the configuration; exit with status 78 and every mistake of the file if it has any."""
+        """Read the configuration; if it has mistakes, print all of them and exit with status 78."""
         path = Path(self["config"])
         try:
             self.settings = configfile.read(path)
@@ -51,28 +51,28 @@ class Options(usage.Options):
 
 
 _LOGGING: dict[str, str] = {"kind": "text", "logfile": "-"}
-"""What the options said of the log: twistd takes an observer only by its dotted name, without arguments."""
+"""Arguments of :func:`log_observer`, set by the options: twistd calls it by its dotted name without arguments."""
 
 
 def log_observer() -> ILogObserver:
-    """What twistd calls once it begins to log: an observer on standard output or on ``--logfile``."""
+    """Return an observer on standard output or on ``--logfile``; twistd calls this when it starts to log."""
     stream: TextIO = sys.stdout
     if _LOGGING["logfile"] != "-":
-        stream = open(_LOGGING["logfile"], "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - as long as the process
+        stream = open(_LOGGING["logfile"], "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for ever
     return logs.observer(_LOGGING["kind"], stream)
 
 
 def makeService(options: Options) -> IService:
-    """The whole gateway as one service."""
+    """Build the gateway as one service; the entry point of the twistd plugin."""
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
-    # Twisted's timers run on the wall clock: a step of it would fire every timer at once, or none for an hour.
+    # By default Twisted's timers use the wall clock: when it is set forward all timers fire, when back none does.
     reactor.seconds = time.monotonic
     ending = False
 
     def end(status: int) -> None:
-        """Leave with `status` once everything has stopped: twistd itself always ends with 0."""
+        """Stop the reactor and exit with `status`, because twistd itself always exits with 0."""
         nonlocal ending
 
         def leave() -> None:
@@ -84,22 +84,22 @@ def makeService(options: Options) -> IService:
             reactor.addSystemEventTrigger("after", "shutdown", leave)
         if not ending:
             ending = True
-            # A start may fail before the reactor runs, which then cannot be stopped yet.
+            # A start may fail before the reactor runs; until then it cannot be stopped.
             reactor.callWhenRunning(reactor.stop)
 
     _open_more_files()
     _collect_less_often()
-    disable_created_metrics()  # when each counter began would be a second time series beside it
+    disable_created_metrics()  # otherwise each counter has a second time series with its start
     try:
         return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)
-    except ConfigErrors as errors:  # what only shows when parts are made: certificates, hashes
+    except ConfigErrors as errors:  # mistakes found only when parts are made: certificates, hashes
         print(errors, file=sys.stderr)
         raise SystemExit(EX_CONFIG) from None
 
 
 def _open_more_files() -> None:
-    """As many open files as the system grants at all: each connection is one, and strangers must not use them up
-    where the usual 1,024 are fewer than the connections that the listeners allow."""
+    """Raise the limit of open files, because each connection needs one: the usual 1,024 are fewer than the connections
+    that the listeners allow, and unauthenticated clients must not use them up."""
     granted, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
     if granted != resource.RLIM_INFINITY and granted < wanted:
@@ -107,8 +107,9 @@ def _open_more_files() -> None:
 
 
 def _collect_less_often() -> None:
-    """Let Python look for cycles once in many messages: a message on its way is a dozen objects and no cycle, and the
-    looks that find all of them alive took a sixteenth of the processor's time. What is loaded by now never goes."""
+    """Run the garbage collector rarely. A message is a dozen objects without cycles; collections with the default
+    thresholds took a sixteenth of the processor's time. Objects loaded at start are frozen out of garbage
+    collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_LOOKS, *gc.get_threshold()[1:])

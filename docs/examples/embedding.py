@@ -33,16 +33,16 @@ from smsgw.text import coding
 
 @attrs.define
 class Board:
-    """The program that the protocols are embedded in: it keeps notices and knows one account."""
+    """The program that embeds the protocols: it keeps notices and has one account."""
 
     notices: list[tuple[str, str, str]] = attrs.field(factory=list)
 
     def knows(self, login: bytes, password: bytes) -> bool:
-        """Whether these are the right credentials; a wrong one takes as long to find out as a right one."""
+        """Check credentials, in constant time."""
         return hmac.compare_digest(login + b":" + password, b"demo:secret")
 
     def pin(self, way: str, recipient: str, text: str) -> str:
-        """Keep a notice; its id. A program that must not lose anything answers when the disk has it."""
+        """Keep a notice; return its id. A program that must not lose notices returns after they are on the disk."""
         self.notices.append((way, recipient, text))
         print(f"pinned {len(self.notices)} over {way} for {recipient}: {text}", flush=True)
         return str(len(self.notices))
@@ -55,19 +55,19 @@ class Board:
 @implementer(ISmppDelegate)
 @attrs.frozen(eq=False)
 class SmppBoard:
-    """What an ESME may do: bind, submit, query."""
+    """The delegate for SMPP: an ESME may bind, submit and query."""
 
     board: Board
 
     def bind(self, session: Any, pdu: Pdu) -> Deferred[BindAccepted | int]:
-        """Let in who knows the password, in any of the three ways to bind."""
+        """Accept any of the three binds with the right password."""
         assert isinstance(pdu, Bind)
         if self.board.knows(pdu.system_id, pdu.password):
             return succeed(BindAccepted("demo", b"board"))
         return succeed(Status.ESME_RINVPASWD)
 
     def requests(self, session: Any, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
-        """Answer all requests of one read together; sequence numbers are the session's business."""
+        """Answer all requests of one read together; the session sets the sequence numbers."""
         return succeed([self._answer(pdu) for pdu in pdus])
 
     def _answer(self, pdu: Pdu) -> Pdu | int:
@@ -82,40 +82,40 @@ class SmppBoard:
         return Status.ESME_RINVCMDID
 
     def answers(self, session: Any, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
-        """Answers to requests of ours: the board sends none."""
+        """Ignore answers to our requests, because the board sends none."""
 
     def bound(self, session: Any) -> None:
-        """Its bind is answered: a program with something to say would send it now."""
+        """The session is bound: a program may send requests from now on."""
 
     def ready(self, session: Any) -> None:
-        """There is room for requests of ours again."""
+        """The session has room for our requests again."""
 
     def closed(self, session: Any, why: str) -> None:
-        """A session has ended: the board keeps nothing of it."""
+        """The session has ended; the board keeps no data of it."""
 
 
 @implementer(IMailDelegate)
 @attrs.frozen(eq=False)
 class MailBoard:
-    """What a mail program may do: log in, send, ask with STATUS. Replies go out as they are."""
+    """The delegate for SMTP: a mail program may log in, send, and query with STATUS. Replies are sent unchanged."""
 
     board: Board
 
     def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
-        """235 opens the session."""
+        """Check the login; 235 authenticates the session."""
         right = self.board.knows(login, password)
         return succeed(Reply(235, "Welcome") if right else Reply(535, "5.7.8 Wrong login or password"))
 
     def sender(self, session: Session, address: str, parameters: Mapping[str, str]) -> Deferred[Reply]:
-        """Anybody may sign."""
+        """Accept any sender."""
         return succeed(Reply(250, "Ok"))
 
     def recipient(self, session: Session, address: str) -> Deferred[Reply]:
-        """The address is local@domain, its grammar checked."""
+        """Accept a recipient; the syntax local@domain has been checked."""
         return succeed(Reply(250, "Ok"))
 
     def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
-        """The whole mail, its dots undone: pin its text once for each recipient."""
+        """Pin the text of a mail, whose dots are unstuffed, once for each recipient."""
         text = mail_text(octets)
         if not isinstance(text, str):
             return succeed(Reply(554, f"5.6.1 {text}"))
@@ -123,32 +123,32 @@ class MailBoard:
         return succeed(Reply(250, f"{ids[-1]} message accepted"))
 
     def status(self, session: Session, argument: str) -> Deferred[Reply]:
-        """STATUS and an id."""
+        """Answer STATUS for an id."""
         if self.board.has(argument):
             return succeed(Reply(250, f"{argument} 1 1 2 Message is delivered"))
         return succeed(Reply(550, f"5.1.1 {argument} message not found"))
 
     def closed(self, session: Session) -> None:
-        """A session has ended: the board keeps nothing of it."""
+        """The session has ended; the board keeps no data of it."""
 
 
 @implementer(IJsonDelegate)
 @attrs.frozen(eq=False)
 class JsonBoard:
-    """What an HTTP client may do: send, ask. Words of refusal are the program's own."""
+    """The delegate for HTTP: a client may send and query. The program chooses the words of refusals."""
 
     board: Board
 
     def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
-        """Every request brings its credentials; the answer names the account."""
+        """Check the credentials of a request; return the account."""
         return succeed("demo" if self.board.knows(login, password) else ApiError("wrong_credentials", 403))
 
     def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
-        """Number and sender have been looked at; whether the text is empty has not."""
+        """Pin a text. Number and sender have been checked, the text has not."""
         return succeed(self.board.pin("http", msisdn, text) if text else ApiError("invalid_field_text"))
 
     def status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
-        """What GET shows of one message."""
+        """Return the status of one message for GET."""
         if not self.board.has(id):
             return succeed(ApiError("transaction_not_found"))
         _, recipient, text = self.board.notices[int(id) - 1]
@@ -157,7 +157,7 @@ class JsonBoard:
 
 
 def main(reactor: Any, *endpoints: str) -> Deferred[None]:
-    """Listen at three endpoints, for SMPP, SMTP and HTTP, until the program is told to end."""
+    """Listen at three endpoints, for SMPP, SMTP and HTTP, until a signal ends the program."""
     # Deadlines must not depend on the wall clock, which the reactor reads unless it is told otherwise.
     reactor.seconds = time.monotonic
     board = Board()
@@ -171,7 +171,7 @@ def main(reactor: Any, *endpoints: str) -> Deferred[None]:
         listening.addCallback(lambda port, name=name: print(name, port.getHost().port, flush=True))
 
     def finish() -> Deferred[Any]:
-        """Let each protocol answer what is under way, for five seconds at most."""
+        """Let each protocol finish open requests, for five seconds at most."""
         return gatherResults([factory.shut_down(within=5) for factory in factories.values()])
 
     reactor.addSystemEventTrigger("before", "shutdown", finish)

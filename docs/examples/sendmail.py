@@ -19,7 +19,7 @@ from smsgw.protocols.smtp import SmtpClientSettings, SmtpFailed, connect
 
 
 async def send(reactor: Any, host: str, port: str, login: str, password: str, sender: str, *recipients: str) -> None:
-    """Open a session, hand the mail over, print what became of it for each recipient."""
+    """Open a session, send the mail, print the relay's reply for each recipient."""
     mail = "".join(line.rstrip("\n") + "\r\n" for line in sys.stdin).encode("ascii")
     tls = None if host == "localhost" else optionsForClientTLS(host)
     settings = SmtpClientSettings(starttls=tls, login=login, password=password, timeout=10.0)
@@ -34,7 +34,7 @@ async def send(reactor: Any, host: str, port: str, login: str, password: str, se
 
 
 def main(reactor: Any, *arguments: str) -> Deferred[None]:
-    """What `react` runs."""
+    """Run :func:`send` under `react`."""
     return ensureDeferred(send(reactor, *arguments))
 
 

@@ -1,7 +1,7 @@
-"""``python -m smsgw COMMAND``: what people do with a gateway besides starting it.
+"""The command ``smsgw`` (``python -m smsgw``): what an administrator does beside starting the gateway.
 
-Each command is a function of its parsed options in a module of its own, imported when it is chosen: what it needs may
-take a moment to load. It returns the exit status, or raises :class:`~smsgw.cli.console.Stop`.
+Each command is a function of its parsed options. Its module is imported when the command is chosen, because some
+imports are slow. The function returns the exit status or raises :class:`~smsgw.cli.console.Stop`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from smsgw.cli.console import DONE, INTERRUPTED, Stop
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command line (that of the process if none is given) and return the exit status."""
+    """Carry out one command line (by default the process's) and return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows few letters is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # for terminals whose charset lacks letters
     options = parser().parse_args(arguments)
     module, _, name = options.run.partition(":")
     run: Callable[..., int] = getattr(importlib.import_module(module), name)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; the interpreter must not fail at flushing the rest.
+        # The reader closed the pipe. Flushing at the interpreter's exit must not fail.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE

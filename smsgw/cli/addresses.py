@@ -1,4 +1,4 @@
-"""Where the listeners of a configuration can be reached from this machine."""
+"""The addresses of a configuration's listeners, as reached from this machine."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from smsgw.config.endpoint import take_apart
 from smsgw.program import configfile
 
 CONNECT: Final = 5.0
-"""Seconds that connecting on this machine may take."""
+"""Seconds that a connection attempt may take."""
 
 
 @attrs.frozen
-class Place:
-    """An address to connect to.
+class ListenerAddress:
+    """The address of a listener.
 
-    :ivar host: IP address, or the path of a socket in the file system. :ivar port: 0 for the latter.
-    :ivar listener: free name of the listener that is expected there. :ivar config: the file that says so.
+    :ivar host: IP address, or the path of a UNIX socket. :ivar port: TCP port; 0 for a UNIX socket.
+    :ivar listener: the listener's name in the configuration. :ivar config: the configuration file.
     """
 
     host: str
@@ -37,9 +37,9 @@ class Place:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def connect(self, seconds: float) -> socket.socket:
-        """A connection whose calls take at most `seconds`.
+        """Connect; each call on the socket takes at most `seconds`.
 
-        :raises Stop: when nobody listens there.
+        :raises Stop: if the connection fails.
         """
         family = socket.AF_UNIX if not self.port else socket.AF_INET6 if ":" in self.host else socket.AF_INET
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -53,7 +53,7 @@ class Place:
         return connection
 
     def unreachable(self, why: str) -> Stop:
-        """Say that the gateway is not there, and what to do."""
+        """Return the error that the gateway does not answer, with advice."""
         return Stop(
             UNREACHABLE,
             f"nothing answers at {self} ({why}), where {self.config} has [listen {self.listener}].\n"
@@ -62,9 +62,9 @@ class Place:
 
 
 def read_settings(config: str) -> Settings:
-    """The configuration of the gateway that a command is to talk to.
+    """Read the configuration of the gateway that a command connects to.
 
-    :raises Stop: with every mistake of the file.
+    :raises Stop: with every mistake of the file, if there is one.
     """
     try:
         return configfile.read(Path(config))
@@ -72,23 +72,23 @@ def read_settings(config: str) -> Settings:
         raise Stop(CONFIGURATION, f"{errors}\n(-c names another file)") from None
 
 
-def place_of(listener: ListenSettings, config: str) -> Place:
-    """Where `listener` is reached.
+def address_of(listener: ListenSettings, config: str) -> ListenerAddress:
+    """Return the address of `listener`.
 
-    :raises Stop: when the configuration does not say.
+    :raises Stop: if the configuration leaves the port to the system.
     """
     listening = take_apart(listener.endpoint)
     if listening.scheme == "unix":
-        return Place(listening.arguments["address"], 0, listener.name, config)
+        return ListenerAddress(listening.arguments["address"], 0, listener.name, config)
     port = int(listening.arguments.get("port", "0"))
     if not port:
         raise Stop(
             CONFIGURATION,
-            f"{config}: [listen {listener.name}] endpoint = {listener.endpoint}: only the running gateway knows that "
-            "address; give it a port of its own",
+            f"{config}: [listen {listener.name}] endpoint = {listener.endpoint}: only the running gateway knows its "
+            "port; set a fixed one",
         )
     loopback = "::1" if listening.scheme == "tcp6" else "127.0.0.1"
     interface = listening.arguments.get("interface") or loopback
     if interface == "localhost" or ipaddress.ip_address(interface).is_unspecified:
         interface = loopback
-    return Place(interface, port, listener.name, config)
+    return ListenerAddress(interface, port, listener.name, config)

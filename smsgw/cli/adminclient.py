@@ -1,4 +1,4 @@
-"""Asks the admin listener of the running gateway."""
+"""Client of the running gateway's admin listener."""
 
 from __future__ import annotations
 
@@ -11,91 +11,91 @@ from urllib.parse import urlencode
 
 import attrs
 
-from smsgw.cli.addresses import Place, place_of, read_settings
+from smsgw.cli.addresses import ListenerAddress, address_of, read_settings
 from smsgw.cli.console import CONFIGURATION, REFUSED, UNREACHABLE, Stop, printable
 from smsgw.config import AdminListenSettings
 
 Fact = Mapping[str, Any]
-"""A JSON object of an answer."""
+"""A JSON object in a response."""
 
 PATIENCE: Final = 30.0
-"""Seconds that an answer may take."""
+"""Seconds that a response may take."""
 
 
 @attrs.frozen
 class AdminClient:
-    """One gateway; each question is a connection of its own."""
+    """The admin listener of one gateway; each request opens a connection."""
 
-    place: Place
+    address: ListenerAddress
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        """Status and value of the answer; a `body` goes as JSON.
+        """Send a request, with `body` as JSON; return the status and the value of the response.
 
-        :raises Stop: when there is none, or the gateway cannot give one now.
+        :raises Stop: if there is no response, or the gateway is temporarily unable to give one.
         """
         connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
-        connection.sock = self.place.connect(PATIENCE)
+        connection.sock = self.address.connect(PATIENCE)
         try:
             octets = None if body is None else json.dumps(body).encode("ascii")
             connection.request(method, path, octets, {"Connection": "close"})
             answer = connection.getresponse()
             status, octets = answer.status, answer.read()
         except TimeoutError:
-            raise self.place.unreachable(f"no answer within {PATIENCE:g} s") from None
+            raise self.address.unreachable(f"no answer within {PATIENCE:g} s") from None
         except (OSError, http.client.HTTPException):
-            raise self._stranger() from None
+            raise self._another_server() from None
         finally:
             connection.close()
         try:
             value = json.loads(octets)
         except ValueError:
-            raise self._stranger() from None
+            raise self._another_server() from None
         if not isinstance(value, dict):
-            raise self._stranger()
+            raise self._another_server()
         if status >= 500:
             why = value.get("why") or value.get("reason") or "no reason given"
             raise Stop(UNREACHABLE, f"the gateway cannot answer at present: {why}")
         return status, value
 
-    def _stranger(self) -> Stop:
-        place = self.place
+    def _another_server(self) -> Stop:
+        address = self.address
         return Stop(
             UNREACHABLE,
-            f"what answers at {place}, where {place.config} has [listen {place.listener}], is not the gateway",
+            f"the server at {address}, where {address.config} has [listen {address.listener}], is not the gateway",
         )
 
 
 def admin_of(config: str) -> AdminClient:
-    """The admin listener that a configuration has.
+    """Return the client for the admin listener of a configuration.
 
-    :raises Stop: when it has none.
+    :raises Stop: if it has no admin listener.
     """
     for listener in read_settings(config).listeners.values():
         if isinstance(listener, AdminListenSettings):
-            return AdminClient(place_of(listener, config))
+            return AdminClient(address_of(listener, config))
     raise Stop(
         CONFIGURATION,
-        f"{config} has no listener with protocol = admin, over which this command would ask the gateway; add\n"
+        f"{config} has no listener with protocol = admin, which this command needs; add\n"
         "[listen admin]\nprotocol = admin\nendpoint = tcp:8081:interface=127.0.0.1",
     )
 
 
-def asked(options: argparse.Namespace, path: str) -> dict[str, Any]:
-    """What the gateway answers; printed as it is if that is wanted.
+def fetch(options: argparse.Namespace, path: str) -> dict[str, Any]:
+    """Return the gateway's response to a GET; with ``--json`` print it unchanged.
 
-    :raises Stop: when it refuses.
+    :raises Stop: if the gateway refuses.
     """
     status, value = admin_of(options.config).ask("GET", path)
-    good(status, value, options)
+    require_success(status, value, options)
     if options.json:
         print(json.dumps(value, indent=2, sort_keys=True))
     return value
 
 
-def good(status: int, value: Fact, options: argparse.Namespace) -> None:
-    """Go on only after a good answer.
+def require_success(status: int, value: Fact, options: argparse.Namespace) -> None:
+    """Check that a response is positive.
 
-    :raises Stop: with the reason of a bad one.
+    :raises Stop: with the reason of a refusal.
     """
     if status == 200:
         return
@@ -105,6 +105,6 @@ def good(status: int, value: Fact, options: argparse.Namespace) -> None:
 
 
 def with_query(path: str, **given: object) -> str:
-    """A path with those of the values that are given."""
+    """Append the given values to a path as its query."""
     query = urlencode({name: value for name, value in given.items() if value})
     return f"{path}?{query}" if query else path

@@ -1,4 +1,4 @@
-"""The command line as it is written: commands, options, help."""
+"""The grammar of the command line: commands, options, help."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CONFIG: Final = "etc/gw.ini"
 _STATUSES: Final = """\
 exit status:
   0   done; check: no mistakes; send: delivered
-  1   no: refused, not there, not delivered, a PDU that is wrong
+  1   refused, not found, not delivered, a faulty PDU
   2   the command line is wrong
-  69  the gateway does not answer, or cannot do it at present
+  69  the gateway does not answer, or is temporarily unable
   78  mistakes in the configuration
 """
 
@@ -26,7 +26,7 @@ _format: Final = partial(argparse.RawDescriptionHelpFormatter, max_help_position
 
 
 def _identifier(text: str) -> int:
-    """A message id as people have it before them: the number, or what HTTP shows (``message-id-7``)."""
+    """A message id: the number, or the form of HTTP (``message-id-7``)."""
     digits = text.removeprefix("message-id-")
     if not (digits.isascii() and digits.isdigit() and 0 < int(digits) < 10**18):
         raise argparse.ArgumentTypeError(f"{text!r} is not a message id: a number, or message-id- and a number")
@@ -62,13 +62,13 @@ def _keys(text: str) -> str:
 
 
 class _Commands:
-    """The commands of a parser, each with help and examples of its own."""
+    """Adds commands to a parser, each with its help and examples."""
 
     def __init__(self, whole: argparse.ArgumentParser, title: str = "commands", metavar: str = "COMMAND") -> None:
         self._subparsers = whole.add_subparsers(title=title, metavar=metavar, required=True)
 
     def add(self, name: str, run: str, brief: str, more: str = "", examples: Sequence[str] = ()) -> Any:
-        """A command; `run` is the function that carries it out, as ``module:name``."""
+        """Add a command; `run` is its function, as ``module:name``."""
         shown = "".join(f"  python -m smsgw {example}\n" for example in examples)
         one = self._subparsers.add_parser(
             name,
@@ -86,7 +86,7 @@ def _with_config(one: Any) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """Return the parser of the command line."""
     whole = argparse.ArgumentParser(
         prog="python -m smsgw",
         description="Helps beside the running gateway, which is started with: twistd -n --pidfile= smsgw -c FILE",
@@ -120,8 +120,8 @@ def _add_configuration(commands: _Commands) -> None:
     commands.add(
         "hash-password",
         "credentials:hash_password",
-        "print what to write in place of a password",
-        "The password is asked for twice and not shown, or read from standard input if that is no terminal.",
+        "print the hash of a password for the configuration",
+        "On a terminal the command asks for the password twice and does not show it; else it reads standard input.",
         ("hash-password", "hash-password < file"),
     )
     commands.add(
@@ -138,9 +138,9 @@ def _add_messages(commands: _Commands) -> None:
         "list",
         "messages:show_list",
         "list messages of the running gateway, newest first",
-        "`failed` lists those that ended otherwise than delivered or cancelled, `parked` the receipts that match no"
-        " message, `incoming` what came from subscribers, `events` what accounts should have been told and nobody took"
-        " in time.",
+        "`failed` lists messages whose final state is neither delivered nor cancelled, `parked` receipts that match no"
+        " message, `incoming` texts, calls and keys from subscribers (MO), `events` dead letters: reports that"
+        " no client took in time.",
         ("list", "list failed --account demo --limit 10", "list messages --state enroute,queued", "list events"),
     )
     listing.add_argument(
@@ -149,11 +149,11 @@ def _add_messages(commands: _Commands) -> None:
     listing.add_argument("--account", metavar="NAME", help="only those of this account")
     listing.add_argument("--state", metavar="WORDS", help="only messages in these states, with commas between them")
     listing.add_argument("--before", metavar="ID", type=_identifier, help="only those older than this one")
-    listing.add_argument("--after", metavar="EVENT", help="only events behind this one, as the last list said")
+    listing.add_argument("--after", metavar="EVENT", help="only events after this one, as the last list said")
     listing.add_argument("--limit", metavar="N", type=_rows, default=50, help="rows, up to 1000 (%(default)s)")
     timeline = commands.add(
         "show",
-        "messages:show_story",
+        "messages:show_timeline",
         "show the timeline of a message",
         "It goes from acceptance to the last receipt. The id of a batch lists its messages.",
         ("show 3", "show message-id-3 --text"),
@@ -161,15 +161,15 @@ def _add_messages(commands: _Commands) -> None:
     cancel = commands.add(
         "cancel",
         "messages:cancel",
-        "take back a message that is still waiting",
-        "Its sender is told, if he asked to be.",
+        "cancel a message that is still waiting",
+        "The account gets a report, if it asked for one.",
         ("cancel 3",),
     )
     for one in (timeline, cancel):
         one.add_argument("id", metavar="ID", type=_identifier, help="the id of a message or batch")
     for one in (listing, timeline):
         one.add_argument("--text", action="store_true", help="show texts and whole numbers, which are private")
-        one.add_argument("--json", action="store_true", help="print what the gateway answers, for programs")
+        one.add_argument("--json", action="store_true", help="print the gateway's JSON, for programs")
     for one in (listing, timeline, cancel):
         _with_config(one)
 
@@ -178,20 +178,21 @@ def _add_callbacks(commands: _Commands) -> None:
     replay = commands.add(
         "replay",
         "events:replay",
-        "tell accounts again what nobody took in time",
+        "send dead letters (reports that no client took in time) again",
         "Each event keeps its first date; `list events` shows them.",
         ("replay 3 4", "replay --all --account demo"),
     )
-    replay.add_argument("ids", metavar="ID", nargs="*", type=_identifier, help="ids of messages, or of incoming things")
-    replay.add_argument("--all", action="store_true", help="all that were given up")
+    replay.add_argument("ids", metavar="ID", nargs="*", type=_identifier, help="ids of messages or of incoming texts")
+    replay.add_argument("--all", action="store_true", help="all dead letters")
     replay.add_argument("--account", metavar="NAME", help="only those of this account")
     _with_config(replay)
     kinds = _Commands(
         commands.add(
             "simulate",
             "simulate:simulate",
-            "have the simulated operator bring something from a subscriber",
-            "It takes the way that it would take from a real one: to the account of the number, and to its callback.",
+            "simulate a text, a call or pressed keys of a subscriber (MO)",
+            "The gateway treats it like one from a real operator: it goes to the account of the number and to"
+            " its callback.",
             ('simulate message 79161234567 "Yes, please"', "simulate call 79161234567", "simulate keys 3 12"),
         ),
         "what comes in",
@@ -200,14 +201,14 @@ def _add_callbacks(commands: _Commands) -> None:
     message = kinds.add(
         "message",
         "simulate:simulate",
-        "a text that a subscriber wrote to a number of ours",
+        "a text from a subscriber to a number of ours",
         examples=('simulate message 79161234567 "Yes, please" --answers 3',),
     )
     call = kinds.add(
         "call",
         "simulate:simulate",
-        "a call that confirms the number of whoever calls",
-        "The number has calls = yes; if no account owns it, the call is for whoever waits for it.",
+        "a call that confirms the caller's number",
+        "The called number has calls = yes; if no account owns it, the call goes to the account that awaits it.",
         ("simulate call 79161234567 --to 79031112233",),
     )
     keys = kinds.add(
@@ -218,16 +219,16 @@ def _add_callbacks(commands: _Commands) -> None:
     )
     for one in (message, call):
         one.add_argument("number", metavar="NUMBER", help="the subscriber's number")
-        one.add_argument("--to", metavar="NUMBER", help="the number of ours (the first that fits)")
-    message.add_argument("text", metavar="TEXT", help="what it says")
+        one.add_argument("--to", metavar="NUMBER", help="the number of ours (default: the first suitable one)")
+    message.add_argument("text", metavar="TEXT", help="the text")
     message.add_argument("--answers", metavar="ID", type=_identifier, help="the message of ours that it answers")
-    keys.add_argument("id", metavar="ID", type=_identifier, help="the message of ours that was listened to")
-    keys.add_argument("keys", metavar="KEYS", type=_keys, help="what was pressed, in order")
+    keys.add_argument("id", metavar="ID", type=_identifier, help="the voice message of ours")
+    keys.add_argument("keys", metavar="KEYS", type=_keys, help="the pressed keys, in order")
     for one in (call, keys):
-        one.add_argument("--seconds", metavar="N", type=_whole_seconds, default=0, help="how long the call took")
+        one.add_argument("--seconds", metavar="N", type=_whole_seconds, default=0, help="duration of the call")
     for name, one in (("message", message), ("call", call), ("keys", keys)):
         one.set_defaults(kind=name)
-        one.add_argument("--connector", metavar="NAME", help="the simulated operator (the first there is)")
+        one.add_argument("--connector", metavar="NAME", help="the loopback connector (default: the first one)")
         _with_config(one)
 
 
@@ -235,30 +236,35 @@ def _add_smpp(commands: _Commands) -> None:
     decode = commands.add(
         "decode",
         "decode:decode",
-        "explain SMPP PDUs that are given in hexadecimal",
+        "explain SMPP PDUs given in hexadecimal",
         "Blanks, line ends, colons and 0x are ignored. Every field is shown with its meaning, the text is decoded, and"
-        " what is wrong is named with its place. Passwords are hidden.",
+        " faults are named with their offset. Passwords are hidden.",
         ("decode 00000010 00000015 00000000 00000001", "decode --version 3.3 --charset latin1 < dump.txt"),
     )
     decode.add_argument("hex", metavar="HEX", nargs="*", help="the octets; read from standard input if not given")
-    decode.add_argument("--version", choices=("3.3", "3.4", "5.0"), default="3.4", help="of the session (%(default)s)")
     decode.add_argument(
-        "--charset", choices=("gsm", "latin1", "ascii"), default="gsm", help="what data_coding 0 means (%(default)s)"
+        "--version", choices=("3.3", "3.4", "5.0"), default="3.4", help="version of the session (%(default)s)"
+    )
+    decode.add_argument(
+        "--charset",
+        choices=("gsm", "latin1", "ascii"),
+        default="gsm",
+        help="the alphabet of data_coding 0 (%(default)s)",
     )
     decode.add_argument("--secrets", action="store_true", help="show passwords")
     send = commands.add(
         "send",
         "send:send",
         "send one message over SMPP and wait for its receipt",
-        "It goes to the first SMPP listener of the configuration, as the first account whose password is written there"
-        " in clear. Long texts are sent, too.",
+        "It goes to the first SMPP listener of the configuration, as the first account whose password is there in"
+        " clear. Long texts are possible.",
         ('send 79161234567 "Hello over SMPP"', "send 79161234567 Hello --from AVARIA --account demo --password demo"),
     )
     send.add_argument("number", metavar="NUMBER", help="the recipient")
-    send.add_argument("text", metavar="TEXT", help="what to say")
+    send.add_argument("text", metavar="TEXT", help="the text")
     send.add_argument("--from", dest="sender", metavar="NAME", help="the sender (the account's default)")
     send.add_argument("--account", metavar="NAME", help="the account to send as")
-    send.add_argument("--password", help="its password; asked for if it is needed and not given")
+    send.add_argument("--password", help="its password; the command asks for a missing one")
     send.add_argument(
         "--wait", metavar="SECONDS", type=_seconds, default=30.0, help="how long to wait for the receipt (%(default)g)"
     )

@@ -1,4 +1,4 @@
-"""A small blocking ESME: one bind, one question at a time."""
+"""A small blocking ESME: one bind, one request at a time."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ ANSWER: Final = 10.0
 
 
 class SessionEnded(Exception):
-    """The session is over, or the peer does not speak SMPP as it should; the text says why."""
+    """The session has ended, or the peer broke the SMPP protocol; the text gives the reason."""
 
 
 class BlockingEsme:
-    """A transceiver over a connected socket.
+    """A transceiver session over a connected socket.
 
-    :ivar deliveries: requests of the peer that have come and wait for :meth:`delivery`.
+    :ivar deliveries: received requests of the peer that wait for :meth:`delivery`.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -46,13 +46,13 @@ class BlockingEsme:
         self.deliveries: deque[DeliverSm] = deque()
 
     def bind(self, system_id: bytes, password: bytes) -> Response:
-        """Bind as transceiver; the answer may be a refusal."""
+        """Bind as transceiver; return the response, which may be a refusal."""
         return self.ask(BindTransceiver(0, system_id, password, b"", VERSION_3_4))
 
     def ask(self, request: Request) -> Response:
-        """Send a request and wait for its answer, whatever it is.
+        """Send a request and return its response, whatever its status.
 
-        :raises SessionEnded: when none comes within :data:`ANSWER`.
+        :raises SessionEnded: if none arrives within :data:`ANSWER`.
         """
         request.sequence_number = self._numbers.next()
         self._send(request)
@@ -63,7 +63,7 @@ class BlockingEsme:
         return self._answers.pop(request.sequence_number)
 
     def delivery(self, seconds: float) -> DeliverSm | None:
-        """The next deliver_sm, which is to be answered; None when none comes within `seconds`."""
+        """Return the next deliver_sm, which the caller has to answer; None if none arrives within `seconds`."""
         deadline = time.monotonic() + seconds
         while not self.deliveries:
             if not self._read(deadline):
@@ -76,7 +76,7 @@ class BlockingEsme:
         self._send(request.response(request.sequence_number, status))
 
     def unbind(self) -> None:
-        """End in good order; a peer that is gone already is no trouble."""
+        """Unbind; a connection that the peer has closed is ignored."""
         self._ending = True
         try:
             self.ask(Unbind())
@@ -92,7 +92,7 @@ class BlockingEsme:
             raise SessionEnded(f"the connection broke: {error.strerror or error}") from None
 
     def _read(self, deadline: float) -> bool:
-        """Read once and take what is complete; False when `deadline` comes first."""
+        """Read once and take the complete PDUs; return False if `deadline` passes first."""
         left = deadline - time.monotonic()
         if left <= 0:
             return False
@@ -108,15 +108,15 @@ class BlockingEsme:
         for pdu in decode_many(self._framer.feed(data)):
             self._take(pdu)
         if self._framer.broken is not None:
-            raise SessionEnded(f"what came is not SMPP: {self._framer.broken.why}")
+            raise SessionEnded(f"the other side does not speak SMPP: {self._framer.broken.why}")
         return True
 
     def _take(self, pdu: Pdu | Answerable) -> None:
         if isinstance(pdu, Answerable):
-            raise SessionEnded(f"a PDU that came cannot be read: {pdu.why}")
+            raise SessionEnded(f"a PDU of the other side cannot be read: {pdu.why}")
         if isinstance(pdu, Response):
             if isinstance(pdu, GenericNack) and not pdu.sequence_number:
-                raise SessionEnded(f"the other side could not read what was sent (0x{pdu.command_status:02X})")
+                raise SessionEnded(f"the other side could not read a request (0x{pdu.command_status:02X})")
             self._answers[pdu.sequence_number] = pdu
         elif isinstance(pdu, DeliverSm):
             self.deliveries.append(pdu)

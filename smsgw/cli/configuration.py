@@ -1,4 +1,4 @@
-"""``check`` and ``sample``: the configuration, without starting anything."""
+"""``check`` and ``sample``: checks a configuration, prints the sample one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smsgw.program import certificates, configfile
 
 
 def check(options: argparse.Namespace) -> int:
-    """Print every mistake and warning of a file, and what it describes if it can be used."""
+    """Print every mistake and warning of a file, or a summary of it if it can be used."""
     try:
         settings = configfile.read(Path(options.config))
         mistakes = list(_certificates(settings))
@@ -31,7 +31,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _certificates(settings: Settings) -> Iterator[Problem]:
-    """Certificates and keys that a listener names and that cannot be used."""
+    """Yield a problem for each certificate or key of a listener that cannot be used."""
     for own in settings.listeners.values():
         if isinstance(own, ClientListenSettings) and own.tls != "none" and own.certificate and own.key:
             try:

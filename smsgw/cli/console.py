@@ -1,4 +1,4 @@
-"""What all commands share: exit statuses, and how things are written for people."""
+"""Exit statuses and formatting for all commands."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Final
 
 DONE: Final = 0
 REFUSED: Final = 1
-"""The answer is no: refused, not there, not delivered, not readable."""
+"""Exit status: refused, not found, not delivered, not readable."""
 UNREACHABLE: Final = 69
-"""Nothing answers, or the gateway cannot do it at present."""
+"""Exit status: the gateway does not answer, or is temporarily unable."""
 CONFIGURATION: Final = 78
-"""Mistakes in the configuration."""
+"""Exit status: mistakes in the configuration."""
 INTERRUPTED: Final = 130
 
 NOTHING: Final = "-"
-"""Stands in a table for what is not there."""
+"""An absent value in a table."""
 
 
 class Stop(Exception):
-    """A command cannot go on. The text says why and what can be done; `status` is the exit status."""
+    """A command cannot go on. The text gives the reason and advice; `status` is the exit status."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -28,25 +28,25 @@ class Stop(Exception):
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere, fit for a terminal: control and direction characters become escapes."""
+    """Make text from other systems safe for a terminal: control and direction characters become escapes."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def moment(at: float, milliseconds: bool = False) -> str:
-    """A time (seconds since 1970) in the local zone."""
+    """Format a time (seconds since 1970) in the local zone."""
     local = datetime.fromtimestamp(at).astimezone()
     return local.isoformat(" ", "milliseconds" if milliseconds else "seconds")
 
 
 def counted(number: int, thing: str) -> str:
-    """``1 part``, ``2 parts``."""
+    """Return the number and the thing, as in ``1 part``, ``2 parts``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    """Lines of a table. Columns of whole numbers are aligned to the right; None shows as a dash."""
+    """Yield the lines of a table. Columns of integers are aligned to the right; None is a dash."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(heads)
     right = [bool(column) and all(isinstance(value, int) for value in column) for column in columns]
     shown = [[NOTHING if value is None else printable(str(value)) for value in row] for row in (heads, *rows)]

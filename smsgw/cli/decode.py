@@ -1,4 +1,4 @@
-"""``decode``: SMPP PDUs in hexadecimal, explained."""
+"""``decode``: explains SMPP PDUs given in hexadecimal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _VERSIONS: Final = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
 
 def read_hex(text: str) -> bytes:
-    """Octets written in hexadecimal, with whatever people put between them.
+    """Read octets in hexadecimal; blanks, colons, line ends and 0x between them are ignored.
 
-    :raises ValueError: saying what is no hexadecimal digit, and where.
+    :raises ValueError: for another character, with its line and position, and for an odd number of digits.
     """
     at = 0
     for line_number, line in enumerate(text.splitlines(), 1):
@@ -28,12 +28,12 @@ def read_hex(text: str) -> bytes:
             raise ValueError(f"line {line_number}, character {at + 1}: {line[at]!r} is no hexadecimal digit")
     digits = _FILLING.sub("", text)
     if len(digits) % 2:
-        raise ValueError(f"{len(digits)} hexadecimal digits: an octet has two, so one is missing or too many")
+        raise ValueError(f"{len(digits)} hexadecimal digits: the number must be even, two for each octet")
     return bytes.fromhex(digits)
 
 
 def decode(options: argparse.Namespace) -> int:
-    """Print what octets mean; the status says whether all of it was in order."""
+    """Print the explanation of PDUs; the exit status is 1 if one has a fault."""
     written = " ".join(options.hex) if options.hex else sys.stdin.read()
     try:
         octets = read_hex(written)
@@ -41,8 +41,8 @@ def decode(options: argparse.Namespace) -> int:
         raise Stop(REFUSED, str(error)) from None
     if not octets:
         raise Stop(REFUSED, "there are no octets to explain")
-    told = explain(octets, _VERSIONS[options.version], options.charset, options.secrets)
-    print("\n".join(told.lines))
-    faults = f", {counted(told.faults, 'fault')}" if told.faults else ", nothing wrong"
-    print(f"{counted(told.pdus, 'PDU')}{faults}")
-    return REFUSED if told.faults else DONE
+    explanation = explain(octets, _VERSIONS[options.version], options.charset, options.secrets)
+    print("\n".join(explanation.lines))
+    faults = f", {counted(explanation.faults, 'fault')}" if explanation.faults else ", nothing wrong"
+    print(f"{counted(explanation.pdus, 'PDU')}{faults}")
+    return REFUSED if explanation.faults else DONE

@@ -1,17 +1,17 @@
-"""``list incoming``, ``list events`` and ``replay``: what subscribers sent, and what accounts could not be told."""
+"""``list incoming``, ``list events`` and ``replay``: incoming texts (MO), and reports that no client took in time."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from smsgw.cli.adminclient import admin_of, asked, good, with_query
+from smsgw.cli.adminclient import admin_of, fetch, require_success, with_query
 from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, show, table
 
 
 def show_incoming(options: argparse.Namespace) -> int:
-    """Print a table of what came from subscribers."""
-    value = asked(options, with_query(
+    """Print a table of incoming texts, calls and keys."""
+    value = fetch(options, with_query(
         "/incoming", account=options.account, before=options.before, limit=options.limit, text=int(options.text)
     ))
     if options.json:
@@ -30,8 +30,8 @@ def show_incoming(options: argparse.Namespace) -> int:
 
 
 def show_events(options: argparse.Namespace) -> int:
-    """Print a table of the events that were given up."""
-    value = asked(options, with_query(
+    """Print a table of dead letters."""
+    value = fetch(options, with_query(
         "/events", account=options.account, after=options.after, limit=options.limit, text=int(options.text)
     ))
     if options.json:
@@ -45,9 +45,9 @@ def show_events(options: argparse.Namespace) -> int:
 
 
 def replay(options: argparse.Namespace) -> int:
-    """Have events told again that were given up."""
+    """Move dead letters back to the outbox."""
     if bool(options.ids) == options.all:
-        raise Stop(2, "either the ids of messages or --all is needed")
+        raise Stop(2, "give the ids of messages or --all")
     wish = {"ids": options.ids} if options.ids else {"all": True}
     if options.account:
         wish["account"] = options.account
@@ -55,9 +55,9 @@ def replay(options: argparse.Namespace) -> int:
     count, more = 0, True
     while more:
         status, value = client.ask("POST", "/replay", wish)
-        good(status, value, options)
+        require_success(status, value, options)
         count, more = count + len(value["replayed"]), value["more"]
     if not count:
-        raise Stop(REFUSED, "no event of these was given up: python -m smsgw list events shows those that were")
-    print(f"{counted(count, 'event')} will be told again")
+        raise Stop(REFUSED, "there is no such dead letter: python -m smsgw list events shows them")
+    print(f"{counted(count, 'event')} will be sent again")
     return DONE

@@ -1,4 +1,4 @@
-"""What the numbers and octets of SMPP fields mean, in words (5.0 sections 4.7 and 4.8; 3.4 section 5)."""
+"""The meanings of SMPP fields and TLVs in words (5.0 sections 4.7 and 4.8; 3.4 section 5)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _flag(value: int) -> str:
 
 
 def _time(octets: bytes) -> str:
-    """A time, absolute or relative; or what is wrong with it."""
+    """Describe an absolute or relative time, or its fault."""
     if not octets:
         return ""
     try:
@@ -118,7 +118,7 @@ def _time(octets: bytes) -> str:
 
 
 def _reported_time(octets: bytes) -> str:
-    """A time as 3.3 and 3.4 also report it, in the message centre's own zone."""
+    """Describe a time in the message centre's zone, which 3.3 and 3.4 also allow in reports."""
     if len(octets) == 12 and octets.isdigit():
         pairs = [octets[at : at + 2].decode("ascii") for at in range(0, 12, 2)]
         return f"20{'-'.join(pairs[:3])} {':'.join(pairs[3:])}, local to the message centre"
@@ -141,7 +141,7 @@ FIELDS: Final[Mapping[str, Callable[[Any], str]]] = {
     "data_coding": _data_coding,
     "message_state": _message_state,
 }
-"""By the name of a mandatory field: its value in words; an empty string where there is nothing to say."""
+"""Field name -> function from its value to words, which are empty for a value without a special meaning."""
 
 
 def _one_of(*words: str) -> Callable[[Any], str]:
@@ -209,4 +209,4 @@ TLVS: Final[Mapping[int, Callable[[Any], str]]] = {
         "digit", "number", "telephone number", "password", "character line", "menu", "date", "time", "continue"
     ),
 }
-"""By tag: the value (as :meth:`smsgw.smpp.pdus.Pdu.tlv` reads it) in words."""
+"""Tag -> function from its value (as read by :meth:`smsgw.smpp.pdus.Pdu.tlv`) to words."""

@@ -1,4 +1,4 @@
-"""``list``, ``show`` and ``cancel``: messages of the running gateway, in words."""
+"""``list``, ``show`` and ``cancel``: messages of the running gateway."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from smsgw.cli.adminclient import Fact, admin_of, asked, good, with_query
+from smsgw.cli.adminclient import Fact, admin_of, fetch, require_success, with_query
 from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, printable, show, table
 from smsgw.cli.events import show_events, show_incoming
 from smsgw.model.errorcodes import meaning
 
 FAILED: Final = "expired,undeliverable,rejected,refused,no_money,failed,unknown"
-"""The states that `list failed` is about."""
+"""The states that `list failed` selects."""
 
 _NOTIFY: Final = {"enroute": "handing over", "delivered": "delivery", "failed": "failure"}
 
 
 def show_list(options: argparse.Namespace) -> int:
-    """Print a table of whatever is to be listed."""
+    """Print the table that the options select."""
     only = _NOT_FOR.get(options.what, ())
     for name in only:
         if getattr(options, name):
-            raise Stop(2, f"--{name} is not for {options.what}: python -m smsgw list --help says what it is for")
+            raise Stop(2, f"--{name} does not apply to {options.what}; see python -m smsgw list --help")
     return _LISTS[options.what](options)
 
 
 def _show_messages(options: argparse.Namespace) -> int:
     states = options.state or (FAILED if options.what == "failed" else "")
-    value = asked(options, with_query(
+    value = fetch(options, with_query(
         "/messages", account=options.account, state=states, before=options.before, limit=options.limit,
         text=int(options.text),
     ))
@@ -41,7 +41,7 @@ def _show_messages(options: argparse.Namespace) -> int:
 
 
 def _show_parked(options: argparse.Namespace) -> int:
-    value = asked(options, with_query("/parked", limit=options.limit, text=int(options.text)))
+    value = fetch(options, with_query("/parked", limit=options.limit, text=int(options.text)))
     if not options.json:
         rows = [
             (
@@ -72,12 +72,12 @@ _NOT_FOR: Final[Mapping[str, Sequence[str]]] = {
     "incoming": ("state", "after"),
     "events": ("state", "before"),
 }
-"""Options that a list does not know."""
+"""Options that do not apply to a list."""
 
 
-def show_story(options: argparse.Namespace) -> int:
-    """Print what is known of one message, or the messages of a batch."""
-    value = asked(options, with_query(f"/messages/{options.id}", text=int(options.text)))
+def show_timeline(options: argparse.Namespace) -> int:
+    """Print the timeline of one message, or the messages of a batch."""
+    value = fetch(options, with_query(f"/messages/{options.id}", text=int(options.text)))
     if options.json:
         return DONE
     if "batch" in value and "messages" in value:
@@ -89,11 +89,11 @@ def show_story(options: argparse.Namespace) -> int:
 
 
 def cancel(options: argparse.Namespace) -> int:
-    """Take a message back."""
+    """Cancel a message, or the messages of a batch."""
     status, value = admin_of(options.config).ask("POST", f"/messages/{options.id}/cancel")
     if status == 409:
         raise Stop(REFUSED, f"{options.id} cannot be cancelled: {printable(value['why'])}")
-    good(status, value, options)
+    require_success(status, value, options)
     for id in value["cancelled"]:
         print(f"message {id} is cancelled")
     return DONE
@@ -121,8 +121,8 @@ def _timeline(timeline: Fact) -> Iterator[str]:
     if "text" in text:
         yield f"              {printable(text['text'])}"
     yield f"  connector   {timeline['connector'] or 'none'}"
-    asked = ", ".join(_NOTIFY[word] for word in timeline["notify"])
-    yield f"  sender      asked to be told of {asked or 'nothing'}"
+    asked_for = ", ".join(_NOTIFY[word] for word in timeline["notify"])
+    yield f"  reports     {asked_for or 'none asked for'}"
     yield ""
     steps = timeline["timeline"]
     for step in steps:
@@ -151,24 +151,24 @@ def _error(number: int) -> str:
 
 
 def _past(step: Fact) -> str:
-    """A step that was, in words."""
+    """Describe a past step."""
     if step["step"] == "accepted":
         return f"accepted from {step['account']}" + (f" over {step['path']}" if step["path"] else "")
     if step["step"] == "handed over":
-        called = f", which calls it {printable(step['remote_id'])}" if step["remote_id"] else ""
+        called = f" as {printable(step['remote_id'])}" if step["remote_id"] else ""
         return f"taken by {step['connector']}{called}"
     return f"{step['step']}{_error(step['error'])}"
 
 
 def _future(step: Fact) -> str:
-    """A step that is to come, in words."""
+    """Describe an expected step."""
     at = moment(step["at"]) if step["at"] else ""
-    tried = f", tried {counted(step['attempts'], 'time')} in vain" if step.get("attempts") else ""
+    tried = f" after {counted(step['attempts'], 'failed attempt')}" if step.get("attempts") else ""
     match step["step"]:
         case "due":
             return f"will be sent over {step['connector']} at {at}"
         case "answer":
-            return f"was offered to {step['connector']}, whose answer is awaited"
+            return f"sent to {step['connector']}, whose answer is awaited"
         case "room":
             return f"waits for {step['connector']}{tried}" + (f", next time at {at}" if at else "")
         case "receipt":
@@ -177,4 +177,4 @@ def _future(step: Fact) -> str:
             return f"expires at {at}, if it is not sent by then"
         case _:
             later = f", next time at {at}" if at else ""
-            return f"its sender has not yet confirmed being told over {step['path']}: {step['state']}{tried}{later}"
+            return f"the client has not yet confirmed the report over {step['path']}: {step['state']}{tried}{later}"

@@ -1,4 +1,4 @@
-"""SMPP PDUs in words: every field by name with its value and meaning, and what is wrong where."""
+"""Explains SMPP PDUs: every field by name with its value and meaning, and every fault with its offset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smsgw.smpp.codec import Framer, decode
 from smsgw.smpp.consts import RESPONSE, VERSION_3_4, CommandId, DataCoding, EsmClass, Tag, describe
 from smsgw.smpp.errors import Answerable
 from smsgw.smpp.fields import DistributionList, SmeAddress, Unreadable, UnsuccessSme
-from smsgw.smpp.maxima import MAXIMA, unfit
+from smsgw.smpp.maxima import MAXIMA, length_fault
 from smsgw.smpp.pdus import BY_ID, HEADER, Bind, DataSm, DeliverSm, Outbind, Pdu, body, size
 from smsgw.smpp.receipt import is_receipt, read_receipt
 from smsgw.smpp.tlvs import tlv_value
@@ -29,9 +29,9 @@ _SHORT: Final = frozenset({"dest_address", "unsuccess_sme"})
 
 @attrs.define
 class Explanation:
-    """What octets are.
+    """The explanation of octets.
 
-    :ivar lines: for people. :ivar pdus: how many PDUs there are. :ivar faults: how many things are wrong.
+    :ivar lines: the text. :ivar pdus: how many PDUs there are. :ivar faults: how many faults they have.
     """
 
     lines: list[str] = attrs.field(factory=list)
@@ -43,52 +43,52 @@ class Explanation:
         self.lines.append(f"{' ' * indent}{name:<{_WIDTH}} {value}{'  ' if meaning else ''}{meaning}".rstrip())
 
     def fault(self, what: str) -> None:
-        """Add what is wrong."""
+        """Add a fault."""
         self.faults += 1
         self.lines.append(f"  WRONG: {what}")
 
 
 def explain(octets: bytes, version: int = VERSION_3_4, default: str = "gsm", secrets: bool = False) -> Explanation:
-    """Explain the PDUs that octets are, one after the other, as a peer of `version` would read them.
+    """Explain consecutive PDUs as a peer of `version` would read them.
 
-    :param default: what data_coding 0 means: ``gsm``, ``latin1`` or ``ascii``. :param secrets: show passwords.
+    :param default: alphabet of data_coding 0: ``gsm``, ``latin1`` or ``ascii``. :param secrets: show passwords.
     """
-    told = Explanation()
+    explanation = Explanation()
     framer = Framer()
     at = 0
     for frame in framer.feed(octets):
-        told.pdus += 1
-        told.lines.append(f"PDU {told.pdus}: {len(frame)} octets from offset {at}")
-        _Reader(told, version, default, secrets).frame(frame)
-        told.lines.append("")
+        explanation.pdus += 1
+        explanation.lines.append(f"PDU {explanation.pdus}: {len(frame)} octets from offset {at}")
+        _Reader(explanation, version, default, secrets).frame(frame)
+        explanation.lines.append("")
         at += len(frame)
     if framer.broken is not None:
-        told.fault(f"at offset {at}: {framer.broken.why}; where the next PDU begins cannot be known")
-        told.lines.append("")
+        explanation.fault(f"at offset {at}: {framer.broken.why}; the start of the next PDU is unknown")
+        explanation.lines.append("")
     elif at < len(octets):
-        told.pdus += 1
-        told.lines.append(f"PDU {told.pdus}: incomplete, from offset {at}")
-        _Reader(told, version, default, secrets).cut_off(octets[at:])
-        told.lines.append("")
-    return told
+        explanation.pdus += 1
+        explanation.lines.append(f"PDU {explanation.pdus}: incomplete, from offset {at}")
+        _Reader(explanation, version, default, secrets).cut_off(octets[at:])
+        explanation.lines.append("")
+    return explanation
 
 
 @attrs.define
 class _Reader:
-    told: Explanation
+    explanation: Explanation
     version: int
     default: str
     secrets: bool
 
     def frame(self, frame: bytes) -> None:
-        """Explain one whole frame."""
+        """Explain one complete frame."""
         self._header(frame)
         try:
             pdu = decode(frame, self.version)
         except Answerable as wrong:
             self._readable_fields(frame)
             answer = "it is not answered" if wrong.answer_id is None else f"the answer is {describe(wrong.status)}"
-            self.told.fault(f"{wrong.why} ({answer})")
+            self.explanation.fault(f"{wrong.why} ({answer})")
             return
         if len(frame) > HEADER or not pdu.is_response:
             for name, _ in body(type(pdu)):
@@ -98,36 +98,36 @@ class _Reader:
         self._rest(pdu, frame)
         self._text(pdu)
         if not pdu.is_response:
-            status, name = unfit(pdu, MAXIMA)
+            status, name = length_fault(pdu, MAXIMA)
             if status:
-                self.told.fault(f"{name} has not the length it may have (the answer is {describe(status)})")
+                self.explanation.fault(f"the length of {name} is out of range (the answer is {describe(status)})")
 
     def cut_off(self, octets: bytes) -> None:
-        """Explain the beginning of a PDU, the rest of which is missing."""
+        """Explain an incomplete PDU."""
         if len(octets) >= HEADER:
             self._header(octets)
             self._readable_fields(octets)
         if len(octets) < 4:
-            self.told.fault(f"only {len(octets)} of the 4 octets of command_length are there")
+            self.explanation.fault(f"only {len(octets)} of the 4 octets of command_length are there")
             return
         (length,) = struct.unpack_from(">I", octets)
         missing = length - len(octets)
-        self.told.fault(f"command_length says {length} octets, {len(octets)} are there: {missing} are missing")
+        self.explanation.fault(f"command_length says {length} octets, {len(octets)} are there: {missing} are missing")
 
     def _header(self, octets: bytes) -> None:
         length, command_id, status, sequence_number = _HEADER.unpack_from(octets)
         known = command_id in BY_ID
         kind = ("response" if command_id & RESPONSE else "request") if not known else CommandId(command_id).name.lower()
-        self.told.say("command_length", str(length))
-        self.told.say("command_id", f"0x{command_id:08X}", kind if known else f"an unknown {kind}")
-        self.told.say("command_status", f"0x{status:08X}", FIELDS["command_status"](status))
-        self.told.say("sequence_number", str(sequence_number))
+        self.explanation.say("command_length", str(length))
+        self.explanation.say("command_id", f"0x{command_id:08X}", kind if known else f"an unknown {kind}")
+        self.explanation.say("command_status", f"0x{status:08X}", FIELDS["command_status"](status))
+        self.explanation.say("sequence_number", str(sequence_number))
 
     def _readable_fields(self, frame: bytes) -> None:
-        """The fields before the one that cannot be read."""
+        """Explain the fields before the one that cannot be read."""
         cls = BY_ID.get(_HEADER.unpack_from(frame)[1])
         if cls is None:
-            self.told.say("body", _octets(frame[HEADER:]))
+            self.explanation.say("body", _octets(frame[HEADER:]))
             return
         at = HEADER
         for name, wire in body(cls):
@@ -139,33 +139,33 @@ class _Reader:
         unread = frame[at:]
         if unread:
             hidden = issubclass(cls, Bind | Outbind) and not self.secrets
-            self.told.say("unread", _hidden(unread) if hidden else _octets(unread), f"from offset {at}")
+            self.explanation.say("unread", _hidden(unread) if hidden else _octets(unread), f"from offset {at}")
 
     def _field(self, name: str, value: Any) -> None:
         if name in _SHORT:
-            self.told.say(name, f"{len(value)} entries")
+            self.explanation.say(name, f"{len(value)} entries")
             for entry in value:
                 self._entry(entry)
         elif name == "password" and not self.secrets and value:
-            self.told.say(name, _hidden(value))
+            self.explanation.say(name, _hidden(value))
         elif name == "short_message":
-            self.told.say(name, _octets(value), f"{len(value)} octets")
+            self.explanation.say(name, _octets(value), f"{len(value)} octets")
         else:
             meaning = FIELDS.get(name)
             shown = str(value) if isinstance(value, int) else _characters(value)
             if name in ("esm_class", "registered_delivery", "data_coding", "protocol_id", "interface_version"):
                 shown = f"0x{value:02X}"
-            self.told.say(name, shown, "" if meaning is None else meaning(value))
+            self.explanation.say(name, shown, "" if meaning is None else meaning(value))
 
     def _entry(self, entry: SmeAddress | DistributionList | UnsuccessSme) -> None:
         if isinstance(entry, DistributionList):
-            self.told.say("dl_name", _characters(entry.dl_name), indent=4)
+            self.explanation.say("dl_name", _characters(entry.dl_name), indent=4)
             return
         ton, npi = (FIELDS[f"source_addr_{kind}"](getattr(entry, f"dest_addr_{kind}")) for kind in ("ton", "npi"))
         meaning = f"TON {entry.dest_addr_ton} {ton}, NPI {entry.dest_addr_npi} {npi}"
         if isinstance(entry, UnsuccessSme):
             meaning += f", {describe(entry.error_status_code)}"
-        self.told.say("destination_addr", _characters(entry.destination_addr), meaning, indent=4)
+        self.explanation.say("destination_addr", _characters(entry.destination_addr), meaning, indent=4)
 
     def _tlv(self, tag: int, octets: bytes) -> None:
         try:
@@ -181,22 +181,22 @@ class _Reader:
             shown = _octets(octets)
         meaning = TLVS.get(tag)
         said = f"{len(octets)} octets" if meaning is None else meaning(value)
-        self.told.say(f"TLV 0x{tag:04X} {name}", shown, said)
+        self.explanation.say(f"TLV 0x{tag:04X} {name}", shown, said)
 
     def _rest(self, pdu: Pdu, frame: bytes) -> None:
-        """What stands behind the fields and TLVs, or in place of them."""
+        """Explain the octets after the fields and TLVs, or in place of them."""
         raw: bytes = getattr(pdu, "raw", b"")
         if raw:
-            self.told.say("body", _octets(raw), "cannot be read, which is of no consequence in a failed response")
+            self.explanation.say("body", _octets(raw), "unreadable; a failed response needs no body")
             return
         if self.version < VERSION_3_4 or (len(frame) == HEADER and pdu.is_response):
             return
         stray = len(frame) - size(pdu)
         if stray > 0:
-            self.told.say("ignored", _octets(frame[-stray:]), "too short for a TLV")
+            self.explanation.say("ignored", _octets(frame[-stray:]), "too short for a TLV")
 
     def _text(self, pdu: Pdu) -> None:
-        """The user data as text, what its header says, and what a receipt tells."""
+        """Explain the user data: its header, its text, and the receipt in it."""
         octets = pdu.user_data()
         data_coding: int = getattr(pdu, "data_coding", 0)
         esm_class: int = getattr(pdu, "esm_class", 0)
@@ -205,21 +205,21 @@ class _Reader:
             header = udh.parse(octets)
             locking, single = header.locking, header.single
             for line in _header_words(header):
-                self.told.say("user data header", line)
+                self.explanation.say("user data header", line)
             for fault in header.faults:
-                self.told.fault(f"user data header: {fault.value}")
+                self.explanation.fault(f"user data header: {fault.value}")
             octets = octets[header.length :]
         if octets:
             text = coding.decode(octets, data_coding, self.default, locking, single)
             alphabet = coding.alphabet(data_coding, self.default)
-            self.told.say("text", _quoted(text), f"{len(text)} characters, {alphabet}")
+            self.explanation.say("text", _quoted(text), f"{len(text)} characters, {alphabet}")
             if data_coding == DataCoding.UCS_2 and len(octets) % 2:
-                self.told.fault(f"the text is UCS-2, two octets a character, but has {len(octets)} octets")
+                self.explanation.fault(f"the text is UCS-2, two octets a character, but has {len(octets)} octets")
         if isinstance(pdu, DeliverSm | DataSm) and is_receipt(pdu):
-            told = read_receipt(pdu)
-            state = "no state that is known" if told.state is None else FIELDS["message_state"](told.state)
-            error = f", error {_quoted(told.error)}" if told.error else ""
-            self.told.say("receipt", f"message {_quoted(told.message_id)} is {state}{error}")
+            receipt = read_receipt(pdu)
+            state = "in an unknown state" if receipt.state is None else FIELDS["message_state"](receipt.state)
+            error = f", error {_quoted(receipt.error)}" if receipt.error else ""
+            self.explanation.say("receipt", f"message {_quoted(receipt.message_id)} is {state}{error}")
 
 
 def _header_words(header: udh.Header) -> Iterator[str]:
@@ -245,7 +245,7 @@ def _hidden(octets: bytes) -> str:
 
 
 def _characters(octets: bytes) -> str:
-    """A C-Octet String: as characters if it has only visible ones, in hexadecimal otherwise."""
+    """Format a C-Octet String as characters if all are printable, in hexadecimal otherwise."""
     return f'"{octets.decode("ascii")}"' if _VISIBLE.issuperset(octets) else _octets(octets)
 
 

@@ -1,4 +1,4 @@
-"""``send``: one message over SMPP to the gateway of a configuration, and what becomes of it."""
+"""``send``: sends one message over SMPP to the gateway of a configuration and prints its final state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from smsgw.cli.addresses import Place, place_of, read_settings
+from smsgw.cli.addresses import ListenerAddress, address_of, read_settings
 from smsgw.cli.blocking_esme import ANSWER, BlockingEsme, SessionEnded
 from smsgw.cli.console import CONFIGURATION, DONE, REFUSED, UNREACHABLE, Stop, printable
 from smsgw.config import AccountSettings, Settings, SmppListenSettings
@@ -23,7 +23,7 @@ from smsgw.smpp.tlvs import tlv
 from smsgw.text import coding
 
 _SHORT: Final = 254
-"""Octets that fit short_message; more travel as message_payload."""
+"""Octets that fit short_message; a longer text goes into message_payload."""
 
 _LATER: Final = int(Status.ESME_RX_T_APPN)
 _HINTS: Final[Mapping[int, str]] = {
@@ -31,37 +31,42 @@ _HINTS: Final[Mapping[int, str]] = {
     Status.ESME_RBINDFAIL: "Is the account enabled, with smpp among protocols, and this address in allow_from?",
     Status.ESME_RALYBND: "The account has all its connections open.",
     Status.ESME_RINVSRCADR: "Name one of the account's senders with --from.",
-    Status.ESME_RINVDSTADR: "The recipient is to be written like 79161234567.",
+    Status.ESME_RINVDSTADR: "Write the recipient like 79161234567.",
     Status.ESME_RSUBMITFAIL: "Does a [route] lead to this number?",
     Status.ESME_RTHROTTLED: "The account's rate is used up; try again later.",
-    Status.ESME_RSYSERR: "The gateway cannot take it at present; its log says why.",
+    Status.ESME_RSYSERR: "The gateway is temporarily unable to accept it; its log has the reason.",
 }
 
 
 def send(options: argparse.Namespace) -> int:
-    """Send one message; succeed when it is delivered."""
+    """Send one message; the exit status is 0 if it is delivered."""
     settings = read_settings(options.config)
     listener = _listener(settings, options.config)
     account = _account(settings, options)
     password = options.password or _password(account)
     request = _request(settings, account, options)
-    place = place_of(listener, options.config)
-    esme = BlockingEsme(_connect(place, listener, settings))
+    address = address_of(listener, options.config)
+    esme = BlockingEsme(_connect(address, listener, settings))
     try:
         try:
-            return _carry_out(esme, place, account.name, password, request, options)
+            return _carry_out(esme, address, account.name, password, request, options)
         finally:
             esme.unbind()
     except SessionEnded as ended:
-        raise Stop(UNREACHABLE, f"the SMPP session with {place} failed: {ended}") from None
+        raise Stop(UNREACHABLE, f"the SMPP session with {address} failed: {ended}") from None
 
 
 def _carry_out(
-    esme: BlockingEsme, place: Place, account: str, password: str, request: SubmitSm, options: argparse.Namespace
+    esme: BlockingEsme,
+    address: ListenerAddress,
+    account: str,
+    password: str,
+    request: SubmitSm,
+    options: argparse.Namespace,
 ) -> int:
     bound = esme.bind(account.encode("utf-8"), password.encode("utf-8"))
     if bound.command_status:
-        raise Stop(REFUSED, f"{place} refuses the bind as {account}: {_why(bound.command_status)}")
+        raise Stop(REFUSED, f"{address} refuses the bind as {account}: {_why(bound.command_status)}")
     answer = esme.ask(request)
     if answer.command_status or not isinstance(answer, SubmitSmResp):
         raise Stop(REFUSED, f"the message is refused: {_why(answer.command_status)}")
@@ -79,7 +84,7 @@ def _carry_out(
 
 
 def _await_receipt(esme: BlockingEsme, id: str, seconds: float) -> Receipt | None:
-    """The final receipt of a message. What else is delivered to the account is for its programs: they get it later."""
+    """Return the final receipt of a message. Other deliveries are refused: the account's programs get them later."""
     deadline = time.monotonic() + seconds
     while (delivery := esme.delivery(deadline - time.monotonic())) is not None:
         receipt = _receipt_of(delivery, id)
@@ -101,7 +106,7 @@ def _receipt_of(delivery: DeliverSm, id: str) -> Receipt | None:
 
 
 def _ask_state(esme: BlockingEsme, message_id: bytes, options: argparse.Namespace) -> int:
-    """No receipt came in time: ask what the state is now."""
+    """Query the state of a message without a receipt."""
     answer = esme.ask(QuerySm(0, message_id))
     if not isinstance(answer, QuerySmResp) or answer.command_status:
         raise Stop(REFUSED, f"no receipt within {options.wait:g} s, and no state: {_why(answer.command_status)}")
@@ -110,11 +115,11 @@ def _ask_state(esme: BlockingEsme, message_id: bytes, options: argparse.Namespac
 
 
 def _word(state: int | None) -> str:
-    """A message_state in a word."""
+    """Describe a message_state in a word."""
     try:
         return MessageState(-1 if state is None else state).name.lower()
     except ValueError:
-        return "in a state that is not known"
+        return "in an unknown state"
 
 
 def _why(status: int) -> str:
@@ -123,7 +128,7 @@ def _why(status: int) -> str:
 
 
 def _request(settings: Settings, account: AccountSettings, options: argparse.Namespace) -> SubmitSm:
-    """The submit_sm, with a receipt asked for."""
+    """Build the submit_sm, which asks for a receipt."""
     number = normalise(options.number, NATIONAL[settings.gateway.country])
     if number is None:
         raise Stop(REFUSED, f"{options.number!r} is no number; write it like 79161234567")
@@ -160,7 +165,7 @@ def _listener(settings: Settings, config: str) -> SmppListenSettings:
 
 
 def _account(settings: Settings, options: argparse.Namespace) -> AccountSettings:
-    """The account to send as: the one named, or the first that can bind with what the file says."""
+    """Choose the account: the named one, or the first that can bind with the passwords of the file."""
     accounts = settings.accounts
     if options.account:
         if options.account in accounts:
@@ -172,7 +177,7 @@ def _account(settings: Settings, options: argparse.Namespace) -> AccountSettings
             return account
     raise Stop(
         CONFIGURATION,
-        f"{options.config} has no account that may use SMPP and whose password is written there in clear; "
+        f"{options.config} has no account that may use SMPP and whose password is there in clear; "
         "give --account and --password",
     )
 
@@ -183,21 +188,21 @@ def _password(account: AccountSettings) -> str:
         return secret.reveal()
     if sys.stdin.isatty():
         return getpass.getpass(f"Password of {account.name}: ")
-    raise Stop(REFUSED, f"the password of account {account.name} is not written in the configuration; give --password")
+    raise Stop(REFUSED, f"the configuration has no password in clear for account {account.name}; give --password")
 
 
-def _connect(place: Place, listener: SmppListenSettings, settings: Settings) -> socket.socket:
-    """A connection to the listener, through TLS if it speaks that, to exactly the certificate it was given."""
-    connection = place.connect(ANSWER)
+def _connect(address: ListenerAddress, listener: SmppListenSettings, settings: Settings) -> socket.socket:
+    """Connect to the listener; over TLS trust only the certificate of the configuration."""
+    connection = address.connect(ANSWER)
     if listener.tls == "none":
         return connection
     certificate = listener.certificate or settings.gateway.state / "selfsigned.crt"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # the certificate names the public host; that it is this very one is what counts
+    context.check_hostname = False  # it names the public host; trusting only this certificate is enough
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         context.load_verify_locations(certificate)
         return context.wrap_socket(connection)
     except (OSError, ssl.SSLError) as error:
         connection.close()
-        raise Stop(UNREACHABLE, f"TLS with {place}, trusting {certificate}, failed: {error}") from None
+        raise Stop(UNREACHABLE, f"TLS with {address}, trusting {certificate}, failed: {error}") from None

@@ -1,16 +1,16 @@
-"""``simulate``: has the simulated SMSC make up what a subscriber does."""
+"""``simulate``: has the loopback connector simulate a text, a call or pressed keys of a subscriber."""
 
 from __future__ import annotations
 
 import argparse
 
 from smsgw.cli.addresses import read_settings
-from smsgw.cli.adminclient import Fact, admin_of, good
+from smsgw.cli.adminclient import Fact, admin_of, require_success
 from smsgw.cli.console import CONFIGURATION, DONE, Stop, printable
 
 
 def simulate(options: argparse.Namespace) -> int:
-    """Have a message, a call or keys come in, and say who is told of it."""
+    """Simulate an incoming text, call or keys, and print the account that gets it."""
     wish: dict[str, object] = {"kind": options.kind}
     if options.connector:
         wish["connector"] = options.connector
@@ -25,15 +25,15 @@ def simulate(options: argparse.Namespace) -> int:
     else:
         wish["seconds"] = options.seconds
     status, value = admin_of(options.config).ask("POST", "/simulate", wish)
-    good(status, value, options)
-    print(_told(value))
+    require_success(status, value, options)
+    print(_summary(value))
     return DONE
 
 
 def _number_of_ours(options: argparse.Namespace) -> str:
-    """The first number of the configuration that this could come to.
+    """Return the first number of the configuration that accepts it.
 
-    :raises Stop: when there is none.
+    :raises Stop: if there is none.
     """
     calls = options.kind == "call"
     numbers = read_settings(options.config).numbers.values()
@@ -43,14 +43,14 @@ def _number_of_ours(options: argparse.Namespace) -> str:
     key = "calls = yes" if calls else "account = NAME"
     raise Stop(
         CONFIGURATION,
-        f"{options.config} has no number that a {options.kind} could come to; add\n[number 79031112233]\n{key}\n"
-        "or name another one with --to",
+        f"{options.config} has no number that accepts a {options.kind}; add\n[number 79031112233]\n{key}\n"
+        "or name one with --to",
     )
 
 
-def _told(value: Fact) -> str:
+def _summary(value: Fact) -> str:
     account = printable(value["account"])
     stored = f"{value['kind']} {value['id']} is stored for account {account}"
     if value["path"]:
-        return f"{stored}, which is told of it over {value['path']}"
+        return f"{stored}, which gets it over {value['path']}"
     return f"{stored}, which has no callback: python -m smsgw list incoming shows it"

@@ -1,4 +1,4 @@
-"""Numbers and names: how a recipient is normalised and what a sender may look like."""
+"""Addresses: normalisation of recipients, and the forms of senders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIGITS: Final = re.compile(r"[0-9]{1,15}")
 
 
 def _russian(digits: str) -> str:
-    """8XXXXXXXXXX is how Russians write 7XXXXXXXXXX at home (000-17)."""
+    """Convert the national form 8XXXXXXXXXX to 7XXXXXXXXXX (000-17)."""
     return "7" + digits[1:] if len(digits) == 11 and digits[0] == "8" else digits
 
 
@@ -22,11 +22,11 @@ def _international(digits: str) -> str:
 
 
 NATIONAL: Final[dict[str, Callable[[str], str]]] = {"ru": _russian, "": _international}
-"""How national numbers of a country are read; the key is the setting ``country``."""
+"""By country (the setting ``country``): the function that converts national numbers to international ones."""
 
 
 def normalise(number: str, national: Callable[[str], str] = _international) -> str | None:
-    """The number in international form, digits only, or None if it is none.
+    """Return a number in international form, digits only; None if it is no number.
 
     Blanks, ``(``, ``)`` and ``-`` are dropped (000-16), as is a leading ``+``.
     """
@@ -38,15 +38,15 @@ def normalise(number: str, national: Callable[[str], str] = _international) -> s
 
 
 def masked(number: str) -> str:
-    """A number fit for a log: first four and last two digits."""
+    """Shorten a number for the log to its first four and last two digits."""
     return f"{number[:4]}...{number[-2:]}" if len(number) > 6 else "..."
 
 
 def sender_kind(sender: str) -> tuple[int, int] | None:
-    """TON and NPI of a well-formed sender name, or None if it is malformed.
+    """Return TON and NPI of a sender, or None if it is malformed.
 
-    Up to 15 digits are a number (international if longer than 6, else a short code), up to 11 printable
-    characters a name.
+    Up to 15 digits are a number (international if longer than 6, else a short code); up to 11 printable characters are
+    an alphanumeric sender.
     """
     digits = sender.removeprefix("+")
     if _DIGITS.fullmatch(digits):

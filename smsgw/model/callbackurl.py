@@ -1,4 +1,4 @@
-"""Addresses of callbacks: what may be called, where it is, and the options that smsc.ru hides in one. Pure."""
+"""Callback addresses: parsing, and the options of smsc.ru inside an address. Pure."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 DIGESTS: Final[frozenset[str]] = frozenset({"md5", "sha1", "crc32"})
-"""The parameters of a handler's address whose secret is replaced by a hash (002-116)."""
+"""The parameters of a handler's address whose value, a secret, is replaced by a hash (002-116)."""
 
 CHARSETS: Final[Mapping[str, str]] = {"windows-1251": "cp1251", "utf-8": "utf-8", "koi8-r": "koi8-r"}
-"""Python's names of the character sets a handler may ask for (002-108, 002-109)."""
+"""The charsets that a handler may choose, with Python's names (002-108, 002-109)."""
 
 FORMS: Final[Mapping[str, Literal["xml", "json"]]] = {"2": "xml", "3": "json"}
-"""What `fmt` stands for (002-111, 002-112)."""
+"""The formats that `fmt` chooses (002-111, 002-112)."""
 
 
 @attrs.frozen
 class Place:
-    """Where an address leads: scheme, host in lower case (an IPv6 address without its brackets), port."""
+    """The origin of an address: scheme, host in lower case (an IPv6 address without its brackets), port."""
 
     scheme: str
     host: str
@@ -40,9 +40,9 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """Take an http or https address apart.
+    """Parse the scheme, host and port of an http or https address.
 
-    :raises ValueError: saying what is wrong with it: anything but scheme, host, port, path and query, in ASCII.
+    :raises ValueError: for anything but scheme, host, port, path and query in ASCII; the text is for people.
     """
     found = _ADDRESS.fullmatch(url)
     if found is None:
@@ -59,17 +59,17 @@ def place_of(url: str) -> Place:
 
 
 def host_of(url: str) -> str:
-    """The host of an http or https address, in lower case; an IPv6 address without its brackets.
+    """Return the host of an http or https address, in lower case; an IPv6 address without its brackets.
 
-    :raises ValueError: saying what is wrong with it.
+    :raises ValueError: as :func:`place_of`.
     """
     return place_of(url).host
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port in one word: what is told of an address where its path and query may hold secrets.
+    """Return scheme, host and port as text, for logs and keys: path and query may hold secrets.
 
-    :raises ValueError: saying what is wrong with it.
+    :raises ValueError: as :func:`place_of`.
     """
     place = place_of(url)
     return f"{place.scheme}://{place.host}:{place.port}"
@@ -77,8 +77,8 @@ def origin_of(url: str) -> str:
 
 @attrs.frozen
 class Parameter:
-    """One parameter of an address: its name, its value as text, how both are written there, and which hash of the
-    event takes the place of the value (empty: none, the value stays)."""
+    """One parameter of an address: its name, its value as text, both as written, and the hash that replaces the value
+    (empty: none)."""
 
     name: str
     value: str
@@ -88,11 +88,11 @@ class Parameter:
 
 @attrs.frozen
 class Handler:
-    """A handler's address as smsc.ru reads it (provider document 002.2).
+    """A handler's address, parsed as smsc.ru does (provider document 002.2).
 
-    :ivar url: what is called, without the parameters. :ivar query: those that stay in the address (002-115).
-    :ivar body: those that go into the body (002-114).
-    :ivar charset: Python's name of the character set of the values. :ivar form: how the body is written.
+    :ivar url: the address without the parameters. :ivar query: the parameters that stay in the address (002-115).
+    :ivar body: the parameters that go into the body (002-114).
+    :ivar charset: Python's name of the charset of the values. :ivar form: the format of the body.
     """
 
     url: str
@@ -103,12 +103,13 @@ class Handler:
 
 
 def read_handler(url: str) -> Handler:
-    """Read the options inside a handler's address.
+    """Parse the options inside a handler's address.
 
-    Without ``!`` all parameters behind ``?`` go into the body; behind ``!`` the first of them, up to ``?``, stay.
+    Without ``!`` all parameters after ``?`` go into the body; with ``!`` those between ``!`` and ``?`` stay in the
+    address.
 
-    :raises ValueError: saying what is wrong: the address, a secret with other characters than Latin letters, digits,
-        minus and underscore (002-122), an unknown `charset` or `fmt`, koi8-r together with fmt (002-113).
+    :raises ValueError: for a bad address, a secret with other characters than Latin letters, digits, minus and
+    underscore (002-122), an unknown `charset` or `fmt`, and koi8-r together with fmt (002-113).
     """
     place_of(url)
     head, _, behind = url.partition("?")
@@ -123,7 +124,7 @@ def read_handler(url: str) -> Handler:
             charset = CHARSETS[one.value.lower()]
         elif one.name == "fmt":
             if one.value not in FORMS:
-                raise ValueError("fmt: 2 (XML) or 3 (JSON); none for form fields")
+                raise ValueError("fmt: 2 (XML) or 3 (JSON); without fmt the body has form fields")
             form = FORMS[one.value]
     if form != "form" and charset == "koi8-r":
         raise ValueError("charset: koi8-r is not used together with fmt")

@@ -1,6 +1,7 @@
-"""Why the gateway says no: one list of refusals for every front end, and the two ways a store can fail.
+"""The refusals of the gateway, one list for every front end, and the failures of the store.
 
-A :class:`Refusal` knows nothing of command_status, SMTP codes or HTTP: each front end owns the table to its wire.
+A :class:`Refusal` is independent of protocols: each front end has a table from refusals to its command_status, SMTP
+code or HTTP status.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import attrs
 
 
 class Refusal(Enum):
-    """Everything the domain refuses; the value is the sentence shown to people."""
+    """The reasons of refusals; the value is the sentence shown to people."""
 
     WRONG_CREDENTIALS = "wrong login or password"
     ADDRESS_NOT_ALLOWED = "this address may not use the account"
@@ -41,7 +42,7 @@ class Refusal(Enum):
 
 @attrs.frozen
 class Refused:
-    """The gateway's no to one request: which refusal, and what exactly was wrong (for people, never secrets)."""
+    """The refusal of one request: the reason, and details for people (without secrets)."""
 
     refusal: Refusal
     why: str = ""
@@ -51,16 +52,16 @@ class Refused:
 
 
 class GatewayError(Exception):
-    """Root of what the gateway raises on purpose."""
+    """The base class of the gateway's exceptions."""
 
 
 class StoreDown(GatewayError):
-    """The store cannot take changes now; nothing of the call was kept."""
+    """The store cannot commit now; no change of the call was stored."""
 
 
 class StoreFull(StoreDown):
-    """No room for new messages now: too many wait for the disk, or the disk is nearly full."""
+    """The store accepts no new messages now: too many wait for the disk, or the disk is nearly full."""
 
 
 class UnknownOutcome(GatewayError):
-    """The commit may or may not have happened; answer a temporary error, never a permanent one."""
+    """The commit may have happened; answer a temporary error, never a permanent one."""

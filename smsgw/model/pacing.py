@@ -1,4 +1,4 @@
-"""Arithmetic of rates and retries, on clock readings handed in: no timers here."""
+"""Arithmetic of rates and retries, on clock readings of the caller; without timers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import attrs
 class Bucket:
     """A token bucket: `rate` tokens a second, at most `burst` saved up; a `rate` of 0 means no limit.
 
-    It may go negative: whoever finds it above zero may charge more than is left (a long text always passes),
-    and the debt is paid off by waiting.
+    The level may go below zero: a caller that finds it above zero may charge more than is left, so that a long text
+    always passes, and later callers wait until the debt is refilled.
     """
 
     rate: float
@@ -22,7 +22,7 @@ class Bucket:
         self._tokens = self.burst
 
     def level(self, now: float) -> float:
-        """Tokens available at `now` (seconds of a monotonic clock); infinite without a limit."""
+        """Return the tokens available at `now` (seconds of a monotonic clock); infinite without a limit."""
         if not self.rate:
             return float("inf")
         if now > self._at:
@@ -31,29 +31,29 @@ class Bucket:
         return self._tokens
 
     def charge(self, tokens: float) -> None:
-        """Take `tokens`, even into debt."""
+        """Take `tokens`, even if the level goes below zero."""
         if self.rate:
             self._tokens -= tokens
 
     def take(self, now: float) -> bool:
-        """Take a token, if there is a whole one."""
+        """Take one token if there is one; return whether there was."""
         there = self.level(now) >= 1
         if there:
             self.charge(1)
         return there
 
     def wait(self, now: float) -> float:
-        """Seconds until at least one token is there."""
+        """Return the seconds until one token is available."""
         missing = 1.0 - self.level(now)
         return missing / self.rate if missing > 0 else 0.0
 
 
 def log_limit() -> Bucket:
-    """For lines of the log that anybody can cause, before a login: 20 at once, then one in two seconds. What they tell
-    of is counted as well, so that nothing is hidden and no disk filled."""
+    """Return the limit for log lines that unauthenticated clients cause: 20 at once, then one in two seconds, so that
+    they cannot fill the disk. Metrics count the events without limit."""
     return Bucket(0.5, 20.0)
 
 
 def back_off(attempts: int, first: float, limit: float) -> float:
-    """Seconds to wait before attempt number `attempts` + 1: `first`, doubled each time, never above `limit`."""
+    """Return the seconds to wait before attempt number `attempts` + 1: `first`, doubled each time, at most `limit`."""
     return min(limit, first * 2.0 ** min(max(attempts - 1, 0), 32))

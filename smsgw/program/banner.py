@@ -1,4 +1,4 @@
-"""What is said once everything listens: where, and three commands to try."""
+"""The lines that the log shows after the start: the addresses of the listeners, and a command to try for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smsgw.program.lifecycle import Listener
 
 
 def banner(settings: Settings, listeners: Sequence[Listener], source: Path) -> Sequence[str]:
-    """The lines of the log: a line for each listener, and a command for each front end."""
+    """Return the lines: one for each listener, and a command for each front end."""
     lines = [f"{listener.says:<14} {_address(listener)}  [listen {listener.name}]" for listener in listeners]
     return [*lines, *_commands(settings, listeners, source)]
 
@@ -24,13 +24,13 @@ def _address(listener: Listener) -> str:
 
 
 def _interpreter() -> str:
-    """The Python that runs this, as short as it can be typed here."""
+    """Return the shortest name of the running Python interpreter."""
     inside = os.path.relpath(sys.executable)
     return sys.executable if inside.startswith(os.pardir) else inside
 
 
 def _commands(settings: Settings, listeners: Sequence[Listener], source: Path) -> Iterator[str]:
-    """A command per front end that sends one message, for the first account."""
+    """Yield a command for each front end that sends one message as the first account."""
     if not settings.accounts:
         return
     account = next(iter(settings.accounts.values()))

@@ -1,4 +1,4 @@
-"""TLS for listeners: the operator's PEM files, or a self-signed pair made in the state directory."""
+"""TLS for listeners: the administrator's PEM files, or a self-signed pair made in the state directory."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _HERE: Final = ("127.0.0.1", "::1")
 
 
 class CertificateError(Exception):
-    """A certificate or key cannot be used; the message says which file and why."""
+    """A certificate or key cannot be used; the message names the file and the reason."""
 
 
 def options(certificate: Path, key: Path) -> CertificateOptions:
-    """What Twisted needs to speak TLS 1.2 and up with these PEM files.
+    """Return a Twisted context factory for TLS 1.2 and later with these PEM files.
 
-    :param certificate: the listener's own certificate first, then those that lead to its root.
-    :raises CertificateError: when a file cannot be read, the key has a passphrase or is not the certificate's.
+    :param certificate: the listener's certificate first, then the intermediate ones.
+    :raises CertificateError: if a file cannot be read, or the key has a passphrase or is not the certificate's.
     """
     chain = [crypto.X509.from_cryptography(one) for one in _certificates(certificate)]
     try:
@@ -62,17 +62,17 @@ def _key(path: Path) -> PrivateKeyTypes:
     except OSError as error:
         raise CertificateError(f"{path}: {error.strerror}") from error
     except TypeError as error:
-        raise CertificateError(f"{path}: the key has a passphrase, which nobody could type at a start") from error
+        raise CertificateError(f"{path}: the key has a passphrase; a service needs a key without one") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise CertificateError(f"{path}: not a PEM key") from error
 
 
 def self_signed(directory: Path, host: str = "localhost") -> tuple[Path, Path, bool]:
-    """Paths of a self-signed certificate and its key in `directory`, and whether they were made just now.
+    """Return the paths of a self-signed certificate and its key in `directory`, and whether they are new.
 
-    A pair that is there is used again, so that clients may learn it, until it expires or cannot be used.
+    An existing pair is kept until it expires or cannot be used, so that clients can pin it.
 
-    :raises CertificateError: when nothing can be written there.
+    :raises CertificateError: if the files cannot be written.
     """
     certificate, key = directory / "selfsigned.crt", directory / "selfsigned.key"
     now = datetime.datetime.now(datetime.UTC)
@@ -100,12 +100,13 @@ def self_signed(directory: Path, host: str = "localhost") -> tuple[Path, Path, b
         _write(key, pem, 0o600)
         _write(certificate, signed.public_bytes(serialization.Encoding.PEM), 0o644)
     except OSError as error:
-        raise CertificateError(f"a self-signed one cannot be written into {directory}: {error.strerror}") from error
+        why = f"no self-signed certificate can be written into {directory}: {error.strerror}"
+        raise CertificateError(why) from error
     return certificate, key, True
 
 
 def _usable(certificate: Path, key: Path, now: datetime.datetime) -> bool:
-    """Whether there is a pair that fits together and has not expired."""
+    """Whether the files are a matching pair that has not expired."""
     try:
         own, private = _certificates(certificate)[0], _key(key)
     except CertificateError:
@@ -114,7 +115,7 @@ def _usable(certificate: Path, key: Path, now: datetime.datetime) -> bool:
 
 
 def _write(path: Path, octets: bytes, mode: int) -> None:
-    """All of a file or nothing, readable from its first moment for those who may read it."""
+    """Write a file atomically, with its permissions from the start."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

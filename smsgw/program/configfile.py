@@ -1,6 +1,6 @@
-"""The configuration as a file: reading it with every installed connector's keys, and whom it is open to.
+"""Reads the configuration file with the keys of every installed connector, and checks its permissions.
 
-Light on purpose: the command line reads configurations without loading what the gateway runs on.
+It imports little, because the command line reads configurations without loading the gateway.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from smsgw.plugins import connector_factories, dialects
 
 
 def connector_types() -> dict[str, type]:
-    """The settings class of every type of connector that is installed."""
+    """Return the settings class of every installed type of connector."""
     return {kind: factory.settings() for kind, factory in connector_factories().items()}
 
 
 def sample_config() -> str:
-    """The text of etc/gw.ini."""
+    """Return the text of etc/gw.ini."""
     return sample(connector_types(), dialects())
 
 
 def read(path: Path) -> Settings:
-    """The configuration in a file.
+    """Read the configuration in a file.
 
-    :raises ConfigErrors: with every mistake of the file; or that it cannot be read; or that others can read the
-        passwords in it although the gateway can be reached from other machines.
+    :raises ConfigErrors: with every mistake of the file; if it cannot be read; if other users can read its passwords
+    while other machines can connect to the gateway.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -44,14 +44,14 @@ def read(path: Path) -> Settings:
 
 
 def too_open(path: Path) -> Problem | None:
-    """What to say of a file that other users of the machine can read."""
+    """Return the problem of a file that other users of the machine can read, or None."""
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         return _of_file(path, f"holds passwords and can be read by other users: chmod 600 {path}")
     return None
 
 
 def as_root() -> str | None:
-    """What to say of a gateway that runs as root."""
+    """Return the warning for a gateway that runs as root, or None."""
     return "running as root, which is not needed: use an account of its own" if os.geteuid() == 0 else None
 
 

@@ -1,7 +1,7 @@
-"""The program as one service: starts its parts in order, stops them in the reverse, reloads, ends on signals.
+"""The program as one service: starts its parts in order, stops them in reverse order, reloads, ends on signals.
 
-A MultiService would stop the store while dispatch still drains, and would only log a port that is taken; here the
-order is written down and a start that fails ends the program.
+A MultiService would stop the store while dispatch still drains, and would only log that a port is taken. Here the order
+is explicit, and a failed start ends the program.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ EX_SOFTWARE: Final = 70
 
 @attrs.define(eq=False)
 class Listener:
-    """One ``[listen NAME]``: where, what speaks there, and what the banner says of it.
+    """One ``[listen NAME]``: its endpoint, its protocol and its line in the banner.
 
-    :ivar factory: what listens; wraps `protocol` where TLS is implicit. :ivar protocol: the protocol's own factory.
+    :ivar where: the endpoint's description. :ivar factory: the listening factory, which wraps `protocol` if TLS is
+    implicit. :ivar protocol: the protocol's own factory. :ivar says: the name of the protocol in the banner.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Listener:
 
 @attrs.define(eq=False)
 class Step:
-    """A part of the program: how it starts, and how it stops. Either may be asynchronous."""
+    """A part of the program: functions that start and stop it; either may be asynchronous."""
 
     name: str
     start: Callable[[], Awaitable[object] | None] | None = None
@@ -54,17 +55,17 @@ class Step:
 
 
 class Stopped(Exception):
-    """A step of the start failed, was told in the log, and the program is ending."""
+    """A step of the start failed and was logged; the program is ending."""
 
 
 class Gateway(Service):
-    """Starts `steps` in order; stops those that were started in the reverse order.
+    """Starts `steps` in order; stops the started ones in reverse order.
 
     :ivar steps: set before the start. :ivar state: ``stopped``, ``starting``, ``running`` or ``draining``.
-    :param end: called with the exit status when the program has to end by itself.
-    :param drain: seconds that a stop may take in all; a part that is not done by then is left behind.
-    :param reload: re-reads the configuration, raising what is wrong with it.
-    :param banner: lines shown once everything listens, of all listeners in order.
+    :param end: called with the exit status when the gateway ends the program.
+    :param drain: seconds that the whole stop may take; a part that takes longer is abandoned.
+    :param reload: reads the configuration again; raises ConfigErrors for mistakes.
+    :param banner: returns the lines to log after the start, given all listeners in order.
     """
 
     def __init__(
@@ -88,10 +89,10 @@ class Gateway(Service):
         self.state = "stopped"
 
     def startService(self) -> None:
-        """Start everything; a failure ends the program with a status that says of what kind it was."""
+        """Start all parts; a failure ends the program with the exit status of its kind."""
         super().startService()  # type: ignore[no-untyped-call]
         self.state = "starting"
-        # After startup: the reactor installs its own handlers when it begins to run.
+        # After startup, because the reactor installs its own handlers when it starts to run.
         self._reactor.callWhenRunning(self._install_signals)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
@@ -110,9 +111,9 @@ class Gateway(Service):
             log.info("{line}", line=line)
 
     async def listen(self, listeners: Sequence[Listener]) -> None:
-        """Open these.
+        """Open listeners.
 
-        :raises Stopped: when a port is taken; the log says whose, and the program is ending.
+        :raises Stopped: if a port is taken; the error is logged and the program is ending.
         """
         for listener in listeners:
             try:
@@ -129,10 +130,10 @@ class Gateway(Service):
             self._listening.append(listener)
 
     async def close(self, listeners: Sequence[Listener]) -> None:
-        """Take no more connections on these."""
+        """Close the ports of listeners; open connections go on."""
         for listener in listeners:
             if listener.port is not None:
-                await _settled(listener.port.stopListening())
+                await _await_if_deferred(listener.port.stopListening())
                 listener.port = None
 
     def _start_failed(self, failure: Failure) -> None:
@@ -146,12 +147,12 @@ class Gateway(Service):
             self._end(EX_SOFTWARE)
 
     def stopService(self) -> Deferred[None]:
-        """Drain and stop: take nothing new, finish what is under way, keep the rest for the next start."""
+        """Accept no new work, finish open work within the drain time, and stop; the store keeps the rest."""
         super().stopService()  # type: ignore[no-untyped-call]
         self.state = "draining"
         self._restore_signals()
         if self._starting is not None:
-            self._starting.cancel()  # whoever stops a start does not want the rest of it
+            self._starting.cancel()  # a stop during the start cancels the rest of the start
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -164,7 +165,7 @@ class Gateway(Service):
         log.info("stopped; everything accepted is in the store")
 
     async def _bounded(self, step: Step, seconds: float) -> None:
-        """Stop one part; go on without it when it takes longer than it may."""
+        """Stop one part; abandon it after `seconds`."""
         assert step.stop is not None
         waiting = step.stop()
         if waiting is None:
@@ -175,26 +176,27 @@ class Gateway(Service):
 
         def give_up() -> None:
             stopping.cancel()
-            if not done.called:  # it cannot be cancelled: whatever becomes of it is not waited for
+            if not done.called:  # it cannot be cancelled, only abandoned
                 done.errback(CancelledError())
 
         late = self._reactor.callLater(seconds, give_up)
         try:
             await done
         except CancelledError:
-            log.warn("{step}: not waited for any longer", step=step.name)
-        except Exception:  # noqa: BLE001 - the parts below (the store, last) still have to be stopped
+            log.warn("{step} did not stop in time", step=step.name)
+        except Exception:  # noqa: BLE001 - logged; the parts after it (the store is the last) must be stopped too
             log.failure("{step} did not stop in order", step=step.name)
         if late.active():
             late.cancel()
 
     def _install_signals(self) -> None:
-        """twistd would end with the signal itself; an operator's stop is a success, so these are our own."""
+        """Install our handlers: twistd's would end the program by the signal, but a stop by the administrator is exit
+        status 0."""
         handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGHUP: self._on_reload}
         try:
             self._handlers = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         except ValueError:
-            log.debug("not in the main thread: signals are left alone")
+            log.debug("not in the main thread: no signal handlers installed")
 
     def _restore_signals(self) -> None:
         for number in self._handlers:
@@ -211,20 +213,20 @@ class Gateway(Service):
         self._reactor.callFromThread(self.reload)
 
     def stop_program(self) -> None:
-        """End in order, with status 0."""
-        log.info("stopping: draining what is under way")
+        """Stop the program in order, with exit status 0."""
+        log.info("stopping: finishing open work")
         self._end(0)
 
     def fail_program(self, failure: Failure) -> None:
-        """The store can no longer be trusted: end, so that a fresh start recovers from what is on the disk."""
+        """End after a failure of the store, so that a new start recovers from the disk."""
         log.critical("the store failed, ending: {why}", why=failure.getErrorMessage())
         self._end(EX_SOFTWARE)
 
     def reload(self) -> None:
-        """Take the configuration again, all of it or nothing."""
+        """Read the configuration again and apply all of it, or nothing if it has a mistake."""
         self._reload()
 
 
-async def _settled(result: Any) -> None:
+async def _await_if_deferred(result: Any) -> None:
     if isinstance(result, Deferred):
         await result

@@ -1,4 +1,4 @@
-"""How log events become lines: text for people, JSON for machines. Control characters never reach a line raw."""
+"""Formats log events as lines of text or JSON. Control characters are escaped."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _LEGACY: Final = frozenset({"time", "isError", "system", "message", "format", "t
 
 
 def _harmless(text: str) -> str:
-    """Text in which whatever is not printable (line ends, control and direction characters, halves of characters)
-    is shown as an escape, so that no peer can forge a line or move the cursor of whoever reads it."""
+    """Escape the characters that are not printable (line ends, control and direction characters, lone surrogates), so
+    that a client can neither forge a line nor control a terminal."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def _traceback(event: LogEvent) -> str:
-    """The lines of an event's failure, if it has one; what a peer may have put into them is harmless."""
+    """Return the escaped lines of an event's failure, if it has one."""
     if "log_failure" not in event:
         return ""
-    # formatEvent leaves it out, and eventAsText tells of one that cannot be had in place of failing.
+    # formatEvent leaves it out; eventAsText describes a traceback that cannot be formatted and does not raise.
     told = eventAsText({"log_failure": event["log_failure"]}, includeTimestamp=False, includeSystem=False)
     return "\n".join(map(_harmless, told.strip("\n").split("\n")))
 
 
 def text_line(event: LogEvent) -> str | None:
-    """One event for people: time, where from, level, what; the lines of a traceback are indented below."""
+    """Format an event as text: time, level, source, message; the lines of a traceback are indented below."""
     message, traceback = formatEvent(event), _traceback(event)
     if not message and not traceback:
         return None
@@ -55,7 +55,7 @@ def text_line(event: LogEvent) -> str | None:
 
 
 def json_line(event: LogEvent) -> str | None:
-    """One event for machines: time, level, source, message, the event's own plain fields, traceback if any."""
+    """Format an event as JSON: time, level, source, message, the event's plain fields, the traceback if any."""
     message, traceback = formatEvent(event), _traceback(event)
     if not message and not traceback:
         return None
@@ -75,7 +75,7 @@ def json_line(event: LogEvent) -> str | None:
 
 
 def _is_field(key: str, value: object) -> bool:
-    """Whether a key of an event is one that the event was logged with, and JSON has a word for its value."""
+    """Whether a key of an event is a field of the log call with a value that JSON can represent."""
     if key.startswith("log_") or key in _LEGACY:
         return False
     if isinstance(value, float):
@@ -84,15 +84,15 @@ def _is_field(key: str, value: object) -> bool:
 
 
 FORMATS: Final[Mapping[str, Callable[[LogEvent], str | None]]] = {"text": text_line, "json": json_line}
-"""What ``log =`` may name."""
+"""The values of ``log =``."""
 
 
 def observer(kind: str, stream: TextIO) -> ILogObserver:
-    """An observer that writes events of level info and above to `stream` in the format `kind`."""
+    """Return an observer that writes events of level info and above to `stream` in the format `kind`."""
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # a stream that knows few letters must not cost a line
+        stream.reconfigure(errors="backslashreplace")  # for streams whose charset lacks letters
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
-    # Twisted tells of each factory, port and phase at level info; the gateway's own lines say it once and better.
+    # Twisted logs each factory, port and phase at level info; the gateway logs its own lines instead.
     for noisy in ("twisted", "log_legacy"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     return FilteringLogObserver(FileLogObserver(stream, FORMATS[kind]), [predicate])

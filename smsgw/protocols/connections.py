@@ -1,7 +1,7 @@
-"""All connections of one factory: counted, looked at once a second, and ended together.
+"""The connections of one factory: counted, checked once a second, and closed together.
 
-One timer serves them all, and none runs while there is nobody. A *stranger* is a connection that has not yet shown who
-it is: only unauthenticated are limited in number, in all or from one address.
+One timer serves all of them; it runs only while there are connections. Limits on their number apply to unauthenticated
+connections only.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from twisted.logger import Logger
 from smsgw.model.pacing import log_limit
 
 SWEEP: Final = 1.0
-"""Seconds between two looks at what has taken too long: the precision of all timers of connections."""
+"""Seconds between two checks: the precision of all timers of connections."""
 
 log: Final = Logger()
 
 
 class Watched(Protocol):
-    """What is asked of a connection."""
+    """A connection that :class:`Connections` can hold."""
 
     @property
     def peer(self) -> str:
-        """The other end's IP address as text, from the moment it is added; empty where there is none."""
+        """The other end's IP address as text, constant while it is held; empty on a UNIX socket."""
 
     def check_time(self, now: float) -> None:
-        """Do what is due at this reading of the clock."""
+        """Check its timers at this reading of the clock."""
 
     def drain(self) -> None:
-        """Take leave in good order."""
+        """Close in order."""
 
     def cut(self) -> None:
-        """Go at once, whatever is under way."""
+        """Close at once."""
 
 
 Each = TypeVar("Each", bound=Watched)
 
 
 class Connections(Generic[Each]):
-    """The connections there are.
+    """The open connections of a factory.
 
     :param clock: its seconds must be monotonic.
-    :ivar all: every one of them. :ivar unauthenticated: those that have not shown who they are.
+    :ivar all: all connections. :ivar unauthenticated: those without a successful login or bind.
     :ivar draining: :meth:`shut_down` has been called.
     """
 
@@ -62,18 +62,18 @@ class Connections(Generic[Each]):
         self._lines = log_limit()
 
     def may_log(self, connection: Each) -> bool:
-        """Whether the log shall tell of this connection: of unauthenticated it tells sparingly."""
+        """Whether to log about this connection; lines about unauthenticated ones are limited in rate."""
         return connection not in self.unauthenticated or self._lines.take(self.clock.seconds())
 
     def add(self, connection: Each) -> None:
-        """It is here, a stranger."""
+        """Add a new connection, unauthenticated."""
         self.all.add(connection)
         self.deauthenticate(connection)
         if self._next is None:
             self._next = self.clock.callLater(SWEEP, self._sweep)
 
     def admit(self, connection: Each) -> None:
-        """It has shown who it is."""
+        """Mark a connection as authenticated."""
         if connection in self.unauthenticated:
             self.unauthenticated.remove(connection)
             self._from[connection.peer] -= 1
@@ -81,26 +81,26 @@ class Connections(Generic[Each]):
                 del self._from[connection.peer]
 
     def deauthenticate(self, connection: Each) -> None:
-        """It is a stranger, perhaps once more."""
+        """Mark a connection as unauthenticated, possibly again (after STARTTLS)."""
         if connection not in self.unauthenticated:
             self.unauthenticated.add(connection)
             self._from[connection.peer] += 1
 
     def unauthenticated_from(self, peer: str) -> int:
-        """How many unauthenticated there are from one address."""
+        """How many unauthenticated connections one address has."""
         return self._from[peer]
 
     def discard(self, connection: Each) -> None:
-        """It is gone."""
+        """Remove a closed connection."""
         self.all.discard(connection)
         self.admit(connection)
         if not self.all:
             self._stop()
 
     def shut_down(self, within: float | None) -> Deferred[None]:
-        """Have all of them take leave; fires when nobody is left.
+        """Close all connections in order; fires when none is left.
 
-        :param within: seconds after which whoever is left is cut off; None: only their own timers end them.
+        :param within: seconds after which the remaining ones are closed at once; None: only their own timers end them.
         """
         self.draining = True
         if not self.all:
@@ -125,8 +125,8 @@ class Connections(Generic[Each]):
         for connection in list(self.all):
             try:
                 act(connection)
-            except Exception:  # noqa: BLE001 - one connection's fault must not cost the others their timers; it is logged
-                log.failure("a connection of {peer} is cut off", peer=connection.peer)
+            except Exception:  # noqa: BLE001 - logged; the other connections must get their call too
+                log.failure("a connection of {peer} failed and is closed", peer=connection.peer)
                 connection.cut()
 
     def _stop(self) -> None:

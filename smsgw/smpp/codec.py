@@ -1,7 +1,7 @@
-"""Octets to PDUs and back.
+"""Decoding and encoding of PDUs.
 
-:class:`Framer` cuts a stream into frames; ``decode`` and ``encode`` turn one frame into one PDU and back;
-``decode_many`` and ``encode_many`` do so for what one read brought and one write takes.
+:class:`Framer` cuts a stream into frames. ``decode`` reads one frame, ``encode`` writes one PDU; ``decode_many`` and
+``encode_many`` do so for all frames of one read and all PDUs of one write.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from smsgw.smpp.consts import VERSION_3_4, Status
 from smsgw.smpp.errors import Answerable, PduError, Unframed
 from smsgw.smpp.fields import Unreadable
 from smsgw.smpp.generate import UNUSUAL, UNWRITABLE, Decoder, Encoder, decoder, encoder
-from smsgw.smpp.maxima import Maxima, raise_maxima, unfit
+from smsgw.smpp.maxima import Maxima, length_fault, raise_maxima
 from smsgw.smpp.pdus import BY_ID, HEADER, GenericNack, Pdu, Response, SubmitMulti, WrittenDeliverSm, body
 from smsgw.smpp.tlvs import TLV_TYPES, Tlv, read_tlvs
 
 LIMIT: Final = 128 * 1024
-"""Octets of the largest PDU that a Framer takes unless told otherwise."""
+"""The largest PDU in octets that a Framer accepts by default."""
 
 _HEADER: Final = struct.Struct(">IIII")
 _LENGTH: Final = struct.Struct(">I")
 _header_of: Final = _HEADER.unpack_from
-_INTRUDERS: Final = (
+_FOREIGN: Final = (
     (b"\x16\x03", "a TLS handshake"),
     (b"SSH-", "an SSH client"),
     *((verb, "an HTTP request") for verb in (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC", b"CONN")),
@@ -40,11 +40,11 @@ _UNKNOWN_OR_UNUSUAL: Final = (KeyError, *UNUSUAL)
 
 
 class Framer:
-    """Cuts a stream into frames, bounded at both ends.
+    """Cuts a stream into frames; bounds the length of a PDU below and above.
 
-    ``feed`` returns the frames that are complete. When a command_length is impossible (less than 16, or above
-    ``limit``: its four octets decide, nothing is kept) the frames before it are still returned, ``broken`` holds the
-    Unframed to answer and close with, and whatever is fed later is ignored.
+    ``feed`` returns the complete frames. A command_length below 16 or above ``limit`` is impossible and breaks the
+    stream as soon as its four octets are there: ``feed`` returns the frames before it, sets ``broken`` to the Unframed
+    to answer with before the connection is closed, and ignores all further input.
     """
 
     __slots__ = ("_held", "_length", "broken", "limit")
@@ -57,11 +57,11 @@ class Framer:
 
     @property
     def pending(self) -> int:
-        """Octets held of a PDU that is not complete."""
+        """How many octets of an incomplete PDU are buffered."""
         return len(self._held)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take what was read and return the frames that are now complete, in order."""
+        """Take the octets of one read and return the frames that they complete, in order."""
         frames: list[bytes] = []
         if self.broken is not None:
             return frames
@@ -85,7 +85,7 @@ class Framer:
         return frames
 
     def _complete(self, data: bytes, frames: list[bytes]) -> int:
-        """Give the PDU that is held what it lacks; return how many octets of the data that took."""
+        """Complete the buffered PDU; return how many octets of ``data`` it took."""
         held = self._held
         at = 0
         if len(held) < 4:
@@ -106,11 +106,11 @@ class Framer:
         return end
 
     def _break(self, start: bytes, length: int) -> None:
-        """Give the stream up; ``start`` is what is there of the header of the impossible PDU."""
+        """Mark the stream as broken; ``start`` is as much as was read of the impossible PDU's header."""
         self._held.clear()
-        intruder = next((who for mark, who in _INTRUDERS if start.startswith(mark)), None)
-        if intruder is not None:
-            self.broken = Unframed(f"not SMPP but {intruder}", Status.ESME_RINVCMDLEN)
+        foreign = next((name for mark, name in _FOREIGN if start.startswith(mark)), None)
+        if foreign is not None:
+            self.broken = Unframed(f"not SMPP but {foreign}", Status.ESME_RINVCMDLEN)
             return
         bound = f"less than {HEADER}" if length < HEADER else f"more than {self.limit}"
         sequence_number = _HEADER.unpack(start)[3] if len(start) == HEADER else 0
@@ -118,7 +118,7 @@ class Framer:
 
 
 class _Decoders(dict[int, Decoder]):
-    """The generated decoders by command_id, each written when it is first wanted."""
+    """The generated decoders by command_id, each generated at its first use."""
 
     def __init__(self, tlvs: bool, maxima: Maxima | None = None) -> None:
         self._tlvs = tlvs
@@ -133,7 +133,7 @@ class _Decoders(dict[int, Decoder]):
 
 
 class _Encoders(dict[type[Pdu], Encoder]):
-    """The generated encoders by class, each written when it is first wanted."""
+    """The generated encoders by class, each generated at its first use."""
 
     def __init__(self, version_3_3: bool) -> None:
         self._version_3_3 = version_3_3
@@ -144,7 +144,7 @@ class _Encoders(dict[type[Pdu], Encoder]):
 
 
 def _finish(pdu: Any) -> bytes:
-    """Put the header before a body that is written already."""
+    """Put the header before a body that is already encoded."""
     octets: bytes = pdu.body
     return _HEADER.pack(HEADER + len(octets), pdu.command_id, 0, pdu.sequence_number) + octets
 
@@ -157,15 +157,15 @@ _ENCODERS_3_3: Final = _Encoders(version_3_3=True)
 
 
 def _decline(*_frame: object) -> Pdu:
-    """Leave every frame of a command to the careful reader, which also looks into lists."""
+    """Decline every frame of a command, because only the careful reader checks the entries of lists."""
     raise ValueError("entries of a list")
 
 
 def decode(frame: bytes, version: int = VERSION_3_4) -> Pdu:
-    """Read one frame as a Framer cuts it; for a peer of version 3.3 whatever follows the body is ignored.
+    """Read one frame of a Framer. On a session of version 3.3, octets after the body are ignored.
 
-    Raises Answerable, and nothing else: unknown command_id, a body that ends too soon, a C-Octet String of more than
-    256 octets or without NUL, sm_length or a TLV past the end. Values are not judged.
+    Raises only Answerable: for an unknown command_id, a body that ends too soon, a C-Octet String of more than 256
+    octets or without NUL, and an sm_length or a TLV that runs past the end. The values of fields are not checked.
     """
     decoders = _DECODERS if version >= VERSION_3_4 else _DECODERS_3_3
     try:
@@ -179,14 +179,14 @@ def decode(frame: bytes, version: int = VERSION_3_4) -> Pdu:
 
 
 Reader: TypeAlias = Callable[[Iterable[bytes]], list[Pdu | Answerable]]
-"""Reads frames in order; a frame that cannot be read gives the Answerable in its place."""
+"""Decodes frames in order; the result for an unreadable frame is its Answerable."""
 
 
 def reader(version: int = VERSION_3_4, raised: Mapping[str, int] | None = None) -> Reader:
-    """Return a function that decodes frames for a peer of a version and applies the maxima to requests as it goes.
+    """Return a function that decodes the frames of a session of a version and checks requests against the maxima.
 
-    A request with a field that is too long becomes an Answerable with the status of that field; looking for that does
-    not make decoding slower. ``raised`` replaces some maxima, as in ``maxima.raise_maxima``.
+    A request with too long a field becomes an Answerable with the status of that field; the check does not slow
+    decoding down. ``raised`` replaces some maxima, as in ``maxima.raise_maxima``. Raises ValueError as that does.
     """
     return _reader(version >= VERSION_3_4, tuple(sorted((raised or {}).items())))
 
@@ -198,7 +198,7 @@ def _reader(tlvs: bool, raised: tuple[tuple[str, int], ...]) -> Reader:
 
 
 def decode_many(frames: Iterable[bytes], version: int = VERSION_3_4) -> list[Pdu | Answerable]:
-    """Read frames in order; what ``decode`` would raise stands as a value in its place."""
+    """Decode frames in order; the result for an unreadable frame is the Answerable that ``decode`` would raise."""
     tlvs = version >= VERSION_3_4
     return _read(_DECODERS if tlvs else _DECODERS_3_3, tlvs, None, frames)
 
@@ -216,34 +216,34 @@ def _read(decoders: _Decoders, tlvs: bool, maxima: Maxima | None, frames: Iterab
 
 
 def encode(pdu: Pdu, version: int = VERSION_3_4) -> bytes:
-    """Write one PDU; for a peer of version 3.3 without TLVs and with a body in every response.
+    """Encode one PDU. Version 3.3 has no TLVs and a body in every response.
 
-    A response with a non-zero status is a header only, unless it is one of those whose body then has a meaning
-    (submit_sm_resp, submit_multi_resp, data_sm_resp, broadcast_sm_resp) and one was filled in. Raises PduError, with
-    the field, for a value that does not fit: a NUL in a C-Octet String, an integer out of range, too long a text.
+    A response with a non-zero status is written as a header only, except submit_sm_resp, submit_multi_resp,
+    data_sm_resp and broadcast_sm_resp with a field or TLV filled in. Raises PduError, which names the field, for a
+    value that does not fit: a NUL in a C-Octet String, an integer out of range, a text that is too long.
     """
     encoders = _ENCODERS if version >= VERSION_3_4 else _ENCODERS_3_3
     try:
         return encoders[pdu.__class__](pdu)
-    except UNWRITABLE as unfit:
-        raise _unwritable(pdu, unfit) from None
+    except UNWRITABLE as wrong:
+        raise _unwritable(pdu, wrong) from None
 
 
 def encode_many(pdus: Iterable[Pdu], version: int = VERSION_3_4) -> bytes:
-    """Write PDUs in order as one piece for one write; raises as ``encode`` does."""
+    """Encode PDUs in order into one string for one write; raises PduError as ``encode`` does."""
     encoders = _ENCODERS if version >= VERSION_3_4 else _ENCODERS_3_3
     pdu: Pdu = GenericNack()
     pieces = []
     try:
         for pdu in pdus:
             pieces.append(encoders[pdu.__class__](pdu))
-    except UNWRITABLE as unfit:
-        raise _unwritable(pdu, unfit) from None
+    except UNWRITABLE as wrong:
+        raise _unwritable(pdu, wrong) from None
     return b"".join(pieces)
 
 
 def refusal(wrong: Answerable | Unframed) -> Response | None:
-    """Return the PDU that tells the peer of its fault, or None where a fault is never answered."""
+    """Return the response that reports a fault to the peer, or None for a faulty response, which is never answered."""
     if isinstance(wrong, Unframed):
         return GenericNack(wrong.sequence_number, wrong.status)
     if wrong.answer_id is None:
@@ -254,7 +254,7 @@ def refusal(wrong: Answerable | Unframed) -> Response | None:
 
 
 def _read_with_care(frame: bytes, tlvs: bool, maxima: Maxima | None = None) -> Pdu | Answerable:
-    """Read a frame that a generated decoder declined: say what is wrong with it, or read a shape they leave out."""
+    """Read a frame that a generated decoder declined: report its fault, or read a rare shape."""
     if len(frame) < HEADER:
         return Answerable(0, 0, Status.ESME_RINVCMDLEN, f"a frame of {len(frame)} octets is shorter than a header")
     _, command_id, status, sequence_number = _HEADER.unpack_from(frame)
@@ -272,16 +272,17 @@ def _read_with_care(frame: bytes, tlvs: bool, maxima: Maxima | None = None) -> P
     except Unreadable as wrong:
         return Answerable(sequence_number, command_id, wrong.status, wrong.why)
     if maxima is not None and not pdu.is_response:
-        unfit_status, name = unfit(pdu, maxima)
-        if unfit_status:
-            return Answerable(sequence_number, command_id, unfit_status, f"{name} has not the length it may have")
+        bad_length, name = length_fault(pdu, maxima)
+        if bad_length:
+            return Answerable(sequence_number, command_id, bad_length, f"the length of {name} is out of range")
     return pdu
 
 
 def _read_failed(cls: type[Response], frame: bytes, status: int, sequence_number: int, tlvs: bool) -> Response:
-    """Read a response with a non-zero status: fields and TLVs, or TLVs where the fields belong, or what is left.
+    """Read a response with a non-zero status: its fields and TLVs, else TLVs in the place of the fields, else raw
+    octets.
 
-    The body of a failed response is optional, so that a peer with TLVs to send may leave out the fields before them.
+    The body of a failed response is optional, so some peers leave out the fields before the TLVs.
     """
     rest = cls(sequence_number, status)
     if len(frame) == HEADER:
@@ -326,8 +327,8 @@ def _width(tlvs: Sequence[Tlv]) -> int:
     return sum(4 + len(octets) for _, octets in tlvs)
 
 
-def _unwritable(pdu: Pdu, unfit: Exception) -> PduError:
-    """Say which value of a PDU cannot be written."""
+def _unwritable(pdu: Pdu, cause: Exception) -> PduError:
+    """Return the PduError that names the value which cannot be encoded."""
     name = pdu.name
     try:
         for field, wire in body(type(pdu)):
@@ -337,4 +338,4 @@ def _unwritable(pdu: Pdu, unfit: Exception) -> PduError:
                 return PduError(f"{name}: TLV {tag!r} must have a tag of 2 octets and at most 65535 octets")
     except PduError as wrong:
         return PduError(f"{name}: {wrong.why}")
-    return PduError(f"{name}: header or TLVs do not fit: {unfit}")
+    return PduError(f"{name}: header or TLVs do not fit: {cause}")

@@ -1,7 +1,7 @@
 """The numbers of SMPP 3.3, 3.4 and 5.0 by name.
 
-The enumerations are for reading and writing code; on the wire and on the hot path travel plain ints, which
-compare equal to the members. Names are those of the 5.0 specification.
+The enumerations name the numbers in code. PDUs hold plain ints, which compare equal to the members and cost less. Names
+are those of the 5.0 specification.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VERSION_5_0: Final = 0x50
 
 
 class CommandId(enum.IntEnum):
-    """Which operation a PDU belongs to (5.0 section 4.7.5)."""
+    """The operation of a PDU (5.0 section 4.7.5)."""
 
     BIND_RECEIVER = 0x0000_0001
     BIND_TRANSMITTER = 0x0000_0002
@@ -56,7 +56,7 @@ class CommandId(enum.IntEnum):
 
 
 class Status(enum.IntEnum):
-    """What a command_status says (5.0 section 4.7.6); any other 32-bit value may arrive as well."""
+    """The values of command_status (5.0 section 4.7.6); a peer may send any other 32-bit value as well."""
 
     ESME_ROK = 0x00
     ESME_RINVMSGLEN = 0x01
@@ -209,7 +209,7 @@ class Ton(enum.IntEnum):
 
 
 class Npi(enum.IntEnum):
-    """Numbering plan: whose digits they are (3.4 section 5.2.6)."""
+    """Numbering plan indicator: the plan that the number belongs to (3.4 section 5.2.6)."""
 
     UNKNOWN = 0
     ISDN = 1
@@ -224,7 +224,7 @@ class Npi(enum.IntEnum):
 
 
 class MessageState(enum.IntEnum):
-    """What has become of a message (5.0 section 4.7.15); SCHEDULED and SKIPPED exist in 5.0 only."""
+    """The state of a message (5.0 section 4.7.15); SCHEDULED and SKIPPED exist in 5.0 only."""
 
     SCHEDULED = 0
     ENROUTE = 1
@@ -239,7 +239,7 @@ class MessageState(enum.IntEnum):
 
 
 class DataCoding(enum.IntEnum):
-    """What the octets of a text mean (5.0 section 4.7.7); 0xC0-0xFF are the data coding scheme of GSM 03.38."""
+    """The encoding of a text (5.0 section 4.7.7); 0xC0-0xFF are the data coding scheme of GSM 03.38."""
 
     DEFAULT = 0x00
     ASCII = 0x01
@@ -289,14 +289,14 @@ class RegisteredDelivery(enum.IntFlag):
 
 
 class DestFlag(enum.IntEnum):
-    """What one destination of submit_multi is (3.4 section 5.2.25)."""
+    """The kind of a destination of submit_multi (3.4 section 5.2.25)."""
 
     SME_ADDRESS = 1
     DISTRIBUTION_LIST = 2
 
 
 VENDOR_STATUS: Final = range(0x400, 0x500)
-"""command_status values that belong to the vendor of the message centre."""
+"""The command_status values that each vendor of message centres defines for itself."""
 
 _MEANINGS: Final[dict[int, str]] = {
     Status.ESME_ROK: "no error",
@@ -370,7 +370,7 @@ _MEANINGS: Final[dict[int, str]] = {
 
 
 def describe(status: int) -> str:
-    """Name a command_status for people, e.g. ``0x0B ESME_RINVDSTADR: destination address not acceptable``."""
+    """Describe a command_status in words, e.g. ``0x0B ESME_RINVDSTADR: destination address not acceptable``."""
     meaning = _MEANINGS.get(status)
     if meaning is not None:
         return f"0x{status:02X} {Status(status).name}: {meaning}"

@@ -1,7 +1,7 @@
-"""What can be wrong with octets on an SMPP session, and what to do about it.
+"""The faults of octets on an SMPP session, and the answer to each.
 
-Two families: after :class:`Answerable` the stream is still in step and the session goes on; after
-:class:`Unframed` nobody knows where the next PDU starts and only closing is safe (5.0 section 3.2.3).
+After :class:`Answerable` the start of the next PDU is known and the session goes on. After :class:`Unframed` it is
+unknown and only closing the connection is safe (5.0 section 3.2.3).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _REQUESTS = frozenset(int(command) for command in CommandId if command < RESPONS
 
 
 class PduError(Exception):
-    """A PDU that cannot be written or read; ``why`` names the field and, when reading, the offset in the frame."""
+    """A PDU that cannot be encoded or decoded; ``why`` names the field and, when decoding, its offset in the frame."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -21,9 +21,9 @@ class PduError(Exception):
 
 
 class Answerable(PduError):
-    """The frame boundary held: tell the peer which request failed, and go on.
+    """One frame is faulty: answer it with ``status`` and go on with the next frame.
 
-    It is raised by ``decode`` and travels as a value out of ``decode_many`` and ``session.judge``.
+    ``decode`` raises it; ``decode_many`` and ``session.judge`` return it as a value.
     """
 
     def __init__(self, sequence_number: int, command_id: int, status: int, why: str) -> None:
@@ -34,7 +34,7 @@ class Answerable(PduError):
 
     @property
     def answer_id(self) -> int | None:
-        """The command_id to answer with; None if the culprit is a response, which is never answered."""
+        """The command_id to answer with; None if the faulty PDU is a response, which is never answered."""
         if self.command_id & RESPONSE:
             return None
         if self.command_id in _REQUESTS and self.command_id not in _WITHOUT_RESPONSE:
@@ -49,7 +49,7 @@ class Answerable(PduError):
 
 
 class Unframed(PduError):
-    """The stream is out of step: answer generic_nack with this status and number, then close."""
+    """The start of the next PDU is unknown: answer generic_nack with this status and number, then close."""
 
     def __init__(self, why: str, status: int, sequence_number: int = 0) -> None:
         super().__init__(why)

@@ -1,8 +1,8 @@
-"""The wire types of SMPP: what a field may hold, how it is read and written with care.
+"""The wire types of SMPP: the values of each, and functions that read and write one field with exact errors.
 
 A PDU class declares each field with one of the functions at the end of this module (``int1``, ``cstr``, ...).
-The fast functions of the codec are generated from these declarations; the careful ones here name the field and
-the offset when something is wrong, and read the rare shapes that the fast ones decline.
+The fast functions of the codec are generated from these declarations. The functions here are slower: their errors name
+the field and the offset, and they read the rare shapes that the fast ones decline.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from smsgw.smpp.consts import DestFlag, Status
 from smsgw.smpp.errors import PduError
 
 CSTRING_LIMIT: Final = 256
-"""Octets of a C-Octet String, NUL included, that the codec reads; what a peer may send is checked by ``maxima``."""
+"""The most octets of a C-Octet String, NUL included, that the codec reads; ``maxima`` checks the limits of a peer."""
 
 
 class Unreadable(Exception):
-    """A field cannot be read; the codec turns it into an Answerable once the request is known."""
+    """A field cannot be read; the codec turns this into an Answerable with the header of the request."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -29,13 +29,13 @@ class Unreadable(Exception):
 
 
 class Wire(Protocol):
-    """How one field stands on the wire."""
+    """The wire type of one field."""
 
     def read(self, frame: bytes, at: int, name: str) -> tuple[Any, int]:
-        """Return the value at an offset and the offset behind it, or raise Unreadable."""
+        """Return the value at offset ``at`` and the offset after it; raises Unreadable."""
 
     def write(self, value: Any, name: str) -> bytes:
-        """Return the octets of a value, or raise PduError."""
+        """Return the octets of a value; raises PduError."""
 
     def size(self, value: Any) -> int:
         """Return how many octets a value takes."""
@@ -68,14 +68,15 @@ class Integer:
 
 @attrs.frozen
 class CString:
-    """Characters and a NUL; ``maximum`` is the specification's, NUL included, and answers ``status`` if exceeded."""
+    """A C-Octet String. ``maximum`` is the specification's in octets, NUL included; a longer one is answered
+    ``status``."""
 
     maximum: int
     status: int
     lengths: tuple[int, ...] = ()
     """If not empty, the only lengths (without NUL) that the specification allows."""
     usually_empty: bool = False
-    """A hint for the generated code, without effect on the result."""
+    """A hint that makes the generated code faster; the result is the same."""
 
     def read(self, frame: bytes, at: int, name: str) -> tuple[bytes, int]:
         if at >= len(frame):
@@ -98,23 +99,21 @@ class CString:
 
 @attrs.frozen
 class Text:
-    """sm_length and the short_message of so many octets; the length is never an attribute of its own."""
+    """sm_length and short_message; the length is derived from the octets and is no attribute of a PDU."""
 
     def read(self, frame: bytes, at: int, name: str) -> tuple[bytes, int]:
         length = _octets(frame, at, 1, "sm_length")[0]
         end = at + 1 + length
         if end > len(frame):
             left = len(frame) - at - 1
-            raise Unreadable(
-                Status.ESME_RINVMSGLEN, f"sm_length at offset {at} says {length} where {left} octets remain"
-            )
+            raise Unreadable(Status.ESME_RINVMSGLEN, f"sm_length at offset {at} is {length}, but {left} octets remain")
         return frame[at + 1 : end], end
 
     def write(self, value: Any, name: str) -> bytes:
         if not isinstance(value, bytes):
             raise PduError(f"{name} must be bytes")
         if len(value) > 255:
-            raise PduError(f"{name} of {len(value)} octets does not fit; message_payload takes long text")
+            raise PduError(f"{name} of {len(value)} octets does not fit; put long text into message_payload")
         return b"%c%b" % (len(value), value)
 
     def size(self, value: Any) -> int:
@@ -129,7 +128,7 @@ _INT4: Final = Integer(4)
 
 @attrs.frozen
 class SmeAddress:
-    """One phone number or name among the destinations of submit_multi."""
+    """An address among the destinations of submit_multi."""
 
     dest_addr_ton: int = 0
     dest_addr_npi: int = 0
@@ -138,14 +137,14 @@ class SmeAddress:
 
 @attrs.frozen
 class DistributionList:
-    """A list kept by the message centre, among the destinations of submit_multi."""
+    """The name of a distribution list of the message centre among the destinations of submit_multi."""
 
     dl_name: bytes = b""
 
 
 @attrs.frozen
 class UnsuccessSme:
-    """A destination that submit_multi could not reach, and the command_status that says why."""
+    """A destination that the message centre refused, and the command_status with the reason."""
 
     dest_addr_ton: int = 0
     dest_addr_npi: int = 0
@@ -155,7 +154,7 @@ class UnsuccessSme:
 
 @attrs.frozen
 class Destinations:
-    """number_of_dests and so many dest_address entries, each behind its dest_flag."""
+    """number_of_dests and that many dest_address entries, each after its dest_flag."""
 
     def read(self, frame: bytes, at: int, name: str) -> tuple[tuple[SmeAddress | DistributionList, ...], int]:
         count, at = _INT1.read(frame, at, "number_of_dests")
@@ -198,7 +197,7 @@ class Destinations:
 
 @attrs.frozen
 class Failures:
-    """no_unsuccess and so many unsuccess_sme entries."""
+    """no_unsuccess and that many unsuccess_sme entries."""
 
     def read(self, frame: bytes, at: int, name: str) -> tuple[tuple[UnsuccessSme, ...], int]:
         count, at = _INT1.read(frame, at, "no_unsuccess")
@@ -232,7 +231,7 @@ WIRE: Final = "wire"
 
 
 def wire_of(attribute: attrs.Attribute[Any]) -> Wire | None:
-    """Tell how an attribute of a PDU class stands on the wire; None for the header's and for the TLVs."""
+    """Return the wire type of an attribute of a PDU class; None for fields of the header and for the TLVs."""
     wire: Wire | None = attribute.metadata.get(WIRE)
     return wire
 
@@ -247,12 +246,13 @@ def int1() -> Any:
 
 
 def cstr(maximum: int, status: int = Status.ESME_RINVCMDLEN, *, usually_empty: bool = False) -> Any:
-    """Declare a C-Octet String of at most ``maximum`` octets with its NUL, else ``status`` is answered."""
+    """Declare a C-Octet String of at most ``maximum`` octets with its NUL; a longer one is answered ``status``."""
     return _field(CString(maximum, int(status), usually_empty=usually_empty), b"")
 
 
 def time(status: int, *, short: bool = False) -> Any:
-    """Declare a time: empty or 16 characters; ``short`` also takes the 12 that older centres report."""
+    """Declare a time: empty or 16 characters; ``short`` also allows the 12 characters that older message centres
+    report."""
     return _field(CString(17, int(status), (0, 12, 16) if short else (0, 16), usually_empty=True), b"")
 
 

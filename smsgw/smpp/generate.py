@@ -1,10 +1,10 @@
-"""Writes the fast reading and writing functions of the codec from the declarations of the PDUs.
+"""Generates the fast decoders and encoders of the codec from the declarations of the PDUs.
 
-The generated functions pay for nothing that can be known beforehand: one struct call for each run of integers (the
-first one together with the header), one ``bytes.partition`` for each C-Octet String that is usually filled, nothing
-for those that are usually empty. A decoder only has to be right about the frames that it accepts: anything unusual
-(a string without end, a failed response with a body) it declines with one of ``UNUSUAL``, and the careful reader of
-the codec takes over. An encoder refuses with one of ``UNWRITABLE``, and the careful writer says which field it was.
+Everything known beforehand is worked out at generation: a decoder makes one struct call for each run of integers (the
+first one together with the header), one ``bytes.partition`` for each C-Octet String that is usually filled, and no call
+for a string that is usually empty. A decoder declines an unusual frame (a string without NUL, a failed response with a
+body) by raising one of ``UNUSUAL``; the careful reader of the codec then reads it. An encoder raises one of
+``UNWRITABLE`` for a value that does not fit; the careful writer of the codec then names the field.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ Decoder: TypeAlias = Callable[[bytes, int, int], Pdu]
 Encoder: TypeAlias = Callable[[Any], bytes]
 
 UNUSUAL: Final = (ValueError, IndexError, struct.error, Unreadable)
-"""What a generated decoder raises for a frame that it leaves to the careful reader."""
+"""The exceptions by which a generated decoder leaves a frame to the careful reader."""
 
 UNWRITABLE: Final = (PduError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
-"""What a generated encoder raises for a value that does not fit."""
+"""The exceptions that a generated encoder raises for a value that does not fit."""
 
 _EMPTY: Final[dict[type, object]] = {Integer: 0, CString: b"", Text: b"", Failures: ()}
 _FORMAT: Final = {1: "B", 2: "H", 4: "I"}
 
 
 class Source:
-    """The lines of one function, and the objects that it refers to."""
+    """The source lines of one generated function, and the objects that it refers to."""
 
     def __init__(self, head: str) -> None:
         self.lines = [head]
@@ -46,7 +46,7 @@ class Source:
         self.add(head, *("    " + line for line in lines))
 
     def refer(self, value: Any) -> str:
-        """Make an object available to the function, and return its name there."""
+        """Make an object available to the function and return its name in the source."""
         name = f"_{len(self.names)}"
         self.names[name] = value
         return name
@@ -60,13 +60,14 @@ def _usually_empty(wire: Wire) -> bool:
     return isinstance(wire, CString) and wire.usually_empty
 
 
-def _joins(wire: Wire) -> bool:
-    """Tell whether a field can be read together with its neighbours."""
+def _joinable(wire: Wire) -> bool:
+    """Return whether a field can be read in one struct call with its neighbours."""
     return isinstance(wire, Integer | Text) or _usually_empty(wire)
 
 
 class _Reading:
-    """Writes a decoder; ``rest`` names the octets still to be read, base + offset say where in them."""
+    """Generates a decoder. ``rest`` is the variable that holds the octets still to be read; base + offset is the place
+    in it."""
 
     def __init__(self, limits: Mapping[str, int] | None) -> None:
         self.out = Source("def run(frame, status, sequence_number):")
@@ -74,14 +75,14 @@ class _Reading:
         self.rest, self.base, self.offset = "frame", "", HEADER
 
     def at(self, further: int = 0) -> str:
-        """Return an offset as Python source."""
+        """Return the current offset, plus ``further`` octets, as Python source."""
         offset = self.offset + further
         if not self.base:
             return str(offset)
         return f"{self.base} + {offset}" if offset else self.base
 
     def integers(self, targets: Sequence[str], layout: str) -> None:
-        """Read integers into the targets: few of one octet each by subscript, others by one struct call."""
+        """Read integers into the targets: up to three single octets by subscript, others by one struct call."""
         if layout in ("B", "BB", "BBB"):
             self.out.add(*(f"{target} = {self.rest}[{self.at(further)}]" for further, target in enumerate(targets)))
         else:
@@ -90,13 +91,13 @@ class _Reading:
         self.offset += struct.calcsize(">" + layout)
 
     def too_long(self, name: str, wire: CString) -> str:
-        """Return the condition on which a C-Octet String is declined."""
+        """Return the condition under which the decoder declines a C-Octet String."""
         if self.limits is None:
             return f"len(octets) >= {CSTRING_LIMIT}"
         return f"len(octets) not in {wire.lengths!r}" if wire.lengths else f"len(octets) >= {self.limits[name]}"
 
     def string(self, name: str, wire: CString) -> None:
-        """Read a C-Octet String; what follows has to find out whether its NUL was there."""
+        """Read a C-Octet String. The caller generates the check that the NUL was there."""
         place = f"{self.rest}[{self.at()}:]" if self.base or self.offset else self.rest
         self.out.add(f"octets, nul, rest = {place}.partition(b'\\0')")
         self.out.inside(f"if {self.too_long(name, wire)}:", f"raise ValueError({name!r})")
@@ -104,7 +105,7 @@ class _Reading:
         self.rest, self.base, self.offset = "rest", "", 0
 
     def run(self, run: Sequence[tuple[str, Wire]]) -> None:
-        """Read integers, strings that are probably empty and sm_length, all of which stand side by side."""
+        """Read adjacent integers, usually empty strings and sm_length in one struct call if the strings are empty."""
         empty = [name for name, wire in run if _usually_empty(wire)]
         targets = [_target(name, wire) for name, wire in run]
         layout = "".join(_FORMAT[wire.octets] if isinstance(wire, Integer) else "B" for _, wire in run)
@@ -135,14 +136,15 @@ class _Reading:
         self.rest, self.base, self.offset = "rest", "at", 0
 
     def text(self, name: str) -> None:
-        """Read short_message, whose length is known by now."""
+        """Read short_message; its length has been read before."""
         self.out.add(f"start = {self.at()}", "at = start + length")
         self.out.inside(f"if at > len({self.rest}):", "raise ValueError('sm_length')")
         self.out.add(f"pdu.{name} = {self.rest}[start:at]")
         self.base, self.offset = "at", 0
 
     def only_string(self, name: str, wire: CString) -> None:
-        """Read the one field of a response: the octets up to a NUL at the very end, or else by the general way."""
+        """Read a response with one field that fills the body up to a NUL at the end; other shapes take the general
+        way."""
         self.out.add(f"octets = frame[{HEADER}:-1]")
         self.out.inside(
             f"if not (frame[-1] or 0 in octets or {self.too_long(name, wire)}):",
@@ -159,10 +161,10 @@ def _target(name: str, wire: Wire) -> str:
 
 
 def decoder(cls: type[Pdu], *, tlvs: bool = True, limits: Mapping[str, int] | None = None) -> Decoder:
-    """Return a function (frame, command_status, sequence_number) -> PDU for whole frames of one command.
+    """Return a function (frame, command_status, sequence_number) -> PDU for complete frames of one command.
 
-    Without ``tlvs`` whatever follows the body is skipped unread. ``limits`` are the most octets of each C-Octet String,
-    for a PDU that has no lists; without them all may have 256.
+    Without ``tlvs`` the octets after the body are skipped. ``limits`` are the most octets of each C-Octet String, for a
+    PDU that has no lists; without ``limits`` each may have 256.
     """
     reading = _Reading(limits)
     out = reading.out
@@ -179,7 +181,7 @@ def decoder(cls: type[Pdu], *, tlvs: bool = True, limits: Mapping[str, int] | No
             reading.only_string(fields[0][0], fields[0][1])
     for run in runs:
         name, wire = run[0]
-        if _joins(wire):
+        if _joinable(wire):
             reading.run(run)
             if isinstance(run[-1][1], Text):
                 reading.text(run[-1][0])
@@ -202,11 +204,11 @@ def decoder(cls: type[Pdu], *, tlvs: bool = True, limits: Mapping[str, int] | No
 
 
 def _runs(fields: Sequence[tuple[str, Wire]]) -> list[list[tuple[str, Wire]]]:
-    """Group fields: those whose widths are known, or probably 1, together; each other one alone."""
+    """Group adjacent fields whose width is known or usually 1; each other field is a group of its own."""
     runs: list[list[tuple[str, Wire]]] = []
     growing = False
     for name, wire in fields:
-        fits = _joins(wire)
+        fits = _joinable(wire)
         if fits and growing:
             runs[-1].append((name, wire))
         else:
@@ -216,7 +218,7 @@ def _runs(fields: Sequence[tuple[str, Wire]]) -> list[list[tuple[str, Wire]]]:
 
 
 def encoder(cls: type[Pdu], *, version_3_3: bool = False) -> Encoder:
-    """Return a function from a PDU to its octets; in the 3.3 form without TLVs and with a body in every response."""
+    """Return a function PDU -> octets. The 3.3 form has no TLVs and a body in every response."""
     out = Source("def run(pdu):")
     fields = body(cls)
     names = [name for name, _ in fields]
@@ -256,7 +258,7 @@ def encoder(cls: type[Pdu], *, version_3_3: bool = False) -> Encoder:
 def _write(
     out: Source, cls: type[Pdu], fields: Sequence[tuple[str, Wire | None]], status: str, strings: Sequence[str]
 ) -> None:
-    """Write the lines that check the strings, join the pieces and return; a field without wire type is empty."""
+    """Generate the lines that check the strings, join the pieces and return; a field without wire type is empty."""
     if strings:
         out.inside(f"if {' or '.join(f'0 in {name}' for name in strings)}:", "raise ValueError('NUL')")
     layout, values = ">IIII", ["", str(cls.command_id), status, "pdu.sequence_number"]

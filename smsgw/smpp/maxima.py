@@ -1,8 +1,8 @@
-"""How long a field may be, and the command_status that tells a peer so.
+"""The maximum length of each field, and the command_status for a longer one.
 
-The codec reads C-Octet Strings of up to 256 octets. The maxima of the specification are a table apart, which a
+The codec reads C-Octet Strings of up to 256 octets. The maxima of the specification are a separate table, which a
 session may raise for peers that put long passwords, keys or e-mail addresses into their fields. ``codec.reader``
-applies them while it decodes, at no cost; ``unfit`` does so to a PDU that is already there.
+applies them while it decodes; ``length_fault`` applies them to a decoded PDU.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from smsgw.smpp.fields import CSTRING_LIMIT, CString, Destinations, Distribution
 from smsgw.smpp.pdus import PDUS, Pdu, body
 
 Maxima: TypeAlias = Mapping[str, Mapping[str, int]]
-"""By name of the operation and of the field: the most octets of a C-Octet String, its NUL included."""
+"""Operation name -> field name -> the most octets of a C-Octet String, its NUL included."""
 
 MAXIMA: Final[Maxima] = {
     cls.name: {name: wire.maximum for name, wire in body(cls) if isinstance(wire, CString)} for cls in PDUS
 }
-"""What the specification allows."""
+"""The maxima of the specification."""
 
 _ADDRESS: Final = 21
 
@@ -28,8 +28,9 @@ _ADDRESS: Final = 21
 def raise_maxima(raised: Mapping[str, int]) -> Maxima:
     """Return the maxima of the specification with some replaced.
 
-    Keys are a field (``"system_type"``) or one field of one operation (``"bind_transmitter.system_type"``), values
-    octets with the NUL. Raises ValueError for a field that does not exist or more than the codec reads (256).
+    A key is a field (``"system_type"``) or a field of one operation (``"bind_transmitter.system_type"``); a value is in
+    octets with the NUL. Raises ValueError for a field that does not exist, and for more octets than the codec reads
+    (256).
     """
     maxima = {name: dict(fields) for name, fields in MAXIMA.items()}
     for place, most in raised.items():
@@ -42,8 +43,8 @@ def raise_maxima(raised: Mapping[str, int]) -> Maxima:
     return maxima
 
 
-def unfit(pdu: Pdu, maxima: Maxima = MAXIMA) -> tuple[int, str]:
-    """Return the status and the name of the first field that is not as long as it may be, or 0 and nothing.
+def length_fault(pdu: Pdu, maxima: Maxima = MAXIMA) -> tuple[int, str]:
+    """Return the status and the name of the first field whose length is out of range, or 0 and an empty string.
 
     Times must be empty or of their exact length; submit_multi needs a destination.
     """

@@ -1,9 +1,9 @@
 """Every PDU of SMPP 3.3, 3.4 and 5.0, declared once.
 
-A class lists its mandatory fields in wire order, named as in the specification. Encoding, decoding, size, printing,
-limits and the strategies of the tests are derived from that. All attributes have defaults; C-Octet Strings are
-``bytes`` without their NUL; ``tlvs`` holds (tag, octets) in order of arrival, unknown ones included. Positional
-arguments go sequence_number, for responses command_status, then the body; ``tlvs`` by keyword only.
+A class lists its mandatory fields in wire order, named as in the specification; the codec, sizes, printing, maxima and
+the strategies of the tests are derived from these lists. All attributes have defaults. C-Octet Strings are ``bytes``
+without their NUL; ``tlvs`` holds (tag, octets) in order of arrival, unknown tags included. Positional arguments are
+sequence_number, command_status (responses only), then the body; ``tlvs`` is keyword-only.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Pdu:
     def tlv(self, tag: int) -> Any:
         """Return the first value of a tag, read by its declared type (int or bytes), or None if it is absent.
 
-        Of a repeated tag the first counts; an Integer of an odd length is read if it has 1-4 octets and handed over
-        as bytes otherwise; a C-Octet String loses one NUL at its end, if there is one.
+        Of a repeated tag the first value counts. An Integer of an unexpected width is returned as an int if it has 1-4
+        octets, else as bytes; a C-Octet String loses one NUL at its end, if there is one.
         """
         for present, octets in self.tlvs:
             if present == tag:
@@ -76,7 +76,7 @@ class Pdu:
         return None
 
     def user_data(self) -> bytes:
-        """Return the octets of the text: message_payload if there is one, else short_message, else nothing."""
+        """Return the octets of the text: message_payload if present, else short_message, else an empty string."""
         for tag, octets in self.tlvs:
             if tag == _PAYLOAD:
                 return octets
@@ -84,14 +84,15 @@ class Pdu:
         return text
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Yield (name, value) of every attribute in wire order, the TLVs last, with nothing hidden."""
+        """Yield (name, value) of every attribute in wire order, the TLVs last, including secrets."""
         for attribute in attrs.fields(type(self)):
             if attribute.name != "tlvs":
                 yield attribute.name, getattr(self, attribute.name)
         yield "tlvs", self.tlvs
 
     def __repr__(self) -> str:
-        """Show what differs from the defaults, fit for a log: no password, no text, no whole address."""
+        """Show the attributes that differ from their defaults, without passwords and text and with shortened
+        addresses."""
         shown = [f"sequence_number={self.sequence_number}"]
         for name, value in self.items():
             if name != "sequence_number" and value:
@@ -119,7 +120,7 @@ class Response(Pdu):
 
     command_status: int = 0
     raw: bytes = attrs.field(default=b"", kw_only=True)
-    """Body of a failed response that could not be read; never written."""
+    """The unreadable body of a failed response; never encoded."""
 
     is_response: ClassVar[bool] = True
     body_on_error: ClassVar[BodyOnError] = BodyOnError.NEVER
@@ -134,7 +135,7 @@ class Response(Pdu):
 
 @attrs.define(eq=False, repr=False)
 class Request(Pdu):
-    """A PDU that asks or tells something; ``response`` is the class that answers it, None if nothing does."""
+    """A request or notification; ``response`` is the class of its response, None if it has none."""
 
     response: ClassVar[type[Response] | None] = None
 
@@ -148,12 +149,12 @@ class Request(Pdu):
 
 @attrs.define(eq=False, repr=False)
 class GenericNack(Response, command=CommandId.GENERIC_NACK):
-    """The answer to a PDU that could not be understood."""
+    """The answer to a PDU with an unknown command_id or an impossible length."""
 
 
 @attrs.define(eq=False, repr=False)
 class BindResp(Response):
-    """What the three bind responses share: the name of the message centre; TLV sc_interface_version."""
+    """The fields of the three bind responses: the name of the message centre; TLV sc_interface_version."""
 
     system_id: bytes = cstr(16, Status.ESME_RINVSYSID)
 
@@ -175,7 +176,7 @@ class BindTransceiverResp(BindResp, command=CommandId.BIND_TRANSCEIVER_RESP):
 
 @attrs.define(eq=False, repr=False)
 class Bind(Request):
-    """What the three bind requests share."""
+    """The fields of the three bind requests."""
 
     system_id: bytes = cstr(16, Status.ESME_RINVSYSID)
     password: bytes = cstr(9, Status.ESME_RINVPASWD)
@@ -216,7 +217,7 @@ class UnbindResp(Response, command=CommandId.UNBIND_RESP):
 
 @attrs.define(eq=False, repr=False)
 class Unbind(Request, command=CommandId.UNBIND, response=UnbindResp):
-    """End the session in good order."""
+    """End the session in an orderly way."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -231,7 +232,7 @@ class EnquireLink(Request, command=CommandId.ENQUIRE_LINK, response=EnquireLinkR
 
 @attrs.define(eq=False, repr=False)
 class ShortMessage(Request):
-    """What submit_sm and deliver_sm share: one message from one address to another."""
+    """The fields of submit_sm and deliver_sm: one message from one address to another."""
 
     service_type: bytes = cstr(6, Status.ESME_RINVSERTYP, usually_empty=True)
     source_addr_ton: int = int1()
@@ -261,7 +262,7 @@ class SubmitSmResp(Response, command=CommandId.SUBMIT_SM_RESP, body_on_error=Bod
 
 @attrs.define(eq=False, repr=False)
 class SubmitSm(ShortMessage, command=CommandId.SUBMIT_SM, response=SubmitSmResp):
-    """Hand one message to the message centre."""
+    """Submit one message to the message centre (MT)."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -273,14 +274,14 @@ class DeliverSmResp(Response, command=CommandId.DELIVER_SM_RESP, body_on_error=B
 
 @attrs.define(eq=False, repr=False)
 class DeliverSm(ShortMessage, command=CommandId.DELIVER_SM, response=DeliverSmResp):
-    """Hand an incoming message or a receipt to the ESME."""
+    """Deliver an incoming message (MO) or a receipt to the ESME."""
 
 
 @attrs.define(eq=False, repr=False)
 class WrittenDeliverSm(Request, command=CommandId.DELIVER_SM, response=DeliverSmResp):
-    """A deliver_sm whose ``body``, TLVs included, is encoded already, for a peer of one version.
+    """A deliver_sm whose ``body``, TLVs included, is already encoded for one version.
 
-    For what is said often and in few words: the rest of it need be encoded but once.
+    It makes frequent receipts cheap: the fields that are equal in all of them are encoded once.
     """
 
     body: bytes = b""
@@ -288,7 +289,7 @@ class WrittenDeliverSm(Request, command=CommandId.DELIVER_SM, response=DeliverSm
 
 @attrs.define(eq=False, repr=False)
 class SubmitMultiResp(Response, command=CommandId.SUBMIT_MULTI_RESP, body_on_error=BodyOnError.GIVEN):
-    """The answer to submit_multi with the destinations that failed at once."""
+    """The answer to submit_multi with the destinations that the message centre refused."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
     unsuccess_sme: Sequence[UnsuccessSme] = failures()
@@ -296,7 +297,7 @@ class SubmitMultiResp(Response, command=CommandId.SUBMIT_MULTI_RESP, body_on_err
 
 @attrs.define(eq=False, repr=False)
 class SubmitMulti(Request, command=CommandId.SUBMIT_MULTI, response=SubmitMultiResp):
-    """Hand one message for many destinations to the message centre."""
+    """Submit one message for many destinations to the message centre."""
 
     service_type: bytes = cstr(6, Status.ESME_RINVSERTYP, usually_empty=True)
     source_addr_ton: int = int1()
@@ -317,14 +318,14 @@ class SubmitMulti(Request, command=CommandId.SUBMIT_MULTI, response=SubmitMultiR
 
 @attrs.define(eq=False, repr=False)
 class DataSmResp(Response, command=CommandId.DATA_SM_RESP, body_on_error=BodyOnError.GIVEN):
-    """The answer to data_sm; its TLVs tell why a delivery in transaction mode failed."""
+    """The answer to data_sm; its TLVs give the reason of a failed delivery in transaction mode."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
 
 
 @attrs.define(eq=False, repr=False)
 class DataSm(Request, command=CommandId.DATA_SM, response=DataSmResp):
-    """Hand over one message in either direction; its text is in message_payload."""
+    """Send one message in either direction; its text is in message_payload."""
 
     service_type: bytes = cstr(6, Status.ESME_RINVSERTYP, usually_empty=True)
     source_addr_ton: int = int1()
@@ -340,7 +341,7 @@ class DataSm(Request, command=CommandId.DATA_SM, response=DataSmResp):
 
 @attrs.define(eq=False, repr=False)
 class QuerySmResp(Response, command=CommandId.QUERY_SM_RESP):
-    """The answer to query_sm: the state of the message, and when it became final."""
+    """The answer to query_sm: the state of the message and the time at which it became final."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
     final_date: bytes = time(Status.ESME_RINVEXPIRY, short=True)
@@ -350,7 +351,7 @@ class QuerySmResp(Response, command=CommandId.QUERY_SM_RESP):
 
 @attrs.define(eq=False, repr=False)
 class QuerySm(Request, command=CommandId.QUERY_SM, response=QuerySmResp):
-    """Ask what has become of a message."""
+    """Ask for the state of a message."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
     source_addr_ton: int = int1()
@@ -365,7 +366,7 @@ class CancelSmResp(Response, command=CommandId.CANCEL_SM_RESP):
 
 @attrs.define(eq=False, repr=False)
 class CancelSm(Request, command=CommandId.CANCEL_SM, response=CancelSmResp):
-    """Cancel one pending message, or with an empty message_id all between two addresses."""
+    """Cancel one pending message, or with an empty message_id all messages between two addresses."""
 
     service_type: bytes = cstr(6, Status.ESME_RINVSERTYP, usually_empty=True)
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
@@ -384,7 +385,7 @@ class ReplaceSmResp(Response, command=CommandId.REPLACE_SM_RESP):
 
 @attrs.define(eq=False, repr=False)
 class ReplaceSm(Request, command=CommandId.REPLACE_SM, response=ReplaceSmResp):
-    """Give a pending message a new text, schedule or validity; its data_coding stays."""
+    """Replace the text, schedule or validity of a pending message; its data_coding stays."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
     source_addr_ton: int = int1()
@@ -399,7 +400,7 @@ class ReplaceSm(Request, command=CommandId.REPLACE_SM, response=ReplaceSmResp):
 
 @attrs.define(eq=False, repr=False)
 class AlertNotification(Request, command=CommandId.ALERT_NOTIFICATION):
-    """Tell the ESME that a handset can be reached again; nothing answers it."""
+    """Notify the ESME that a handset can be reached again; it has no response."""
 
     source_addr_ton: int = int1()
     source_addr_npi: int = int1()
@@ -442,7 +443,7 @@ class QueryBroadcastSmResp(Response, command=CommandId.QUERY_BROADCAST_SM_RESP):
 
 @attrs.define(eq=False, repr=False)
 class QueryBroadcastSm(Request, command=CommandId.QUERY_BROADCAST_SM, response=QueryBroadcastSmResp):
-    """Ask what has become of a broadcast."""
+    """Ask for the state of a broadcast."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
     source_addr_ton: int = int1()
@@ -521,6 +522,6 @@ def body(cls: type[Pdu]) -> tuple[tuple[str, Wire], ...]:
 
 
 def size(pdu: Pdu) -> int:
-    """Return how many octets a PDU has when its body and TLVs are written."""
+    """Return the octets of a PDU when its body and TLVs are encoded."""
     fields = sum(wire.size(getattr(pdu, name)) for name, wire in body(type(pdu)))
     return HEADER + fields + sum(4 + len(octets) for _, octets in pdu.tlvs)

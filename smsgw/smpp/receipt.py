@@ -1,8 +1,8 @@
-"""Delivery receipts: read from whatever message centres send, written as the 3.4 specification shows them.
+"""Delivery receipts (DLR): reading the forms that message centres send, writing the form of the 3.4 specification.
 
-A receipt says twice what became of a message, in a text of vendor-specific form (3.4 appendix B is the common
-ancestor) and in the TLVs receipted_message_id, message_state and network_error_code. Either may be missing, and the
-text comes with fields left out, permuted, padded, in another charset or inside message_payload.
+A receipt gives the state of a message twice: in a text of vendor-specific form (3.4 appendix B is the common ancestor)
+and in the TLVs receipted_message_id, message_state and network_error_code. Either may be missing. In the text, fields
+may be missing, permuted or padded; it may use another charset or be in message_payload.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ STATES: Final[dict[str, int]] = {
     "BUFFERD": int(MessageState.ENROUTE),
     **{str(int(state)): int(state) for state in MessageState},
 }
-"""The message_state that a word of a receipt text means, in capitals; other words mean none."""
+"""The message_state for each word of a receipt text, in capitals; other words have none."""
 
 FINAL: Final[frozenset[int]] = frozenset(
     {
@@ -58,7 +58,7 @@ FINAL: Final[frozenset[int]] = frozenset(
         MessageState.SKIPPED,
     }
 )
-"""States after which nothing else comes; ACCEPTED is final by the letter only, in practice it is not."""
+"""The final states. The specification calls ACCEPTED final too, but message centres send other states after it."""
 
 # plain ints, because comparing with the members of an enumeration costs more than the rest of a loop over TLVs
 _ID: Final = int(Tag.RECEIPTED_MESSAGE_ID)
@@ -79,12 +79,12 @@ _DATE: Final = re.compile(r"(?:20(?=\d{12}$))?(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\
 
 @attrs.define(eq=False)
 class Receipt:
-    """What one receipt says; text parts are empty and the others None where it does not say it.
+    """The content of one receipt; a missing word of the text is an empty string, any other missing value is None.
 
-    TLVs go before the text. ``state`` is a message_state or None if neither tells one that is known; ``stat``, ``err``
-    and the dates are the words of the text; ``network_error`` is (kind of network, code), kind 0 if the code came as
-    three digits; ``intermediate`` is set for a notification before the final state; ``raw`` is the undecoded text.
-    ``message_id`` is the octets read as Latin-1, as is to be done with the message_id of a response to compare them.
+    TLVs take precedence over the text. ``state`` is a message_state, or None if the receipt has no known one; ``stat``,
+    ``err`` and the dates are the words of the text; ``network_error`` is (kind of network, code), kind 0 if the code
+    came as three digits; ``intermediate`` marks a notification before the final state; ``raw`` is the undecoded text.
+    ``message_id`` is decoded as Latin-1: decode the message_id of a response likewise to compare the two.
     """
 
     message_id: str = ""
@@ -102,25 +102,25 @@ class Receipt:
 
     @property
     def final(self) -> bool:
-        """Whether the state is one after which nothing else comes."""
+        """Whether the state is final."""
         return self.state in FINAL
 
     @property
     def error(self) -> str:
-        """The error code in decimal if the TLV told it, else the word of the text, else nothing."""
+        """The error code in decimal from the TLV, else the ``err`` word of the text, else an empty string."""
         return self.err if self.network_error is None else str(self.network_error[1])
 
     def submitted_at(self, zone: datetime.tzinfo) -> datetime.datetime | None:
-        """Return when the message was submitted; ``zone`` is that of the centre. None if it is not readable."""
+        """Return when the message was submitted, None if unreadable; ``zone`` is the message centre's."""
         return read_date(self.submit_date, zone)
 
     def done_at(self, zone: datetime.tzinfo) -> datetime.datetime | None:
-        """Return when the message reached its state; ``zone`` is that of the centre. None if it is not readable."""
+        """Return when the message reached its state, None if unreadable; ``zone`` is the message centre's."""
         return read_date(self.done_date, zone)
 
 
 def is_receipt(pdu: DeliverSm | DataSm) -> bool:
-    """Tell a receipt or intermediate notification from a message: by esm_class, or by receipted_message_id."""
+    """Return whether a PDU is a receipt or intermediate notification, by its esm_class or receipted_message_id."""
     kind = pdu.esm_class & _TYPE
     if kind in (_FINAL, _INTERMEDIATE):
         return True
@@ -128,7 +128,7 @@ def is_receipt(pdu: DeliverSm | DataSm) -> bool:
 
 
 def read_receipt(pdu: DeliverSm | DataSm) -> Receipt:
-    """Read a receipt out of deliver_sm or data_sm; never raises, what cannot be read stays empty."""
+    """Read the receipt in a deliver_sm or data_sm; never raises: unreadable values stay empty."""
     payload, named, state, error = _from_tlvs(pdu)
     words = payload.decode("latin-1")
     usual = _USUAL.match(words)
@@ -150,7 +150,7 @@ _NAMES: Final = ("id", "sub", "dlvrd", "submitdate", "donedate", "stat", "err")
 
 
 def _from_tlvs(pdu: DeliverSm | DataSm) -> tuple[bytes, str | None, int | None, tuple[int, int] | None]:
-    """Return the text, the id, the state and the network error as far as TLVs tell them; the first of each counts."""
+    """Return the text, and the id, the state and the network error from the TLVs; the first TLV of each tag counts."""
     payload: bytes | None = None
     message_id: str | None = None
     state: int | None = None
@@ -181,7 +181,7 @@ def _network_error(octets: bytes) -> tuple[int, int] | None:
 
 
 def _decoded(pdu: DeliverSm | DataSm, payload: bytes, words: str) -> str:
-    """Return the text of an unusual receipt: without a header before it, and from UCS-2 if that is what it is in."""
+    """Return the text of an unusual receipt without its User Data Header, decoded from UCS-2 if it is UCS-2."""
     if pdu.esm_class & EsmClass.UDHI and payload[0] < len(payload):
         payload = payload[1 + payload[0] :]
         words = payload.decode("latin-1")
@@ -191,7 +191,8 @@ def _decoded(pdu: DeliverSm | DataSm, payload: bytes, words: str) -> str:
 
 
 def _fields(words: str) -> dict[str, str]:
-    """Find the labelled values; a label counts once, and none inside the text if the rest has been told before it."""
+    """Return the labelled values. The first of a repeated label counts; labels inside the text are text if id and stat
+    stand before it."""
     found: dict[str, str] = {}
     open_label, start = "", 0
     for label in _LABEL.finditer(words):
@@ -214,7 +215,7 @@ def _first_word(value: str) -> str:
 
 
 def read_date(word: str, zone: datetime.tzinfo) -> datetime.datetime | None:
-    """Return the moment of a date of 10, 12 or 14 digits, or of an absolute SMPP time; None if it is none."""
+    """Return the time of a date of 10, 12 or 14 digits or of an absolute SMPP time; None for any other word."""
     parts = _DATE.fullmatch(word)
     if parts is None:
         return None
@@ -234,7 +235,7 @@ def _minute(minute: int, zone: datetime.tzinfo) -> bytes:
 
 
 def write_date(at: float, zone: datetime.tzinfo, *, seconds: bool = False) -> bytes:
-    """Write a moment (seconds since 1970) as YYMMDDhhmm in a zone, or with ``seconds`` as YYMMDDhhmmss."""
+    """Write a time (seconds since 1970) as YYMMDDhhmm in a zone, or with ``seconds`` as YYMMDDhhmmss."""
     minute, second = divmod(int(at), 60)
     digits = _minute(minute, zone)
     return b"%b%02d" % (digits, second) if seconds else digits
@@ -243,9 +244,9 @@ def write_date(at: float, zone: datetime.tzinfo, *, seconds: bool = False) -> by
 def receipt_tlvs(
     message_id: bytes, state: int, error: int = 0, *, kind: int = GSM_NETWORK, version: int = VERSION_3_4
 ) -> tuple[Tlv, ...]:
-    """Return the three TLVs of a receipt for a peer of a version: none in 3.3, states of 5.0 only in 5.0.
+    """Return the three TLVs of a receipt on a session of a version: none in 3.3, states of 5.0 only in 5.0.
 
-    ``error`` is a network error code of ``kind``, of 16 bits; raises OverflowError if it has more.
+    ``error`` is a network error code of 16 bits, ``kind`` the kind of network. Raises OverflowError for a larger code.
     """
     if version < VERSION_3_4:
         return ()

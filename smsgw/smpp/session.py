@@ -1,7 +1,7 @@
-"""The rules of an SMPP session as values: states, who may send what in which, versions, sequence numbers.
+"""The rules of an SMPP session, pure: states, the PDUs that each end may send in each, versions, sequence numbers.
 
-Nothing here does any I/O or knows a timer. A session holds a :class:`State`, looks up ``allowed(sender, state)`` once
-per change of state, and asks :func:`judge` only about what is not in it.
+A session holds a :class:`State`, looks up ``allowed(sender, state)`` once per change of state, and calls :func:`judge`
+only for PDUs outside that set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Role(enum.Enum):
 
 
 class State(enum.Enum):
-    """How far a session has come (5.0 section 2.2); the same word holds for both ends."""
+    """The state of a session (5.0 section 2.2), the same at both ends."""
 
     OPEN = "open"
     OUTBOUND = "outbound"
@@ -61,8 +61,8 @@ _CONNECTED: Final = _UNBOUND_YET | _LEAVING
 _ONLY_OPEN: Final = frozenset({State.OPEN})
 _NEVER: Final[frozenset[State]] = frozenset()
 
-# 5.0 section 2.4, the operation matrix, with these decisions: an unbind_resp leaves while its sender is still bound or
-# when both unbinds crossed; replace_sm is as submit_sm; a session takes one bind.
+# 5.0 section 2.4, the operation matrix, with three decisions: an unbind_resp may be sent by a bound end and after
+# crossed unbinds; replace_sm follows submit_sm; a session accepts one bind.
 MATRIX: Final[dict[CommandId, tuple[frozenset[State], frozenset[State]]]] = {
     #                                        the ESME may send in    the MC may send in
     CommandId.BIND_RECEIVER:                 (_UNBOUND_YET,          _NEVER),
@@ -99,14 +99,14 @@ MATRIX: Final[dict[CommandId, tuple[frozenset[State], frozenset[State]]]] = {
     CommandId.ENQUIRE_LINK_RESP:             (_CONNECTED,            _CONNECTED),
     CommandId.GENERIC_NACK:                  (_CONNECTED,            _CONNECTED),
 }  # fmt: skip
-"""Who may send what in which state; whatever is not here is illegal."""
+"""For each operation, the states in which the ESME and the MC may send it; all else is illegal."""
 
 BOUND_BY: Final[dict[int, State]] = {
     CommandId.BIND_TRANSMITTER: State.BOUND_TX,
     CommandId.BIND_RECEIVER: State.BOUND_RX,
     CommandId.BIND_TRANSCEIVER: State.BOUND_TRX,
 }
-"""The state that a positive answer to a bind request leads to."""
+"""The state of a session after a positive answer to each bind request."""
 
 
 SINCE: Final[dict[CommandId, int]] = {
@@ -118,7 +118,7 @@ SINCE: Final[dict[CommandId, int]] = {
     CommandId.QUERY_BROADCAST_SM: VERSION_5_0,
     CommandId.CANCEL_BROADCAST_SM: VERSION_5_0,
 }
-"""The operations that did not exist from the beginning, and the version that brought each."""
+"""The operations that are newer than 3.3, and the first version of each."""
 
 
 @functools.cache
@@ -137,11 +137,11 @@ def _since(command_id: int) -> int:
 
 
 def judge(pdu: Pdu, sender: Role, state: State, version: int = VERSION_5_0) -> Answerable | None:
-    """Return None for a PDU that its sender may send in this state, else what to answer.
+    """Return None for a PDU that its sender may send in this state, else the Answerable to answer with.
 
-    A request gets ESME_RINVBNDSTS by its own response (by generic_nack if it has none), a bind on a bound session
-    ESME_RALYBND, an operation newer than the version of the session ESME_RINVCMDID; of a response that is out of
-    place ``answer_id`` is None: it is ignored. (5.0 sections 2.4, 2.8)
+    A request is answered ESME_RINVBNDSTS by its own response (by generic_nack if it has none), a bind on a bound
+    session ESME_RALYBND, an operation newer than the session's version ESME_RINVCMDID. A misplaced response has
+    ``answer_id`` None and is ignored. (5.0 sections 2.4, 2.8)
     """
     command_id = pdu.command_id
     if command_id in allowed(sender, state, version):
@@ -156,7 +156,7 @@ def judge(pdu: Pdu, sender: Role, state: State, version: int = VERSION_5_0) -> A
 
 
 def negotiate(announced: int, offered: int = VERSION_5_0) -> int:
-    """Return the version that both ends speak: 0x33, 0x34 or 0x50, the lower of two interface_version octets."""
+    """Return the version of a session (0x33, 0x34 or 0x50): the lower of both ends' interface_version octets."""
     return min(_version(announced), _version(offered))
 
 
@@ -167,9 +167,9 @@ def _version(octet: int) -> int:
 
 
 class Sequence:
-    """The numbers of our own requests on one connection: 1 to 0x7FFFFFFF, then again from 1, none twice at once.
+    """Sequence numbers of our requests on one connection: 1 to 0x7FFFFFFF, then again from 1.
 
-    ``in_use`` holds the numbers of requests that still await their response; they are skipped.
+    ``in_use`` holds the numbers of requests that still await their response; :meth:`next` skips them.
     """
 
     __slots__ = ("_in_use", "_last")

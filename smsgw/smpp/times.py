@@ -1,8 +1,8 @@
-"""Times as SMPP writes them: ``YYMMDDhhmmsstnn+`` absolute, ``YYMMDDhhmmss000R`` relative (5.0 section 4.7.23).
+"""The time formats of SMPP: ``YYMMDDhhmmsstnn+`` absolute, ``YYMMDDhhmmss000R`` relative (5.0 section 4.7.23).
 
-An absolute time has tenths of a second and its distance from UTC in quarter hours; its year is always of this
-century. A relative time counts from the receiver's clock. Message centres of 3.3 and 3.4 also report the 12 characters
-``YYMMDDhhmmss`` of their own local time, without saying where they are.
+An absolute time has tenths of a second and its distance from UTC in quarter hours; its year is in this century. A
+relative time counts from the receiver's clock. Message centres of 3.3 and 3.4 also report 12 characters
+``YYMMDDhhmmss`` in their local time, without the zone.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _MOST_QUARTERS: Final = 48
 
 
 def read_time(octets: bytes, now: datetime.datetime) -> datetime.datetime | None:
-    """Return the moment that an absolute or relative time means, aware, or None for an empty one.
+    """Return an absolute or relative time as an aware datetime, or None for an empty one.
 
-    ``now`` is the aware moment that relative times start from. The tenths and quarters of a relative time are ignored.
-    Raises ValueError saying what is wrong.
+    Relative times count from ``now``, which is aware; their tenths and quarters are ignored. Raises ValueError, whose
+    text names the fault.
     """
     if not octets:
         return None
@@ -37,9 +37,9 @@ def read_time(octets: bytes, now: datetime.datetime) -> datetime.datetime | None
 
 
 def read_reported(octets: bytes, zone: datetime.tzinfo) -> datetime.datetime | None:
-    """Return the moment of a time reported by a message centre: absolute, or 12 characters in its zone; None if empty.
+    """Return a time reported by a message centre: absolute, or 12 characters in ``zone``; None if empty.
 
-    Raises ValueError saying what is wrong; a relative time is wrong here.
+    Raises ValueError, whose text names the fault, also for a relative time.
     """
     if not octets:
         return None
@@ -50,9 +50,9 @@ def read_reported(octets: bytes, zone: datetime.tzinfo) -> datetime.datetime | N
 
 
 def write_absolute(moment: datetime.datetime) -> bytes:
-    """Write an aware moment in its own zone, or in UTC if that zone is not whole quarter hours away; tenths are kept.
+    """Write an aware datetime with tenths, in its own zone, or in UTC if its offset is not whole quarter hours.
 
-    Raises ValueError for a naive moment or a year outside this century.
+    Raises ValueError for a naive datetime or a year outside this century.
     """
     offset = moment.utcoffset()
     if offset is None:

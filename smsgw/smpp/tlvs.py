@@ -1,7 +1,7 @@
-"""The optional parameters: which tags there are, what type their values have, how they are read and written.
+"""The optional parameters (TLVs): the known tags, the type of each, reading and writing.
 
-A TLV is a plain tuple ``(tag, octets)``; values are interpreted only when somebody asks for them, so a TLV that is
-unknown, unexpected or ill-valued never costs the message it arrived in.
+A TLV is a tuple ``(tag, octets)``. Values are interpreted only on request (:func:`tlv_value`), so a TLV with an unknown
+tag or a bad value never fails the PDU that carries it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from smsgw.smpp.errors import PduError
 Tlv: TypeAlias = tuple[int, bytes]
 
 MOST_TLVS: Final = 256
-"""More TLVs than this in one PDU are refused: each costs many times its octets in memory."""
+"""The most TLVs in one PDU. The limit bounds memory: a TLV in memory takes many times its octets on the wire."""
 
 _HEAD: Final = struct.Struct(">HH")
 
 
 class Kind(enum.Enum):
-    """How the octets of a TLV are to be understood."""
+    """The type of a TLV's value."""
 
     INTEGER = "integer"
     STRING = "string"
@@ -34,7 +34,7 @@ class Kind(enum.Enum):
 
 @attrs.frozen
 class TlvType:
-    """What the specification says of one tag: kind, least and most octets, and the first version that has it."""
+    """The specification of one tag: kind, least and most octets, and the first version that has it."""
 
     kind: Kind
     least: int
@@ -125,7 +125,8 @@ TLV_TYPES: Final[dict[int, TlvType]] = {
 def tlv_value(tag: int, octets: bytes) -> Any:
     """Read the value of a TLV by the declared type of its tag: int, or bytes without the NUL of a C-Octet String.
 
-    Never raises: an Integer that has not 1-4 octets, and any tag without a declaration, is returned as it came.
+    Never raises: the octets of an Integer with 0 or more than 4 octets, and of an undeclared tag, are returned
+    unchanged.
     """
     declared = TLV_TYPES.get(tag)
     if declared is not None:
@@ -137,9 +138,9 @@ def tlv_value(tag: int, octets: bytes) -> Any:
 
 
 def tlv(tag: int, value: int | bytes = b"") -> Tlv:
-    """Build a TLV: an int in the width of its tag, a C-Octet String with its NUL, anything else as it is.
+    """Build a TLV: an int in the width of its tag, a C-Octet String with its NUL, other octets unchanged.
 
-    Raises PduError if the value does not fit. Bytes for an Integer tag are taken as they are (ms_validity of 5.0).
+    Bytes for an Integer tag are taken unchanged (ms_validity of 5.0). Raises PduError if the value does not fit.
     """
     declared = TLV_TYPES.get(tag)
     if isinstance(value, int):
@@ -157,9 +158,9 @@ def tlv(tag: int, value: int | bytes = b"") -> Tlv:
 
 
 def read_tlvs(frame: bytes, at: int, size: int) -> list[Tlv]:
-    """Cut the end of a frame into TLVs; up to 3 octets too few for another one are dropped (common stray NULs).
+    """Read the TLVs at the end of a frame; up to 3 trailing octets (stray NULs of some peers) are ignored.
 
-    Raises ValueError, with the offset, if a TLV runs past the end or there are more than MOST_TLVS.
+    Raises ValueError if a TLV runs past the end (the text gives its offset) or there are more than MOST_TLVS.
     """
     found: list[Tlv] = []
     head = _HEAD.unpack_from
@@ -168,7 +169,7 @@ def read_tlvs(frame: bytes, at: int, size: int) -> list[Tlv]:
         start = at + 4
         end = start + length
         if end > size:
-            raise ValueError(f"TLV 0x{tag:04X} at offset {at} has {length} octets of which {size - start} are there")
+            raise ValueError(f"TLV 0x{tag:04X} at offset {at} has {length} octets, but {size - start} remain")
         found.append((tag, frame[start:end]))
         at = end
     if len(found) > MOST_TLVS:
@@ -177,6 +178,6 @@ def read_tlvs(frame: bytes, at: int, size: int) -> list[Tlv]:
 
 
 def write_tlvs(tlvs: Sequence[Tlv]) -> bytes:
-    """Return the octets of the TLVs in the given order; raises struct.error or TypeError for what does not fit."""
+    """Return the octets of the TLVs in order; raises struct.error or TypeError for a value that does not fit."""
     head = _HEAD.pack
     return b"".join([head(tag, len(octets)) + octets for tag, octets in tlvs])

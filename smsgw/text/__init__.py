@@ -1,1 +1,1 @@
-"""Characters on their way to a handset: alphabets, headers in user data, parts. Pure: no I/O, no Twisted."""
+"""The text of short messages: alphabets, User Data Headers, cutting into parts. Pure: no I/O, no Twisted."""

@@ -1,7 +1,7 @@
-"""Choice of the alphabet for a text, and what each data_coding octet says about the octets beside it.
+"""Choice of the alphabet for a text; the alphabet and class that each data_coding stands for.
 
-What data_coding 0 means is a matter between two peers (`default`: GSM 03.38, Latin-1 or ASCII); class and waiting
-indications of GSM 03.38 TP-DCS are understood. Sources: smpp 3.4 section 5.2.19, 3GPP TS 23.038 section 4.
+Two peers agree on the meaning of data_coding 0 (`default`: GSM 03.38, Latin-1 or ASCII). The message classes and
+waiting indications of GSM 03.38 TP-DCS are supported. Sources: smpp 3.4 section 5.2.19, 3GPP TS 23.038 section 4.
 """
 
 import enum
@@ -13,7 +13,7 @@ from smsgw.text import gsm0338
 
 
 class Alphabet(enum.StrEnum):
-    """What octets of user data are written in; values of the first three are the words of the settings."""
+    """The encoding of user data; the settings use the values of the first three."""
 
     GSM = "gsm"
     LATIN1 = "latin1"
@@ -32,7 +32,7 @@ DEFAULTS = frozenset({"gsm", "latin1", "ascii"})
 
 
 class NotEncodable(ValueError):
-    """The text has a character that the alphabet asked for cannot express."""
+    """The text has a character that the requested alphabet lacks."""
 
 
 CODECS = {
@@ -81,19 +81,19 @@ _WITH_CLASS = {Alphabet.OCTETS: 0x14, Alphabet.UCS2: 0x18}
 
 
 def known(data_coding: int) -> bool:
-    """False for the reserved values, whose octets can only be passed on as they are."""
+    """Whether a data_coding is defined; the octets of a reserved one can only be passed on unchanged."""
     return data_coding in _ALPHABETS
 
 
 def alphabet(data_coding: int, default: str = "gsm") -> Alphabet:
-    """What octets with this data_coding (0-255) are written in; reserved values are raw octets."""
+    """The alphabet of a data_coding (0-255); reserved values are raw octets."""
     return _of_peer(default)[data_coding]
 
 
 def data_coding(alphabet: Alphabet, default: str = "gsm", message_class: int | None = None) -> int:
-    """The octet that announces `alphabet`, with a GSM message class (0 flash, 1 phone, 2 SIM, 3 terminal) if given.
+    """The data_coding for `alphabet`, with a GSM message class (0 flash, 1 phone, 2 SIM, 3 terminal) if given.
 
-    Raises ValueError where no octet says so: GSM 03.38 to a peer with another default, a class with e.g. Latin-1.
+    Raises ValueError if none exists: GSM 03.38 to a peer with another default, a class with e.g. Latin-1.
     """
     is_default = alphabet == _of_peer(default)[0]
     if message_class is None:
@@ -112,11 +112,11 @@ def data_coding(alphabet: Alphabet, default: str = "gsm", message_class: int | N
 def encode(
     text: str, data_coding: int | None = None, default: str = "gsm", fallbacks: bool = False
 ) -> tuple[int, bytes]:
-    """Write `text` for a peer; returns (data_coding, octets).
+    """Encode `text` for a peer; returns (data_coding, octets).
 
-    Without a data_coding the default alphabet is taken if it has every character, otherwise UCS-2 (UTF-16BE).
+    Without a data_coding the default alphabet is used if it has every character, otherwise UCS-2 (UTF-16BE).
     `fallbacks` applies to GSM 03.38 (see `gsm0338.encode`). Raises NotEncodable for a lone surrogate, and for a text
-    that the given data_coding cannot express.
+    with a character that the given data_coding lacks.
     """
     if data_coding is None:
         octets = gsm0338.encode(text, 0, 0, fallbacks) if default == "gsm" else _write(text, _of_peer(default)[0])
@@ -126,21 +126,21 @@ def encode(
     written_in = _of_peer(default)[data_coding]
     octets = _write(text, written_in, fallbacks)
     if octets is None:
-        raise NotEncodable(f"the text cannot be written in {written_in}")
+        raise NotEncodable(f"the text has a character that {written_in} lacks")
     return data_coding, octets
 
 
 def decode(octets: bytes, data_coding: int, default: str = "gsm", locking: int = 0, single: int = 0) -> str:
-    """Read octets as their data_coding (0-255) says; any octets give a text, U+FFFD where they make no sense.
+    """Decode octets by their data_coding (0-255); never raises, invalid octets become U+FFFD.
 
-    A byte order mark is dropped and obeyed, an octet too many in UCS-2 shows as U+FFFD. Raw octets show as Latin-1.
-    `locking` and `single` are the national languages of the part's header; they matter for GSM 03.38 only.
+    A byte order mark is removed and followed, an odd octet at the end of UCS-2 becomes U+FFFD. Raw octets are decoded
+    as Latin-1. `locking` and `single` are the national languages of the part's header, used for GSM 03.38 only.
     """
     return read(octets, _of_peer(default)[data_coding], locking, single)
 
 
 def read(octets: bytes, alphabet: Alphabet, locking: int = 0, single: int = 0) -> str:
-    """What `decode` does, for a known alphabet."""
+    """Decode octets of an alphabet, as `decode` does."""
     if alphabet is Alphabet.GSM:
         return gsm0338.decode(octets, locking, single)
     if alphabet is Alphabet.UCS2:
@@ -153,10 +153,10 @@ def read(octets: bytes, alphabet: Alphabet, locking: int = 0, single: int = 0) -
 
 
 def recode(octets: bytes, data_coding: int, default: str, other: str) -> tuple[int, bytes]:
-    """Carry default-alphabet text from a peer whose data_coding 0 means `default` to one where it means `other`.
+    """Convert user data from a peer whose data_coding 0 means `default` for a peer where it means `other`.
 
-    Returns (data_coding, octets). What is in no default alphabet stays as it is. A text that `other` cannot express
-    becomes UCS-2 and keeps its class, or its kind of waiting indication.
+    Returns (data_coding, octets). Octets in any but the default alphabet are unchanged. A text with a character that
+    `other` lacks becomes UCS-2 and keeps its class or its kind of waiting indication.
     """
     before, after = _of_peer(default)[data_coding], _of_peer(other)[data_coding]
     if before is after:
@@ -176,7 +176,7 @@ def recode(octets: bytes, data_coding: int, default: str, other: str) -> tuple[i
 
 @attrs.frozen
 class National:
-    """GSM 03.38 octets that need the national tables named here; 0 is the default table."""
+    """GSM 03.38 octets and the languages of their locking and single shift tables; 0 is the default table."""
 
     octets: bytes
     locking: int
@@ -184,10 +184,10 @@ class National:
 
 
 def encode_national(text: str, languages: Iterable[int]) -> National | None:
-    """Write `text` with the national tables of one of `languages`; None if none of them has every character.
+    """Encode `text` with the national tables of one of `languages`; None if each lacks a character.
 
-    The default tables are taken where they suffice; otherwise what is shortest with its header elements of 3 octets
-    each, and among equals the first.
+    The default tables are preferred. Otherwise the shortest result wins, header elements of 3 octets each included;
+    among equals the first language.
     """
     octets = gsm0338.encode(text)
     if octets is not None:
@@ -216,7 +216,8 @@ def _of_peer(default: str) -> list[Alphabet]:
     try:
         return _OF_PEER[default]
     except KeyError:
-        raise ValueError(f"data_coding 0 means one of {', '.join(sorted(DEFAULTS))}, not {default!r}") from None
+        known = ", ".join(sorted(DEFAULTS))
+        raise ValueError(f"the default alphabet must be one of {known}, not {default!r}") from None
 
 
 def _ucs2(text: str) -> bytes:

@@ -1,6 +1,6 @@
-"""GSM 03.38 (3GPP TS 23.038), unpacked: one septet value per octet, an extension character as ESC and a value.
+"""GSM 03.38 (3GPP TS 23.038), unpacked: one septet value per octet; an extension character is ESC and a value.
 
-Every function works at C speed: one table look-up per text, no Python call per character.
+The functions translate a whole text by C functions, without a Python call per character.
 `locking` and `single` are national language numbers of a User Data Header (elements 0x25 and 0x24); 0 is the
 default table. Sources: TS 23.038 section 6, smpp 3.4 data_coding 0.
 """
@@ -21,7 +21,7 @@ SINGLE_LANGUAGES = frozenset(tables.SINGLE)
 _ESC = b"\x1b"
 _SEPTETS = bytes(range(0x80))
 _ESCAPED = re.compile(rb"\x1b([^\x1b])", re.DOTALL)
-# Octets that are no septets all become 0x9B, the one mark that stands for no escape pair (ESC ESC is a space).
+# Octets above 0x7F all become 0x9B: the one mark that means no escape pair, because ESC ESC is a space.
 _JUNK = 0x9B
 _JUNKED = _SEPTETS + bytes((_JUNK,)) * 0x80
 _BITS = [format(septet, "07b") for septet in range(0x80)]
@@ -30,14 +30,14 @@ _SEVEN = re.compile(".{7}")
 
 
 def encode(text: str, locking: int = 0, single: int = 0, fallbacks: bool = False) -> bytes | None:
-    """Write `text` in the alphabet; None if a character is missing there.
+    """Encode `text`; None if the alphabet lacks a character.
 
-    None and not an exception, because "not in this alphabet" is an everyday answer and half of all traffic.
-    With `fallbacks`, Greek capitals may go out as the Latin letters of the same shape, and ç as Ç.
-    Raises ValueError for a language without the table asked for.
+    The result is None and no exception, because about half of all texts are not in this alphabet. With `fallbacks`,
+    Greek capitals are replaced by Latin letters of the same shape, and ç by Ç. Raises ValueError for a language without
+    the requested table.
     """
     shift = _shift(locking, single, fallbacks) if locking or single or fallbacks else _DEFAULT
-    # To leave characters out and see that octets are missing is much cheaper than to have an exception raised.
+    # Leaving characters out and comparing lengths is much cheaper than an exception.
     octets = codecs.charmap_encode(text, "ignore", shift.charmap)[0]
     if len(octets) != len(text) or 0 in octets:  # only U+0000 becomes 0 at this point
         return None
@@ -48,16 +48,16 @@ def encode(text: str, locking: int = 0, single: int = 0, fallbacks: bool = False
 
 
 def septets(text: str, locking: int = 0, single: int = 0) -> int | None:
-    """How many septets `text` takes (extension characters two); None if the alphabet cannot express it."""
+    """How many septets `text` takes (an extension character takes two); None if the alphabet lacks a character."""
     octets = encode(text, locking, single)
     return None if octets is None else len(octets)
 
 
 def decode(octets: bytes, locking: int = 0, single: int = 0) -> str:
-    """Read unpacked septets; any octets give a text.
+    """Decode unpacked septets; never raises.
 
-    ESC before a value without an extension character shows the main table's character; ESC ESC, and ESC at the end,
-    show a space; cells without a character and octets from 0x80 up show U+FFFD. An unknown language is ignored.
+    ESC before a value without an extension character gives the main table's character; ESC ESC, and ESC at the end,
+    give a space; cells without a character and octets from 0x80 up give U+FFFD. An unknown language is ignored.
     """
     if locking or single:
         shift = _shift(
@@ -74,15 +74,15 @@ def decode(octets: bytes, locking: int = 0, single: int = 0) -> str:
 
 
 def fill_bits(header_octets: int) -> int:
-    """Zero bits that a packed text needs after a User Data Header (UDHL included) to start on a septet border."""
+    """Zero bits between a User Data Header of so many octets (UDHL included) and packed text on a septet boundary."""
     return (7 - 8 * header_octets % 7) % 7
 
 
 def pack(septets: bytes, fill_bits: int = 0) -> bytes:
-    """Put unpacked septets together, eight to seven octets, least significant bit first.
+    """Pack septets, eight into seven octets, least significant bit first.
 
-    Raises ValueError if an octet is no septet. Eight times n septets that end in zeros cannot be told from one fewer:
-    send the count along.
+    Raises ValueError for an octet above 0x7F. A packed text of a multiple of eight septets that ends in the septet 0
+    equals the text without it: transmit the count as well.
     """
     if not septets.isascii():
         raise ValueError("an octet above 0x7F is no septet")
@@ -93,7 +93,7 @@ def pack(septets: bytes, fill_bits: int = 0) -> bytes:
 
 
 def unpack(packed: bytes, count: int | None = None, fill_bits: int = 0) -> bytes:
-    """Take packed septets apart: `count` of them, or as many as the octets hold (never more)."""
+    """Unpack `count` septets, at most as many as the octets hold; without a count all of them."""
     held = max(0, 8 * len(packed) - fill_bits) // 7
     count = held if count is None else min(count, held)
     if count <= 0:
@@ -104,14 +104,14 @@ def unpack(packed: bytes, count: int | None = None, fill_bits: int = 0) -> bytes
 
 @attrs.frozen(eq=False)
 class _Shift:
-    """One pair of tables made ready for C-speed translation.
+    """One pair of tables in the form that the C functions take.
 
-    `charmap` writes a character as its septet, or as a mark from 0x80 up that `marks` resolves to octets: an escape
-    pair, the value 0 (which the C encoder keeps for U+0000), or a fallback. `plain` and `escaped` read: the latter
-    after escape pairs were merged into value + 0x80.
+    `charmap` encodes a character as its septet, or as a mark from 0x80 up that `marks` maps to octets: an escape pair,
+    the value 0 (which the C encoder keeps for U+0000), or a fallback. `plain` and `escaped` decode; the latter takes
+    octets whose escape pairs were merged into value + 0x80.
     """
 
-    charmap: Any  # the class of what codecs.charmap_build makes has no public name
+    charmap: Any  # codecs.charmap_build returns a class without a public name
     marks: dict[int, bytes]
     plain: str
     escaped: str
@@ -134,7 +134,7 @@ def _shift(locking: int, single: int, fallbacks: bool) -> _Shift:
             if stand_in in written:
                 written.setdefault(character, written[stand_in])
 
-    cells = ["\0"] + ["\ufffe"] * 255  # U+FFFE: no such character, in the C encoder's convention
+    cells = ["\0"] + ["\ufffe"] * 255  # the C encoder takes U+FFFE for "no character"
     marks: dict[int, bytes] = {}
     for character, octets in written.items():
         if len(octets) == 1 and octets != b"\0" and cells[octets[0]] == "\ufffe":

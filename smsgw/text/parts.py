@@ -1,4 +1,4 @@
-"""Cutting a text into parts that fit a GSM short message of 140 octets, and putting parts together again.
+"""Cutting a text into parts that fit a GSM short message of 140 octets, and joining parts.
 
 Works on octets as they go into the user data (GSM 03.38 unpacked). Source: 3GPP TS 23.040 sections 9.2.3.16 and
 9.2.3.24.1.
@@ -14,7 +14,7 @@ from smsgw.text import coding, gsm0338
 from smsgw.text.coding import Alphabet
 
 USER_DATA = 140
-NARROW, WIDE = 6, 7  # octets of a header with nothing but an 8- or 16-bit concatenation
+NARROW, WIDE = 6, 7  # octets of a header that holds only an 8- or 16-bit concatenation element
 MOST_PARTS = 255
 
 _SEPTETS = [(USER_DATA - header) * 8 // 7 for header in range(USER_DATA + 1)]
@@ -26,13 +26,13 @@ _LONGEST_CHARACTER = 4  # octets, in any alphabet whose characters must not be c
 
 
 class TooManyParts(ValueError):
-    """The text needs more than the 255 parts that a concatenation can count."""
+    """The text needs more than 255 parts, the most that a concatenation element can count."""
 
 
 def capacity(alphabet: Alphabet, header_octets: int = 0) -> int:
-    """How many octets of text fit beside a header of `header_octets` (UDHL included); in GSM 03.38 they are septets.
+    """How many octets of text (septets in GSM 03.38) fit after a header of `header_octets`, UDHL included.
 
-    Raises ValueError if the header alone exceeds the message.
+    Raises ValueError if the header alone is longer than 140 octets.
     """
     if not 0 <= header_octets <= USER_DATA:
         raise ValueError(f"a header of {header_octets} octets does not fit")
@@ -42,33 +42,33 @@ def capacity(alphabet: Alphabet, header_octets: int = 0) -> int:
 def split(
     octets: bytes, alphabet: Alphabet = Alphabet.GSM, header_octets: int = NARROW, single_octets: int = 0
 ) -> list[bytes]:
-    """Cut a text into pieces, to be sent each behind its header; the pieces joined are the text.
+    """Cut a text into pieces, each for one part after its header; the pieces joined are the text.
 
     `single_octets` is the size of the header if one part is enough (0: none), `header_octets` its size in each of
-    several. An escape pair, a surrogate pair or a character of several octets is never cut. Latin-1 and ASCII are
-    measured as GSM 03.38 if every character exists there (centres convert them), otherwise as octets.
-    Raises TooManyParts above 255, and ValueError if the header leaves no room for text.
+    several parts. An escape pair, a surrogate pair and a character of several octets are never cut. Latin-1 and ASCII
+    are measured in GSM 03.38 septets if that alphabet has every character (message centres convert them), otherwise in
+    octets. Raises TooManyParts above 255 parts, and ValueError if the header leaves no room for text.
     """
     cuts = _cuts(octets, alphabet, header_octets, single_octets)
     if not cuts:
         return [octets]
     if len(cuts) >= MOST_PARTS:
-        raise TooManyParts(f"{len(cuts) + 1} parts, at most {MOST_PARTS} are possible")
+        raise TooManyParts(f"the text needs {len(cuts) + 1} parts, at most {MOST_PARTS} are possible")
     return [octets[start:end] for start, end in pairwise((0, *cuts, len(octets)))]
 
 
 def count(octets: bytes, alphabet: Alphabet = Alphabet.GSM, header_octets: int = NARROW, single_octets: int = 0) -> int:
-    """How many pieces `split` makes, also above 255."""
+    """How many pieces `split` would make; may exceed 255."""
     return len(_cuts(octets, alphabet, header_octets, single_octets)) + 1
 
 
 def _cuts(octets: bytes, alphabet: Alphabet, header_octets: int, single_octets: int) -> Sequence[int]:
-    """The positions where pieces begin, but for the first; without slicing anything."""
+    """The offsets at which the second and later pieces begin."""
     if alphabet in _CONVERTED:
         on_the_air = gsm0338.encode(octets.decode("iso8859-1"))
         if on_the_air is not None:
             cuts = _cuts(on_the_air, Alphabet.GSM, header_octets, single_octets)
-            if gsm0338.ESC in on_the_air:  # an escape pair there is one octet here
+            if gsm0338.ESC in on_the_air:  # one octet here is an escape pair there
                 return [cut - on_the_air.count(gsm0338.ESC, 0, cut) for cut in cuts]
             return cuts
     length = len(octets)
@@ -90,12 +90,12 @@ def _cuts(octets: bytes, alphabet: Alphabet, header_octets: int, single_octets: 
 
 
 def _torn_escape(octets: bytes, start: int, end: int) -> int:
-    """1 if a cut at `end` would part ESC from its value: an odd number of ESC stands before it."""
+    """1 if a cut at `end` would separate ESC from its value (an odd number of ESC stands before it), else 0."""
     return (end - start - len(octets[start:end].rstrip(b"\x1b"))) & 1
 
 
 def _torn_surrogates(octets: bytes, _: int, end: int) -> int:
-    """2 if a cut at `end` would part a surrogate pair."""
+    """2 if a cut at `end` would separate a surrogate pair, else 0."""
     return 2 if octets[end - 2] & 0xFC == 0xD8 and octets[end] & 0xFC == 0xDC else 0
 
 
@@ -103,7 +103,7 @@ def _torn_by(codec: str) -> Callable[[bytes, int, int], int]:
     make = codecs.getincrementaldecoder(codec)
 
     def torn(octets: bytes, start: int, end: int) -> int:
-        """How many octets before `end` are the beginning of an unfinished character."""
+        """How many octets before `end` begin a character that ends after it."""
         decoder = make("replace")
         decoder.decode(octets[start:end])
         return len(decoder.getstate()[0])
@@ -118,7 +118,7 @@ _TORN = {Alphabet.GSM: _torn_escape, Alphabet.UCS2: _torn_surrogates} | {
 
 @attrs.frozen
 class Piece:
-    """The user data of one part without its header; `locking` and `single` are the header's national languages."""
+    """The user data of one part after its header; `locking` and `single` are the header's national languages."""
 
     octets: bytes
     data_coding: int
@@ -127,9 +127,10 @@ class Piece:
 
 
 def join(pieces: Iterable[Piece], default: str = "gsm") -> str:
-    """The text of all parts in order; any octets give a text (see `coding.decode`).
+    """Decode the text of all parts in order; never raises (see `coding.decode`).
 
-    Neighbours written alike are joined before they are decoded, so that a character which the sender cut survives.
+    Adjacent parts with the same coding are joined before they are decoded, so a character that the sender cut in two is
+    restored.
     """
 
     def written(piece: Piece) -> tuple[Alphabet, int, int]:
@@ -138,7 +139,7 @@ def join(pieces: Iterable[Piece], default: str = "gsm") -> str:
     texts = []
     for (alphabet, locking, single), run in groupby(pieces, written):
         together = [piece.octets for piece in run]
-        if alphabet is Alphabet.UCS2:  # half a unit in one part must not shift those that follow
+        if alphabet is Alphabet.UCS2:  # an odd octet in one part must not shift the parts after it
             together = [octets[:-1] + b"\xff\xfd" if len(octets) & 1 else octets for octets in together]
         texts.append(coding.read(b"".join(together), alphabet, locking, single))
     return "".join(texts)

@@ -1,7 +1,7 @@
 """The character tables of 3GPP TS 23.038: the default alphabet, its extension, and the national language tables.
 
-A main table is a string of 128 characters, position = septet value; U+FFFD marks a cell without a character and
-position 0x1B holds ESC itself. A table of what follows ESC is a dict from septet value to character.
+A main table is a string of 128 characters, indexed by septet value; U+FFFD marks a cell without a character, 0x1B is
+ESC itself. An extension table is a dict from the septet value after ESC to the character.
 Misprints of the published tables are corrected: Kannada locking 24, Tamil single 24, Telugu single 22 and 23,
 Punjabi single 23.
 """
@@ -26,7 +26,7 @@ FALLBACKS = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧç", "ABEZHIKMNOPTYXÇ", stric
 
 
 def _points(runs: str) -> Iterator[str]:
-    """Spell out code points: '0041' is one, '0041-0043' three in a row, '.' an undefined cell."""
+    """Expand runs of code points: '0041' is one, '0041-0043' three in a row, '.' an undefined cell."""
     for run in runs.split():
         first, _, last = run.partition("-")
         if first == ".":
@@ -42,7 +42,7 @@ def _with(base: str, cells: Iterable[int], characters: Iterable[str]) -> str:
     return "".join(table)
 
 
-# In the tables of the Indian languages and Urdu these cells are the same; the others hold the script.
+# The tables of the Indian languages and Urdu share these cells; the other cells hold the script.
 _SHARED = {code: chr(code) for code in b"\n\r !,.0123456789:;?abcdefghijklmnopqrstuvwxyz"} | {0x28: ")", 0x29: "("}
 _SCRIPT = [code for code in range(0x80) if code not in _SHARED and code != 0x1B]
 _SKELETON = _with(DEFAULT, _SHARED, _SHARED.values())
@@ -82,7 +82,8 @@ LOCKING = {
     }.items()
 }
 
-# After ESC the same tables share punctuation and Latin capitals; the digits and signs of the script stand between.
+# Their extension tables share punctuation and Latin capitals; the cells between hold the digits and signs of the
+# script.
 _SHARED_AFTER_ESC = (
     dict(enumerate("@£$¥¿\"¤%&'\f*+", 0x00))
     | dict(enumerate("-/<=>¡^¡_#*", 0x0E))
@@ -120,6 +121,6 @@ SINGLE = {
     }.items()
 }
 
-# The published Telugu table has no euro sign, yet it is met in the field: read there, never written.
+# The published Telugu table has no euro sign, but some senders use it: it is decoded and never encoded.
 del SINGLE[12][0x65]
 READ_ONLY = {12: {0x65: "€"}}

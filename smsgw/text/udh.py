@@ -1,6 +1,7 @@
-"""User Data Headers: what stands in front of the text when esm_class has 0x40. Source: 3GPP TS 23.040 section 9.2.3.24.
+"""User Data Headers, which stand before the text if esm_class has the bit 0x40. Source: 3GPP TS 23.040 section
+9.2.3.24.
 
-Reading never fails: a bad header, or a bad element of a good one, is a value that says what is wrong.
+Parsing never raises: the result lists the faults of a bad header or element.
 """
 
 import enum
@@ -19,18 +20,18 @@ _LENGTHS = {CONCATENATION_8: 3, CONCATENATION_16: 4, PORTS_8: 2, PORTS_16: 4, SI
 
 
 class Fault(enum.Enum):
-    """What is wrong with a header; the value says it to an operator."""
+    """A fault of a header; the value describes it to the administrator."""
 
-    EMPTY = "no octet for the header's length"
+    EMPTY = "the header has no length octet"
     BEYOND_DATA = "the header is longer than the user data"
-    ELEMENT_OVERRUN = "an element reaches over the end of the header"
+    ELEMENT_OVERRUN = "an element is longer than the rest of the header"
     BAD_LENGTH = "an element of the wrong length was ignored"
     BAD_CONCATENATION = "a concatenation element with impossible total or part was ignored"
 
 
 @attrs.define
 class Concatenation:
-    """Part `part` of `total` (both from 1 to 255) of the text known by `reference`: 16 bits if `wide`, else 8."""
+    """Part `part` of `total` (both 1 to 255) of the text with a `reference` of 16 bits if `wide`, else 8."""
 
     reference: int
     total: int
@@ -49,11 +50,11 @@ class Ports:
 
 @attrs.define
 class Header:
-    """A header as read.
+    """A parsed header.
 
-    `length` counts its octets with UDHL, so the text begins there; 0 means that the user data has to be taken
-    without a header. `elements` are all (iei, data) pairs in order, also those unknown, faulty or outdone by a later
-    one. `locking` and `single` are national languages, 0 for none.
+    `length` is in octets with UDHL, so the text begins at that offset; 0 means that the user data is to be read without
+    a header. `elements` are all (iei, data) pairs in order, including unknown, faulty and superseded ones. `locking`
+    and `single` are national languages, 0 for none.
     """
 
     length: int
@@ -68,8 +69,8 @@ class Header:
 def parse(octets: bytes) -> Header:
     """Read the header at the start of user data.
 
-    Of repeated elements the last valid one counts, the two widths of concatenation (and of ports) being one kind.
-    Reserved languages and unknown elements are no fault.
+    Of repeated elements the last valid one counts; an 8-bit and a 16-bit concatenation are the same kind of element,
+    and so are the two widths of ports. Reserved languages and unknown elements are no fault.
     """
     if not octets:
         return Header(0, [], None, None, 0, 0, (Fault.EMPTY,))
@@ -111,16 +112,16 @@ def parse(octets: bytes) -> Header:
 
 
 def build(elements: Iterable[tuple[int, bytes]]) -> bytes:
-    """The header with these (iei, data) elements, UDHL in front; no octets for no elements.
+    """Build the header of (iei, data) elements, UDHL first; without elements the result is empty.
 
-    Raises ValueError if an element or the whole is longer than its length octet can say.
+    Raises ValueError if an element or the header is longer than 255 octets.
     """
     body = b"".join(bytes((iei, len(data))) + data for iei, data in elements)
     return bytes((len(body),)) + body if body else b""
 
 
 def concatenation(reference: int, total: int, part: int, wide: bool = False) -> tuple[int, bytes]:
-    """The element that ties parts together; ValueError unless 1 <= part <= total <= 255 and the reference fits."""
+    """Build a concatenation element; raises ValueError unless 1 <= part <= total <= 255 and the reference fits."""
     if not 1 <= part <= total <= 255:
         raise ValueError(f"no part {part} of {total}")
     if wide:
@@ -129,7 +130,7 @@ def concatenation(reference: int, total: int, part: int, wide: bool = False) -> 
 
 
 def national(locking: int = 0, single: int = 0) -> list[tuple[int, bytes]]:
-    """The elements for the national languages in use: none, one or two."""
+    """Build the elements for the national languages, none, one or two; raises ValueError above 255."""
     chosen = ((SINGLE_SHIFT, single), (LOCKING_SHIFT, locking))
     return [(iei, _octets(language, 1)) for iei, language in chosen if language]
 

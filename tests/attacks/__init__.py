@@ -1,1 +1,1 @@
-"""Attacks by name: what a hostile peer sends, and what it does not achieve."""
+"""Named attacks of hostile clients, which must all fail."""

@@ -1,4 +1,4 @@
-"""Hostile and broken octets on an SMPP port: what each costs, and that it costs nobody else anything."""
+"""Hostile and broken octets on an SMPP port: the effect of each on its session, and none on others."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pdu(command_id: int, body: bytes, status: int = 0, number: int = 5) -> bytes
 
 
 def submit(**fields: object) -> bytes:
-    """A submit_sm as number 5 with some fields that are not as they should be."""
+    """A submit_sm with sequence_number 5 and some bad fields."""
     made = SubmitSm(5, b"", 5, 0, b"DEMO", 1, 1, b"79161234567", short_message=b"hi")
     for name, value in fields.items():
         setattr(made, name, value)
@@ -42,14 +42,14 @@ def submit(**fields: object) -> bytes:
 
 SUBMIT: Final = submit()
 
-# The catalogue: what a bound peer sends, and what it is answered. The session lives on.
-BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
+# PDUs of a bound client, and the answers to them; the session goes on.
+HARMLESS: Final[Mapping[str, tuple[bytes, Answers]]] = {
     "body shorter than the mandatory fields": (pdu(4, SUBMIT[16:25]), [("submit_sm_resp", 5, 0x02)]),
     "no body at all": (pdu(4, b""), [("submit_sm_resp", 5, 0x02)]),
     "sm_length one too many": (pdu(4, SUBMIT[16:-3] + b"\x03hi"), [("submit_sm_resp", 5, 0x01)]),
     "sm_length 255": (pdu(4, SUBMIT[16:-3] + b"\xffhi"), [("submit_sm_resp", 5, 0x01)]),
-    "one uncounted NUL behind the text": (pdu(4, SUBMIT[16:] + b"\0"), [("submit_sm_resp", 5, 0)]),
-    "three stray octets behind the text": (pdu(4, SUBMIT[16:] + b"\0\0\0"), [("submit_sm_resp", 5, 0)]),
+    "one uncounted NUL after the text": (pdu(4, SUBMIT[16:] + b"\0"), [("submit_sm_resp", 5, 0)]),
+    "three stray octets after the text": (pdu(4, SUBMIT[16:] + b"\0\0\0"), [("submit_sm_resp", 5, 0)]),
     "TLV header and no value": (pdu(4, SUBMIT[16:] + b"\x02\x04\x00\x02"), [("submit_sm_resp", 5, 0xC0)]),
     "TLV past the end": (pdu(4, SUBMIT[16:] + b"\x04\x24\xff\xffxyz"), [("submit_sm_resp", 5, 0xC0)]),
     "service_type too long": (submit(service_type=b"123456"), [("submit_sm_resp", 5, 0x15)]),
@@ -60,8 +60,8 @@ BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
     "schedule_delivery_time of 3": (submit(schedule_delivery_time=b"123"), [("submit_sm_resp", 5, 0x61)]),
     "validity_period of 3": (submit(validity_period=b"123"), [("submit_sm_resp", 5, 0x62)]),
     "message_id too long": (encode(QuerySm(5, b"1" * 65)), [("query_sm_resp", 5, 0x0C)]),
-    "submit_multi for nobody": (encode(SubmitMulti(5)), [("submit_multi_resp", 5, 0x33)]),
-    "submit_multi that lies": (
+    "submit_multi without destinations": (encode(SubmitMulti(5)), [("submit_multi_resp", 5, 0x33)]),
+    "submit_multi with too large a count": (
         pdu(0x21, b"\0\0\0\0\xff\x01\1\1" + b"79161234567\0"),
         [("submit_multi_resp", 5, 0x02)],
     ),
@@ -69,10 +69,10 @@ BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
     "unknown request": (pdu(0x0777, b"x" * 50), [("generic_nack", 5, 0x03)]),
     "unknown request of a vendor": (pdu(0x00010200, b""), [("generic_nack", 5, 0x03)]),
     "unknown response": (pdu(0x80000777, b"x" * 50), []),
-    "response nobody asked for": (pdu(0x80000004, b"1\0"), []),
+    "unexpected response": (pdu(0x80000004, b"1\0"), []),
     "malformed response": (pdu(0x80000005, b"no NUL"), []),
     "generic_nack for nothing": (pdu(0x80000000, b"", 3, 0), []),
-    "failed response with rubbish behind it": (pdu(0x80000004, b"\xff" * 9, 8), []),
+    "failed response with stray octets after it": (pdu(0x80000004, b"\xff" * 9, 8), []),
     "number 0": (encode(EnquireLink(0)), [("enquire_link_resp", 0, 0)]),
     "number 0xFFFFFFFF": (encode(EnquireLink(0xFFFFFFFF)), [("enquire_link_resp", 0xFFFFFFFF, 0)]),
     "enquire_link with a little body": (pdu(0x15, b"hi"), [("enquire_link_resp", 5, 0)]),
@@ -97,7 +97,7 @@ BORNE: Final[Mapping[str, tuple[bytes, Answers]]] = {
     ),
 }
 
-# What ends a session, with a generic_nack.
+# Octets that end a session with a generic_nack.
 FATAL: Final[Mapping[str, tuple[bytes, Answers]]] = {
     **{
         f"command_length {length}": (HEADER.pack(length, 4, 0, 9), [("generic_nack", 9, 0x02)])
@@ -114,26 +114,26 @@ FATAL: Final[Mapping[str, tuple[bytes, Answers]]] = {
 class CatalogueTests(SynchronousTestCase):
     """Named vectors."""
 
-    def test_borne(self) -> None:
-        """Each of these costs one answer at most, and the session goes on."""
-        for name, (octets, answers) in BORNE.items():
+    def test_harmless_faults(self) -> None:
+        """Each of these gets one answer at most, and the session goes on."""
+        for name, (octets, answers) in HARMLESS.items():
             with self.subTest(name):
                 peer = bound()
                 self.assertEqual(summary(peer.write(octets + ALIVE)), [*answers, LIVES])
                 self.assertFalse(peer.closing)
 
-    def test_borne_octet_by_octet(self) -> None:
-        """The same, when every octet comes alone."""
-        for name, (octets, answers) in BORNE.items():
+    def test_harmless_faults_octet_by_octet(self) -> None:
+        """The same, if every octet arrives alone."""
+        for name, (octets, answers) in HARMLESS.items():
             with self.subTest(name):
                 peer = bound()
                 for at in range(min(len(octets), 400)):
                     peer.session.dataReceived(octets[at : at + 1])
                 self.assertEqual(summary(peer.write(octets[400:] + ALIVE)), [*answers, LIVES])
 
-    def test_borne_by_an_old_session(self) -> None:
-        """On a 3.3 session nothing of this ends the session either, and no answer carries a TLV."""
-        for name, (octets, _) in BORNE.items():
+    def test_harmless_faults_in_3_3(self) -> None:
+        """None of them ends a 3.3 session either, and no answer has a TLV."""
+        for name, (octets, _) in HARMLESS.items():
             with self.subTest(name):
                 peer = connect()
                 peer.bind(interface_version=0x33)
@@ -142,7 +142,7 @@ class CatalogueTests(SynchronousTestCase):
                 self.assertEqual([answer.tlvs for answer in answers if answer.tlvs], [])
 
     def test_fatal(self) -> None:
-        """Each of these ends the session with a generic_nack, before a bind and after it, and nothing is kept."""
+        """Each of these ends the session with a generic_nack, before a bind and after it, and is not buffered."""
         for name, (octets, answers) in FATAL.items():
             for peer in (connect(), bound()):
                 with self.subTest(name):
@@ -152,7 +152,7 @@ class CatalogueTests(SynchronousTestCase):
                     self.assertEqual(peer.session._framer.pending, 0)
 
     def test_fatal_behind_good_ones(self) -> None:
-        """What came before lost framing is answered first."""
+        """Requests before broken framing are answered first."""
         for name, (octets, answers) in FATAL.items():
             with self.subTest(name):
                 peer = bound()
@@ -161,8 +161,8 @@ class CatalogueTests(SynchronousTestCase):
                     [("submit_sm_resp", 2, 0), ("submit_sm_resp", 3, 0), *answers],
                 )
 
-    def test_strangers_are_named(self) -> None:
-        """Octets of another protocol leave one line in the log that says which, and no octet of a secret."""
+    def test_other_protocols_are_named(self) -> None:
+        """Octets of another protocol give one log line with its name, without any of the octets."""
         for octets, word in ((CLIENT_HELLO, "TLS"), (b"GET /x?password=hunter2 HTTP/1.1\r\n\r\n", "HTTP")):
             lines: list[str] = []
 
@@ -181,10 +181,10 @@ class CatalogueTests(SynchronousTestCase):
 
 
 class FloodTests(SynchronousTestCase):
-    """Very many, very large, very slow."""
+    """Floods of PDUs, and very large and very slow ones."""
 
     def test_largest_pdu(self) -> None:
-        """A PDU of exactly the limit is taken, and one octet more ends the session before it is buffered."""
+        """A PDU of exactly the limit is accepted; a longer one ends the session before it is buffered."""
         room = 128 * 1024 - len(SUBMIT) - 4
         largest = encode(
             SubmitSm(
@@ -223,7 +223,7 @@ class FloodTests(SynchronousTestCase):
             self.assertEqual(len(peer.transport.writes) - before, 1)
 
     def test_enquire_link_without_reading(self) -> None:
-        """Who floods us with enquire_link and does not read the answers is not read either."""
+        """Reading pauses for a client that floods us with enquire_link and does not read the answers."""
         peer = bound()
         peer.transport.stuck = True
         flood = ALIVE * 500
@@ -234,7 +234,7 @@ class FloodTests(SynchronousTestCase):
         self.assertLess(peer.transport.buffered, 80_000)
 
     def test_binds_in_a_row(self) -> None:
-        """A segment full of binds with a wrong password is a few refusals and the end."""
+        """A segment full of binds with a wrong password gets a few refusals and ends the connection."""
         peer = connect()
         answers = peer.send(*[BindTransceiver(n, b"demo", b"guess%d" % n) for n in range(500)])
         self.assertEqual({answer.command_status for answer in answers}, {0x0E})
@@ -242,7 +242,7 @@ class FloodTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_bind_and_unbind_in_a_loop(self) -> None:
-        """After its unbind a session binds no more: a loop costs a connection each time."""
+        """After unbind a session cannot bind again: each round needs a new connection."""
         peer = connect()
         loop = encode_many([BindTransceiver(1, b"demo", b"demo"), Unbind(2)])
         answers = summary(peer.write(loop * 200))
@@ -252,7 +252,7 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(len(peer.delegate.binds), 1)
 
     def test_length_bombs_hold_nothing(self) -> None:
-        """Connections that announce a large PDU cost no memory for what never comes, and end in time."""
+        """Connections that announce a large PDU take no memory for it, and are closed by their timer."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(), clock)
         peers = [Peer(factory, clock, delegate) for _ in range(100)]
@@ -263,19 +263,19 @@ class FloodTests(SynchronousTestCase):
         self.assertTrue(all(peer.closing for peer in peers))
 
     def test_crowds_from_one_place(self) -> None:
-        """Connections of one address that do not bind are limited; those that have bound do not count."""
+        """Unbound connections of one address are limited; bound ones do not count."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(unbound_per_source=3), clock)
         for _ in range(10):
             Peer(factory, clock, delegate).bind()
-        strangers = [Peer(factory, clock, delegate) for _ in range(4)]
-        self.assertEqual([peer.transport.disconnected for peer in strangers], [False, False, False, True])
-        strangers[0].lose()
-        strangers[3].lose()
+        unbound = [Peer(factory, clock, delegate) for _ in range(4)]
+        self.assertEqual([peer.transport.disconnected for peer in unbound], [False, False, False, True])
+        unbound[0].lose()
+        unbound[3].lose()
         self.assertFalse(Peer(factory, clock, delegate).transport.disconnected)
 
     def test_strays_without_end(self) -> None:
-        """Responses nobody asked for are dropped at no cost to our own window."""
+        """Unexpected responses are dropped without effect on our window."""
         peer = bound()
         peer.session.send(delivers(10))
         peer.read()
@@ -283,24 +283,24 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(peer.write(strays), [])
         self.assertEqual((peer.session.room(), peer.closing), (90, False))
 
-    def test_neighbours_notice_nothing(self) -> None:
-        """While one peer sends garbage, the others of the same listener are answered as ever."""
+    def test_other_sessions_go_on(self) -> None:
+        """While one client sends garbage, the others of the same listener are answered as usual."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(), clock)
         good = Peer(factory, clock, delegate)
         good.bind()
-        for octets, _ in [*FATAL.values(), *BORNE.values()]:
+        for octets, _ in [*FATAL.values(), *HARMLESS.values()]:
             Peer(factory, clock, delegate).write(octets)
             self.assertEqual(summary(good.send(*submits(7))), [("submit_sm_resp", 7, 0)])
 
 
 class FuzzTests(SynchronousTestCase):
-    """Anything at all."""
+    """Random octets and frames."""
 
     @settings(max_examples=200)
     @given(st.lists(st.binary(max_size=60), max_size=12), st.booleans())
     def test_octets(self, pieces: list[bytes], is_bound: bool) -> None:
-        """Whatever octets arrive, nothing is raised, and a session that ends has said why or been silent."""
+        """Any octets are processed without an exception; a closed session has sent a generic_nack or nothing."""
         peer = bound() if is_bound else connect()
         for piece in pieces:
             peer.write(piece)
@@ -321,7 +321,7 @@ class FuzzTests(SynchronousTestCase):
         )
     )
     def test_frames(self, frames: list[tuple[int, bool, int, int, bytes]]) -> None:
-        """Whatever bodies come in whatever order in good frames, each request has one answer and no response any."""
+        """For good frames with any bodies in any order, each request gets one answer and no response gets any."""
         peer = bound()
         peer.session.send(delivers(3))
         peer.read()

@@ -13,7 +13,7 @@ from tests.protocols.smtp.support import ENVELOPE, PLAIN, Client, connect, encod
 
 
 def greeted(settings: SubmissionSettings | None = None) -> Client:
-    """A client that has said EHLO."""
+    """A client after EHLO."""
     client = connect(settings)
     client.say(b"EHLO x")
     return client
@@ -21,7 +21,7 @@ def greeted(settings: SubmissionSettings | None = None) -> Client:
 
 class OddAuthTests(SynchronousTestCase):
     def test_no_mechanism(self) -> None:
-        """AUTH needs the name of a mechanism that is offered."""
+        """AUTH needs the name of an offered mechanism."""
         for line, code in (
             (b"AUTH", 501),
             (b"AUTH ", 501),
@@ -36,7 +36,7 @@ class OddAuthTests(SynchronousTestCase):
             self.assertEqual(client.code(PLAIN), 235)
 
     def test_unreadable_plain(self) -> None:
-        """A PLAIN response that cannot be read is refused 501 and asks nobody, in both forms."""
+        """A malformed PLAIN response is refused 501 without a call of the delegate, in both forms."""
         for response in (
             b"!!!!",
             b"AAA",
@@ -58,7 +58,7 @@ class OddAuthTests(SynchronousTestCase):
             self.assertEqual(client.code(PLAIN), 235)
 
     def test_empty_response(self) -> None:
-        """An empty response, as a line of its own or as an equals sign, is unreadable for PLAIN."""
+        """An empty response, as a line of its own or as an equals sign, is malformed for PLAIN."""
         client = greeted()
         self.assertEqual(client.code(b"AUTH PLAIN ="), 501)
         client.say(b"AUTH PLAIN")
@@ -66,7 +66,7 @@ class OddAuthTests(SynchronousTestCase):
         self.assertEqual(client.delegate.calls, [])
 
     def test_unreadable_login(self) -> None:
-        """A LOGIN response that cannot be read ends the exchange."""
+        """A malformed LOGIN response ends the exchange."""
         for responses in ((b"*",), (b"!",), (encoded(b"3"), b"*"), (encoded(b"3"), b"!!"), (encoded(b"a\0b"), b"AAAA")):
             client = greeted()
             client.say(b"AUTH LOGIN")
@@ -75,28 +75,29 @@ class OddAuthTests(SynchronousTestCase):
             self.assertEqual(client.delegate.calls, [])
 
     def test_cancelled(self) -> None:
-        """An asterisk takes the login back."""
+        """An asterisk cancels the login."""
         client = greeted()
         client.say(b"AUTH PLAIN")
         self.assertEqual(client.say(b"*"), b"501 5.7.0 Authentication cancelled\r\n")
         self.assertEqual(client.code(PLAIN), 235)
 
-    def test_somebody_else(self) -> None:
-        """Who wants to act as another is refused like a wrong password; as oneself it is no other."""
+    def test_authorization_identity(self) -> None:
+        """Another authorization identity is refused like a wrong password; the login itself is accepted."""
         client = greeted()
         self.assertEqual(client.code(b"AUTH PLAIN " + encoded(b"admin\x003\0freetest")), 535)
         self.assertEqual(client.delegate.calls, [])
         self.assertEqual(client.code(b"AUTH PLAIN " + encoded(b"3\x003\0freetest")), 235)
 
     def test_empty_user(self) -> None:
-        """An empty login is the delegate's to judge, for it may be a key; as a login it fails."""
+        """An empty login goes to the delegate, because an API key has none; with a password it fails."""
         for response in (b"\0\0", b"\0\0password"):
             client = greeted()
             self.assertEqual(client.code(b"AUTH PLAIN " + encoded(response)), 535)
             self.assertEqual(client.delegate.calls, [("login", b"")])
 
     def test_long_response(self) -> None:
-        """A response may be as long as RFC 4954 says; longer is refused and its rest is not a command."""
+        """A response may be as long as RFC 4954 allows; a longer one is refused and its rest is not read as a
+        command."""
         client = greeted()
         self.assertEqual(client.code(b"AUTH PLAIN " + b"A" * 12_000), 501)
         self.assertEqual(client.say(b"AUTH PLAIN " + b"A" * 12_288), b"500 5.5.2 Line too long\r\n")
@@ -115,14 +116,14 @@ class OddAuthTests(SynchronousTestCase):
             self.assertEqual(client.code(PLAIN), 235)
 
     def test_command_as_response(self) -> None:
-        """A command in place of a response is an unreadable response; it is not carried out."""
+        """A command in place of a response is a malformed response and is not executed."""
         client = greeted()
         client.say(b"AUTH PLAIN")
         self.assertEqual(client.code(b"MAIL FROM:<a@b>"), 501)
         self.assertEqual(client.code(b"MAIL FROM:<a@b>"), 530)
 
     def test_second_login(self) -> None:
-        """A second AUTH is out of order, in a transaction too, and neither the login nor the transaction is lost."""
+        """A second AUTH is refused, in a transaction too; login and transaction go on."""
         client = connect().log_in()
         self.assertEqual(client.say(PLAIN), b"503 5.5.1 Already authenticated\r\n")
         self.assertEqual(client.codes(ENVELOPE), [250, 250])
@@ -130,7 +131,7 @@ class OddAuthTests(SynchronousTestCase):
         self.assertEqual(client.codes(b"DATA\r\nx\r\n.\r\n"), [354, 250])
 
     def test_nothing_in_the_log(self) -> None:
-        """However a login goes, neither the name nor the password gets into the log, encoded or not."""
+        """No login, successful or not, puts the name or the password into the log, encoded or not."""
         events: list[LogEvent] = []
         observer = cast(ILogObserver, events.append)
         globalLogPublisher.addObserver(observer)
@@ -176,14 +177,14 @@ class TriesTests(SynchronousTestCase):
         self.assertTrue(client.wire.disconnecting)
 
     def test_pipelined(self) -> None:
-        """A batch of guesses gets no more tries than single ones, and a right one behind them comes too late."""
+        """Pipelined guesses get no more tries than single ones, and a right one after them is ignored."""
         client = greeted()
         client.send((self.WRONG + b"\r\n") * 10 + PLAIN + b"\r\n")
         self.assertEqual(len(client.delegate.calls), 3)
         self.assertIsNone(client.protocol.dialogue.session.account)
 
     def test_busy_is_no_try(self) -> None:
-        """A temporary refusal does not count as a wrong password, but not for ever either."""
+        """A temporary refusal does not count as a wrong password, but too many of them end the session."""
         client = greeted()
         client.delegate.hold.add("login")
         answers = []
@@ -195,12 +196,12 @@ class TriesTests(SynchronousTestCase):
         self.assertEqual(answers, [b"454"] * 10 + [b"421"])
 
     def test_endless_malformed(self) -> None:
-        """Unreadable logins end the session too."""
+        """Too many malformed logins end the session."""
         client = greeted()
         self.assertEqual([client.code(b"AUTH PLAIN !") for _ in range(11)], [501] * 10 + [421])
 
     def test_half_a_login_waits_a_minute(self) -> None:
-        """A client that never answers a challenge is let go."""
+        """A client that does not answer a challenge is closed by the timer."""
         client = greeted()
         client.say(b"AUTH LOGIN")
         for _ in range(62):

@@ -1,4 +1,4 @@
-"""Messages hidden inside messages: line ends that one server takes for an end of data and another does not."""
+"""Messages hidden inside messages: line ends that one server reads as the end of data and another does not."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ NOT_AN_END = {
 
 class SmugglingTests(SynchronousTestCase):
     def assert_refused(self, client: Client, answer: bytes) -> None:
-        """One refusal for everything, the connection ends, and nothing was taken."""
+        """Check that there is one refusal, the connection is closed, and no message was accepted."""
         self.assertEqual(answer, REFUSAL)
         self.assertTrue(client.wire.disconnecting)
         self.assertEqual(client.delegate.messages, [])
 
     def test_every_false_end(self) -> None:
-        """No variant of a false end hides a message: all is read to the true end and refused once."""
+        """No variant of a false end hides a message: the octets up to the true end are one message, which is
+        refused."""
         for name, false_end in NOT_AN_END.items():
             for hidden in (HIDDEN, b""):
                 with self.subTest(name):
@@ -52,7 +53,7 @@ class SmugglingTests(SynchronousTestCase):
                 self.assert_refused(client, answer)
 
     def test_right_behind_data(self) -> None:
-        """A false end as the very first thing in a message is none either."""
+        """The same with a false end at the start of a message."""
         for false_end in (b".\n", b".\r", b".\0\r\n", b"\n.\r\n", b"\r.\r\n"):
             client = connect().begin_data()
             self.assert_refused(client, client.send(false_end + b"x\r\n.\r\n"))
@@ -64,7 +65,7 @@ class SmugglingTests(SynchronousTestCase):
             self.assert_refused(client, client.send(b"X: y\r\n\r\n" + text + b"\r\n.\r\n"))
 
     def test_in_what_was_not_kept(self) -> None:
-        """A bare LF early in a message that is far too big is still found."""
+        """A bare LF early in a message that is far too big is found."""
         client = connect(quicktel(mail_limit=1000)).begin_data()
         client.send(b"a\nb\r\n")
         for _ in range(100):
@@ -72,12 +73,12 @@ class SmugglingTests(SynchronousTestCase):
         self.assert_refused(client, client.send(b".\r\n"))
 
     def test_nothing_behind_is_carried_out(self) -> None:
-        """What follows the refused message in the same segment is dropped."""
+        """Octets after the refused message in the same segment are dropped."""
         client = connect().begin_data()
         self.assert_refused(client, client.send(b"a\nb\r\n.\r\n" + HIDDEN + b"QUIT\r\n"))
 
     def test_stuffed(self) -> None:
-        """A properly stuffed dot line is text and ends nothing."""
+        """A stuffed dot line is text and does not end the message."""
         client = connect().begin_data()
         self.assertEqual(client.codes(b"a\r\n..\r\n" + HIDDEN.replace(b"\r\n.\r\n", b"\r\n..\r\n") + b".\r\n"), [250])
         self.assertEqual(client.delegate.bodies(), [b"a\r\n.\r\n" + HIDDEN])
@@ -85,7 +86,7 @@ class SmugglingTests(SynchronousTestCase):
 
 class LongLineTests(SynchronousTestCase):
     def test_over_long_line_in_data(self) -> None:
-        """A line that is too long is read as text to the true end: nothing behind it becomes a command."""
+        """A line that is too long is read as text up to the true end; nothing in it is read as a command."""
         for length in (8193, 70_000, 1_000_000):
             client = connect().begin_data()
             client.send(b"\r\n" + b"x" * length + b"\r\n")
@@ -95,14 +96,14 @@ class LongLineTests(SynchronousTestCase):
             self.assertFalse(client.wire.disconnecting)
 
     def test_session_goes_on(self) -> None:
-        """After it the session is as after any refused message."""
+        """After such a message the session goes on."""
         client = connect().begin_data()
         self.assertEqual(client.send(b"\r\n" + b"x" * 9000 + b"\r\n.\r\n"), b"552 5.3.4 Line too long\r\n")
         self.assertEqual(client.codes(b"DATA\r\n" + ENVELOPE + b"DATA\r\nok\r\n.\r\n"), [503, 250, 250, 354, 250])
         self.assertEqual(client.delegate.bodies(), [b"ok\r\n"])
 
     def test_commands_in_the_long_line(self) -> None:
-        """Commands inside and behind an over-long line in pieces are text."""
+        """Commands inside and after an over-long line that arrives in pieces are text."""
         client = connect().begin_data()
         pieces = [b"x" * 5000, b"y" * 5000, b"\r\nRSET\r\n", b"MAIL FROM:<evil@x>\r\n", b"QUIT\r\n"]
         self.assertEqual(client.send(*pieces), b"")
@@ -110,7 +111,7 @@ class LongLineTests(SynchronousTestCase):
         self.assertEqual([call for call in client.delegate.calls if call[0] == "sender"][1:], [])
 
     def test_long_command_line(self) -> None:
-        """The rest of a command line that is too long is never taken for a command."""
+        """The rest of a command line that is too long is never read as a command."""
         client = connect(quicktel(junk_after_login=1000)).log_in()
         self.assertEqual(client.send(b"NOOP " + b"x" * 2000), b"500 5.5.2 Line too long\r\n")
         self.assertEqual(client.send(b"MAIL FROM:<evil@x>", b"\rRSET", b"\n"), b"")
@@ -120,7 +121,7 @@ class LongLineTests(SynchronousTestCase):
 
 class HeaderTests(SynchronousTestCase):
     def refused(self, text: bytes) -> int:
-        """The code that this message gets; the session goes on."""
+        """Return the code of the reply to a message after which the session goes on."""
         client = connect().begin_data()
         (code,) = client.codes(text + b"\r\nhi\r\n.\r\n")
         self.assertEqual(client.delegate.messages, [])
@@ -128,7 +129,7 @@ class HeaderTests(SynchronousTestCase):
         return code
 
     def test_bombs(self) -> None:
-        """Header bombs are refused before anybody parses them."""
+        """Header bombs are refused before they are parsed."""
         bombs = {
             "block": b"".join(b"X-%d: %b\r\n" % (number, b"y" * 1000) for number in range(70)),
             "fields": b"X: y\r\n" * 201,
@@ -143,14 +144,14 @@ class HeaderTests(SynchronousTestCase):
                 self.assertEqual(self.refused(text), 552)
 
     def test_loop(self) -> None:
-        """A message that has been through more than twenty servers is going in circles."""
+        """A message with more than twenty Received fields is refused as a loop."""
         self.assertEqual(self.refused(b"Received: from a by b\r\n" * 21), 554)
 
 
 class BlindTextTests(SynchronousTestCase):
-    def test_text_without_leave(self) -> None:
-        """A client that sends its text though DATA was refused is let go at the first line of it: whoever wrote that
-        text would otherwise command the session."""
+    def test_text_after_refused_data(self) -> None:
+        """A client that sends message text after a refused DATA is closed at its first line, because the text's author
+        could put commands into it."""
         client = connect().log_in()
         stream = b"MAIL FROM:<a@b>\r\nRCPT TO:<nobody@s.ru>\r\nDATA\r\nSubject: x\r\n\r\n" + HIDDEN
         self.assertEqual(client.codes(stream), [250, 550, 554, 421])
@@ -158,6 +159,6 @@ class BlindTextTests(SynchronousTestCase):
         self.assertTrue(client.wire.disconnecting)
 
     def test_command_after_refused_data(self) -> None:
-        """A client that goes on with a command after a refused DATA is served."""
+        """A client that sends a command after a refused DATA is served."""
         client = connect().log_in()
         self.assertEqual(client.codes(b"DATA\r\nRSET\r\nHELO\r\nFROM: x\r\n"), [503, 250, 501, 500])

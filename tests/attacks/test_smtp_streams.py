@@ -1,4 +1,4 @@
-"""Ten thousand hostile streams: the messages that are taken are the true ends of data, no more and no fewer.
+"""Ten thousand hostile streams: the accepted messages are exactly those with a true end of data.
 
 The streams are sessions as a client would send them, with lines doubled, dropped and swapped, and sprinkled with octets
 that have fooled other servers. The judge reads the stream octet by octet beside the replies: each line takes one reply,
@@ -90,7 +90,7 @@ OCTETS = [
 
 
 def session(dice: random.Random) -> list[bytes]:
-    """A session as a client would send it, line by line."""
+    """Return the lines of a valid session."""
     lines = list(LOGIN) if dice.random() < 0.9 else []
     for _ in range(dice.randint(1, 3)):
         lines += [b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<7@s.ru>\r\n", b"DATA\r\n", *dice.choice(LETTERS), b".\r\n"]
@@ -100,7 +100,7 @@ def session(dice: random.Random) -> list[bytes]:
 
 
 def spoil(lines: list[bytes], dice: random.Random) -> bytes:
-    """The session after some mutations of lines and of octets."""
+    """Return the session after some mutations of lines and octets."""
     for _ in range(dice.randint(0, 3)):
         at = dice.randrange(len(lines))
         kind = dice.randrange(4)
@@ -127,16 +127,16 @@ def spoil(lines: list[bytes], dice: random.Random) -> bytes:
 
 
 def pieces(stream: bytes, dice: random.Random) -> list[bytes]:
-    """The stream cut at random places."""
+    """Cut the stream at random offsets."""
     places = sorted(dice.randrange(len(stream) + 1) for _ in range(dice.randint(0, 6)))
     return [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
 
 
 @attrs.define
 class Verdict:
-    """What the judge has found.
+    """The result of the judge.
 
-    :ivar taken: texts whose reply said so.
+    :ivar taken: the texts with a positive reply.
     :ivar refused: how many texts were refused.
     """
 
@@ -145,7 +145,7 @@ class Verdict:
 
 
 class Judge:
-    """Walks along a stream with the replies at hand."""
+    """Reads a stream with its replies and checks that they match."""
 
     def __init__(self, stream: bytes, replies: list[int]) -> None:
         self.stream = stream
@@ -156,7 +156,7 @@ class Judge:
         self.verdict = Verdict()
 
     def judge(self) -> Verdict:
-        """Read all; an AssertionError where a reply does not belong to what was sent."""
+        """Read the whole stream; raises AssertionError for a reply that does not match."""
         in_text = False
         while self.replies:
             reply = self.replies.pop(0)
@@ -170,7 +170,7 @@ class Judge:
         return self.verdict
 
     def line(self, reply: int) -> bool:
-        """One line with its reply; whether a text begins."""
+        """Check one line with its reply; return whether a text begins."""
         start = self.at
         while self.at < len(self.stream) and self.stream[start : self.at][-2:] != b"\r\n":
             self.at += 1
@@ -197,7 +197,7 @@ class Judge:
         return reply == 354
 
     def text(self, reply: int) -> None:
-        """One text with its reply."""
+        """Check one text with its reply."""
         end = self.end_of_text()
         assert end is not None, "a text was answered before its end"
         text = self.stream[self.at : end]
@@ -218,25 +218,25 @@ class Judge:
             self.verdict.refused += 1
 
     def end_of_text(self) -> int | None:
-        """Where the dot is that ends the text which begins here."""
+        """Return the offset of the dot that ends the text which begins here."""
         for place in range(self.at, len(self.stream)):
             if self.stream[place : place + 3] == b".\r\n" and self.stream[place - 2 : place] == b"\r\n":
                 return place
         return None
 
     def closed(self) -> None:
-        """Nothing may have been answered behind the end."""
+        """Check that there are no replies after the end."""
         assert not self.replies, "answers after the end"
         self.at = len(self.stream)
 
     def whole_line_left(self) -> bool:
-        """Whether something is left that must have been answered."""
+        """Whether a complete line without a reply is left."""
         return b"\r\n" in self.stream[self.at :]
 
 
 class StreamTests(SynchronousTestCase):
     def test_true_ends(self) -> None:
-        """In ten thousand spoiled sessions, however cut, the texts with a true end are taken, octet for octet."""
+        """In ten thousand mutated sessions, with any cuts, the texts with a true end are accepted octet for octet."""
         dice = random.Random(SEED)
         taken = refused = closed = 0
         for number in range(STREAMS):
@@ -254,7 +254,7 @@ class StreamTests(SynchronousTestCase):
         self.assertGreater(closed, STREAMS // 20)
 
     def judged(self, client: Client, stream: bytes, replies: list[int], number: int) -> Verdict:
-        """The verdict, after it was found to be what the delegate got."""
+        """Return the verdict after comparing it with the messages of the delegate."""
         try:
             verdict = Judge(stream, replies).judge()
         except AssertionError as why:

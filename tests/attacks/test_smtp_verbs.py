@@ -1,4 +1,4 @@
-"""Odd verbs, odd octets and useless commands without end."""
+"""Odd verbs, odd octets and floods of junk commands."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ UNKNOWN = [
 
 class OddVerbTests(SynchronousTestCase):
     def test_unknown(self) -> None:
-        """Whatever is no verb, ASCII or not, is answered 500 and nothing else happens."""
+        """An unknown verb, ASCII or not, is answered 500 without effect."""
         for client in (connect(PATIENT), connect(PATIENT).log_in()):
             for line in UNKNOWN:
                 self.assertEqual(client.say(line), b"500 5.5.1 Command not recognized\r\n", line)
             self.assertEqual(client.code(b"NOOP"), 250)
 
     def test_control_octets(self) -> None:
-        """A bare LF, bare CR or NUL in a command spoils the whole line."""
+        """A line with a bare LF, bare CR or NUL is refused."""
         client = connect(PATIENT).log_in()
         client.delegate.calls.clear()
         for line in (
@@ -56,14 +56,14 @@ class OddVerbTests(SynchronousTestCase):
         self.assertEqual(client.delegate.calls, [])
         self.assertEqual(client.codes(ENVELOPE), [250, 250])
 
-    def test_bare_lf_is_told_at_once(self) -> None:
-        """A client that ends lines with LF alone is told so at its first line."""
+    def test_bare_lf_is_refused_at_once(self) -> None:
+        """A client that ends lines with LF alone is refused at its first line."""
         self.assertEqual(
             connect().send(b"EHLO x\n"), b"500 5.5.2 Lines end with CR LF and hold no other CR, LF or NUL\r\n"
         )
 
     def test_odd_arguments(self) -> None:
-        """Octets in an argument that are not printable ASCII are refused before anybody looks at it."""
+        """An argument that is not printable ASCII is refused before it is parsed."""
         client = connect(PATIENT).log_in()
         client.delegate.calls.clear()
         for line in (
@@ -79,7 +79,7 @@ class OddVerbTests(SynchronousTestCase):
         self.assertEqual(client.delegate.calls, [])
 
     def test_status_argument(self) -> None:
-        """STATUS takes one plain id; nothing else reaches the delegate."""
+        """STATUS takes one plain id; other arguments do not reach the delegate."""
         client = connect(PATIENT).log_in()
         client.delegate.calls.clear()
         for argument in (b"", b"1 2", b"1;2", b"'", b"1'or'1'='1", b"../x", b"*", b"%", b"-1.0", b"1" * 65, b"<1>"):
@@ -89,7 +89,7 @@ class OddVerbTests(SynchronousTestCase):
         self.assertEqual(client.code(b"status 4418 "), 250)
 
     def test_not_for_us(self) -> None:
-        """Verbs that ask about users or turn the roles round are not carried out."""
+        """Verbs that ask for users or reverse the roles are not executed."""
         for client in (connect(), connect().log_in()):
             self.assertEqual(client.code(b"VRFY root"), 252)
             for line in (b"EXPN staff", b"TURN", b"ETRN example.com"):
@@ -97,21 +97,21 @@ class OddVerbTests(SynchronousTestCase):
             self.assertEqual(client.code(b"HELP"), 214)
 
     def test_chunks_end_the_session(self) -> None:
-        """BDAT is not there, and as its octets cannot be told from commands, the connection ends."""
+        """BDAT is not implemented and ends the connection, because its octets would be read as commands."""
         client = connect().open_transaction()
         self.assertEqual(client.codes(b"BDAT 86 LAST\r\nRSET\r\nMAIL FROM:<evil@x>\r\n"), [502])
         self.assertTrue(client.wire.disconnecting)
         self.assertEqual(len(client.delegate.sessions), 1)
 
     def test_browser(self) -> None:
-        """A browser that was made to talk to us is let go at its first line, before the text that others wrote."""
+        """A browser that an attacker points at the port is closed at its first line, before text of the attacker."""
         for line in (b"GET / HTTP/1.1", b"POST / HTTP/1.1", b"PUT /x HTTP/1.1", b"CONNECT a:25 HTTP/1.1"):
             client = connect()
             self.assertEqual(client.codes(line + b"\r\nHost: x\r\n\r\nEHLO x\r\n"), [502])
             self.assertTrue(client.wire.disconnecting)
 
     def test_bare_verbs(self) -> None:
-        """Verbs that stand alone do not take an argument."""
+        """Verbs without an argument refuse one."""
         client = connect().open_transaction()
         for line in (b"DATA now", b"RSET x", b"QUIT please", b"DATA BODY=8BITMIME"):
             self.assertEqual(client.code(line), 501)
@@ -119,8 +119,8 @@ class OddVerbTests(SynchronousTestCase):
 
 
 class UselessTests(SynchronousTestCase):
-    def test_stranger(self) -> None:
-        """A stranger has ten commands that lead nowhere, whatever they are."""
+    def test_junk_before_login(self) -> None:
+        """An unauthenticated client may send ten junk commands of any kind."""
         for line, code in (
             (b"NOOP", 250),
             (b"RSET", 250),
@@ -137,22 +137,22 @@ class UselessTests(SynchronousTestCase):
             self.assertTrue(client.wire.disconnecting)
 
     def test_greeting_again_and_again(self) -> None:
-        """EHLO without end ends."""
+        """Endless EHLO ends the session."""
         self.assertEqual(connect().codes(b"EHLO x\r\n" * 30), [250] * 11 + [421])
 
-    def test_account(self) -> None:
-        """Who has logged in has twenty."""
+    def test_junk_after_login(self) -> None:
+        """An authenticated client may send twenty junk commands."""
         self.assertEqual(connect().log_in().codes(b"NOOP\r\n" * 30), [250] * 20 + [421])
 
-    def test_use_makes_good(self) -> None:
-        """A message or a status makes good for what led nowhere before."""
+    def test_useful_commands_reset_the_count(self) -> None:
+        """A message or a status resets the count of junk commands."""
         client = connect().log_in()
         for useful in (ENVELOPE + b"DATA\r\nx\r\n.\r\n", b"STATUS 4418\r\n"):
             for _ in range(5):
                 self.assertNotIn(421, client.codes(b"NOOP\r\n" * 15 + b"RSET\r\n" + useful))
 
     def test_refused_recipients_are_no_junk(self) -> None:
-        """A batch of numbers that do not exist, each reset by the client, is work, not junk."""
+        """Refused recipients, each with a RSET, do not count as junk."""
         client = connect().log_in()
         for _ in range(50):
             self.assertEqual(client.codes(b"MAIL FROM:<a@b>\r\nRCPT TO:<nobody@s.ru>\r\nRSET\r\n"), [250, 550, 250])
@@ -165,11 +165,11 @@ class UselessTests(SynchronousTestCase):
         self.assertEqual(len([call for call in client.delegate.calls if call[0] == "recipient"]), 10)
 
     def test_refused_senders_without_end(self) -> None:
-        """Refused senders without end lead nowhere."""
+        """Endless refused senders end the session."""
         client = connect().log_in()
         self.assertEqual(client.codes(b"MAIL FROM:<no@b>\r\n" * 30), [553] * 20 + [421])
 
     def test_flood_of_garbage(self) -> None:
-        """A megabyte of garbage costs a stranger the connection after eleven lines."""
+        """A megabyte of garbage closes an unauthenticated connection after eleven lines."""
         client = connect()
         self.assertEqual(client.codes(b"\xff\r\n" * 300_000), [500] * 10 + [421])

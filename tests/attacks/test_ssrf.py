@@ -1,4 +1,5 @@
-"""Addresses that clients give must never make the gateway call itself, its networks, or whatever is not public.
+"""Callback addresses of clients must never make the gateway call itself, its networks, or other addresses that are not
+public.
 
 A canary listens on loopback, and its port stands in every vector that can have one: it must not be touched.
 """
@@ -73,9 +74,9 @@ TRICKS = (
 
 @implementer(IHostnameResolver)
 class Names:
-    """Knows names as a test wants; others as the system does.
+    """Resolves the names of a test; others by the system.
 
-    :ivar answers: per name the addresses of each successive question, the last again and again.
+    :ivar answers: for each name the addresses of successive look-ups; the last one repeats.
     """
 
     def __init__(self) -> None:
@@ -83,7 +84,6 @@ class Names:
         self.system = reactor.nameResolver
 
     def resolveHostName(self, receiver: Any, name: str, *others: Any, **more: Any) -> Any:
-        """See IHostnameResolver."""
         if name not in self.answers:
             return self.system.resolveHostName(receiver, name, *others, **more)
         answers = self.answers[name]
@@ -97,24 +97,25 @@ class Names:
 
 
 class AddressTests(SynchronousTestCase):
-    """Which addresses are refused."""
+    """Refused and public addresses."""
 
     def test_refused(self) -> None:
-        """Loopback, private, link-local, shared, reserved, multicast, and whatever wraps any address, is refused."""
+        """Loopback, private, link-local, shared, reserved and multicast addresses are refused, and those that embed
+        another address."""
         for address in ADDRESSES:
             self.assertTrue(why_not_public(address), address)
 
     def test_public(self) -> None:
-        """Public addresses pass."""
+        """Public addresses are accepted."""
         for address in PUBLIC:
             self.assertEqual(why_not_public(address), "", address)
 
 
 class CanaryTests(TestCase):
-    """A guarded client and a listener that nobody may reach."""
+    """A guarded client and a listener (the canary) that must not be reached."""
 
     def setUp(self) -> None:
-        """The canary, and a client whose names and attempts to connect the test sees."""
+        """Start the canary, and a client whose look-ups and connections are recorded."""
         self.canary = ReceiverFactory(answering())
         self.addCleanup(self.canary.stop)
         self.names = Names()
@@ -131,27 +132,27 @@ class CanaryTests(TestCase):
         self.addCleanup(self.client.close)
 
     def tearDown(self) -> None:
-        """Nobody came."""
+        """Check that the canary got no connection."""
         self.assertEqual(self.canary.requests, [])
         self.assertEqual(self.canary.connections, [])
         self.assertEqual([host for host in self.tried if why_not_public(host)], [])
 
     async def refused(self, url: str) -> RequestFailed:
-        """The client does not call this."""
+        """Check that the client refuses an address; return its error."""
         with self.assertRaises(RequestFailed, msg=url) as caught:
             await self.client.request(b"POST", url, (), b"x")
         self.assertFalse(caught.exception.sent, url)
         return caught.exception
 
     async def test_literals(self) -> None:
-        """An address in any spelling that the system understands is looked at as what it stands for."""
+        """An address in any spelling that the system accepts is checked as the address it means."""
         port = self.canary.port.getHost().port
         for literal in LITERALS:
             await self.refused(f"http://{literal}:{port}/")
         self.assertEqual(self.tried, [])
 
     async def test_tricks(self) -> None:
-        """Addresses that look like another are refused as they stand."""
+        """Addresses that look like other ones are refused."""
         self.names.answers["good.example"] = [["8.8.8.8"]]
         port = self.canary.port.getHost().port
         for trick in TRICKS:
@@ -159,7 +160,7 @@ class CanaryTests(TestCase):
         self.assertEqual(self.tried, [])
 
     async def test_names(self) -> None:
-        """A name that stands for a refused address is not called, even if it stands for a public one too."""
+        """A name with a refused address is not called, even if it has a public one too."""
         port = self.canary.port.getHost().port
         addresses = [address for address in ADDRESSES if address and " " not in address]
         for number, address in enumerate(addresses):
@@ -172,13 +173,14 @@ class CanaryTests(TestCase):
         self.assertEqual(self.tried, [])
 
     async def test_name_that_changes_its_mind(self) -> None:
-        """What was looked at is what is connected to: a name that is public first and loopback then gains nothing."""
+        """The checked address is the one connected to: a name that is first public and then loopback is not looked up
+        twice."""
         port = self.canary.port.getHost().port
         self.names.answers["rebind.example"] = [["8.8.8.8"], ["127.0.0.1"]]
         real = self.client
 
         class Refusing:
-            """Stands for the network: nothing gets out of a test."""
+            """A fake network, so that a test sends nothing outside."""
 
             def __call__(self, host: str, *arguments: Any, **others: Any) -> Any:
                 tried.append(host)
@@ -198,11 +200,11 @@ class CanaryTests(TestCase):
         self.assertEqual(tried, [])
 
     async def test_enough(self) -> None:
-        """The vectors are many."""
+        """There are enough vectors."""
         self.assertGreaterEqual(len(LITERALS) + len(TRICKS) + 2 * len(ADDRESSES), 80)
 
     async def test_unguarded(self) -> None:
-        """Without the guard, as for addresses of the configuration, loopback is a host like any other."""
+        """Without the guard, as for addresses of the configuration, loopback is accepted."""
         server = ReceiverFactory(answering())
         self.addCleanup(server.stop)
         client = WebClient(reactor)

@@ -1,4 +1,4 @@
-"""Clear text that wants to be taken for encrypted, and knowledge that wants to survive the encryption (RFC 3207)."""
+"""Clear text that could be read as encrypted, and state that could survive STARTTLS (RFC 3207)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEMANDED = quicktel(tls="demanded")
 
 class InjectionTests(SynchronousTestCase):
     def test_command_in_the_same_segment(self) -> None:
-        """A command behind STARTTLS in the same segment is never carried out: the connection ends, without TLS."""
+        """A command after STARTTLS in the same segment is never executed: the connection ends, without TLS."""
         for injected in (b"NOOP\r\n", b"EHLO x\r\n", b"RSET\r\n" * 3, b"N", b"\r\n", b"\0", b"\x16\x03\x01"):
             client = connect()
             client.say(b"EHLO x")
@@ -23,13 +23,13 @@ class InjectionTests(SynchronousTestCase):
             self.assertEqual(client.delegate.calls, [])
 
     def test_login_in_the_same_segment(self) -> None:
-        """Credentials and mail put behind STARTTLS reach nobody."""
+        """Credentials and mail after STARTTLS in the same segment do not reach the delegate."""
         client = connect()
         client.send(b"EHLO x\r\nSTARTTLS\r\n" + LOGGED_IN + ENVELOPE + b"DATA\r\nhi\r\n.\r\n")
         self.assertEqual((client.delegate.calls, client.delegate.messages), ([], []))
 
     def test_behind_a_slow_command(self) -> None:
-        """Clear text that piled up while an earlier command was worked on counts as sent behind STARTTLS."""
+        """Clear text that was buffered during an earlier command counts as sent after STARTTLS."""
         client = connect().log_in()
         client.delegate.hold.add("status")
         client.send(b"STATUS 1\r\n", b"STARTTLS\r\n", b"NOOP\r\n")
@@ -40,7 +40,7 @@ class InjectionTests(SynchronousTestCase):
         self.assertIsNone(client.wire.encrypted_from)
 
     def test_reply_is_clear_and_alone(self) -> None:
-        """The go-ahead leaves in clear, before TLS begins and with nothing behind it; no second greeting follows."""
+        """The reply to STARTTLS is the last clear octets before TLS starts; there is no second greeting."""
         client = connect()
         client.say(b"EHLO x")
         self.assertEqual(client.say(b"STARTTLS"), b"220 Ready to start TLS\r\n")
@@ -50,7 +50,7 @@ class InjectionTests(SynchronousTestCase):
         self.assertEqual(client.wire.encrypted_from, len(client.wire.writes))
 
     def test_half_a_line_before(self) -> None:
-        """STARTTLS cut into pieces is still STARTTLS, and what follows in its last piece still ends the connection."""
+        """STARTTLS may arrive in pieces; octets after it in the last piece end the connection."""
         client = connect()
         client.say(b"EHLO x")
         self.assertEqual(client.send(b"START", b"TLS\r", b"\nNOOP\r\n")[:3], b"503")
@@ -69,7 +69,7 @@ class ForgottenTests(SynchronousTestCase):
         self.assertEqual(client.code(b"DATA"), 503)
 
     def test_login_is_forgotten(self) -> None:
-        """Who logged in in clear has to log in again (000-13)."""
+        """A client that logged in in clear has to log in again (000-13)."""
         client = connect().log_in()
         self.assertEqual(client.code(b"STARTTLS"), 220)
         self.assertEqual(client.code(b"EHLO x"), 250)
@@ -77,7 +77,7 @@ class ForgottenTests(SynchronousTestCase):
         self.assertEqual(client.code(b"STATUS 4418"), 530)
 
     def test_ehlo_is_forgotten(self) -> None:
-        """A new EHLO is demanded, and its answer no longer lists STARTTLS (000-13)."""
+        """A new EHLO is required, and its answer no longer lists STARTTLS (000-13)."""
         client = connect()
         client.say(b"EHLO before")
         client.say(b"STARTTLS")
@@ -88,7 +88,7 @@ class ForgottenTests(SynchronousTestCase):
         self.assertEqual(client.protocol.dialogue.session.ehlo, "after")
 
     def test_new_session(self) -> None:
-        """The delegate is told that the old session is over and sees a new one that knows nothing."""
+        """The delegate gets closed() for the old session, and an empty new one."""
         client = connect().open_transaction()
         former = client.protocol.dialogue.session
         former.data = "secret"
@@ -112,7 +112,7 @@ class ForgottenTests(SynchronousTestCase):
         self.assertFalse(client.protocol.dialogue.session.tls)
 
     def test_counters_are_kept(self) -> None:
-        """Failed logins from before STARTTLS still count: encryption buys no further tries."""
+        """Failed logins from before STARTTLS still count."""
         client = connect()
         client.say(b"EHLO x")
         bad = b"AUTH PLAIN AGEAYg=="
@@ -123,7 +123,7 @@ class ForgottenTests(SynchronousTestCase):
         self.assertTrue(client.wire.disconnecting)
 
     def test_encrypted_session_works(self) -> None:
-        """Inside TLS the whole session works as in clear (000-12)."""
+        """Inside TLS the session works as in clear (000-12)."""
         client = connect()
         client.say(b"EHLO x")
         client.say(b"STARTTLS")
@@ -134,7 +134,7 @@ class ForgottenTests(SynchronousTestCase):
 
 class PolicyTests(SynchronousTestCase):
     def test_twice(self) -> None:
-        """STARTTLS inside TLS is out of order."""
+        """STARTTLS inside TLS is refused."""
         client = connect()
         client.say(b"EHLO x")
         client.say(b"STARTTLS")
@@ -148,13 +148,13 @@ class PolicyTests(SynchronousTestCase):
             self.assertIsNone(client.wire.encrypted_from)
 
     def test_argument(self) -> None:
-        """STARTTLS stands alone."""
+        """STARTTLS refuses an argument."""
         client = connect()
         self.assertEqual(client.code(b"STARTTLS now"), 501)
         self.assertIsNone(client.wire.encrypted_from)
 
     def test_demanded(self) -> None:
-        """Where TLS is demanded, AUTH is neither listed nor taken before it, and no mail is."""
+        """If TLS is demanded, AUTH is neither listed nor accepted before it, and mail is refused."""
         client = connect(DEMANDED)
         self.assertEqual(client.say(b"EHLO x"), b"250-SMTP Server\r\n250-8BITMIME\r\n250-STARTTLS\r\n250 Ok\r\n")
         for line in (PLAIN, b"AUTH LOGIN", b"MAIL FROM:<a@b>", b"RCPT TO:<a@b>", b"DATA", b"STATUS 1"):
@@ -165,7 +165,7 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(client.codes(LOGGED_IN + ENVELOPE), [250, 235, 250, 250])
 
     def test_login_only_inside(self) -> None:
-        """Where AUTH needs TLS, credentials in clear are refused unseen."""
+        """If AUTH needs TLS, credentials in clear are refused without a check."""
         client = connect(quicktel(auth_without_tls=False))
         client.say(b"EHLO x")
         self.assertEqual(client.say(PLAIN), b"538 5.7.11 Encryption required for authentication\r\n")

@@ -1,1 +1,1 @@
-"""The commands of ``python -m smsgw``."""
+"""Tests of the command ``smsgw``."""

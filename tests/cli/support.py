@@ -13,7 +13,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.cli import main
-from smsgw.cli.addresses import Place
+from smsgw.cli.addresses import ListenerAddress
 
 CONFIG = """\
 [gateway]
@@ -49,7 +49,7 @@ connectors = sim
 
 @attrs.frozen
 class Ran:
-    """What a command did."""
+    """Status and output of a command."""
 
     status: int
     out: str
@@ -60,11 +60,11 @@ class CommandTestCase(SynchronousTestCase):
     """A test of commands."""
 
     def setUp(self) -> None:
-        """Have a sound configuration."""
+        """Write a valid configuration."""
         self.config = self.written(CONFIG)
 
     def written(self, text: str) -> str:
-        """The name of a file with a configuration."""
+        """Write a configuration file; return its name."""
         directory = Path(self.mktemp())
         directory.mkdir()
         path = directory / "gw.ini"
@@ -84,13 +84,13 @@ class CommandTestCase(SynchronousTestCase):
                 status = stop.code
         return Ran(status, out.getvalue(), err.getvalue())
 
-    def at(self, place: str, connect: Callable[[], Any]) -> None:
-        """Whoever connects to `place` gets what `connect` makes; nobody is anywhere else."""
+    def at(self, address: str, connect: Callable[[], Any]) -> None:
+        """Let connections to `address` succeed with the result of `connect`; all others are refused."""
 
-        def instead(self: Place, seconds: float) -> Any:
-            if str(self) != place:
+        def instead(self: ListenerAddress, seconds: float) -> Any:
+            if str(self) != address:
                 raise self.unreachable("Connection refused")
             return connect()
 
-        self.patch(Place, "connect", instead)
+        self.patch(ListenerAddress, "connect", instead)
 

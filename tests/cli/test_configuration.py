@@ -12,7 +12,7 @@ from tests.cli.support import CONFIG, CommandTestCase
 
 class CheckTests(CommandTestCase):
     def test_good(self) -> None:
-        """A file without mistakes is said to be good, with what it describes."""
+        """A file without mistakes is reported as good, with a summary."""
         ran = self.run_command("check", self.config)
         self.assertEqual((ran.status, ran.err), (0, ""))
         self.assertEqual(ran.out, f"{self.config} is good: 2 listeners, 2 accounts, 1 connector, 1 route\n")
@@ -29,13 +29,13 @@ class CheckTests(CommandTestCase):
         self.assertEqual(last, f"{config} cannot be used: 2 mistakes")
 
     def test_no_file(self) -> None:
-        """A file that is not there is a mistake like any other."""
+        """A missing file is a mistake like any other."""
         ran = self.run_command("check", "nowhere.ini")
         self.assertEqual(ran.status, 78)
         self.assertIn("nowhere.ini: cannot be read: No such file or directory\n", ran.out)
 
     def test_warnings(self) -> None:
-        """What works but is hardly meant is told, and is no mistake."""
+        """A valid setting that is hardly intended gives a warning."""
         config = self.written(CONFIG.replace("allow_from = 127.0.0.0/8", "allow_from =", 1))
         ran = self.run_command("check", config)
         self.assertEqual(ran.status, 0)
@@ -44,7 +44,7 @@ class CheckTests(CommandTestCase):
         self.assertIn("is good", good)
 
     def test_open_to_others(self) -> None:
-        """Passwords that other users can read are told; they are a mistake where other machines can connect."""
+        """Passwords that other users can read give a warning, or a mistake if other machines can connect."""
         Path(self.config).chmod(0o644)
         ran = self.run_command("check", self.config)
         self.assertEqual(ran.status, 0)
@@ -68,7 +68,7 @@ class CheckTests(CommandTestCase):
         self.assertIn(f"{bad}:8: [listen smpp] certificate: {key}: not a PEM certificate", ran.out)
 
     def test_secrets(self) -> None:
-        """No password of a file appears in what is said about it."""
+        """No password of a file appears in the output."""
         config = self.written(CONFIG.replace("password = demopass", "password = demopass\npassword_hash = demopass"))
         ran = self.run_command("check", config)
         self.assertEqual(ran.status, 78)
@@ -77,7 +77,7 @@ class CheckTests(CommandTestCase):
 
 class SampleTests(CommandTestCase):
     def test_sample(self) -> None:
-        """The sample is the configuration that comes with the gateway, and can be used as it stands."""
+        """The sample is the shipped configuration and is valid as it is."""
         ran = self.run_command("sample")
         self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.sample_config(), ""))
         self.assertIn("demo", parse(ran.out, "gw.ini", configfile.connector_types(), dialects()).accounts)

@@ -13,16 +13,16 @@ from tests.cli.support import CommandTestCase
 
 
 class Terminal(io.StringIO):
-    """A standard input at which somebody sits."""
+    """A standard input that is a terminal."""
 
     def isatty(self) -> bool:
-        """Say so."""
+        """Return True."""
         return True
 
 
 class HashPasswordTests(CommandTestCase):
     def hashed(self, out: str) -> ScryptHash:
-        """The hash in a line that is ready for the configuration."""
+        """Read the hash in a line for the configuration."""
         self.assertRegex(out, r"\Apassword_hash = scrypt\$\S+\n\Z")
         return ScryptHash.parse(out.rsplit(maxsplit=1)[-1])
 
@@ -40,21 +40,21 @@ class HashPasswordTests(CommandTestCase):
         self.assertTrue(self.hashed(ran.out).matches("Пароль".encode()))
 
     def test_too_long_for_smpp(self) -> None:
-        """A password that no bind can carry is hashed, but not without a word."""
+        """A password too long for a bind is hashed with a warning."""
         ran = self.run_command("hash-password", stdin=b"123456789\n")
         self.assertTrue(self.hashed(ran.out).matches(b"123456789"))
         self.assertIn("smpp_password", ran.err)
         self.assertEqual(self.run_command("hash-password", stdin=b"12345678\n").err, "")
 
     def test_no_password(self) -> None:
-        """Nothing is no password, nor is what is no text."""
+        """An empty password and one that is not UTF-8 are refused."""
         for octets, word in ((b"", "empty"), (b"\n", "empty"), (b"\xff\n", "UTF-8")):
             ran = self.run_command("hash-password", stdin=octets)
             self.assertEqual((ran.status, ran.out), (1, ""))
             self.assertIn(word, ran.err)
 
     def at_terminal(self, *typed: str) -> tuple[int, str]:
-        """Status and output when somebody types."""
+        """Type on a terminal; return status and output."""
         answers = iter(typed)
         out = io.StringIO()
         self.patch(getpass, "getpass", lambda prompt: next(answers))
@@ -64,19 +64,19 @@ class HashPasswordTests(CommandTestCase):
         return main(["hash-password"]), out.getvalue()
 
     def test_terminal(self) -> None:
-        """At a terminal it is asked for twice, without showing it."""
+        """On a terminal the command asks for the password twice and does not show it."""
         status, out = self.at_terminal("secret", "secret")
         self.assertEqual(status, 0)
         self.assertTrue(self.hashed(out).matches(b"secret"))
 
     def test_typed_differently(self) -> None:
-        """A slip of the finger gives no hash."""
+        """Two different passwords give no hash."""
         self.assertEqual(self.at_terminal("secret", "secrte"), (1, ""))
 
 
 class MakeKeyTests(CommandTestCase):
     def test_key(self) -> None:
-        """A key comes with the hash that the configuration needs; the next one is another."""
+        """make-key prints a key and its hash; the next key differs."""
         ran = self.run_command("make-key")
         self.assertEqual(ran.status, 0)
         first, second = ran.out.splitlines()

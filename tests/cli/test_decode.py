@@ -1,4 +1,4 @@
-"""``decode``: PDUs in words."""
+"""``decode`` explains PDUs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
 class DecodeTestCase(CommandTestCase):
     def decoded(self, *pdus: Pdu | bytes, options: tuple[str, ...] = (), status: int = 0) -> dict[str, str]:
-        """What is said of each field of PDUs that are in order, or not with `status` 1; the last of a name counts."""
+        """Return the explanation of each field of valid PDUs, or of faulty ones with `status` 1; the last of a name
+        counts."""
         octets = b"".join(pdu if isinstance(pdu, bytes) else encode(pdu) for pdu in pdus)
         ran = self.run_command("decode", octets.hex(), *options)
         self.assertEqual((ran.status, ran.err), (status, ""), ran.out)
@@ -53,12 +54,12 @@ class DecodeTestCase(CommandTestCase):
 
 class ReadingTests(CommandTestCase):
     def test_what_people_put_between(self) -> None:
-        """Blanks, line ends, colons, commas and 0x are no hindrance."""
+        """Blanks, line ends, colons, commas and 0x are ignored."""
         for text in ("0010ff", "00 10 FF", "00:10:ff\n", "0x00, 0x10, 0xff", "00\n10\r\n\tff\n"):
             self.assertEqual(read_hex(text), b"\x00\x10\xff")
 
     def test_where_it_is_wrong(self) -> None:
-        """What is no hexadecimal digit is named with its line and character."""
+        """A character that is no hexadecimal digit is named with its line and position."""
         for text, words in (
             ("00 g0", "line 1, character 4: 'g'"),
             ("00\n0x 1z", "line 2, character 5: 'z'"),
@@ -70,7 +71,7 @@ class ReadingTests(CommandTestCase):
 
     @given(st.text(alphabet=string.printable + "ж"))
     def test_any_text(self, text: str) -> None:
-        """Whatever is typed gives octets, or a reason in words."""
+        """Any text gives octets or an error with a reason."""
         try:
             octets = read_hex(text)
         except ValueError as error:
@@ -87,14 +88,14 @@ class ReadingTests(CommandTestCase):
         self.assertIn("enquire_link", piped.out)
 
     def test_nothing(self) -> None:
-        """Nothing to explain is said to be so."""
+        """Empty input is refused."""
         ran = self.run_command("decode")
         self.assertEqual((ran.status, ran.err), (1, "there are no octets to explain\n"))
 
 
 class ExampleTests(CommandTestCase):
     def test_good(self) -> None:
-        """Every field of every good example is named, and nothing is found to be wrong."""
+        """Every field of every valid example is named, and no fault is found."""
         good = [one for one in EXAMPLES if one["valid"]]
         self.assertGreater(len(good), 60)
         for one in good:
@@ -106,7 +107,7 @@ class ExampleTests(CommandTestCase):
             self.assertEqual(missing, set(), one["name"])
 
     def test_bad(self) -> None:
-        """Every malformed example is found to be wrong, with the answer that it gets."""
+        """Every malformed example has a fault, with the answer to it."""
         bad = [one for one in EXAMPLES if "status" in one]
         self.assertGreater(len(bad), 5)
         for one in bad:
@@ -116,7 +117,7 @@ class ExampleTests(CommandTestCase):
 
 class FieldTests(DecodeTestCase):
     def test_submit_sm(self) -> None:
-        """The numbers of a submit_sm are put in words."""
+        """The numbers of a submit_sm are explained in words."""
         said = self.decoded(
             SubmitSm(
                 5, b"CMT", 5, 0, b"DEMO", 1, 1, b"79161234567", 0x03, 0x41, 1, b"251231235959904+", b"000007000000000R",
@@ -146,36 +147,36 @@ class FieldTests(DecodeTestCase):
         self.assertEqual(said["text"], '"Hello ¡@"  8 characters, gsm')
 
     def test_default_alphabet(self) -> None:
-        """What data_coding 0 means can be chosen."""
+        """--charset chooses the alphabet of data_coding 0."""
         pdu = SubmitSm(1, short_message=b"caf\xe9 \x05")
         self.assertIn('"café \\x05"  6 characters, latin1', self.decoded(pdu, options=("--charset", "latin1"))["text"])
         self.assertIn("é", self.decoded(pdu)["text"])
 
     def test_user_data_header(self) -> None:
-        """The header before a text is explained, and not taken for text."""
+        """The header before a text is explained and not decoded as text."""
         said = self.decoded(SubmitSm(1, esm_class=0x40, short_message=build([concatenation(0x12, 3, 2)]) + b"part"))
         self.assertEqual(said["user"], "data header        part 2 of 3, reference 18 (8 bits)")
         self.assertEqual(said["text"], '"part"  4 characters, gsm')
 
     def test_faulty_header(self) -> None:
-        """A header that cannot be right is named."""
+        """A faulty header is named."""
         said = self.decoded(SubmitSm(1, esm_class=0x40, short_message=b"\x20part"), status=1)
         self.assertIn("user data header: the header is longer than the user data", said["WRONG:"])
 
     def test_half_a_character(self) -> None:
-        """UCS-2 of an odd number of octets is wrong."""
+        """UCS-2 of an odd number of octets is a fault."""
         said = self.decoded(SubmitSm(1, data_coding=8, short_message=b"\x04\x14\x04"), status=1)
         self.assertIn("has 3 octets", said["WRONG:"])
 
     def test_receipt(self) -> None:
-        """A receipt is read: which message, what became of it, which error."""
+        """A receipt is read: message, state and error."""
         text = receipt_text(b"42", 5, b"2511202330", b"2511202331", b"011", b"Hello")
         said = self.decoded(DeliverSm(1, esm_class=4, short_message=text, tlvs=receipt_tlvs(b"42", 5, 11)))
         self.assertEqual(said["receipt"], 'message "42" is undeliverable, error "11"')
         self.assertEqual(said["esm_class"], "0x04  default mode, a delivery receipt")
 
     def test_query_sm_resp(self) -> None:
-        """State and final date of an answer are put in words; the short date of old centres, too."""
+        """State and final date of an answer are explained, also the short date of old message centres."""
         said = self.decoded(QuerySmResp(1, 0, b"42", b"250601120130", 2, 0))
         self.assertEqual(said["message_state"], "2  delivered")
         self.assertEqual(said["final_date"], '"250601120130"  2025-06-01 12:01:30, local to the message centre')
@@ -195,14 +196,14 @@ class FieldTests(DecodeTestCase):
         self.assertNotIn("message_id", said)
 
     def test_passwords(self) -> None:
-        """A password is hidden unless it is asked for."""
+        """A password is hidden without --secrets."""
         pdu = BindTransceiver(1, b"demo", b"hushhush")
         self.assertEqual(self.decoded(pdu)["password"], "(8 octets, hidden)")
         self.assertNotIn("hush", self.run_command("decode", encode(pdu).hex()).out)
         self.assertEqual(self.decoded(pdu, options=("--secrets",))["password"], '"hushhush"')
 
     def test_unreadable_bind(self) -> None:
-        """Nor does a password show in what is left of a broken bind."""
+        """A password is hidden in the unread octets of a broken bind."""
         octets = bytearray(encode(BindTransceiver(1, b"demo", b"hushhush")))
         del octets[-3:]
         octets[3] = len(octets)
@@ -219,13 +220,13 @@ class FieldTests(DecodeTestCase):
                 self.assertIn("hidden", ran.out)
 
     def test_hostile_characters(self) -> None:
-        """Control characters in fields and texts reach no terminal."""
+        """Control characters in fields and texts are escaped."""
         said = self.decoded(SubmitSm(1, source_addr=b"\x1b[2J", short_message=b"a\nb", data_coding=3))
         self.assertEqual(said["source_addr"], "1B 5B 32 4A")
         self.assertEqual(said["text"], '"a\\nb"  3 characters, latin1')
 
     def test_every_number_has_an_answer(self) -> None:
-        """Whatever value a field or a TLV has, its meaning can be told."""
+        """Any value of a field or a TLV has an explanation."""
         self.assertLess(TIMES, set(FIELDS))
         for name, meaning in FIELDS.items():
             values = (b"", b"9" * 12, b"9" * 15 + b"R", b"\xff" * 16) if name in TIMES else range(256)
@@ -240,7 +241,7 @@ class FieldTests(DecodeTestCase):
 
 class FaultTests(DecodeTestCase):
     def test_several(self) -> None:
-        """PDUs that follow each other are explained one by one, each with its place."""
+        """Consecutive PDUs are explained one by one, each with its offset."""
         octets = encode(EnquireLink(1)) + encode(SubmitSmResp(2, 0, b"7"))
         ran = self.run_command("decode", octets.hex())
         self.assertIn("PDU 1: 16 octets from offset 0", ran.out)
@@ -248,7 +249,7 @@ class FaultTests(DecodeTestCase):
         self.assertTrue(ran.out.endswith("2 PDUs, nothing wrong\n"))
 
     def test_unknown_command(self) -> None:
-        """An unknown command is named, and the PDU behind it is explained all the same."""
+        """An unknown command is named, and the PDU after it is explained too."""
         octets = bytes.fromhex("00000012 00000022 00000000 00000005 ABCD") + encode(EnquireLink(6))
         ran = self.run_command("decode", octets.hex())
         self.assertEqual(ran.status, 1)
@@ -258,7 +259,7 @@ class FaultTests(DecodeTestCase):
         self.assertTrue(ran.out.endswith("2 PDUs, 1 fault\n"))
 
     def test_cut_off(self) -> None:
-        """Of a PDU that is not complete everything that is there is shown, and how much is missing."""
+        """An incomplete PDU is shown as far as it goes, with the number of missing octets."""
         octets = encode(SubmitSm(3, b"", 5, 0, b"DEMO", 1, 1, b"79161234567"))
         ran = self.run_command("decode", octets[:35].hex())
         self.assertEqual(ran.status, 1)
@@ -269,14 +270,14 @@ class FaultTests(DecodeTestCase):
         self.assertIn("only 2 of the 4 octets of command_length are there", ran.out)
 
     def test_out_of_step(self) -> None:
-        """An impossible length ends the explanation, with its place and what it may be instead."""
+        """An impossible length ends the explanation, with its offset and the protocol that the octets look like."""
         octets = encode(EnquireLink(1)) + b"GET / HTTP/1.1\r\n\r\n"
         ran = self.run_command("decode", octets.hex())
         self.assertEqual(ran.status, 1)
         self.assertIn("at offset 16: not SMPP but an HTTP request", ran.out)
 
     def test_field_without_end(self) -> None:
-        """A string that has no end is named with its place; what stands before it is shown."""
+        """A string without NUL is named with its offset; the fields before it are shown."""
         frame = encode(SubmitSm(3, b"CMT", 5, 0, b"DEMO"))[:22].ljust(400, b"x")
         frame = len(frame).to_bytes(4, "big") + frame[4:]
         ran = self.run_command("decode", frame.hex())
@@ -284,12 +285,12 @@ class FaultTests(DecodeTestCase):
         self.assertRegex(ran.out, r"WRONG: source_addr at offset 22 has no NUL within 256 octets")
 
     def test_too_long(self) -> None:
-        """A field that is longer than SMPP allows is named, though it can be read."""
+        """A readable field that is longer than SMPP allows is named."""
         said = self.decoded(BindTransceiver(1, b"demo", b"123456789"), status=1)
-        self.assertIn("password has not the length it may have (the answer is 0x0E", said["WRONG:"])
+        self.assertIn("the length of password is out of range (the answer is 0x0E", said["WRONG:"])
 
     def test_stray_octets(self) -> None:
-        """Octets at the end that make no TLV are shown as ignored."""
+        """Octets at the end that are too few for a TLV are shown as ignored."""
         octets = encode(SubmitSm(1))
         octets = (len(octets) + 2).to_bytes(4, "big") + octets[4:] + b"\0\0"
         self.assertEqual(self.decoded(octets)["ignored"], "00 00  too short for a TLV")
@@ -303,7 +304,7 @@ class FaultTests(DecodeTestCase):
 class PropertyTests(CommandTestCase):
     @given(any_pdu)
     def test_every_field_of_any_pdu(self, pdu: Pdu) -> None:
-        """Any PDU that can be written is explained with all its fields."""
+        """Any PDU that can be encoded is explained with all its fields."""
         frame = encode(pdu)
         told = explain(frame)
         said = {line.split()[0] for line in told.lines if line.startswith("  ")}
@@ -313,14 +314,14 @@ class PropertyTests(CommandTestCase):
     @example(b"")
     @given(st.binary(max_size=300))
     def test_junk(self, octets: bytes) -> None:
-        """Any octets are explained in printable lines, and something is wrong with those that are no PDU."""
+        """Any octets are explained in printable lines, and have a fault if they are no PDU."""
         told = explain(octets)
         self.assertTrue(all(line.isprintable() for line in told.lines))
         self.assertTrue(told.faults or told.pdus or not octets)
 
     @given(any_pdu, st.data())
     def test_damaged(self, pdu: Pdu, data: st.DataObject) -> None:
-        """A PDU that was damaged anywhere behind its length is explained, too."""
+        """A PDU damaged anywhere after its length is explained, too."""
         frame = bytearray(encode(pdu))
         for _ in range(data.draw(st.integers(1, 5))):
             frame[data.draw(st.integers(4, len(frame) - 1))] = data.draw(st.integers(0, 255))

@@ -1,4 +1,4 @@
-"""What a newcomer types beside a gateway that really runs."""
+"""The commands of a first session, with a running gateway."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class FirstContactTests(SynchronousTestCase):
         )
 
     def test_the_way_of_a_message(self) -> None:
-        """A message is sent, delivered, listed and told about; a late one is cancelled; a gateway that is gone is
-        said to be gone. Neither the text nor the number gets into the log."""
+        """A message is sent, delivered, listed and shown; a scheduled one is cancelled; a stopped gateway is reported.
+        Neither the text nor the number gets into the log."""
         gateway = GatewayProcess(Path(self.mktemp()).absolute(), connector="delay = 0.1")
         gateway.start()
         try:
@@ -36,7 +36,7 @@ class FirstContactTests(SynchronousTestCase):
             listed = self.run_command("list", *config)
             self.assertRegex(listed.stdout.splitlines()[1], r" 1  .*  delivered .*  7916\.\.\.23  ")
             details = self.run_command("show", "1", *config)
-            steps = r"(?s)\Amessage 1 is delivered\n.* accepted from demo over smpp\n.* taken by sim, .* delivered\n"
+            steps = r"(?s)\Amessage 1 is delivered\n.* accepted from demo over smpp\n.* taken by sim as .* delivered\n"
             self.assertRegex(details.stdout, steps)
             cancelled = self.run_command("cancel", "1", *config)
             self.assertEqual((cancelled.returncode, cancelled.stdout), (1, ""))

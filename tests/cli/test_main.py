@@ -20,20 +20,20 @@ COMMANDS = (
 
 
 def environment() -> dict[str, str]:
-    """The environment in which this very checkout is found."""
+    """The environment in which a process imports this checkout."""
     return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 class HelpTests(CommandTestCase):
     def test_overview(self) -> None:
-        """Without knowing anything one learns which commands there are and what the exit status means."""
+        """The help lists the commands and the exit statuses."""
         ran = self.run_command("--help")
         self.assertEqual((ran.status, ran.err), (0, ""))
         self.assertEqual(tuple(re.findall(r"(?m)^    ([a-z-]+)(?= |$)", ran.out)), COMMANDS)
         self.assertEqual(re.findall(r"(?m)^  ([0-9]+) +\S", ran.out), ["0", "1", "2", "69", "78"])
 
     def test_each_command(self) -> None:
-        """Each command explains itself, with an example that can be typed as it stands."""
+        """Each command has help with an example."""
         for command in COMMANDS:
             ran = self.run_command(command, "--help")
             self.assertEqual((ran.status, ran.err), (0, ""))
@@ -42,7 +42,7 @@ class HelpTests(CommandTestCase):
             self.assertLessEqual(max(map(len, ran.out.splitlines())), 120, command)
 
     def test_usage(self) -> None:
-        """A command line that is wrong ends with status 2 and the usage."""
+        """A wrong command line ends with status 2 and the usage."""
         for arguments in ((), ("destroy",), ("show",), ("show", "seven"), ("show", "0"), ("cancel", "message-id-x"),
                           ("list", "everything"), ("list", "--limit", "0"), ("send", "7916"),
                           ("decode", "--version", "4"), ("send", "7916", "x", "--wait", "-1")):
@@ -51,7 +51,7 @@ class HelpTests(CommandTestCase):
             self.assertIn("usage: python -m smsgw", ran.err)
 
     def test_version(self) -> None:
-        """--version tells which release this is."""
+        """--version prints the release."""
         self.assertEqual(self.run_command("--version").out, f"smsgw {smsgw.__version__}\n")
 
 
@@ -66,7 +66,7 @@ class ProcessTests(CommandTestCase):
         self.assertEqual(done.stderr, "line 1, character 2: 'g' is no hexadecimal digit\n")
 
     def test_reader_that_goes_away(self) -> None:
-        """A pipe that is closed, as by `head`, ends a command in silence."""
+        """A closed pipe, as by `head`, ends a command without an error."""
         hexadecimal = "00000010000000150000000000000001" * 4000
         process = subprocess.Popen(
             [sys.executable, "-m", "smsgw", "decode"], env=environment(), stdin=subprocess.PIPE,
@@ -83,7 +83,7 @@ class ProcessTests(CommandTestCase):
         self.assertEqual((process.wait(), err), (0, b""))
 
     def test_light_start(self) -> None:
-        """Help, and a command that needs no gateway, load neither Twisted nor the rest of it."""
+        """Help, and a command that needs no gateway, load neither Twisted nor the gateway."""
         script = (
             "import sys\nfrom smsgw.cli import main\nmain(['decode', '00000010000000150000000000000001'])\n"
             "heavy = ('twisted', 'smsgw.program.wiring', 'sqlite3', 'cryptography')\n"

@@ -21,51 +21,51 @@ ADMIN = "127.0.0.1:8081"
 
 @attrs.define
 class Wire:
-    """What a blocking HTTP client takes for its socket."""
+    """A socket in memory for the blocking HTTP client."""
 
     client: Client
 
     def sendall(self, octets: bytes) -> None:
-        """Let the listener hear it."""
+        """Pass the request to the listener."""
         self.client.send(bytes(octets))
 
     def makefile(self, *how: object) -> io.BytesIO:
-        """What the listener answered."""
+        """Return the response of the listener."""
         transport = self.client.transport
         assert isinstance(transport, StringTransport)
         return io.BytesIO(transport.value())
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.client.hang_up()
 
 
 class Canned(Wire):
-    """A listener that always says the same."""
+    """A listener with one fixed response."""
 
     octets = b""
 
     def makefile(self, *how: object) -> io.BytesIO:
-        """The same."""
+        """Return the fixed response."""
         return io.BytesIO(self.octets)
 
 
 class MessageTestCase(CommandTestCase):
     def setUp(self) -> None:
-        """A gateway runs where the configuration says."""
+        """Run a gateway at the configured address."""
         super().setUp()
         self.admin = Admin(self.mktemp())
         self.addCleanup(self.admin.store.close)
         self.at(ADMIN, lambda: Wire(Client(self.admin.front.factory)))
 
     def said(self, *arguments: str) -> str:
-        """The output of a command that succeeds."""
+        """Return the output of a command that succeeds."""
         ran = self.run_command(*arguments, "-c", self.config)
         self.assertEqual((ran.status, ran.err), (0, ""))
         return ran.out
 
     def refused(self, *arguments: str) -> tuple[int, str]:
-        """Status and words of a command that does not."""
+        """Return status and error text of a command that fails."""
         ran = self.run_command(*arguments, "-c", self.config)
         self.assertEqual(ran.out, "")
         return ran.status, ran.err
@@ -73,7 +73,7 @@ class MessageTestCase(CommandTestCase):
 
 class ListTests(MessageTestCase):
     def ids(self, *arguments: str) -> list[int]:
-        """The messages of a table, from top to bottom."""
+        """Return the message ids of a table, from top to bottom."""
         return [int(line.split()[0]) for line in self.said("list", *arguments).splitlines()[1:]]
 
     def test_table(self) -> None:
@@ -87,7 +87,7 @@ class ListTests(MessageTestCase):
         self.assertIn("queued", second)
 
     def test_narrower(self) -> None:
-        """The list can be narrowed to an account, to states, to what failed, to older ones."""
+        """Options select by account, states, failure and age."""
         for state in (State.QUEUED, State.NO_MONEY, State.DELIVERED, State.CANCELLED, State.UNKNOWN, State.REFUSED):
             self.admin.accept(state=state)
         self.admin.accept(account="shop")
@@ -98,7 +98,7 @@ class ListTests(MessageTestCase):
         self.assertEqual(self.ids("messages", "--before", "3"), [2, 1])
 
     def test_pages(self) -> None:
-        """When there may be more, it says how to see it."""
+        """A full page ends with the option for the next page."""
         for _ in range(3):
             self.admin.accept()
         ran = self.run_command("list", "--limit", "2", "-c", self.config)
@@ -106,18 +106,18 @@ class ListTests(MessageTestCase):
         self.assertEqual(self.ids("--before", "2", "--limit", "2"), [1])
 
     def test_empty(self) -> None:
-        """Nothing is a table with heads only."""
+        """An empty list is a table with heads only."""
         self.assertEqual(len(self.said("list").splitlines()), 1)
         self.assertEqual(len(self.said("list", "parked").splitlines()), 1)
 
     def test_unknown_state(self) -> None:
-        """A state that does not exist is refused, with those that do."""
+        """An unknown state is refused with the list of the known ones."""
         status, words = self.refused("list", "--state", "lost")
         self.assertEqual(status, 1)
         self.assertIn("there are scheduled, queued", words)
 
     def test_parked(self) -> None:
-        """Receipts that match nothing are listed too, their words only when asked for."""
+        """Parked receipts are listed too, their text only with --text."""
         self.admin.reported("r1", raw=f"id:r1 text:{TEXT}\n".encode())
         self.assertRegex(self.said("list", "parked").splitlines()[1], r"  sim +r1  delivered +0  29 octets\Z")
         self.assertTrue(self.said("list", "parked", "--text").endswith(f"id:r1 text:{TEXT}\\n\n"))
@@ -139,7 +139,7 @@ class ShowTests(MessageTestCase):
         return [re.sub(r"20[12]\d-\d\d-\d\d [0-9:.]+[+-][0-9:]+", "TIME", line.strip()) for line in out.splitlines()]
 
     def test_delivered(self) -> None:
-        """The timeline goes from the acceptance to what the sender has still to be told."""
+        """The timeline goes from the acceptance to the reports that are not yet confirmed."""
         message = self.admin.accept(claimed=True)
         self.admin.sent(message, "abc")
         self.admin.reported("abc")
@@ -151,38 +151,38 @@ class ShowTests(MessageTestCase):
                 "to          7916...67",
                 "text        17 characters in gsm (17 octets), 1 part",
                 "connector   sim",
-                "sender      asked to be told of delivery, failure",
+                "reports     delivery, failure",
                 "",
                 "TIME  accepted from demo over smpp",
-                "TIME  taken by sim, which calls it abc",
+                "TIME  taken by sim as abc",
                 "TIME  delivered",
                 "still to come:",
-                "its sender has not yet confirmed being told over smpp: delivered",
+                "the client has not yet confirmed the report over smpp: delivered",
             ],
         )
 
     def expected(self) -> list[str]:
-        """What message 1 waits for."""
+        """Return the expected steps of message 1."""
         lines = self.timeline("1")
         return lines[lines.index("still to come:") + 1 :]
 
     def test_waiting(self) -> None:
-        """A message that waits says for what."""
+        """A waiting message shows what it waits for."""
         self.admin.accept()
         self.assertEqual(self.expected(), ["waits for sim", "expires at TIME, if it is not sent by then"])
 
     def test_scheduled(self) -> None:
-        """A scheduled message says when it will be sent."""
+        """A scheduled message shows when it will be sent."""
         self.admin.accept(state=State.SCHEDULED, due=self.admin.clock.seconds() + 60)
         self.assertEqual(self.expected()[0], "will be sent over sim at TIME")
 
     def test_offered(self) -> None:
-        """A message whose fate is not known at the moment says so."""
+        """A message in flight shows that its answer is awaited."""
         self.admin.accept(claimed=True)
-        self.assertEqual(self.expected()[0], "was offered to sim, whose answer is awaited")
+        self.assertEqual(self.expected()[0], "sent to sim, whose answer is awaited")
 
     def test_receipt_awaited(self) -> None:
-        """A message under way says until when its receipt is awaited."""
+        """A sent message shows until when its receipt is awaited."""
         self.admin.sent(self.admin.accept(claimed=True), "abc")
         self.assertEqual(self.expected(), ["the receipt for part 1 (abc), awaited until TIME"])
 
@@ -212,7 +212,7 @@ class ShowTests(MessageTestCase):
         self.assertEqual(len(lines), 4)
 
     def test_unknown(self) -> None:
-        """An id that stands for nothing is told in plain words."""
+        """An unknown id is refused."""
         self.assertEqual(self.refused("show", "7"), (1, "there is no message or batch 7 (any more)\n"))
 
     def test_json(self) -> None:
@@ -223,20 +223,20 @@ class ShowTests(MessageTestCase):
 
 class CancelTests(MessageTestCase):
     def test_cancel(self) -> None:
-        """A message that waits is taken back; what is final stays."""
+        """A waiting message is cancelled; a final one stays."""
         self.admin.accept()
         self.assertEqual(self.said("cancel", "1"), "message 1 is cancelled\n")
         status, words = self.refused("cancel", "1")
         self.assertEqual((status, words), (1, "1 cannot be cancelled: the message can no longer be changed\n"))
 
     def test_unknown(self) -> None:
-        """What is not there cannot be taken back."""
+        """An unknown message cannot be cancelled."""
         self.assertEqual(self.refused("cancel", "7"), (1, "there is no message or batch 7 (any more)\n"))
 
 
 class PrivacyTests(MessageTestCase):
     def test_nothing_private_by_default(self) -> None:
-        """No whole number and no text is shown, unless --text asks for them."""
+        """Whole numbers and texts are shown only with --text."""
         self.admin.accept(source=PERSON)
         self.admin.reported("early", raw=f"id:early text:{TEXT}".encode())
         commands = (["list"], ["list", "--json"], ["list", "parked"], ["list", "parked", "--json"], ["show", "1"],
@@ -250,7 +250,7 @@ class PrivacyTests(MessageTestCase):
             self.assertIn(private, shown)
 
     def test_hostile_text(self) -> None:
-        """A text cannot move the cursor, colour the terminal or turn its line around."""
+        """A text cannot move the cursor, colour the terminal or change the direction of writing."""
         self.admin.accept(parts=("\x1b[2J\u202efdp".encode("utf-16-be"),))
         self.admin.accept(parts=(b"a\nb\rc",))
         for command in (["list", "--text"], ["show", "1", "--text"], ["show", "2", "--text"]):
@@ -260,7 +260,7 @@ class PrivacyTests(MessageTestCase):
 
 class GatewayTests(MessageTestCase):
     def test_not_running(self) -> None:
-        """When nothing answers, it says where, and how the gateway is started."""
+        """If the connection is refused, the error names the address and how to start the gateway."""
         self.at("nowhere", lambda: None)
         status, words = self.refused("list")
         self.assertEqual(status, 69)
@@ -270,8 +270,8 @@ class GatewayTests(MessageTestCase):
             f"Is the gateway running? It is started with: twistd -n --pidfile= smsgw -c {self.config}\n",
         )
 
-    def test_somebody_else(self) -> None:
-        """When something else answers there, it says that."""
+    def test_another_server(self) -> None:
+        """A server that is not the gateway is reported."""
         for octets in (b"SSH-2.0-x\r\n", b"", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n[]"):
             canned = Canned(Client(self.admin.front.factory))
             canned.octets = octets
@@ -281,14 +281,14 @@ class GatewayTests(MessageTestCase):
             self.assertIn("is not the gateway", words)
 
     def test_store_down(self) -> None:
-        """When the gateway cannot answer, its reason is shown."""
+        """The gateway's reason for a temporary refusal is shown."""
         self.admin.broken = StoreDown("the disk is full")
         self.assertEqual(self.refused("list"), (69, "the gateway cannot answer at present: the disk is full\n"))
         self.admin.broken = UnknownOutcome("the disk failed")
         self.assertEqual(self.refused("cancel", "1"), (69, "the gateway cannot answer at present: the disk failed\n"))
 
     def test_silence(self) -> None:
-        """When the gateway hangs, the command does not."""
+        """If the gateway hangs, the command ends after its timeout."""
 
         class Silent(Canned):
             def makefile(self, *how: object) -> Any:
@@ -300,14 +300,14 @@ class GatewayTests(MessageTestCase):
         self.assertIn("no answer within 30 s", words)
 
     def test_no_admin_listener(self) -> None:
-        """A configuration without an admin listener is told what to add."""
+        """Without an admin listener the error shows the lines to add."""
         self.config = self.written(re.sub(r"\[listen admin\]\n.*\n.*\n", "", CONFIG))
         status, words = self.refused("list")
         self.assertEqual(status, 78)
         self.assertIn("protocol = admin\nendpoint = tcp:8081:interface=127.0.0.1", words)
 
     def test_mistakes(self) -> None:
-        """A configuration with mistakes is told them."""
+        """The mistakes of a configuration are listed."""
         self.config = self.written(CONFIG + "\n[nonsense]\n")
         status, words = self.refused("list")
         self.assertEqual(status, 78)

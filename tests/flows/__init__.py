@@ -1,1 +1,1 @@
-"""Whole flows: the real program in a process of its own, driven over sockets."""
+"""Tests of complete flows: the real program in a process, driven over sockets."""

@@ -1,4 +1,4 @@
-"""A small blocking ESME for whole flows. It writes octets by itself, so that it shares no mistake with the codec."""
+"""A small blocking ESME. It encodes PDUs itself, so that it does not share mistakes with the codec."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ RESPONSE = 0x80000000
 
 
 class Esme:
-    """One bound transceiver: answers deliveries and enquire_links by itself.
+    """A bound transceiver, which answers deliver_sm and enquire_link by itself.
 
-    :ivar answers: (sequence_number, command_status, body) of answers to what was submitted, as they came.
-    :ivar deliveries: bodies of deliver_sm, as they came. :ivar kinds: command_ids of the answers.
+    :ivar answers: (sequence_number, command_status, body) of received responses, in order.
+    :ivar deliveries: bodies of received deliver_sm, in order. :ivar kinds: command_ids of the answers.
     """
 
     def __init__(self, port: int, account: str = "demo", password: str = "demo", acknowledge: bool = True) -> None:
@@ -38,7 +38,7 @@ class Esme:
             raise AssertionError(f"bind refused with {status:#x}")
 
     def submit(self, text: str, to: str = "79161234567", source: str = "DEMO", notify: int = 1) -> int:
-        """Send one submit_sm of Latin text; its sequence_number."""
+        """Send one submit_sm of Latin text; return its sequence_number."""
         self._sequence += 1
         octets = text.encode("ascii")
         body = b"\0\5\0%b\0\1\1%b\0\0\0\0\0\0%c\0\0\0%c%b" % (source.encode(), to.encode(), notify, len(octets), octets)
@@ -46,13 +46,13 @@ class Esme:
         return self._sequence
 
     def request(self, command: int, body: bytes = b"") -> tuple[int, bytes]:
-        """Send a request and wait for its answer: command_status and body."""
+        """Send a request; return command_status and body of its response."""
         self._sequence += 1
         self._socket.sendall(HEADER.pack(16 + len(body), command, 0, self._sequence) + body)
         return self.answer(self._sequence)
 
     def answer(self, number: int) -> tuple[int, bytes]:
-        """Wait for the answer to one request: command_status and body; other answers are kept."""
+        """Return command_status and body of the response to one request; other responses are kept."""
         while True:
             for one in self.answers:
                 if one[0] == number:
@@ -62,21 +62,22 @@ class Esme:
                 raise AssertionError(f"no answer to request {number}")
 
     def accepted(self, text: str, to: str = "79161234567", source: str = "DEMO", notify: int = 1) -> str:
-        """Submit, and wait until it is accepted; the id."""
+        """Submit a message, which must be accepted; return its id."""
         status, body = self.answer(self.submit(text, to, source, notify))
         if status:
             raise AssertionError(f"refused with {status:#x}")
         return body.rstrip(b"\0").decode()
 
     def state(self, id: str) -> int:
-        """What query_sm tells of a message: message_state."""
+        """Return the message_state of a message by query_sm."""
         status, body = self.request(QUERY_SM, id.encode() + b"\0\0\0\0")
         if status:
             raise AssertionError(f"query refused with {status:#x}")
         return body[-2]
 
     def read(self, seconds: float) -> bool:
-        """Wait for octets and look at them; False if none came. ConnectionError when the gateway is gone."""
+        """Wait for octets and process them; return False if none arrived. Raises ConnectionError if the gateway
+        closed."""
         if not select.select([self._socket], [], [], seconds)[0]:
             return False
         data = self._socket.recv(1 << 16)
@@ -104,19 +105,19 @@ class Esme:
             self._socket.sendall(HEADER.pack(16, command | RESPONSE, 0, sequence))
 
     def receipts(self, number: int, seconds: float = 10.0) -> list[tuple[str, str]]:
-        """Wait for so many receipts: (id, stat) of each."""
+        """Wait for `number` receipts; return (id, stat) of each."""
         deadline = time.monotonic() + seconds
         while len(self.deliveries) < number and (left := deadline - time.monotonic()) > 0:
             self.read(left)
         return [receipt(self.deliveries.popleft()) for _ in range(min(number, len(self.deliveries)))]
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
 
 def receipt(body: bytes) -> tuple[str, str]:
-    """Id and stat in the text of a receipt."""
+    """Return id and stat of a receipt's text."""
     text = body[body.index(b"id:") :]
     name = text[3 : text.index(b" ")].decode()
     stat = text[text.index(b"stat:") + 5 :].split(b" ", 1)[0].decode()

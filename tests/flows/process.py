@@ -1,4 +1,4 @@
-"""The gateway as a process: a configuration on free ports in a directory of its own, started, watched, killed."""
+"""Runs the gateway as a process, with free ports and a directory of its own."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ connectors = sim
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Return free ports."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for one in sockets:
@@ -113,8 +113,8 @@ class GatewayProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def launch(self) -> None:
-        """Start, and wait for nothing."""
-        # The program runs as a user has it: warnings that the tests turn into errors are ours to mend, not Twisted's.
+        """Start without waiting."""
+        # Without the tests' warning filters, as a user runs it.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
         environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | self._environment
         with self.log.open("ab") as log:
@@ -142,7 +142,7 @@ class GatewayProcess:
         raise AssertionError(f"the gateway did not start:\n{self.log.read_text()[-4000:]}")
 
     def logged(self, text: str, after: int = 0, seconds: float = 10.0) -> str:
-        """Wait until the log, from the character `after` on, holds a text: the log from there on.
+        """Wait until the log has a text after its first `after` characters; return the log from there on.
 
         :raises AssertionError: it does not come.
         """
@@ -154,7 +154,7 @@ class GatewayProcess:
         return log
 
     def get(self, path: str) -> tuple[int, Any]:
-        """Ask the admin listener: status and JSON (or text)."""
+        """Send a GET to the admin listener; return the status and the JSON value (or text)."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as answer:
                 body = answer.read()
@@ -164,29 +164,29 @@ class GatewayProcess:
         return status, json.loads(body) if kind.endswith("json") else body.decode()
 
     def kill(self) -> None:
-        """As a power cut would, but for the page cache: no chance to say anything."""
+        """Send SIGKILL: like a power cut, except that the page cache survives."""
         if self._process is not None:
             self._process.kill()
             self.wait(10)
 
     def stop(self, seconds: float = 25.0) -> int:
-        """Ask it to stop in order; its exit status."""
+        """Send SIGTERM; return the exit status."""
         self.signal(signal.SIGTERM)
         return self.wait(seconds)
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """The process id."""
         assert self._process is not None
         return self._process.pid
 
     def signal(self, number: int) -> None:
-        """Send a signal and go on."""
+        """Send a signal without waiting."""
         assert self._process is not None
         self._process.send_signal(number)
 
     def wait(self, seconds: float = 20.0) -> int:
-        """Wait until it has ended; its exit status."""
+        """Wait for the end; return the exit status."""
         process, self._process = self._process, None
         assert process is not None
         try:

@@ -1,4 +1,4 @@
-"""A receiver of callbacks in threads of its own, so that blocking tests can watch it."""
+"""A receiver of callbacks that runs in threads, for blocking tests."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import attrs
 
 
 @attrs.frozen
-class Heard:
-    """One call: method, path with query, headers by lower-case name, body."""
+class CallbackRequest:
+    """One callback request: method, path with query, headers by lower-case name, body."""
 
     method: str
     path: str
@@ -23,20 +23,20 @@ class Heard:
 
     @property
     def json(self) -> Any:
-        """The body's value."""
+        """Return the value of the body."""
         return json.loads(self.body)
 
 
 class CallbackReceiver:
-    """Answers what `answer` says, by default 200, and keeps what was answered 2xx.
+    """Answers with the status that `answer` returns, by default 200, and keeps the requests answered 2xx.
 
     :ivar calls: how many calls came altogether.
     """
 
-    def __init__(self, answer: Callable[[Heard], int] | None = None) -> None:
+    def __init__(self, answer: Callable[[CallbackRequest], int] | None = None) -> None:
         self.calls = 0
-        self.taken: list[Heard] = []
-        self._answer = answer or (lambda heard: 200)
+        self.taken: list[CallbackRequest] = []
+        self._answer = answer or (lambda request: 200)
         self._changed = threading.Condition()
         owner = self
 
@@ -48,7 +48,7 @@ class CallbackReceiver:
             def _take(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                status = owner.take(Heard(self.command, self.path, headers, self.rfile.read(length)))
+                status = owner.take(CallbackRequest(self.command, self.path, headers, self.rfile.read(length)))
                 self.send_response_only(status)
                 self.send_header("Content-Length", "0")
                 if status >= 500:
@@ -58,11 +58,11 @@ class CallbackReceiver:
             do_GET = do_POST = _take  # noqa: N815 - the names that the standard library calls
 
             def log_message(self, *arguments: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, *_: object) -> None:
-                """A gateway that is killed leaves its connections in the middle of something."""
+                """Ignore errors of connections that a killed gateway leaves."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -71,21 +71,21 @@ class CallbackReceiver:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the receiver."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def take(self, heard: Heard) -> int:
-        """One call; the status it is answered with."""
+    def take(self, request: CallbackRequest) -> int:
+        """Take one request; return the status of the response."""
         with self._changed:
             self.calls += 1
-            status = self._answer(heard)
+            status = self._answer(request)
             if 200 <= status < 300:
-                self.taken.append(heard)
+                self.taken.append(request)
             self._changed.notify_all()
         return status
 
-    def wait(self, enough: Callable[[list[Heard]], bool], seconds: float = 20.0) -> list[Heard]:
-        """What was taken, as soon as that is enough."""
+    def wait(self, enough: Callable[[list[CallbackRequest]], bool], seconds: float = 20.0) -> list[CallbackRequest]:
+        """Wait until the accepted requests are enough; return them."""
         with self._changed:
             if not self._changed.wait_for(lambda: enough(self.taken), seconds):
                 raise AssertionError(f"not enough calls: {len(self.taken)} taken of {self.calls}")
@@ -98,7 +98,7 @@ class CallbackReceiver:
         self._thread.join(5)
 
 
-def failing_at_random(share: float, seed: int) -> Callable[[Heard], int]:
-    """Answer 500 to this share of the calls."""
+def failing_at_random(share: float, seed: int) -> Callable[[CallbackRequest], int]:
+    """Return a function that answers 500 to this share of the requests."""
     dice = random.Random(seed)
-    return lambda heard: 500 if dice.random() < share else 200
+    return lambda request: 500 if dice.random() < share else 200

@@ -1,4 +1,4 @@
-"""A running gateway that many tests share: started for the first of them, ended with the process that runs them."""
+"""A running gateway that many tests share: started for the first of them, stopped when the test process ends."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ allow_from = 127.0.0.0/8
 
 @functools.cache
 def shared_gateway(*accounts: str, connector: str = "delay = 0.1") -> GatewayProcess:
-    """The gateway with these accounts, whose passwords are their names, so that each test has receipts of its own.
+    """Return the shared gateway with these accounts, whose passwords are their names. Each test has accounts of its
+    own.
 
-    Trial knows no fixture of a class, and its workers take tests one by one; a process is what they share.
+    Trial has no class fixtures that span its workers, so the gateway belongs to the worker process.
 
     :param connector: further lines of the simulated message centre's section.
     """
@@ -46,7 +47,7 @@ def shared_gateway(*accounts: str, connector: str = "delay = 0.1") -> GatewayPro
 
 
 def shown(gateway: GatewayProcess, account: str, id: str) -> dict[str, Any]:
-    """What GET tells of a message; the password of the account is its name."""
+    """Return a message by GET; the password of the account is its name."""
     request = urllib.request.Request(f"http://127.0.0.1:{gateway.http}/api/v2/send_message/message-id-{id}")
     request.add_header("Authorization", "Basic " + base64.b64encode(f"{account}:{account}".encode()).decode())
     with urllib.request.urlopen(request, timeout=5) as answer:
@@ -57,7 +58,7 @@ def shown(gateway: GatewayProcess, account: str, id: str) -> dict[str, Any]:
 
 
 def shown_as(gateway: GatewayProcess, account: str, id: str, word: str, seconds: float = 10.0) -> dict[str, Any]:
-    """What GET tells of a message once it has reached the state `word`, or after so many seconds."""
+    """Return a message by GET when it has reached the state `word`, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while (found := shown(gateway, account, id))["status"] != word and time.monotonic() < deadline:
         select.select([], [], [], 0.05)

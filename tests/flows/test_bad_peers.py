@@ -1,4 +1,4 @@
-"""Peers that send octets which are no SMPP, or too many: they are answered or hung up on, and nobody else notices."""
+"""Clients that send bad SMPP or floods are answered or closed, without effect on others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BOMBS = {
     "a TLS client": bytes.fromhex("16030100c8010000c40303") + bytes(range(200)),
     "letters": b"A" * 4096,
 }
-"""Octets after which nobody knows where the next PDU begins."""
+"""Octets after which the start of the next PDU is unknown."""
 
 JUNK = {
     "a bind without a body": HEADER.pack(16, BIND_TRANSCEIVER, 0, 1),
@@ -37,30 +37,30 @@ JUNK = {
     "a response to nothing": HEADER.pack(17, SUBMIT_SM | RESPONSE, 0, 1) + b"\0",
     "a generic_nack to nothing": HEADER.pack(16, GENERIC_NACK, 3, 1),
 }
-"""PDUs that are wrong in themselves; the next one begins where it should."""
+"""Faulty PDUs whose length is right."""
 
 
 class BadPeerTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """Somebody is bound and has to be served all the time."""
+        """Bind a client that must be served during the test."""
         self.gateway = shared_gateway("good", "new")
         self.esme = Esme(self.gateway.smpp, "good", "good")
         self.addCleanup(self.esme.close)
 
     def check_served(self) -> None:
-        """A message goes all its way, and a newcomer can bind."""
+        """Check that a message is delivered and that a new client can bind."""
         id = self.esme.accepted("Am I served?")
         self.assertEqual(self.esme.receipts(1), [(id, "DELIVRD")])
         Esme(self.gateway.smpp, "new", "new").close()
 
     def connect(self) -> socket.socket:
-        """A connection of a bad peer."""
+        """Open a connection of a bad client."""
         peer = socket.create_connection(("127.0.0.1", self.gateway.smpp), 10)
         self.addCleanup(peer.close)
         return peer
 
     def everything(self, peer: socket.socket) -> bytes:
-        """What the gateway says until it hangs up; TimeoutError if it does not."""
+        """Return the gateway's octets until it closes; TimeoutError if it does not."""
         said = b""
         try:
             while data := peer.recv(1 << 16):
@@ -70,7 +70,7 @@ class BadPeerTests(SynchronousTestCase):
         return said
 
     def test_length_bombs(self) -> None:
-        """Octets whose framing is lost are answered with one generic_nack, invalid length, and hung up on at once."""
+        """Broken framing is answered with one generic_nack, invalid length, and the connection is closed at once."""
         for name, octets in BOMBS.items():
             peer = self.connect()
             peer.sendall(octets)
@@ -79,7 +79,7 @@ class BadPeerTests(SynchronousTestCase):
         self.check_served()
 
     def test_bomb_of_a_bound_peer(self) -> None:
-        """It is no different for a peer that is bound; what it submitted before is answered first, and delivered."""
+        """The same for a bound client; its earlier messages are answered first, and delivered."""
         bad = Esme(self.gateway.smpp)
         number = bad.submit("The last good one")
         bad._socket.sendall(BOMBS["a header that announces 2 GiB"])
@@ -95,7 +95,7 @@ class BadPeerTests(SynchronousTestCase):
         self.assertEqual(again.receipts(1), [(body.rstrip(b"\0").decode(), "DELIVRD")])
 
     def test_wrong_pdus(self) -> None:
-        """A PDU that is wrong in itself costs its peer an answer at most: the bind that follows it succeeds."""
+        """A faulty PDU gets one answer at most; the bind after it succeeds."""
         bind = b"demo\0demo\0\0\x34\0\0\0"
         for name, octets in JUNK.items():
             peer = self.connect()
@@ -109,7 +109,7 @@ class BadPeerTests(SynchronousTestCase):
         self.check_served()
 
     def test_garbage(self) -> None:
-        """Random octets, in pieces, by many peers at once, end every one of these connections and no other."""
+        """Random octets, in pieces, by many clients at once, end each of these connections and no other."""
         dice = random.Random(20261121)
         peers = [self.connect() for _ in range(8)]
         for _ in range(3):
@@ -126,7 +126,7 @@ class BadPeerTests(SynchronousTestCase):
         self.check_served()
 
     def test_silence_and_half_a_pdu(self) -> None:
-        """Peers that say nothing, or stop in the middle of a PDU, keep nobody waiting."""
+        """Silent clients, and those that stop inside a PDU, do not delay others."""
         silent = [self.connect() for _ in range(10)]
         for peer in silent[::2]:
             peer.sendall(HEADER.pack(200, BIND_TRANSCEIVER, 0, 1) + b"demo")

@@ -1,4 +1,4 @@
-"""Callbacks of the real program: every form, what comes from subscribers, giving up, telling again, kill -9."""
+"""Callbacks of the real program: every form, incoming texts, dead letters, replay, kill -9."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.flows.esme import Esme
 from tests.flows.process import ROOT, GatewayProcess
-from tests.flows.receiver import CallbackReceiver, Heard, failing_at_random
+from tests.flows.receiver import CallbackReceiver, CallbackRequest, failing_at_random
 
 OURS = "\n[number 4455]\naccount = demo\n"
 
 
 class FormTests(SynchronousTestCase):
-    """One account that is called back."""
+    """An account with a callback."""
 
     def begin(self, account: str, sections: str = "", connector: str = "delay = 0.05", gateway: str = "") -> Esme:
-        """A receiver, a gateway that calls it, and a client."""
+        """Start a receiver and a gateway with a callback to it; return a bound client."""
         self.receiver = CallbackReceiver()
         self.addCleanup(self.receiver.close)
         self.gateway = GatewayProcess(
@@ -39,15 +39,15 @@ class FormTests(SynchronousTestCase):
         return Esme(self.gateway.smpp)
 
     def command(self, *words: str) -> str:
-        """What the operator's command says."""
+        """Return the output of a command."""
         program = [sys.executable, "-m", "smsgw", *words, "-c", str(self.gateway.config)]
         done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
     def test_native(self) -> None:
-        """A message without an SMPP receipt is told by two signed calls, in order (002-107); one that asks for a
-        receipt, as those do that are sent from the command line, by none (002-106)."""
+        """A message without an SMPP receipt gets two signed callbacks, in order (002-107); one with a receipt, as the
+        command ``send`` asks for, gets none (002-106)."""
         esme = self.begin("callback = {url}/x\ncallback_dialect = native\ncallback_key = a-long-secret")
         id = esme.accepted("hello", notify=0)
         first, second = self.receiver.wait(lambda taken: len(taken) == 2)
@@ -74,7 +74,7 @@ class FormTests(SynchronousTestCase):
         )
 
     def test_subscribers(self) -> None:
-        """What subscribers do is told in the form of smsc.ru, each event with its own fields (002-105)."""
+        """Incoming texts, calls and keys are reported in the form of smsc.ru, each with its own fields (002-105)."""
         esme = self.begin("callback = {url}/x?charset=utf-8\ncallback_dialect = smsc", OURS + "calls = yes\n")
         id = esme.accepted("hello", notify=0)
         self.receiver.wait(lambda taken: len(taken) == 2)
@@ -88,11 +88,11 @@ class FormTests(SynchronousTestCase):
         self.assertEqual((fields[2]["id"], fields[2]["key"]), ([id], ["12"]))
         self.assertIn("4455", self.command("list", "incoming"))
 
-    def test_given_up_and_told_again(self) -> None:
-        """What nobody took within event_keep is listed, and told when the operator says so."""
+    def test_dead_letters_and_replay(self) -> None:
+        """Events not taken within event_keep are listed as dead letters, and sent again by ``replay``."""
         esme = self.begin("callback = {url}/x\ncallback_dialect = native", gateway="event_keep = 2s")
         status = [500]
-        self.receiver._answer = lambda heard: status[0]
+        self.receiver._answer = lambda request: status[0]
         id = esme.accepted("hello", notify=0)
         deadline = time.monotonic() + 20
         while len(self.gateway.get("/events")[1]["events"]) < 2:
@@ -106,13 +106,13 @@ class FormTests(SynchronousTestCase):
 
 
 class KillTests(SynchronousTestCase):
-    """kill -9 while callbacks are under way, to receivers that fail at random."""
+    """kill -9 during callbacks to receivers that fail at random."""
 
     MESSAGES = 5_000
     KILLS = 4
 
     def flow(self, dialect: str, share: float) -> tuple[CallbackReceiver, set[int], set[int]]:
-        """Hand in messages through kills; the receiver, the ids that were promised, and those after the last kill."""
+        """Send messages over kills; return the receiver, the accepted ids, and those after the last kill."""
         receiver = CallbackReceiver(failing_at_random(share, 7))
         self.addCleanup(receiver.close)
         gateway = GatewayProcess(
@@ -126,7 +126,7 @@ class KillTests(SynchronousTestCase):
         stage = self.MESSAGES // (self.KILLS + 1)
         for kill in range(self.KILLS + 1):
             before = set(promised)
-            told = len(receiver.taken) + dice.randrange(stage)
+            reported = len(receiver.taken) + dice.randrange(stage)
             gateway.start()
             esme = Esme(gateway.smpp)
             outstanding = 0
@@ -140,7 +140,7 @@ class KillTests(SynchronousTestCase):
                 esme.answers.clear()
             esme.close()
             if kill < self.KILLS:
-                receiver.wait(lambda taken, told=told: len(taken) >= told)  # type: ignore[misc]
+                receiver.wait(lambda taken, reported=reported: len(taken) >= reported)  # type: ignore[misc]
                 gateway.kill()
         self.gateway = gateway
         return receiver, promised, promised - before
@@ -152,7 +152,7 @@ class KillTests(SynchronousTestCase):
         seen: set[str] = set()
         looked = 0
 
-        def all_there(taken: list[Heard]) -> bool:
+        def all_there(taken: list[CallbackRequest]) -> bool:
             nonlocal looked
             seen.update(one.headers["x-smsgw-event"] for one in taken[looked:])
             looked = len(taken)
@@ -167,13 +167,13 @@ class KillTests(SynchronousTestCase):
         self.assertEqual(self.gateway.stop(), 0)
 
     def test_at_most_once(self) -> None:
-        """In the form of Rostelecom no event is told twice, over kills and failures."""
+        """In the form of Rostelecom no event is sent twice, over kills and failures."""
         self.patch(KillTests, "MESSAGES", 1_000)
         receiver, promised, last = self.flow("rostelecom", 0.0)
         words = ("awaiting_report", "delivered")
         expected = {f"/x?id=message-id-{id}&status={word}&parts=1" for id in last for word in words}
         receiver.wait(lambda taken: expected <= {one.path for one in taken}, 60)
         self.assertEqual(self.gateway.stop(), 0)
-        told = [one.path for one in receiver.taken]
-        self.assertEqual(len(told), len(set(told)), "told twice")
-        self.assertGreater(len(told), len(promised))
+        reported = [one.path for one in receiver.taken]
+        self.assertEqual(len(reported), len(set(reported)), "reported twice")
+        self.assertGreater(len(reported), len(promised))

@@ -1,4 +1,4 @@
-"""The main job: one message over each front end, seen by its sender going accepted, enroute, delivered."""
+"""One message over each front end: its sender sees the states accepted, enroute, delivered."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ RECEIPT_AND_INTERMEDIATE = 0x11
 
 class FrontEndTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """The operator takes a second to answer, and another to deliver."""
+        """Start a gateway whose upstream takes a second to answer and another to deliver."""
         self.gateway = shared_gateway(connector="latency = 1\ndelay = 1")
 
     def seen(self, ask: Callable[[], Any], last: object) -> list[Any]:
-        """Ask again and again until `last` is answered: the different answers, in their order."""
+        """Call `ask` until it returns `last`; return the different results in order."""
         answers = [ask()]
         deadline = time.monotonic() + PATIENCE
         while answers[-1] != last and time.monotonic() < deadline:
@@ -39,7 +39,7 @@ class FrontEndTests(SynchronousTestCase):
         return answers
 
     def check_timeline(self, id: str, path: str) -> None:
-        """The operator, too, is told these three steps, in the order of their times."""
+        """Check that the timeline has the same three steps, ordered by time."""
         status, details = self.gateway.get(f"/messages/{id}")
         self.assertEqual((status, details["path"], details["final"]), (200, path, True))
         self.assertEqual([step["step"] for step in details["timeline"]], ["accepted", "handed over", "delivered"])
@@ -47,7 +47,7 @@ class FrontEndTests(SynchronousTestCase):
         self.assertEqual(times, sorted(times))
 
     def test_mail(self) -> None:
-        """A mail is answered with an id, under which STATUS tells accepted, then handed over, then delivered."""
+        """A mail gets an id, for which STATUS reports accepted, then handed over, then delivered."""
         with smtplib.SMTP("127.0.0.1", self.gateway.smtp, timeout=10) as server:
             server.login("demo", "demo")
             server.mail("DEMO@example.org")
@@ -74,7 +74,7 @@ class FrontEndTests(SynchronousTestCase):
         self.check_timeline(id, "")
 
     def test_esme(self) -> None:
-        """What is submitted over SMPP is told by an intermediate notification and a receipt, and to query_sm."""
+        """A message over SMPP gets an intermediate notification and a receipt; query_sm gives the same states."""
         esme = Esme(self.gateway.smpp)
         self.addCleanup(esme.close)
         id = esme.accepted("Hello over SMPP", to=NUMBER, notify=RECEIPT_AND_INTERMEDIATE)
@@ -91,7 +91,7 @@ class FrontEndTests(SynchronousTestCase):
         self.check_timeline(id, "smpp")
 
     def test_json(self) -> None:
-        """What is posted is told by GET as awaiting its report, then as delivered."""
+        """A message over HTTP is shown by GET as awaiting its report, then as delivered."""
         answer = self.ask("/api/v2/send_message", {"msisdn": int(NUMBER), "shortcode": "DEMO", "text": "Hello"})
         uid = answer["uid"]
         words = self.seen(lambda: self.ask(f"/api/v2/send_message/{uid}")["status"], "delivered")
@@ -99,7 +99,7 @@ class FrontEndTests(SynchronousTestCase):
         self.check_timeline(uid.rpartition("-")[2], "")
 
     def ask(self, path: str, body: dict[str, object] | None = None) -> Any:
-        """One request as `demo`; the result in the answer."""
+        """Send a request as `demo`; return the result in the response."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.gateway.http}{path}",
             data=None if body is None else json.dumps(body).encode(),

@@ -1,4 +1,4 @@
-"""Receipts wait for whoever is to be told, over the end of a session and over a restart of the gateway."""
+"""Receipts wait for the account's next session, also over a restart of the gateway."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class KeptReceiptTests(SynchronousTestCase):
         self.gateway.start()
 
     def submit_and_leave(self) -> list[str]:
-        """Submit some messages and be gone before the operator reports; their ids, once all are delivered."""
+        """Submit messages and close before their receipts; return their ids when all are delivered."""
         esme = Esme(self.gateway.smpp, "other", "other")
         numbers = [esme.submit(f"message {number}") for number in range(NUMBER)]
         ids = [esme.answer(number)[1].rstrip(b"\0").decode() for number in numbers]
@@ -32,32 +32,32 @@ class KeptReceiptTests(SynchronousTestCase):
             self.assertEqual(shown_as(self.gateway, "other", id, "delivered")["status"], "delivered")
         return ids
 
-    def check_told(self, ids: list[str]) -> None:
-        """The next session gets one receipt for each, and none of another account's; the one after that gets none."""
-        stranger = Esme(self.gateway.smpp)
+    def check_receipts(self, ids: list[str]) -> None:
+        """Check that the next session gets one receipt for each, another account none, and a later session none."""
+        other = Esme(self.gateway.smpp)
         esme = Esme(self.gateway.smpp, "other", "other")
         self.assertEqual(sorted(esme.receipts(NUMBER)), sorted((id, "DELIVRD") for id in ids))
         self.assertFalse(esme.read(0.5))
         esme.close()
-        self.assertEqual(stranger.receipts(1, 0.1), [])
-        stranger.close()
+        self.assertEqual(other.receipts(1, 0.1), [])
+        other.close()
         esme = Esme(self.gateway.smpp, "other", "other")
         self.assertEqual(esme.receipts(1, 1.0), [])
         esme.close()
 
     def test_next_session(self) -> None:
-        """Receipts that came while nobody was bound arrive after the next bind, each once."""
-        self.check_told(self.submit_and_leave())
+        """Receipts without a bound session arrive after the next bind, each once."""
+        self.check_receipts(self.submit_and_leave())
 
     def test_after_a_restart(self) -> None:
         """They arrive after a restart, too."""
         ids = self.submit_and_leave()
         self.assertEqual(self.gateway.stop(), 0)
         self.gateway.start()
-        self.check_told(ids)
+        self.check_receipts(ids)
 
     def test_unacknowledged(self) -> None:
-        """Receipts that a session got and did not acknowledge come again in the next one."""
+        """Receipts that a session did not acknowledge are sent again in the next one."""
         mute = Esme(self.gateway.smpp, "other", "other", acknowledge=False)
         id = mute.accepted("Tell me twice")
         self.assertEqual(mute.receipts(1), [(id, "DELIVRD")])

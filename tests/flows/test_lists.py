@@ -20,14 +20,15 @@ class ListTests(SynchronousTestCase):
     """One list, one mail, twice."""
 
     def send(self) -> None:
-        """The mail; whatever becomes of the connection."""
+        """Send the mail; a broken connection is ignored."""
         with smtplib.SMTP("127.0.0.1", self.gateway.smtp, timeout=60) as server:
             server.login("demo", "demo")
             text = "Message-ID: <1@shop.example>\r\nSubject: x\r\n\r\nHello everybody\r\n"
             server.sendmail("DEMO@shop.example", ["list_big@sms.qtelecom.ru"], text)
 
     def test_killed_in_the_middle(self) -> None:
-        """A mail that comes again after a kill in the middle of the list reaches each number exactly once (000-18)."""
+        """A mail that is sent again after a kill in the middle of the list reaches each number exactly once
+        (000-18)."""
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         rows = "".join(f"7916{number:07};x\n" for number in range(NUMBERS))
@@ -64,7 +65,7 @@ class DialectTests(SynchronousTestCase):
     """The dialect standard of SMTP."""
 
     def test_standard(self) -> None:
-        """A mail program sees SIZE, PIPELINING and ENHANCEDSTATUSCODES, and a size too big is refused at once."""
+        """A mail program gets SIZE, PIPELINING and ENHANCEDSTATUSCODES, and too large a declared size is refused."""
         gateway = GatewayProcess(Path(self.mktemp()).absolute())
         self.addCleanup(gateway.kill)
         text = gateway.config.read_text().replace("dialect = quicktel", "dialect = standard\nauth_without_tls = yes")

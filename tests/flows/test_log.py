@@ -1,4 +1,4 @@
-"""What gets into the log of a whole run, and what never does."""
+"""The log of a complete run, which must not hold secrets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ allow_from = 10.0.0.0/8
 
 class LogTests(SynchronousTestCase):
     def run_everything(self, kind: str) -> tuple[GatewayProcess, str]:
-        """A run in which everything goes right and wrong that may be logged; its log."""
+        """Run all kinds of good and bad requests; return the log."""
         gateway = GatewayProcess(
             Path(self.mktemp()).absolute(),
             gateway=f"log = {kind}",
@@ -69,7 +69,7 @@ class LogTests(SynchronousTestCase):
         return gateway, gateway.log.read_text()
 
     def over_smpp(self, gateway: GatewayProcess) -> None:
-        """Good and bad binds and messages, and octets that are no SMPP."""
+        """Send good and bad binds and messages, and octets of other protocols."""
         for account, password in (("secret", WRONG), ("nobody", WRONG), ("spare", KEY)):
             self.assertRaises(AssertionError, Esme, gateway.smpp, account, password)
         esme = Esme(gateway.smpp, "secret", PASSWORD)
@@ -83,14 +83,14 @@ class LogTests(SynchronousTestCase):
         self.assertEqual(set(statuses), {0, 0x58})
         fast.close()
         for octets in (b"GET %b HTTP/1.1\r\n\r\n" % TEXT.encode(), b"\0\0\0\x20\0\0\0\4" + TEXT.encode() * 2):
-            with socket.create_connection(("127.0.0.1", gateway.smpp), 10) as stranger:
-                stranger.sendall(octets)
-                stranger.shutdown(socket.SHUT_WR)
-                while stranger.recv(1024):
+            with socket.create_connection(("127.0.0.1", gateway.smpp), 10) as other:
+                other.sendall(octets)
+                other.shutdown(socket.SHUT_WR)
+                while other.recv(1024):
                     pass
 
     def by_mail(self, gateway: GatewayProcess) -> None:
-        """A good mail, and what is refused at each step."""
+        """Send a good mail, and bad commands at each step."""
         with smtplib.SMTP("127.0.0.1", gateway.smtp, timeout=10) as server:
             self.assertRaises(smtplib.SMTPAuthenticationError, server.login, "secret", WRONG)
             server.docmd("AUTH PLAIN " + PASSWORD)
@@ -104,7 +104,7 @@ class LogTests(SynchronousTestCase):
             server.docmd(TEXT, NUMBER)
 
     def as_json(self, gateway: GatewayProcess) -> None:
-        """A good message, a bad password, a bad body."""
+        """Send a good message, a bad password, a bad body."""
         body = json.dumps({"msisdn": int(NUMBER), "shortcode": "DEMO", "text": TEXT})
         for password, octets, status in ((PASSWORD, body, 200), (WRONG, body, 403), (PASSWORD, body[:-1], 200)):
             request = urllib.request.Request(
@@ -121,7 +121,7 @@ class LogTests(SynchronousTestCase):
             self.assertEqual(found, status)
 
     def check_private(self, log: str) -> None:
-        """Nothing in the log is a password, a text or a whole number, whatever it is written in."""
+        """Check that the log has no password, text or whole number in any encoding."""
         for secret in (PASSWORD, WRONG, KEY, TEXT, NUMBER, REJECTED, SENDER, "79160004714", "79160004715"):
             octets = secret.encode()
             wide = secret.encode("utf-16-be")
@@ -130,7 +130,7 @@ class LogTests(SynchronousTestCase):
                 self.assertNotIn(form.lower(), log.lower(), secret)
 
     def test_text(self) -> None:
-        """The log for people holds no password, no text and no whole number, and no line that is not dated."""
+        """The text log has no password, no text and no whole number, and every line has a time."""
         _, log = self.run_everything("text")
         self.check_private(log)
         self.assertNotIn("Traceback", log)
@@ -140,7 +140,7 @@ class LogTests(SynchronousTestCase):
             )
 
     def test_json(self) -> None:
-        """Each line of the log for machines is a JSON object with time, level, source and message, and as private."""
+        """Each line of the JSON log is an object with time, level, source and message, without secrets."""
         gateway, log = self.run_everything("json")
         self.check_private(log)
         lines = [json.loads(line) for line in log.splitlines()]

@@ -1,4 +1,4 @@
-"""SIGHUP: the configuration is taken anew, all of it or nothing, and nobody who is connected notices."""
+"""SIGHUP: the new configuration is applied, all of it or nothing, and open sessions go on."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ class ReloadTests(SynchronousTestCase):
         self.addCleanup(self.esme.close)
 
     def reload(self, text: str, until: str) -> str:
-        """Write the file, send SIGHUP, and wait for a line; what was logged from then on."""
+        """Write the file, send SIGHUP, and wait for a line; return the log from then on."""
         seen = len(self.gateway.log.read_text())
         self.gateway.config.write_text(text)
         self.gateway.signal(signal.SIGHUP)
         return self.gateway.logged(until, after=seen)
 
-    def fate(self, number: str) -> str:
-        """What the session that was bound from the start is told of a message to a number."""
+    def final_state(self, number: str) -> str:
+        """Submit a message to a number; return the state in its receipt."""
         id = self.esme.accepted("What becomes of me?", to=number)
-        ((told, stat),) = self.esme.receipts(1)
-        self.assertEqual(told, id)
+        ((reported, stat),) = self.esme.receipts(1)
+        self.assertEqual(reported, id)
         return stat
 
     def check_served(self) -> None:
-        """The session is as good as before."""
+        """Check that the session bound at the start still works."""
         self.assertEqual(self.esme.request(ENQUIRE_LINK), (0, b""))
-        self.assertEqual(self.fate("79161234567"), "DELIVRD")
+        self.assertEqual(self.final_state("79161234567"), "DELIVRD")
 
     def test_accounts_and_routes(self) -> None:
-        """A new account can bind and a new route is taken without a restart, and the sessions that there are go on."""
+        """A new account can bind and a new route is used without a restart; open sessions go on."""
         self.assertRaises(AssertionError, Esme, self.gateway.smpp, "new", "new")
-        self.assertEqual(self.fate("79991234567"), "DELIVRD")
+        self.assertEqual(self.final_state("79991234567"), "DELIVRD")
         text = self.gateway.config.read_text()
         text = text.replace("[route default]", NEW_ROUTE + "[route default]") + ACCOUNT.format(name="new")
         self.reload(text, "the configuration is taken from")
@@ -55,11 +55,11 @@ class ReloadTests(SynchronousTestCase):
         self.addCleanup(new.close)
         new.accepted("I am new")
         self.assertEqual([stat for _, stat in new.receipts(1)], ["DELIVRD"])
-        self.assertEqual(self.fate("79991234567"), "UNDELIV")
+        self.assertEqual(self.final_state("79991234567"), "UNDELIV")
         self.check_served()
 
     def test_account_that_is_gone(self) -> None:
-        """An account that is taken out of the file is unbound and cannot bind again; the others are served."""
+        """An account removed from the file is unbound and cannot bind again; the others are served."""
         old = Esme(self.gateway.smpp, "old", "old")
         self.addCleanup(old.close)
         text = self.gateway.config.read_text().replace(ACCOUNT.format(name="old"), "")
@@ -69,12 +69,12 @@ class ReloadTests(SynchronousTestCase):
         self.check_served()
 
     def read_on(self, esme: Esme) -> None:
-        """Read until the gateway hangs up, or nothing comes any more."""
+        """Read until the gateway closes or stops sending."""
         while esme.read(10):
             pass
 
     def test_broken_file(self) -> None:
-        """A file with a mistake is refused, naming the line; nothing of it is taken and everybody is served."""
+        """A file with a mistake is refused with its line; no part of it is applied, and all sessions go on."""
         good = self.gateway.config.read_text()
         broken = good + ACCOUNT.format(name="new") + "[route]\nspeed = high\n"
         log = self.reload(broken, "the configuration is refused, the one from before stays in force")
@@ -85,7 +85,7 @@ class ReloadTests(SynchronousTestCase):
         self.check_served()
 
     def test_what_needs_a_restart(self) -> None:
-        """A change that only a restart can make is refused with the section that changed, and so is the rest of it."""
+        """A change that needs a restart is refused, naming the changed section; no part of the file is applied."""
         good = self.gateway.config.read_text()
         for change, section in (
             (("dialect = quicktel", "dialect = quicktel\nrecipients = 5"), "[listen mail]"),

@@ -1,4 +1,4 @@
-"""What an operator sees of a start: the banner, and exit statuses that say what kind of thing is in the way."""
+"""The start: the banner, and the exit statuses of failures."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ MISTAKES = {
     "[account demo]": "[acount typo]\npassword = x\n\n[account demo]",
     "password = demo": "password =",
 }
-"""What is replaced in a good configuration, and by what: each makes one mistake, on the last line it changes."""
+"""Replacements in a good configuration; each makes one mistake, on the last line it changes."""
 
 
 class StartTests(SynchronousTestCase):
     def gateway(self) -> GatewayProcess:
-        """A gateway that has not been started."""
+        """Make a gateway without starting it."""
         gateway = GatewayProcess(Path(self.mktemp()).absolute())
         self.addCleanup(gateway.kill)
         return gateway
 
-    def test_every_mistake_is_told(self) -> None:
-        """A configuration with mistakes ends the start with 78, each told with its line, and nothing is made or said
-        besides."""
+    def test_every_mistake_is_reported(self) -> None:
+        """A configuration with mistakes ends the start with 78. Each mistake is printed with its line; no file is made,
+        no other line printed."""
         gateway = self.gateway()
         text = gateway.config.read_text()
         for good, bad in MISTAKES.items():
@@ -44,10 +44,10 @@ class StartTests(SynchronousTestCase):
         gateway.config.write_text(text)
         gateway.launch()
         self.assertEqual(gateway.wait(), 78)
-        told = gateway.log.read_text()
+        reported = gateway.log.read_text()
         lines = text.splitlines()
-        found = re.findall(rf"^{re.escape(str(gateway.config))}:(\d+): (.*)$", told, re.MULTILINE)
-        self.assertEqual(len(found), len(told.splitlines()), told)
+        found = re.findall(rf"^{re.escape(str(gateway.config))}:(\d+): (.*)$", reported, re.MULTILINE)
+        self.assertEqual(len(found), len(reported.splitlines()), reported)
         blamed = [lines[int(number) - 1] for number, _ in found]
         self.assertEqual(
             blamed,
@@ -59,7 +59,7 @@ class StartTests(SynchronousTestCase):
         self.assertFalse((gateway.directory / "state").exists())
 
     def test_missing_file(self) -> None:
-        """A configuration that is not there ends the start with 78 and names the file."""
+        """A missing configuration ends the start with 78 and names the file."""
         gateway = self.gateway()
         gateway.config.unlink()
         gateway.launch()
@@ -67,7 +67,7 @@ class StartTests(SynchronousTestCase):
         self.assertIn(f"{gateway.config}:", gateway.log.read_text())
 
     def test_taken_port(self) -> None:
-        """A port that is taken ends the start with 69, and the log names the listener and where it would listen."""
+        """A taken port ends the start with 69, and the log names the listener and its endpoint."""
         gateway = self.gateway()
         with socket.create_server(("127.0.0.1", gateway.smtp)):
             gateway.launch()
@@ -78,7 +78,7 @@ class StartTests(SynchronousTestCase):
         self.assertNotIn("Try:", log)
 
     def test_locked_store(self) -> None:
-        """A second process on the same state directory ends with 69 and says why; the first goes on."""
+        """A second process on the same state directory ends with 69 and the reason; the first goes on."""
         first, second = self.gateway(), self.gateway()
         second.config.write_text(
             second.config.read_text().replace(str(second.directory / "state"), str(first.directory / "state"))
@@ -92,7 +92,7 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(first.get("/health")[0], 200)
 
     def test_state_cannot_be_made(self) -> None:
-        """A state directory that cannot be made ends the start, with a line that names it and says why."""
+        """A state directory that cannot be made ends the start, with a line that has its name and the reason."""
         gateway = self.gateway()
         (gateway.directory / "state").write_text("a file is in the way")
         for tls, status in (("optional", 78), ("none", 69)):
@@ -105,7 +105,7 @@ class StartTests(SynchronousTestCase):
             self.assertRegex(log, rf"{re.escape(line)}.*{re.escape(str(gateway.directory / 'state'))}.*File exists")
 
     def test_open_files(self) -> None:
-        """The gateway takes as many open files as the system grants at all, so that strangers cannot use them up."""
+        """The gateway raises its limit of open files to the system's maximum."""
         gateway = self.gateway()
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
@@ -117,7 +117,7 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(soft, min(hard, MOST_FILES))
 
     def test_banner(self) -> None:
-        """Once everything listens the log says where, with a command to try for each front end, and these work."""
+        """After the start the log has the addresses and a command to try for each front end, which works."""
         gateway = self.gateway()
         gateway.start()
         log = gateway.logged("/api/v2/send_message\n")
@@ -135,7 +135,7 @@ class StartTests(SynchronousTestCase):
             self.assertIn('"status":"ok"', self.shell(http))
 
     def shell(self, command: str) -> str:
-        """Type a command; what it prints."""
+        """Run a shell command; return its output."""
         done = subprocess.run(
             command,
             shell=True,

@@ -1,4 +1,4 @@
-"""The worked examples of docs/upstreams.rst, each carrying a message through the real program."""
+"""The examples of docs/upstreams.rst, each used by the real program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORDS = "Привет & <всем> {to} " + "очень длинный текс�
 
 
 def example(name: str) -> str:
-    """A section of the document."""
+    """Return a section of the document."""
     found = re.search(rf"(    \[connector {name}\]\n(?:    .*\n)+)", TEXT)
     assert found is not None, name
     return re.sub(r"(?m)^    ", "", found[1])
@@ -52,7 +52,7 @@ class Provider:
             do_GET = do_POST = _take  # noqa: N815 - the names that the standard library calls
 
             def log_message(self, *arguments: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -60,11 +60,11 @@ class Provider:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the provider."""
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def take(self, path: str, query: dict[str, list[str]], body: bytes) -> bytes:
-        """One message."""
+        """Accept one message; return the response."""
         self.asked.append((path, query, body))
         if path.endswith("send.php"):
             form = {"id": "77", "phone": query["phones"][0], "status": "1", "err": "0", "key": "a-long-secret"}
@@ -77,7 +77,7 @@ class Provider:
 
     @staticmethod
     def later(url: str, body: bytes | None) -> None:
-        """Report, some moments after the answer."""
+        """Send the webhook, a moment after the response."""
         threading.Timer(0.3, lambda: urllib.request.urlopen(url, body, 5).read()).start()
 
     def close(self) -> None:
@@ -87,10 +87,10 @@ class Provider:
 
 
 class ExampleTests(SynchronousTestCase):
-    """One gateway with all examples, each for recipients of its own; for Rostelecom it is its own upstream."""
+    """One gateway with all examples, each for its own recipients; for Rostelecom it is its own upstream."""
 
     def setUp(self) -> None:
-        """A provider, and a gateway that uses it."""
+        """Start a provider, and a gateway that uses it."""
         self.provider = Provider()
         self.addCleanup(self.provider.close)
         names = ("rostelecom", "smsc", "kannel", "telegram")
@@ -116,7 +116,7 @@ class ExampleTests(SynchronousTestCase):
         self.gateway.start()
 
     def send(self, to: str) -> str:
-        """A long text over HTTP; the id."""
+        """Send a long text over HTTP; return the id."""
         body = json.dumps({"to": to, "text": WORDS, "from": "DEMO"}).encode()
         asked = urllib.request.Request(
             f"{self.provider.gateway}/v1/messages",
@@ -127,7 +127,7 @@ class ExampleTests(SynchronousTestCase):
             return str(json.load(answer)["id"])
 
     def outcome(self, id: str) -> dict[str, Any]:
-        """What becomes of it."""
+        """Return the message when it is final."""
         found: dict[str, Any] = {}
         esme = Esme(self.gateway.smpp)
         for _ in range(100):
@@ -140,7 +140,7 @@ class ExampleTests(SynchronousTestCase):
         return found
 
     def test_examples(self) -> None:
-        """Each upstream gets the whole text once, and what it reports becomes the state of the message."""
+        """Each upstream gets the uncut text once, and the message gets the state that it reports."""
         ids = [self.send(f"7{number}1234567") for number in (900, 901, 902, 903)]
         states = [self.outcome(id)["state"] for id in ids]
         self.assertEqual(states, ["delivered", "delivered", "undeliverable", "delivered"])
@@ -151,8 +151,8 @@ class ExampleTests(SynchronousTestCase):
         self.assertEqual(json.loads(asked["sendMessage"][1]), {"chat_id": 79031234567, "text": WORDS})
         self.assertEqual(self.gateway.stop(), 0)
 
-    def test_forged_calls(self) -> None:
-        """A webhook without the secret, for no connector, or for one that takes none, is refused."""
+    def test_forged_webhooks(self) -> None:
+        """A webhook without the secret, for no connector, or for one that accepts none, is refused."""
         for path, status in (("smsc", 403), ("kannel?key=wrong&id=1&status=1", 403), ("nobody", 404), ("sim", 404)):
             with self.assertRaises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(f"{self.provider.gateway}/upstream/{path}", timeout=5)

@@ -1,4 +1,4 @@
-"""TLS for listeners: certificates that are given, and those that are made."""
+"""TLS for listeners: configured certificates and self-signed ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smsgw.program.certificates import CertificateError, options, self_signed
 
 
 def pem_of(private: CertificateIssuerPrivateKeyTypes, passphrase: bytes = b"") -> bytes:
-    """A private key in a file's form."""
+    """Encode a private key as PEM."""
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:
         encryption = serialization.BestAvailableEncryption(passphrase)
@@ -28,7 +28,7 @@ def pem_of(private: CertificateIssuerPrivateKeyTypes, passphrase: bytes = b"") -
 
 
 def certificate_of(private: CertificateIssuerPrivateKeyTypes, name: str = "sms.example", days: int = 30) -> bytes:
-    """A self-signed certificate in a file's form."""
+    """Make a self-signed certificate as PEM."""
     now = datetime.datetime.now(datetime.UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = (
@@ -45,7 +45,7 @@ def certificate_of(private: CertificateIssuerPrivateKeyTypes, name: str = "sms.e
 
 
 def handshake(server: CertificateOptions, trusted: bytes, method: int = SSL.TLS_METHOD) -> tuple[str, list[str]]:
-    """Let a client that trusts one certificate connect, in memory: the protocol, and the names of the chain it saw."""
+    """Connect a client that trusts one certificate, in memory; return the TLS version and the names of the chain."""
     context = SSL.Context(method)
     context.get_cert_store().add_cert(  # type: ignore[union-attr]
         crypto.X509.from_cryptography(x509.load_pem_x509_certificate(trusted))
@@ -67,12 +67,12 @@ def handshake(server: CertificateOptions, trusted: bytes, method: int = SSL.TLS_
 
 class OptionsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """An empty directory for files."""
+        """Make an empty directory."""
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
 
     def written(self, name: str, *octets: bytes) -> Path:
-        """A file."""
+        """Write a file."""
         path = self.directory / name
         path.write_bytes(b"".join(octets))
         return path
@@ -90,14 +90,14 @@ class OptionsTests(SynchronousTestCase):
             self.assertEqual(handshake(made, pem), ("TLSv1.3", ["sms.example"]))
 
     def test_chain(self) -> None:
-        """The certificates behind the first one are sent along."""
+        """The certificates after the first one are sent too."""
         own, root = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         first, second = certificate_of(own), certificate_of(root, "root.example")
         made = options(self.written("a.crt", first, second), self.written("a.key", pem_of(own)))
         self.assertEqual(handshake(made, first)[1], ["sms.example", "root.example"])
 
     def test_old_versions(self) -> None:
-        """Who speaks nothing newer than TLS 1.1 is not served."""
+        """A client with TLS 1.1 at most is refused."""
         private = ec.generate_private_key(ec.SECP256R1())
         pem = certificate_of(private)
         made = options(self.written("a.crt", pem), self.written("a.key", pem_of(private)))
@@ -106,13 +106,13 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(handshake(made, pem, SSL.TLSv1_2_METHOD)[0], "TLSv1.2")
 
     def refused(self, certificate: Path, key: Path) -> str:
-        """Why the files cannot be used."""
+        """Return the error for files that cannot be used."""
         with self.assertRaises(CertificateError) as caught:
             options(certificate, key)
         return str(caught.exception)
 
     def test_files_that_cannot_be_used(self) -> None:
-        """Whatever is wrong with the files is said with the file's name."""
+        """Every error names the file."""
         private, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         certificate = self.written("a.crt", certificate_of(private))
         key = self.written("a.key", pem_of(private))
@@ -123,18 +123,18 @@ class OptionsTests(SynchronousTestCase):
             self.assertEqual(self.refused(bad, key), f"{bad}: not a PEM certificate")
         for bad in (junk, empty, certificate):
             self.assertEqual(self.refused(certificate, bad), f"{bad}: not a PEM key")
-        stranger = self.written("b.key", pem_of(other))
-        self.assertEqual(self.refused(certificate, stranger), f"{stranger}: not the key of {certificate}")
+        other = self.written("b.key", pem_of(other))
+        self.assertEqual(self.refused(certificate, other), f"{other}: not the key of {certificate}")
 
     def test_passphrase(self) -> None:
-        """A key with a passphrase is refused at once: a start must not wait for somebody to type it."""
+        """A key with a passphrase is refused, because a start must not wait for input."""
         private = ec.generate_private_key(ec.SECP256R1())
         key = self.written("a.key", pem_of(private, b"open sesame"))
         certificate = self.written("a.crt", certificate_of(private))
         self.assertIn("has a passphrase", self.refused(certificate, key))
 
     def test_key_of_another_trade(self) -> None:
-        """A key that is not for certificates is refused like any other that does not fit."""
+        """A key of a kind that certificates do not use is refused."""
         certificate = self.written("a.crt", certificate_of(ec.generate_private_key(ec.SECP256R1())))
         private = x25519.X25519PrivateKey.generate()
         pem = private.private_bytes(
@@ -146,11 +146,11 @@ class OptionsTests(SynchronousTestCase):
 
 class SelfSignedTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """A state directory that is not there yet."""
+        """Name a state directory that does not exist."""
         self.directory = Path(self.mktemp()) / "state"
 
     def test_made(self) -> None:
-        """A pair is made that can be served, for this machine's names, to a client that trusts it."""
+        """The new pair works, for this machine's names, with a client that trusts it."""
         certificate, key, made = self_signed(self.directory)
         self.assertTrue(made)
         pem = certificate.read_bytes()
@@ -160,20 +160,20 @@ class SelfSignedTests(SynchronousTestCase):
         self.assertEqual(list(map(str, names.value.get_values_for_type(x509.IPAddress))), ["127.0.0.1", "::1"])
 
     def test_only_for_the_owner(self) -> None:
-        """Nobody else can read the key, or look into the directory."""
+        """Other users can neither read the key nor list the directory."""
         _, key, _ = self_signed(self.directory)
         self.assertEqual((key.stat().st_mode & 0o777, self.directory.stat().st_mode & 0o777), (0o600, 0o700))
         self.assertEqual(sorted(path.name for path in self.directory.iterdir()), ["selfsigned.crt", "selfsigned.key"])
 
     def test_used_again(self) -> None:
-        """The next start shows the same certificate."""
+        """The next start uses the same certificate."""
         certificate, key, _ = self_signed(self.directory)
         before = certificate.read_bytes(), key.read_bytes()
         self.assertEqual(self_signed(self.directory), (certificate, key, False))
         self.assertEqual((certificate.read_bytes(), key.read_bytes()), before)
 
     def test_made_anew(self) -> None:
-        """A pair that has expired, or of which a crash left a half, is made anew."""
+        """An expired pair, and one of which a crash left one file, is made anew."""
         certificate, key, _ = self_signed(self.directory)
         private = ec.generate_private_key(ec.SECP256R1())
 
@@ -197,7 +197,7 @@ class SelfSignedTests(SynchronousTestCase):
             self.assertEqual(key.stat().st_mode & 0o777, 0o600)
 
     def test_interrupted(self) -> None:
-        """What a crash left of the writing of a file is no hindrance, and is not taken for the key."""
+        """A temporary file left by a crash does no harm and is not used as the key."""
         self.directory.mkdir(parents=True)
         left = self.directory / "selfsigned.key.new"
         left.write_bytes(b"left behind")
@@ -209,7 +209,7 @@ class SelfSignedTests(SynchronousTestCase):
         self.assertFalse(left.exists())
 
     def test_how_long(self) -> None:
-        """It is valid now, for a little over two years."""
+        """The certificate is valid from now on, for a little over two years."""
         certificate, _, _ = self_signed(self.directory)
         own = x509.load_pem_x509_certificate(certificate.read_bytes())
         now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""The service that is the whole program: the order and the bounds of its stop."""
+"""The program's service: order and time limits of its stop."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from smsgw.program.lifecycle import Gateway, Step
 
 
 class _Reactor(Clock):
-    """A clock that keeps what is to be called once it runs."""
+    """A clock with the callWhenRunning of a reactor."""
 
     def callWhenRunning(self, call: object) -> None:
-        """Signals are not for a test."""
+        """Ignore the call, which would install signal handlers."""
 
 
 class StopTests(SynchronousTestCase):
-    """Whatever a part does, the parts below it are stopped, and the stop ends."""
+    """All parts are stopped and the stop ends, even if a part hangs or fails."""
 
     def setUp(self) -> None:
-        """A gateway of three parts; the start and the stop of the middle one are ours to answer."""
+        """Make a gateway of three parts; the tests fire the start and the stop of the middle one."""
         self.clock = _Reactor()
         self.middle: Deferred[None] = Deferred(self.cancelled)
         self.cancels = 0
@@ -42,25 +42,25 @@ class StopTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def begun(self) -> Gateway:
-        """The gateway, after its start."""
+        """Start the gateway and return it."""
         self.gateway.startService()
         return self.gateway
 
     def observe(self, event: LogEvent) -> None:
-        """Note how loudly something was said."""
+        """Record the level of an event."""
         self.said.append(event["log_level"])
 
     def stop_middle(self) -> Deferred[None]:
-        """It takes as long as the test says."""
+        """Return the Deferred that the test fires."""
         self.stops.append("middle")
         return self.middle
 
     def cancelled(self, _: Deferred[None]) -> None:
-        """Nobody waits for it any longer."""
+        """Record the cancellation."""
         self.cancels += 1
 
     def test_in_order(self) -> None:
-        """Parts stop one after the other, the last started first; each is waited for."""
+        """Parts stop one after the other, the last started first."""
         stopping = self.begun().stopService()
         self.assertEqual(self.stops, ["listeners", "middle"])
         self.middle.callback(None)
@@ -69,8 +69,8 @@ class StopTests(SynchronousTestCase):
         self.assertEqual(self.gateway.state, "stopped")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_patience(self) -> None:
-        """A part that takes too long is cancelled and left behind; that is told, and the others stop."""
+    def test_part_that_takes_too_long(self) -> None:
+        """A part that takes too long is cancelled, abandoned and logged; the others stop."""
         stopping = self.begun().stopService()
         self.clock.advance(14.9)
         self.assertNoResult(stopping)
@@ -79,8 +79,8 @@ class StopTests(SynchronousTestCase):
         self.assertEqual((self.cancels, self.stops), (1, ["listeners", "middle", "store"]))
         self.assertIn(LogLevel.warn, self.said)
 
-    def test_deaf_to_cancelling(self) -> None:
-        """A part whose stop cannot even be cancelled does not hold up the end, whenever it comes after all."""
+    def test_ignored_cancellation(self) -> None:
+        """A part that ignores the cancellation does not delay the end, even if it finishes later."""
         stubborn: Deferred[None] = Deferred()
         self.patch(stubborn, "cancel", lambda: None)
         self.middle = stubborn
@@ -99,7 +99,7 @@ class StopTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_while_starting(self) -> None:
-        """A stop in the middle of the start ends the start: nothing further is begun, and that is no failure."""
+        """A stop during the start cancels the rest of the start, which is no failure."""
         self.starting = Deferred()
         gateway = self.begun()
         self.assertEqual(gateway.state, "starting")

@@ -1,4 +1,4 @@
-"""How log events become lines."""
+"""Formatting of log events as lines."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from smsgw.program import logs
 
 
 def failure(error: Exception) -> Failure:
-    """A failure with a traceback."""
+    """Make a failure with a traceback."""
     try:
         raise error
-    except Exception:  # noqa: BLE001 - whatever it is, that is what is wanted
+    except Exception:  # noqa: BLE001 - any exception is wanted
         return Failure()
 
 
 class LogTestCase(SynchronousTestCase):
-    """A log that is written into memory.
+    """A test with a log in memory.
 
     :cvar kind: the format.
     """
@@ -34,14 +34,14 @@ class LogTestCase(SynchronousTestCase):
     kind = "text"
 
     def setUp(self) -> None:
-        """Nothing has been logged yet."""
+        """Make an empty log."""
         self.stream = io.StringIO()
         observer = logs.observer(self.kind, self.stream)
         self.assertTrue(ILogObserver.providedBy(observer))
         self.log = Logger(namespace="smsgw.test", observer=LogPublisher(observer))
 
     def lines(self) -> list[str]:
-        """The lines so far."""
+        """Return the lines so far."""
         text = self.stream.getvalue()
         self.assertTrue(not text or text.endswith("\n"))
         return text.split("\n")[:-1]
@@ -49,20 +49,20 @@ class LogTestCase(SynchronousTestCase):
 
 class TextTests(LogTestCase):
     def test_line(self) -> None:
-        """A line has time with zone, level, where it comes from, and the message with its fields filled in."""
+        """A line has time with zone, level, source, and the message with its fields filled in."""
         self.log.info("{account} sent {number} messages", account="demo", number=3)
         (line,) = self.lines()
         when = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}[+-][0-9]{4}"
         self.assertRegex(line, rf"\A{when} info  smsgw.test: demo sent 3 messages\Z")
 
     def test_levels(self) -> None:
-        """Everything from info upwards is written, what is for problem faults is not."""
+        """Events from level info on are written, debug is not."""
         for level in ("debug", "info", "warn", "error", "critical"):
             getattr(self.log, level)("x")
         self.assertEqual([line.split()[2] for line in self.lines()], ["info", "warn", "error", "critical"])
 
     def test_twisted(self) -> None:
-        """Twisted's own chatter is left out, its warnings are not."""
+        """Twisted's info events are left out, its warnings are written."""
         for namespace in ("twisted.internet.protocol.Factory", "log_legacy"):
             noisy = Logger(namespace=namespace, observer=self.log.observer)
             noisy.info("starting factory")
@@ -70,7 +70,7 @@ class TextTests(LogTestCase):
         self.assertEqual([line.rsplit(": ", maxsplit=1)[-1] for line in self.lines()], ["something odd"] * 2)
 
     def test_failure(self) -> None:
-        """A failure comes with its traceback, every line of which is indented below."""
+        """A failure has its traceback, every line of which is indented below."""
         self.log.failure("the store failed", failure(OSError("disk full")))
         first, *rest = self.lines()
         self.assertIn(" critical smsgw.test: the store failed", first)
@@ -79,7 +79,7 @@ class TextTests(LogTestCase):
         self.assertIn("disk full", rest[-1])
 
     def test_forged_lines(self) -> None:
-        """What a peer sends cannot pretend to be a line of its own, in the message or in an exception."""
+        """Text of a client cannot forge a line, in the message or in an exception."""
         forged = "x\r\n2026-01-01 00:00:00+0000 info  smsgw.test: all is well"
         self.log.info("peer said {what}", what=forged)
         self.log.failure("a request failed", failure(ValueError(forged)))
@@ -90,13 +90,13 @@ class TextTests(LogTestCase):
         self.assertTrue(all(line.startswith("    ") for line in lines[2:]))
 
     def test_hostile_characters(self) -> None:
-        """Escape sequences, direction marks, line separators and halves of characters are shown as escapes."""
+        """Escape sequences, direction marks, line separators and lone surrogates are escaped."""
         for char in ("\x1b", "\x07", "\x7f", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028", "\u061c", "\ud800", "\0"):
             self.log.info("<{what}>", what=char)
             self.assertRegex(self.lines()[-1], r"<\\(x[0-9a-f]{2}|u[0-9a-f]{4})>\Z", ascii(char))
 
     def test_letters(self) -> None:
-        """Letters of any language stay as they are."""
+        """Letters of any language are unchanged."""
         self.log.info("<{what}>", what="Привет, 世界")
         self.assertTrue(self.lines()[0].endswith("<Привет, 世界>"))
 
@@ -106,7 +106,7 @@ class TextTests(LogTestCase):
         self.assertEqual(self.lines(), [])
 
     def test_format_that_fails(self) -> None:
-        """A message that cannot be put together is told as such, and costs nothing else."""
+        """A message whose format fails gives a line that says so."""
         self.log.info("{missing.attribute}", missing=None)
         self.log.info("next")
         first, second = self.lines()
@@ -114,12 +114,12 @@ class TextTests(LogTestCase):
         self.assertTrue(second.endswith(": next"))
 
     def test_secrets(self) -> None:
-        """A secret that gets into an event does not show."""
+        """A secret in an event is hidden."""
         self.log.info("{account} has {password}", account="demo", password=Secret("hushhush"))
         self.assertNotIn("hush", self.stream.getvalue())
 
     def test_poor_stream(self) -> None:
-        """A stream that knows only ASCII gets escapes, and no line is lost."""
+        """A stream with the charset ASCII gets escapes, and no line is lost."""
         octets = io.BytesIO()
         stream = io.TextIOWrapper(octets, encoding="ascii")
         Logger(namespace="x", observer=LogPublisher(logs.observer("text", stream))).info("Привет")
@@ -127,7 +127,7 @@ class TextTests(LogTestCase):
 
     @given(st.text())
     def test_any_text(self, text: str) -> None:
-        """Whatever is logged is one printable line."""
+        """Any text is logged as one printable line."""
         line = logs.text_line({"log_format": "<{what}>", "what": text, "log_time": 0.0, "log_level": LogLevel.info})
         assert line is not None
         self.assertTrue(line.endswith("\n"))
@@ -138,7 +138,7 @@ class JsonTests(LogTestCase):
     kind = "json"
 
     def only(self) -> Any:
-        """The value of the one line."""
+        """Return the value of the only line."""
         (line,) = self.lines()
         return json.loads(line)
 
@@ -158,7 +158,7 @@ class JsonTests(LogTestCase):
         )
 
     def test_failure(self) -> None:
-        """A failure has its traceback in a field of its own."""
+        """A failure has its traceback in a field."""
         self.log.failure("the store failed", failure(OSError("disk full")))
         value = self.only()
         self.assertEqual((value["level"], value["message"]), ("critical", "the store failed"))
@@ -166,7 +166,7 @@ class JsonTests(LogTestCase):
         self.assertNotIn("fields", value)
 
     def test_what_json_has_no_word_for(self) -> None:
-        """Objects, secrets and numbers that JSON cannot write are left out of the fields."""
+        """Objects, secrets and numbers that JSON cannot represent are left out."""
         self.log.info("x", thing=object(), secret=Secret("hushhush"), nan=float("nan"), inf=float("inf"), good=1)
         self.assertEqual(self.only()["fields"], {"good": 1})
         self.assertNotIn("hush", self.stream.getvalue())
@@ -178,7 +178,7 @@ class JsonTests(LogTestCase):
 
     @given(st.text(), st.text(alphabet="abc_", min_size=1))
     def test_any_text(self, text: str, key: str) -> None:
-        """Whatever is logged is one line of ASCII that reads back as it was."""
+        """Any text is logged as one line of ASCII that parses to the same text."""
         line = logs.json_line({"log_format": "{k_e_y}", "k_e_y": text + ".", "log_time": 0.0, f"x{key}": text})
         assert line is not None
         self.assertTrue(line.isascii())

@@ -1,4 +1,4 @@
-"""The metrics of a gateway: their names, and that what is measured is read when it is asked for."""
+"""The metrics of a gateway: their names, and gauges that are measured at every scrape."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS = {
     "account", "connector", "fault", "form", "listener", "outcome", "path", "protocol", "reason", "refusal", "result",
     "state", "status", "step", "what",
 }
-"""What a label may be called: each takes its values from the configuration or from a fixed list."""
+"""The allowed labels: the values of each come from the configuration or from a fixed list."""
 
 METRICS = (Children, Counter, Gauge, Histogram)
 
@@ -51,7 +51,7 @@ connectors = sim
 
 
 def labels() -> Iterator[str]:
-    """Names of the labels of all metrics."""
+    """Yield the names of the labels of all metrics."""
     metrics = Metrics()
     for one in vars(metrics).values():
         for metric in vars(one).values() if one is not metrics.registry else ():
@@ -60,7 +60,7 @@ def labels() -> Iterator[str]:
 
 class NameTests(SynchronousTestCase):
     def test_names(self) -> None:
-        """Metrics are named smsgw_..., and each has its sentence; a counter is told apart by _total alone."""
+        """Metrics are named smsgw_... and documented; counters end in _total, and no other metric does."""
         registry = Metrics().registry
         StoredMetrics(registry)
         found = {family.name: family for family in registry.collect() if not family.name.startswith("process_")}
@@ -70,7 +70,7 @@ class NameTests(SynchronousTestCase):
             self.assertRegex(family.documentation, r"\A[A-Z][^\n]+\.\Z", name)
 
     def test_labels(self) -> None:
-        """Labels are words whose values are few: never a number, an address or an id."""
+        """Labels have few values: never a number, an address or an id."""
         self.assertEqual(set(labels()) | {"state"}, LABELS)
 
     def test_no_module_has_one(self) -> None:
@@ -82,7 +82,7 @@ class NameTests(SynchronousTestCase):
                 self.assertEqual(found, [], name)
 
     def test_the_process(self) -> None:
-        """Memory and open files of the process are there: what must stay bounded."""
+        """Memory and open files of the process are exported."""
         registry = Metrics().registry
         self.assertGreater(registry.get_sample_value("process_resident_memory_bytes") or 0, 1_000_000)
         self.assertGreater(registry.get_sample_value("process_open_fds") or 0, 2)
@@ -90,7 +90,7 @@ class NameTests(SynchronousTestCase):
 
 class GaugeTests(SynchronousTestCase):
     def test_connectors(self) -> None:
-        """Links and room of connectors are what they are when they are asked for; two gateways are kept apart."""
+        """Links and room of connectors are measured at the scrape; two gateways have separate values."""
         text = CONFIG.format(state=self.mktemp())
         settings = parse(text, "gw.ini", {"loopback": LoopbackSettings}, dialects())
         reactor: Any = MemoryReactorClock()

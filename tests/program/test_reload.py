@@ -1,4 +1,4 @@
-"""Taking another configuration in the running gateway: every part, or none."""
+"""Applying a new configuration in the running gateway: all of it, or nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TWO_KEYS = "".join(f"\n[account {name}]\nallow_from = any\napi_key_hash = {'0a' 
 
 class ReloadTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """A gateway that has not been started."""
+        """Make a gateway without starting it."""
         self.text = CONFIG.format(state=self.mktemp())
         self.source = Path(self.mktemp())
         self.write(self.text)
@@ -68,20 +68,20 @@ class ReloadTests(SynchronousTestCase):
             make_listener(self.parts, own, dialects(), None)
 
     def write(self, text: str) -> None:
-        """Write the file anew."""
+        """Write the file."""
         self.source.write_text(text, encoding="utf-8")
         self.source.chmod(0o600)
 
     def route(self) -> object:
-        """The connector that a message takes."""
+        """Return the connector of a message."""
         return self.parts.router.route("demo", "DEMO", "79161234567", str)
 
     def reloads(self) -> dict[object, float]:
-        """How often the configuration was taken and refused."""
+        """Return the counts of applied and refused configurations."""
         return {result: value(count) for result, count in self.parts.metrics.program.reloads.items()}
 
     def test_every_part(self) -> None:
-        """Every part that keeps something of the configuration is told of another one, those of the listeners too."""
+        """Every part that uses the configuration gets the new one, including those of the listeners."""
         known = [getattr(self.parts, field.name) for field in attrs.fields(Parts)]
         kept = [part for part in known if hasattr(part, "apply")]
         self.assertLessEqual({id(part) for part in kept}, {id(part) for part in self.parts.configured})
@@ -89,7 +89,7 @@ class ReloadTests(SynchronousTestCase):
         self.assertIs(self.parts.configured[0], self.parts.accounts)
 
     def test_taken(self) -> None:
-        """What changed holds from now on, and is counted."""
+        """A changed configuration is applied and counted."""
         self.assertEqual(self.route(), "sim")
         new = self.text.replace("connectors = sim", "connectors = spare")
         self.write(new.replace("senders = DEMO", "senders = NEW"))
@@ -102,8 +102,8 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual(self.reloads(), {"taken": 1})
 
     def test_refused(self) -> None:
-        """A mistake in the file, a section that only a restart can change, or accounts that cannot be: nothing is
-        taken, and that is counted."""
+        """A mistake in the file, a section that needs a restart, or unusable accounts: no change is applied, and the
+        refusal is counted."""
         other = self.text.replace("connectors = sim", "connectors = spare")
         before = self.parts.settings
         for number, wrong in enumerate(

@@ -1,4 +1,4 @@
-"""From a configuration to the parts: what the file says arrives where it has its effect."""
+"""From a configuration to the parts: each key reaches the object that it configures."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ FURTHER = {"smtp": "domains = sms.example"}
 
 
 class WiringTests(SynchronousTestCase):
-    """Nothing listens and no store is opened."""
+    """The parts are made without listening and without opening a store."""
 
     def setUp(self) -> None:
-        """A reactor and a state directory."""
+        """Make a reactor and a state directory."""
         self.reactor: Any = MemoryReactorClock()
         self.state = Path(self.mktemp())
         self.state.mkdir()
@@ -60,7 +60,7 @@ class WiringTests(SynchronousTestCase):
     def settings(
         self, protocol: str = "smpp", *lines: str, dialect: str = "", gateway: str = "", port: int = 2775
     ) -> Any:
-        """A configuration with these further lines in the section of its listener."""
+        """Make a configuration with further lines in the section of its listener."""
         spoken = dialect or DIALECTS.get(protocol)
         named = [f"dialect = {spoken}"] if spoken else []
         text = CONFIG.format(
@@ -73,21 +73,21 @@ class WiringTests(SynchronousTestCase):
         return parse(text, "gw.ini", {"loopback": LoopbackSettings}, dialects())
 
     def parts(self, *arguments: Any, **keys: Any) -> Parts:
-        """What runs behind the listener."""
+        """Return the parts of the gateway."""
         return make_parts(self.settings(*arguments, **keys), self.reactor)
 
     def listener(self, *arguments: Any, **keys: Any) -> Listener:
-        """The listener."""
+        """Return the listener."""
         parts = self.parts(*arguments, **keys)
         return make_listener(parts, parts.settings.listeners["one"], dialects(), None)
 
     def limits(self, *arguments: Any) -> Any:
-        """What its protocol goes by."""
+        """Return the limits of its protocol."""
         protocol = self.listener(*arguments).protocol
         return getattr(protocol, "settings", None) or protocol.limits
 
     def test_protocol(self) -> None:
-        """protocol = chooses what is spoken, endpoint = where."""
+        """protocol = chooses the protocol, endpoint = the address."""
         said = [self.listener(protocol, port=port).says for protocol, port in (("smpp", 1), ("smtp", 2), ("http", 3))]
         self.assertEqual(said, ["SMPP", "SMTP", "HTTP"])
         self.assertIn("tcp:4:", self.listener("admin", port=4).where)
@@ -150,7 +150,7 @@ class WiringTests(SynchronousTestCase):
                 self.listener(protocol, dialect="rostelecom")
 
     def test_tls(self) -> None:
-        """With tls = implicit SMPP and HTTP are wrapped, and SMTP is told so."""
+        """With tls = implicit SMPP and HTTP are wrapped in TLS; SMTP starts it itself."""
         for protocol in ("smpp", "http"):
             self.assertNotIsInstance(self.listener(protocol).factory, TLSMemoryBIOFactory)
             self.assertIsInstance(self.listener(protocol, "tls = implicit").factory, TLSMemoryBIOFactory)

@@ -1,4 +1,4 @@
-"""The connections of a factory: one timer, unauthenticated counted, faults kept apart, an end together."""
+"""The connections of a factory: one timer, counts of unauthenticated ones, isolated faults, shutdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smsgw.protocols.connections import Connections
 
 @attrs.define(eq=False)
 class Link:
-    """A connection that notes what is asked of it, and may fail at it."""
+    """A connection that records its calls and may raise at them."""
 
     peer: str = "192.0.2.1"
     calls: list[str] = attrs.field(factory=list)
@@ -28,34 +28,34 @@ class Link:
             raise RuntimeError(what)
 
     def check_time(self, now: float) -> None:
-        """Note the reading."""
+        """Record the reading."""
         self._asked(f"time {now:g}")
 
     def drain(self) -> None:
-        """Note it."""
+        """Record it."""
         self._asked("drain")
 
     def cut(self) -> None:
-        """Note it, and go."""
+        """Record it, and close."""
         self.calls.append("cut")
         self.when_cut(self)
 
 
 class ConnectionsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """No connections."""
+        """Make an empty Connections."""
         self.clock = Clock()
         self.here: Connections[Link] = Connections(self.clock)
 
     def linked(self, *peers: str) -> list[Link]:
-        """Connections from these addresses."""
+        """Add connections from these addresses."""
         links = [Link(peer) for peer in peers]
         for link in links:
             self.here.add(link)
         return links
 
-    def test_lines_about_strangers(self) -> None:
-        """However many unauthenticated come, the log tells of a few; of those who are known it always tells."""
+    def test_lines_about_unauthenticated(self) -> None:
+        """Log lines about unauthenticated connections are limited in rate, those about authenticated ones are not."""
         links = self.linked(*("a" * 100))
         self.assertEqual([self.here.may_log(link) for link in links], [True] * 20 + [False] * 80)
         self.here.admit(links[50])
@@ -64,7 +64,7 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertEqual(sum(self.here.may_log(links[0]) for _ in range(100)), 20)
 
     def test_one_timer(self) -> None:
-        """Every connection is looked at once a second by one timer, which is gone with the last of them."""
+        """One timer checks every connection once a second and ends with the last connection."""
         links = self.linked("a", "b", "c")
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.pump([1, 1])
@@ -74,7 +74,7 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_faults_stay_apart(self) -> None:
-        """A connection that fails at its timers or its leave is cut off; the others notice nothing of it."""
+        """A connection that raises at check_time or drain is cut; the others go on."""
         for what in ("time 1", "drain"):
             self.setUp()
             broken = Link(fails_at=what)
@@ -89,8 +89,9 @@ class ConnectionsTests(SynchronousTestCase):
             self.assertEqual(broken.calls, [what, "cut"])
             self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
-    def test_strangers(self) -> None:
-        """Strangers are counted, in all and by address, until they are admitted or gone; they may become so again."""
+    def test_unauthenticated(self) -> None:
+        """Unauthenticated connections are counted, in all and by address, until admitted or closed; a connection may
+        become unauthenticated again."""
         first, second, third = self.linked("a", "a", "b")
         self.assertEqual((len(self.here.unauthenticated), self.here.unauthenticated_from("a")), (3, 2))
         for _ in range(2):
@@ -107,7 +108,7 @@ class ConnectionsTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.sampled_from(["add", "admit", "deauthenticate", "discard"]), st.integers(0, 5))))
     def test_counts_agree(self, steps: list[tuple[str, int]]) -> None:
-        """Whatever happens in whatever order, an address counts as many unauthenticated as there are from it."""
+        """After any steps, the count of an address is the number of its unauthenticated connections."""
         here: Connections[Link] = Connections(Clock())
         links = [Link("ab"[number % 2]) for number in range(6)]
         for step, number in steps:
@@ -120,7 +121,7 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertNotIn(0, here._from.values())
 
     def test_shut_down(self) -> None:
-        """All are asked to leave; whoever asked for it hears when nobody is left, and at once if nobody was there."""
+        """All connections are drained; shut_down fires when none is left, at once if there was none."""
         self.assertIsNone(self.successResultOf(self.here.shut_down(5)))
         links = self.linked("a", "b")
         gone = [self.here.shut_down(None), self.here.shut_down(5)]
@@ -133,7 +134,7 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_within(self) -> None:
-        """Whoever is left after the time that was given is cut off."""
+        """The connections left after the given time are cut."""
         (link,) = self.linked("a")
         link.when_cut = self.here.discard
         gone = self.here.shut_down(2.5)

@@ -1,1 +1,1 @@
-"""Tests of SMPP as values: octets, PDUs, session rules, times and receipts."""
+"""Tests of smsgw.smpp: octets, PDUs, session rules, times and receipts."""

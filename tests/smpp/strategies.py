@@ -1,4 +1,4 @@
-"""PDUs for property tests, derived from the declarations that the codec itself is made from."""
+"""PDUs for property tests, derived from the same declarations as the codec."""
 
 from typing import Any
 
@@ -80,5 +80,5 @@ any_pdu = st.sampled_from(PDUS).flatmap(of_class)
 
 
 def values(pdu: Pdu) -> dict[str, Any]:
-    """Everything that a PDU says, to be compared."""
+    """All attributes of a PDU, for comparison."""
     return {**dict(pdu.items()), "tlvs": list(pdu.tlvs), "class": type(pdu)}

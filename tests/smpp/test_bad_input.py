@@ -1,4 +1,4 @@
-"""The catalogue of bad input, as far as the codec and the rules of a session decide it."""
+"""The part of the catalogue of bad input that the codec and the rules of a session decide."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -33,7 +33,7 @@ class BadInputTests(SynchronousTestCase):
         return found
 
     def answered(self, frame: bytes) -> tuple[int, int]:
-        """Return command_id and status of what a frame is answered with."""
+        """Return command_id and status of the answer to a frame."""
         answer = codec.refusal(self.refused(frame))
         assert answer is not None
         octets = codec.encode(answer)
@@ -60,13 +60,13 @@ class BadInputTests(SynchronousTestCase):
             self.assertEqual(status, wanted, end)
 
     def test_no_response_of_their_own(self) -> None:
-        """What has no response is refused by generic_nack."""
+        """A faulty PDU without a response of its own is refused by generic_nack."""
         for pdu in (AlertNotification(7, source_addr=b"x" * 65), AlertNotification(7, esme_addr=b"x" * 200)):
             self.assertEqual(self.answered(codec.encode(pdu))[0], CommandId.GENERIC_NACK)
         self.assertEqual(self.answered(framed(0x0B, 0, ""))[0], CommandId.GENERIC_NACK)
 
     def test_unterminated(self) -> None:
-        """A C-Octet String without NUL is refused with the status of its field and never read over the end."""
+        """A C-Octet String without NUL is refused with the status of its field and never read past the end."""
         for command_id, octets, status in (
             (0x04, "434d54", Status.ESME_RINVSERTYP),
             (0x04, "00" + "0101" + "3739", Status.ESME_RINVSRCADR),
@@ -85,7 +85,7 @@ class BadInputTests(SynchronousTestCase):
                 self.assertEqual(self.answered(framed(command_id, 0, padded))[1], status, octets)
 
     def test_too_long(self) -> None:
-        """A C-Octet String over its maximum is refused with the status of its field; at its maximum it is taken."""
+        """A C-Octet String over its maximum is refused with the status of its field; at its maximum it is accepted."""
         for make, most, status in (
             (lambda text: SubmitSm(7, source_addr=text), 21, Status.ESME_RINVSRCADR),
             (lambda text: SubmitSm(7, destination_addr=text), 21, Status.ESME_RINVDSTADR),
@@ -106,7 +106,7 @@ class BadInputTests(SynchronousTestCase):
                 self.assertEqual(self.answered(codec.encode(make(b"7" * length)))[1], status, (most, length))
 
     def test_codec_bound(self) -> None:
-        """Without maxima a C-Octet String may have 255 characters and not one more."""
+        """Without maxima a C-Octet String may have 255 characters and no more."""
         for make in (lambda text: SubmitSm(7, source_addr=text), lambda text: SubmitSm(7, validity_period=text)):
             self.assertIsInstance(codec.decode(codec.encode(make(b"7" * 255))), SubmitSm)
             self.assertRaises(Answerable, codec.decode, codec.encode(make(b"7" * 256)))
@@ -121,7 +121,7 @@ class BadInputTests(SynchronousTestCase):
             self.assertEqual(self.answered(validity)[1], Status.ESME_RINVEXPIRY)
 
     def test_sm_length(self) -> None:
-        """sm_length past the end is ESME_RINVMSGLEN; 255 octets, one more than 3.4 allows, are taken."""
+        """sm_length past the end is ESME_RINVMSGLEN; 255 octets, one more than 3.4 allows, are accepted."""
         frame = codec.encode(SubmitSm(7, short_message=b"hello"))
         for length in (6, 255):
             damaged = frame[:-6] + bytes([length]) + frame[-5:]
@@ -137,7 +137,7 @@ class BadInputTests(SynchronousTestCase):
         self.assertEqual(codec.decode(damaged).user_data(), b"hello")
 
     def test_cut_tlvs(self) -> None:
-        """A TLV whose value runs past the end is ESME_RINVTLVSTREAM; so is anything that only looks like one."""
+        """A TLV whose value runs past the end is ESME_RINVTLVSTREAM; so are stray octets in the place of a TLV."""
         frame = codec.encode(SubmitSm(7, short_message=b"hello"))
         for tail in ("04240001", "0424ffff", "04240002" + "61", "deadbeef", "0204000201f4" + "04240009" + "6869"):
             octets = frame + bytes.fromhex(tail)
@@ -157,25 +157,25 @@ class BadInputTests(SynchronousTestCase):
             self.assertEqual(self.answered(damaged)[1], Status.ESME_RINVDESTFLAG)
 
     def test_most_destinations(self) -> None:
-        """255 destinations are taken."""
+        """255 destinations are accepted."""
         pdu = SubmitMulti(7, dest_address=[SmeAddress(1, 1, b"%d" % number) for number in range(255)])
         (read,) = READ([codec.encode(pdu)])
         assert isinstance(read, SubmitMulti)
         self.assertEqual(list(read.dest_address), pdu.dest_address)
 
     def test_unlisted_values(self) -> None:
-        """TON, NPI, esm_class and flags of any value are read; judging them is not the codec's business."""
+        """The codec reads any value of TON, NPI, esm_class and flags."""
         pdu = SubmitSm(7, b"", 9, 77, b"79", 255, 254, b"12", 0xFF, 0xFF, 9, b"", b"", 0xFF, 7, 0xEE, 255, b"x")
         self.assertEqual(codec.encode(codec.decode(codec.encode(pdu))), codec.encode(pdu))
 
     def test_order_is_kept(self) -> None:
-        """Bad PDUs among good ones stand as values in their place."""
+        """decode_many returns a bad PDU among good ones as a value in its place."""
         good = codec.encode(SubmitSm(1, short_message=b"x"))
         found = READ([good, framed(0x22, 0, ""), good])
         self.assertEqual([type(value) for value in found], [SubmitSm, Answerable, SubmitSm])
 
     def test_every_status_can_be_described(self) -> None:
-        """Any 32-bit status has a text for people; the known ones with their names."""
+        """describe has words for any 32-bit status, and the name of a known one."""
         for status in Status:
             self.assertIn(status.name, describe(status))
         self.assertIn("vendor", describe(0x433))

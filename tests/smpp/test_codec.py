@@ -1,4 +1,4 @@
-"""Properties of the codec: nothing is lost, cuts do not matter, junk does no harm."""
+"""Properties of the codec: round trips, any cut of the stream, damaged input."""
 
 import itertools
 import random
@@ -60,7 +60,7 @@ class RoundTripTests(SynchronousTestCase):
     @settings(max_examples=600)
     @given(any_pdu)
     def test_any_values(self, pdu: Pdu) -> None:
-        """Whatever can be written is read back unchanged, but for the body that a failed response does not have."""
+        """Any PDU is decoded as it was encoded, except for the body that a failed response does not have."""
         wanted = values(pdu)
         if isinstance(pdu, Response) and pdu.command_status and loses_body(pdu):
             wanted = values(type(pdu)(pdu.sequence_number)) | {"command_status": pdu.command_status}
@@ -79,7 +79,7 @@ class RoundTripTests(SynchronousTestCase):
 
     @given(any_pdu)
     def test_for_3_3(self, pdu: Pdu) -> None:
-        """A 3.3 peer gets every field, no TLV, and a body in every response, and is read the same way."""
+        """The 3.3 form has every field, no TLV and a body in every response, and is decoded the same way."""
         octets = codec.encode(pdu, VERSION_3_3)
         self.assertEqual(len(octets), size(pdu) - sum(4 + len(value) for _, value in pdu.tlvs))
         wanted = values(pdu) | {"tlvs": []}
@@ -90,7 +90,7 @@ class RoundTripTests(SynchronousTestCase):
 
     @given(st.lists(any_pdu, max_size=6))
     def test_many(self, pdus: list[Pdu]) -> None:
-        """Many PDUs are written as the sum of the single ones and read back in order."""
+        """encode_many returns the encodings in a row; decode_many reads them back in order."""
         octets = codec.encode_many(pdus)
         self.assertEqual(octets, b"".join(codec.encode(pdu) for pdu in pdus))
         found = codec.decode_many(codec.Framer(1 << 20).feed(octets))
@@ -115,11 +115,11 @@ class RoundTripTests(SynchronousTestCase):
 
 
 class FramerTests(SynchronousTestCase):
-    """Where one PDU ends and the next begins."""
+    """The Framer finds the bounds of PDUs."""
 
     @given(st.lists(any_pdu, min_size=1, max_size=6), st.lists(st.integers(0, 1 << 16), max_size=12))
     def test_any_split(self, pdus: list[Pdu], cuts: list[int]) -> None:
-        """However the network cuts the stream, the same frames come out, and nothing stays behind."""
+        """Any cut of the stream gives the same frames and leaves no octet pending."""
         frames = [codec.encode(pdu) for pdu in pdus]
         stream = b"".join(frames)
         edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
@@ -132,7 +132,7 @@ class FramerTests(SynchronousTestCase):
         self.assertIsNone(framer.broken)
 
     def test_pieces_of_every_size(self) -> None:
-        """All valid examples in a row come out alike in pieces of 1 to 200 octets, and in one piece."""
+        """All valid examples in a row give the same frames in pieces of 1 to 200 octets and in one piece."""
         frames = [bytes.fromhex(example["hex"]) for example in EXAMPLES if example["valid"]]
         stream = b"".join(frames)
         for step in (*range(1, 201), len(stream)):
@@ -149,7 +149,7 @@ class FramerTests(SynchronousTestCase):
         self.assertEqual(framer.feed(frame[5:]), [frame])
 
     def test_bounds(self) -> None:
-        """Lengths of 16 and of the limit are taken; 0 to 15 and more than the limit break the stream at once."""
+        """Lengths of 16 and of the limit are accepted; 0 to 15 and more than the limit break the stream at once."""
         for length in (16, 64):
             framer = codec.Framer(64)
             self.assertEqual(framer.feed(length.to_bytes(4, "big")), [])
@@ -192,10 +192,10 @@ class FramerTests(SynchronousTestCase):
 
 
 class EncodeTests(SynchronousTestCase):
-    """What cannot be written is refused, and named."""
+    """encode refuses a value that does not fit, and names its field."""
 
     def test_failed_response(self) -> None:
-        """A failed response is a header, but for deliver_sm_resp and for a body that has a meaning."""
+        """A failed response is only a header, except for deliver_sm_resp and for a body that has a meaning."""
         self.assertEqual(len(codec.encode(SubmitSmResp(1, 0x58))), 16)
         self.assertEqual(len(codec.encode(BindTransmitterResp(1, 0x0D, b"smsc"))), 16)
         self.assertEqual(len(codec.encode(QuerySmResp(1, 0x67, b"77"))), 16)
@@ -275,10 +275,10 @@ def mutants() -> Iterator[bytes]:
 
 
 class JunkTests(SynchronousTestCase):
-    """Damaged octets never raise anything that is not declared."""
+    """Damaged octets raise only the declared errors."""
 
     def test_mutants(self) -> None:
-        """Each of 100,000 damaged PDUs is read, alike by both readers, or refused with a status to answer."""
+        """Each of 100,000 damaged PDUs is read, identically by both readers, or refused with a status."""
         read = refused = 0
         reader = codec.reader()
         for frame in mutants():
@@ -296,7 +296,7 @@ class JunkTests(SynchronousTestCase):
                 if not found.is_response:
                     self.assertEqual(values(again), values(found))
                     (checked,) = reader([frame])
-                    self.assertEqual(isinstance(checked, Answerable), bool(maxima.unfit(found)[0]), frame.hex())
+                    self.assertEqual(isinstance(checked, Answerable), bool(maxima.length_fault(found)[0]), frame.hex())
         self.assertGreater(min(read, refused), MUTANTS // 10)
 
     @given(st.binary(max_size=200))
@@ -311,20 +311,20 @@ class JunkTests(SynchronousTestCase):
 
     @given(st.sampled_from(PDUS), st.binary(max_size=120))
     def test_any_body(self, cls: type[Pdu], octets: bytes) -> None:
-        """A known header with any body behind it is read or refused, also for 3.3."""
+        """A known header with any body is read or refused, also in 3.3."""
         frame = (16 + len(octets)).to_bytes(4, "big") + cls.command_id.to_bytes(4, "big") + b"\0\0\0\0\0\0\0\7" + octets
         for version in (0x33, 0x34):
             (found,) = codec.decode_many([frame], version)
             self.assertEqual(found.sequence_number, 7)
 
     def test_shorter_than_a_header(self) -> None:
-        """decode refuses what is no frame at all."""
+        """decode refuses fewer octets than a header has."""
         for length in range(16):
             wrong = self.assertRaises(Answerable, codec.decode, bytes(length))
             self.assertEqual(wrong.status, Status.ESME_RINVCMDLEN)
 
     def test_every_truncation(self) -> None:
-        """Each example cut short anywhere is read in part or refused, with the number that it had."""
+        """Each example cut short anywhere is read in part or refused, with its sequence_number."""
         for example in EXAMPLES:
             octets = bytes.fromhex(example["hex"])
             for end in range(16, len(octets)):

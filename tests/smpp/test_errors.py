@@ -1,4 +1,4 @@
-"""What an error says to do next."""
+"""Errors carry the answer to the peer."""
 
 import gc
 
@@ -12,7 +12,7 @@ from tests.smpp.test_quirks import framed
 
 
 class ErrorTests(SynchronousTestCase):
-    """The two families."""
+    """Answerable and Unframed."""
 
     def test_answerable(self) -> None:
         """An Answerable knows its answer: the response of the request, generic_nack, or none for a response."""
@@ -38,14 +38,14 @@ class ErrorTests(SynchronousTestCase):
         self.assertEqual((nack.sequence_number, nack.command_status), (9, Status.ESME_RINVCMDLEN))
 
     def test_words(self) -> None:
-        """All say why, and show it in a log."""
+        """Every error has a reason, and its repr shows it."""
         for error in (PduError("source_addr"), Answerable(7, 4, 0x0A, "source_addr"), Unframed("source_addr", 2, 9)):
             self.assertIn("source_addr", repr(error))
             self.assertEqual(str(error), error.why)
         self.assertIn("0x00000004", repr(Answerable(7, 4, 0x0A, "")))
 
     def test_no_garbage(self) -> None:
-        """A flood of bad PDUs leaves no cycles behind for the collector."""
+        """A flood of bad PDUs leaves no reference cycles."""
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)

@@ -1,4 +1,4 @@
-"""The worked examples: real octets with what they mean."""
+"""The worked examples: real octets with their meaning."""
 
 import json
 from pathlib import Path
@@ -33,12 +33,12 @@ DERIVED = {
 
 
 def readable(example: dict[str, Any]) -> bool:
-    """Whether an example is a PDU that has to be taken, strictly valid or not."""
+    """Whether the codec must accept an example, strictly valid or not."""
     return "status" not in example
 
 
 def plain(value: Any) -> Any:
-    """Put a value of a PDU as the examples put it."""
+    """Return a value of a PDU in the form of the examples."""
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, tuple):
@@ -51,8 +51,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def told(value: Any, octets: bytes) -> Any:
-    """Put the value of a TLV as the examples put it: a number, text that has lost its NUL, or else hexadecimal."""
+def tlv_in_words(value: Any, octets: bytes) -> Any:
+    """Return the value of a TLV in the form of the examples: a number, text without NUL, or hexadecimal."""
     if isinstance(value, int):
         return value
     return octets.hex() if value == octets else value.decode("latin-1")
@@ -62,7 +62,7 @@ class ExampleTests(SynchronousTestCase):
     """Every example, octet by octet."""
 
     def pdus(self) -> list[tuple[dict[str, Any], Pdu]]:
-        """Decode what is decodable."""
+        """Decode the examples that the codec must accept."""
         found = []
         for example in EXAMPLES:
             if readable(example):
@@ -85,7 +85,7 @@ class ExampleTests(SynchronousTestCase):
                 self.assertEqual(pdu.command_status, fields["command_status"], example["name"])
 
     def test_fields(self) -> None:
-        """Every field of every example is read as it should be."""
+        """Every field of every example is read with its documented value."""
         for example, pdu in self.pdus():
             for field, wanted in example["fields"].items():
                 if field not in DERIVED and field != "sequence_number":
@@ -94,16 +94,16 @@ class ExampleTests(SynchronousTestCase):
                     self.assertEqual(found, wanted, f"{example['name']}: {field}")
 
     def test_tlvs(self) -> None:
-        """Every TLV is there in its order, with the octets it came in and the value they mean."""
+        """Every TLV is read in order, with its octets and their value."""
         for example, pdu in self.pdus():
             wanted = example["fields"].get("tlvs", [])
             found = [(tag, octets.hex()) for tag, octets in pdu.tlvs]
             self.assertEqual(found, [(tlv["tag"], tlv["hex"]) for tlv in wanted], example["name"])
             for tlv in wanted:
                 same = [other for other in wanted if other["tag"] == tlv["tag"]]
-                values = [told(tlv_value(tag, octets), octets) for tag, octets in pdu.tlvs if tag == tlv["tag"]]
+                values = [tlv_in_words(tlv_value(tag, octets), octets) for tag, octets in pdu.tlvs if tag == tlv["tag"]]
                 self.assertEqual(values, [other["value"] for other in same], f"{example['name']}: {tlv['name']}")
-                self.assertEqual(told(pdu.tlv(tlv["tag"]), bytes.fromhex(same[0]["hex"])), values[0])
+                self.assertEqual(tlv_in_words(pdu.tlv(tlv["tag"]), bytes.fromhex(same[0]["hex"])), values[0])
 
     def test_tag_names(self) -> None:
         """The tags have the names of the specification."""
@@ -113,7 +113,7 @@ class ExampleTests(SynchronousTestCase):
                     self.assertEqual(Tag(tlv["tag"]).name.lower(), tlv["name"])
 
     def test_written_back(self) -> None:
-        """What was read is written back octet by octet, and its size is known beforehand."""
+        """A decoded example is encoded to the same octets, and size predicts their number."""
         for example, pdu in self.pdus():
             if example["name"] not in DECODE_ONLY:
                 self.assertEqual(codec.encode(pdu).hex(), example["hex"], example["name"])

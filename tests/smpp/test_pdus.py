@@ -24,7 +24,7 @@ from tests.smpp.strategies import any_pdu, known_tlvs
 
 
 class DeclarationTests(SynchronousTestCase):
-    """What every PDU class is like."""
+    """The PDU classes."""
 
     def test_slots(self) -> None:
         """No PDU has room for an attribute that was not declared."""
@@ -38,13 +38,13 @@ class DeclarationTests(SynchronousTestCase):
         self.assertEqual((pdu.sequence_number, pdu.service_type, pdu.destination_addr), (7, b"CMT", b"6"))
 
     def test_names(self) -> None:
-        """The name is that of the specification, in step with the class."""
+        """The name of a PDU is that of the specification and matches its class."""
         for cls in PDUS:
             self.assertEqual(cls.name.replace("_", ""), cls.__name__.lower())
 
     @given(any_pdu)
     def test_items(self, pdu: Pdu) -> None:
-        """items tells every attribute once, the TLVs last."""
+        """items yields every attribute once, the TLVs last."""
         names = [name for name, _ in pdu.items()]
         self.assertEqual(sorted(names), sorted(field.name for field in attrs.fields(type(pdu))))
         self.assertEqual(names[-1], "tlvs")
@@ -60,7 +60,7 @@ class TlvTests(SynchronousTestCase):
 
     @given(known_tlvs)
     def test_round_trip(self, pair: tuple[int, int | bytes]) -> None:
-        """What is built for a tag is read as what went in."""
+        """tlv_value reads the value that tlv was given."""
         tag, value = pair
         built = tlv(tag, value)
         declared: TlvType = TLV_TYPES[tag]
@@ -90,7 +90,7 @@ class MaximaTests(SynchronousTestCase):
     """How long a field may be."""
 
     def test_table(self) -> None:
-        """The table holds what the specification says of each operation."""
+        """The table holds the maxima of the specification for each operation."""
         self.assertEqual(
             maxima.MAXIMA["bind_receiver"], {"system_id": 16, "password": 9, "system_type": 13, "address_range": 41}
         )
@@ -102,8 +102,8 @@ class MaximaTests(SynchronousTestCase):
         """A maximum can be raised for all operations or for one; the others stay."""
         raised = maxima.raise_maxima({"system_type": 65, "bind_transceiver.password": 33})
         long = BindTransceiver(1, b"esme", b"p" * 32, b"t" * 64)
-        self.assertEqual(maxima.unfit(long, raised)[0], 0)
-        self.assertEqual(maxima.unfit(long)[0], Status.ESME_RINVPASWD)
+        self.assertEqual(maxima.length_fault(long, raised)[0], 0)
+        self.assertEqual(maxima.length_fault(long)[0], Status.ESME_RINVPASWD)
         self.assertEqual(raised["bind_receiver"]["password"], 9)
         self.assertEqual(raised["bind_receiver"]["system_type"], 65)
         self.assertEqual(maxima.MAXIMA["bind_receiver"]["system_type"], 13)
@@ -112,7 +112,7 @@ class MaximaTests(SynchronousTestCase):
         """A maximum may also be lowered."""
         pdu = SubmitSm(1, source_addr=b"123456")
         lowered = maxima.raise_maxima({"submit_sm.source_addr": 6})
-        self.assertEqual(maxima.unfit(pdu, lowered), (Status.ESME_RINVSRCADR, "source_addr"))
+        self.assertEqual(maxima.length_fault(pdu, lowered), (Status.ESME_RINVSRCADR, "source_addr"))
 
     def test_nonsense(self) -> None:
         """A field that does not exist, or more than the codec reads, is a ValueError that names it."""
@@ -130,20 +130,20 @@ class MaximaTests(SynchronousTestCase):
     def test_times(self) -> None:
         """Reported times may also have twelve characters."""
         for length, status in ((0, 0), (12, 0), (16, 0), (13, Status.ESME_RINVEXPIRY)):
-            self.assertEqual(maxima.unfit(QuerySmResp(1, final_date=b"2" * length))[0], status)
+            self.assertEqual(maxima.length_fault(QuerySmResp(1, final_date=b"2" * length))[0], status)
 
     def test_lists(self) -> None:
-        """The entries of lists are looked into."""
-        self.assertEqual(maxima.unfit(SubmitMulti(1))[0], Status.ESME_RINVNUMDESTS)
-        self.assertEqual(maxima.unfit(SubmitMulti(1, dest_address=[SmeAddress(1, 1, b"7" * 20)]))[0], 0)
+        """The entries of lists are checked."""
+        self.assertEqual(maxima.length_fault(SubmitMulti(1))[0], Status.ESME_RINVNUMDESTS)
+        self.assertEqual(maxima.length_fault(SubmitMulti(1, dest_address=[SmeAddress(1, 1, b"7" * 20)]))[0], 0)
         failed = SubmitMultiResp(1, 0, b"1", [UnsuccessSme(1, 1, b"7" * 21)])
-        self.assertEqual(maxima.unfit(failed)[0], Status.ESME_RINVDSTADR)
+        self.assertEqual(maxima.length_fault(failed)[0], Status.ESME_RINVDSTADR)
 
     @given(any_pdu)
     def test_reader_agrees(self, pdu: Pdu) -> None:
-        """A reader refuses exactly the requests that unfit refuses, with the same status."""
+        """A reader refuses exactly the requests that length_fault refuses, with the same status."""
         (found,) = codec.reader()([codec.encode(pdu)])
-        wanted = 0 if pdu.is_response else maxima.unfit(pdu)[0]
+        wanted = 0 if pdu.is_response else maxima.length_fault(pdu)[0]
         self.assertEqual(found.status if isinstance(found, Answerable) else 0, wanted)
 
     def test_readers_are_shared(self) -> None:

@@ -1,4 +1,4 @@
-"""What real peers do beside the specification, and how it is taken."""
+"""Known deviations of real peers from the specification, and how the codec reads them."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -31,7 +31,7 @@ def framed(command_id: int, status: int, body: str, sequence_number: int = 7) ->
 
 
 def message(tail: str = "", command_id: int = 0x05) -> bytes:
-    """Make a deliver_sm from 79 to 12 with the text "hello" and anything behind it."""
+    """Make a deliver_sm from 79 to 12 with the text "hello" and further octets after it."""
     return framed(command_id, 0, "00" + "0101373900" + "0001313200" + HELLO + tail)
 
 
@@ -59,14 +59,14 @@ class ResponseBodyTests(SynchronousTestCase):
         self.assertEqual((bind.system_id, bind.tlv(Tag.SC_INTERFACE_VERSION)), (b"smsc", 0x34))
 
     def test_failure_with_tlvs_alone(self) -> None:
-        """A failed response whose TLVs stand where the message_id belongs is understood."""
+        """A failed response with TLVs in the place of the message_id is read."""
         pdu = codec.decode(framed(0x80000103, 0xFE, "0425000100" + "0423000303001b"))
         assert isinstance(pdu, DataSmResp)
         self.assertEqual(pdu.message_id, b"")
         self.assertEqual((pdu.tlv(Tag.DELIVERY_FAILURE_REASON), pdu.tlv(Tag.NETWORK_ERROR_CODE)), (0, b"\x03\0\x1b"))
 
     def test_failure_with_anything(self) -> None:
-        """Of a failed response with an unreadable body the status counts, and the octets are kept."""
+        """A failed response with an unreadable body keeps its status and the octets."""
         pdu = codec.decode(framed(0x80000004, 0x45, "414243"))
         assert isinstance(pdu, SubmitSmResp)
         self.assertEqual((pdu.command_status, pdu.message_id, pdu.raw), (0x45, b"", b"ABC"))
@@ -91,10 +91,10 @@ class ResponseBodyTests(SynchronousTestCase):
 
 
 class TailTests(SynchronousTestCase):
-    """Quirks 2 and 3: what stands behind the text."""
+    """Quirks 2 and 3: octets after the text."""
 
     def test_stray_octets(self) -> None:
-        """Up to three octets behind the text, or behind the last TLV, are dropped."""
+        """Up to three octets after the text, or after the last TLV, are dropped."""
         for tail in ("", "0427000101"):
             for stray in ("00", "0000", "000000", "ffffff"):
                 pdu = codec.decode(message(tail + stray))
@@ -107,7 +107,7 @@ class TailTests(SynchronousTestCase):
         self.assertEqual(pdu.user_data(), b"hello\0")
 
     def test_unknown_tlvs(self) -> None:
-        """Unknown, reserved and unexpected tags are handed over raw, in order, and survive being written again."""
+        """Unknown, reserved and unexpected tags are kept raw and in order, and are encoded again unchanged."""
         frame = message("1403000201aa" + "000e000101" + "ffff0000" + "14030001bb")
         pdu = codec.decode(frame)
         self.assertEqual(pdu.tlvs, [(0x1403, b"\x01\xaa"), (0x000E, b"\x01"), (0xFFFF, b""), (0x1403, b"\xbb")])
@@ -115,7 +115,7 @@ class TailTests(SynchronousTestCase):
         self.assertEqual(codec.encode(pdu), frame)
 
     def test_ill_valued_tlvs(self) -> None:
-        """A TLV of a wrong length or value never costs the message."""
+        """A TLV of a wrong length or value never fails the message."""
         pdu = codec.decode(message("0204000101" + "038100020101" + "02050005" + "0102030405" + "04270000"))
         self.assertEqual(pdu.user_data(), b"hello")
         self.assertEqual(pdu.tlv(Tag.USER_MESSAGE_REFERENCE), 1)
@@ -131,19 +131,19 @@ class TailTests(SynchronousTestCase):
         self.assertEqual(pdu.tlvs, [(Tag.USER_MESSAGE_REFERENCE, b"\1\xf4"), (Tag.USER_MESSAGE_REFERENCE, b"\1\x2c")])
 
     def test_payload_wins(self) -> None:
-        """message_payload goes before short_message, even if it is empty."""
+        """message_payload takes precedence over short_message, even if it is empty."""
         self.assertEqual(codec.decode(message("04240002" + b"hi".hex())).user_data(), b"hi")
         self.assertEqual(codec.decode(message("04240000")).user_data(), b"")
 
     def test_running_past_the_end(self) -> None:
-        """A TLV that says more than is there refuses the message and names the place; the session goes on."""
+        """A TLV longer than the rest of the PDU refuses the message and names the offset; the session goes on."""
         wrong = self.assertRaises(Answerable, codec.decode, message("0424000561"))
         self.assertEqual((wrong.status, wrong.answer_id), (Status.ESME_RINVTLVSTREAM, 0x80000005))
         self.assertIn("0x0424", wrong.why)
         self.assertIn(str(len(message())), wrong.why)
 
     def test_3_3_ignores_them(self) -> None:
-        """Of a 3.3 peer whatever follows the text is ignored, readable or not."""
+        """In version 3.3 all octets after the text are ignored, readable or not."""
         for tail in ("0424000561", "0427000101", "00"):
             pdu = codec.decode(message(tail), 0x33)
             self.assertEqual((pdu.user_data(), pdu.tlvs), (b"hello", ()))
@@ -153,7 +153,7 @@ class OtherQuirkTests(SynchronousTestCase):
     """Quirks 6, 7, 9, 12, 13 and 15."""
 
     def test_receipts_in_disguise(self) -> None:
-        """Quirk 6: a receipt is known by esm_class or by its TLV, in deliver_sm or data_sm, with any place of text."""
+        """Quirk 6: a receipt is known by esm_class or by its TLV, in deliver_sm or data_sm, wherever its text is."""
         words = b"id:77 stat:DELIVRD"
         named = tlv(Tag.RECEIPTED_MESSAGE_ID, b"77")
         state = tlv(Tag.MESSAGE_STATE, MessageState.DELIVERED)
@@ -182,17 +182,17 @@ class OtherQuirkTests(SynchronousTestCase):
         self.assertEqual((read.short_message, read.user_data()), (b"", octets))
 
     def test_udhi_and_nothing(self) -> None:
-        """UDHI with no text at all is read like any other message."""
+        """UDHI without text is read like any other message."""
         self.assertEqual(codec.decode(codec.encode(SubmitSm(1, esm_class=EsmClass.UDHI))).user_data(), b"")
 
     def test_long_passwords(self) -> None:
-        """Quirk 9: passwords over 8 characters are written and read; only the maxima mind them, until raised."""
+        """Quirk 9: passwords over 8 characters are encoded and decoded; the maxima refuse them unless raised."""
         pdu = BindTransceiver(1, b"esme", b"correct horse battery staple")
         frame = codec.encode(pdu)
         read = codec.decode(frame)
         assert isinstance(read, BindTransceiver)
         self.assertEqual(read.password, pdu.password)
-        self.assertEqual(maxima.unfit(read)[0], Status.ESME_RINVPASWD)
+        self.assertEqual(maxima.length_fault(read)[0], Status.ESME_RINVPASWD)
         (refused,) = codec.reader()([frame])
         assert isinstance(refused, Answerable)
         self.assertEqual(refused.status, Status.ESME_RINVPASWD)
@@ -200,14 +200,14 @@ class OtherQuirkTests(SynchronousTestCase):
         self.assertIsInstance(taken, BindTransceiver)
 
     def test_surrogates(self) -> None:
-        """Quirk 12: the octets of UCS-2 text are left as they are, also half of a surrogate pair."""
+        """Quirk 12: the octets of UCS-2 text are unchanged, also half of a surrogate pair."""
         pair = "😀".encode("utf-16-be")
         for octets in (pair, pair[:2], pair[2:], pair[:3], b"\xfe\xff" + pair):
             pdu = SubmitSm(1, data_coding=DataCoding.UCS_2, short_message=octets)
             self.assertEqual(codec.decode(codec.encode(pdu)).user_data(), octets)
 
     def test_any_sequence_number(self) -> None:
-        """Quirk 13: whatever number a request has, its answer has the same."""
+        """Quirk 13: the answer repeats any sequence_number of a request."""
         for number in (0, 1, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF):
             request = codec.decode(codec.encode(EnquireLink(number)))
             assert isinstance(request, EnquireLink) and request.response is not None
@@ -219,9 +219,9 @@ class OtherQuirkTests(SynchronousTestCase):
         pdu = codec.decode(framed(0x15, 0x58, ""))
         self.assertEqual(codec.encode(pdu), framed(0x15, 0, ""))
 
-    def test_intruders(self) -> None:
-        """Quirk 15: TLS, HTTP and others on the port are recognised by their first octets, however they are cut."""
-        for start, who in (
+    def test_other_protocols(self) -> None:
+        """Quirk 15: TLS, HTTP and other protocols are recognised by their first octets, however these are cut."""
+        for start, protocol in (
             (bytes.fromhex("16030100c8010000c40303"), "TLS"),
             (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP request"),
             (b"POST /sms HTTP/1.1\r\n", "HTTP request"),
@@ -235,6 +235,6 @@ class OtherQuirkTests(SynchronousTestCase):
                 for at in range(0, len(start), step):
                     self.assertEqual(framer.feed(start[at : at + step]), [])
                 assert framer.broken is not None
-                self.assertIn(who, framer.broken.why)
+                self.assertIn(protocol, framer.broken.why)
                 self.assertEqual(framer.broken.status, Status.ESME_RINVCMDLEN)
                 self.assertEqual(framer.pending, 0)

@@ -35,7 +35,7 @@ def read(words: bytes, *tlvs: Tlv, esm_class: int = EsmClass.RECEIPT, data_codin
     return read_receipt(pdu)
 
 
-def told(receipt: Receipt) -> tuple[str, ...]:
+def in_words(receipt: Receipt) -> tuple[str, ...]:
     """Return the words of a receipt in the order of the specification."""
     return (
         receipt.message_id,
@@ -56,12 +56,12 @@ class ReadTests(SynchronousTestCase):
         """The form of the specification is read in full."""
         receipt = read(USUAL)
         wanted = ("77", "001", "001", "2506011200", "2506011201", "DELIVRD", "000", "Hello you")
-        self.assertEqual(told(receipt), wanted)
+        self.assertEqual(in_words(receipt), wanted)
         self.assertEqual((receipt.state, receipt.final, receipt.intermediate), (2, True, False))
         self.assertEqual((receipt.network_error, receipt.error, receipt.raw), (None, "000", USUAL))
 
     def test_same_by_both_ways(self) -> None:
-        """Labels in any case and any amount of space give the same as the usual form."""
+        """Labels in any case and any amount of space are read like the usual form."""
         for words in (
             USUAL.replace(b"text:", b"Text:"),
             USUAL.replace(b"text:", b"TEXT:"),
@@ -72,23 +72,23 @@ class ReadTests(SynchronousTestCase):
             b" " + USUAL,
             b"\r\n" + USUAL.replace(b" stat", b"\r\nstat"),
         ):  # fmt: skip
-            self.assertEqual(told(read(words)), told(read(USUAL)), words)
+            self.assertEqual(in_words(read(words)), in_words(read(USUAL)), words)
 
     def test_omissions(self) -> None:
         """Any part may be missing; the others are read."""
-        self.assertEqual(told(read(b"id:77 stat:UNDELIV")), ("77", "", "", "", "", "UNDELIV", "", ""))
-        self.assertEqual(told(read(b"stat:EXPIRED id:abc-9")), ("abc-9", "", "", "", "", "EXPIRED", "", ""))
+        self.assertEqual(in_words(read(b"id:77 stat:UNDELIV")), ("77", "", "", "", "", "UNDELIV", "", ""))
+        self.assertEqual(in_words(read(b"stat:EXPIRED id:abc-9")), ("abc-9", "", "", "", "", "EXPIRED", "", ""))
         self.assertEqual(
-            told(read(b"id:7 sub: dlvrd: submit date: done date: stat:DELIVRD err: text:"))[0:7:5], ("7", "DELIVRD")
+            in_words(read(b"id:7 sub: dlvrd: submit date: done date: stat:DELIVRD err: text:"))[0:7:5], ("7", "DELIVRD")
         )
         self.assertEqual(read(b"id:7 stat:DELIVRD err:").err, "")
-        self.assertEqual(told(read(b"")), ("",) * 8)
+        self.assertEqual(in_words(read(b"")), ("",) * 8)
         self.assertIsNone(read(b"").state)
 
     def test_order(self) -> None:
         """The parts may come in any order, the text among them."""
         receipt = read(b"text:so long done date:20250601120159 err:21b stat:REJECTD id:00AB sub:001")
-        self.assertEqual(told(receipt), ("00AB", "001", "", "", "20250601120159", "REJECTD", "21b", "so long"))
+        self.assertEqual(in_words(receipt), ("00AB", "001", "", "", "20250601120159", "REJECTD", "21b", "so long"))
         self.assertEqual(receipt.state, MessageState.REJECTED)
 
     def test_text_that_looks_like_a_receipt(self) -> None:
@@ -99,18 +99,18 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(receipt.text, "your id:5 stat:EXPIRED sub:2")
 
     def test_unknown_labels(self) -> None:
-        """A label that nobody knows does not disturb its neighbours."""
+        """An unknown label does not disturb its neighbours."""
         receipt = read(b"id:77 network:25001 stat:DELIVRD network:x err:000 mccmnc: text:hi")
         self.assertEqual((receipt.message_id, receipt.stat, receipt.err, receipt.text), ("77", "DELIVRD", "000", "hi"))
 
     def test_ids(self) -> None:
-        """An id may be anything without space: hexadecimal, UUID, 64 characters, leading zeros."""
+        """An id may be any word without space: hexadecimal, UUID, 64 characters, leading zeros."""
         for name in ("4b00000a", "3f6250e0-4f89-11d3-9a0c-0305e82c3301", "0" * 64, "007", "a_b@c:d", "é"):
             self.assertEqual(read(b"id:" + name.encode("latin-1") + b" stat:DELIVRD").message_id, name)
             self.assertEqual(read(USUAL.replace(b"id:77", b"id:" + name.encode("latin-1"))).message_id, name)
 
     def test_words(self) -> None:
-        """Every word for a state is understood in any case; an unknown one is kept and means no state."""
+        """Every word for a state is read in any case; an unknown one is kept and means no state."""
         for word, state in (
             ("DELIVRD", 2), ("EXPIRED", 3), ("DELETED", 4), ("UNDELIV", 5), ("ACCEPTD", 6), ("UNKNOWN", 7),
             ("REJECTD", 8), ("ENROUTE", 1), ("ACKED", 1), ("BUFFRED", 1), ("BUFFERD", 1), ("FAILED", 5), ("2", 2),
@@ -121,7 +121,7 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual((receipt.stat, receipt.state), (word, state))
 
     def test_tlvs_go_first(self) -> None:
-        """Id, state and error of the TLVs are believed rather than those of the text."""
+        """Id, state and error of the TLVs take precedence over those of the text."""
         receipt = read(
             USUAL,
             tlv(Tag.RECEIPTED_MESSAGE_ID, b"4d"),
@@ -132,7 +132,7 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((receipt.stat, receipt.err, receipt.error), ("DELIVRD", "000", "258"))
 
     def test_tlvs_in_part(self) -> None:
-        """What the TLVs do not tell is taken from the text, and ill-valued ones tell nothing."""
+        """Values without a TLV are taken from the text; a TLV with a bad value is ignored."""
         receipt = read(USUAL, tlv(Tag.MESSAGE_STATE, 5))
         self.assertEqual((receipt.message_id, receipt.state), ("77", 5))
         receipt = read(USUAL, (Tag.RECEIPTED_MESSAGE_ID, b"9"))
@@ -141,7 +141,7 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((receipt.message_id, receipt.state, receipt.network_error), ("77", 2, None))
 
     def test_first_tlv_counts(self) -> None:
-        """Of repeated TLVs the first is believed."""
+        """Of repeated TLVs the first counts."""
         twice = [pair for name in (b"1", b"2") for pair in receipt_tlvs(name, int(name) + 1, int(name))]
         receipt = read(b"", *twice)
         self.assertEqual((receipt.message_id, receipt.state, receipt.network_error), ("1", 2, (3, 1)))
@@ -152,11 +152,11 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual((receipt.network_error, receipt.error), ((0, 34), "34"))
 
     def test_ucs2(self) -> None:
-        """A receipt with data_coding 8 is read from UCS-2, unless it is ASCII all the same."""
+        """A receipt with data_coding 8 is read from UCS-2, unless its octets are ASCII."""
         words = "id:77 stat:DELIVRD err:000 text:Привет"
         receipt = read(words.encode("utf-16-be"), data_coding=DataCoding.UCS_2)
         self.assertEqual((receipt.message_id, receipt.state, receipt.text), ("77", 2, "Привет"))
-        self.assertEqual(told(read(USUAL, data_coding=DataCoding.UCS_2)), told(read(USUAL)))
+        self.assertEqual(in_words(read(USUAL, data_coding=DataCoding.UCS_2)), in_words(read(USUAL)))
         odd = read(words.encode("utf-16-be")[:-1], data_coding=DataCoding.UCS_2)
         self.assertEqual((odd.message_id, odd.state), ("77", 2))
 
@@ -215,7 +215,7 @@ class DateTests(SynchronousTestCase):
     """The dates in receipts."""
 
     def test_forms(self) -> None:
-        """Dates of 10, 12 and 14 digits are local to the centre, an SMPP time says where it is."""
+        """Dates of 10, 12 and 14 digits are in the message centre's zone; an SMPP time has its own offset."""
         minute = datetime.datetime(2025, 6, 1, 12, 1, tzinfo=MOSCOW)
         for word, wanted in (
             ("2506011201", minute),
@@ -232,14 +232,14 @@ class DateTests(SynchronousTestCase):
             self.assertIsNone(read_date(word, MOSCOW))
 
     def test_of_a_receipt(self) -> None:
-        """A receipt tells when the message was submitted and done."""
+        """A receipt has the times at which the message was submitted and done."""
         receipt = read(USUAL)
         self.assertEqual(receipt.submitted_at(UTC), datetime.datetime(2025, 6, 1, 12, 0, tzinfo=UTC))
         self.assertEqual(receipt.done_at(UTC), datetime.datetime(2025, 6, 1, 12, 1, tzinfo=UTC))
 
     @given(st.integers(946_684_800, 4_102_444_799), st.sampled_from([UTC, MOSCOW, timezone(-timedelta(hours=9.5))]))
     def test_round_trip(self, at: int, zone: datetime.tzinfo) -> None:
-        """A date written with seconds is the moment read; without them it is the minute."""
+        """A date written with seconds is read as the same time, without them as its minute."""
         moment = datetime.datetime.fromtimestamp(at, zone)
         if moment.year // 100 == 20:
             exact = read_date(write_date(at + 0.9, zone, seconds=True).decode(), zone)
@@ -259,7 +259,7 @@ class WriteTests(SynchronousTestCase):
         self.assertIn(b"stat:UNDELIV err:245 text:", failed)
 
     def test_every_state_is_read_back(self) -> None:
-        """What we write of any state is what we read."""
+        """A receipt that we write for any state is read as that state."""
         for state in MessageState:
             words = receipt_text(b"00000a1f", state, b"2506011200", b"250601120159", b"011", b"Hello")
             receipt = read(words, *receipt_tlvs(b"00000a1f", state, 11, version=VERSION_5_0))
@@ -270,7 +270,7 @@ class WriteTests(SynchronousTestCase):
             self.assertEqual(without.state, hidden.get(state, state))
 
     def test_versions(self) -> None:
-        """A 3.3 peer gets no TLVs; a 3.4 peer none of the states of 5.0."""
+        """Version 3.3 gets no TLVs, version 3.4 none of the states of 5.0."""
         self.assertEqual(receipt_tlvs(b"1", 2, version=VERSION_3_3), ())
         self.assertEqual(dict(receipt_tlvs(b"1", 0))[0x427], b"\1")
         self.assertEqual(dict(receipt_tlvs(b"1", 9))[0x427], b"\5")

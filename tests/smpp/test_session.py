@@ -39,7 +39,7 @@ BINDS = (BindTransmitter(7), BindReceiver(7), BindTransceiver(7))
 
 
 class MatrixTests(SynchronousTestCase):
-    """Who may send what in which state."""
+    """The operations that each end may send in each state."""
 
     def status(self, pdu: Pdu, sender: Role, state: State, version: int = VERSION_5_0) -> int:
         """Return the status that a PDU is refused with, or 0."""
@@ -47,7 +47,7 @@ class MatrixTests(SynchronousTestCase):
         return 0 if verdict is None else verdict.status
 
     def test_every_operation_is_in_the_table(self) -> None:
-        """The table speaks of every PDU, and allows nothing once the connection is closed."""
+        """The table has every PDU and allows none after the connection is closed."""
         self.assertEqual(set(session.MATRIX), set(CommandId))
         for sender in Role:
             self.assertEqual(allowed(sender, State.CLOSED), frozenset())
@@ -131,7 +131,7 @@ class MatrixTests(SynchronousTestCase):
             self.assertIsNone(codec.refusal(verdict))
 
     def test_outbind(self) -> None:
-        """outbind comes from the message centre, first thing; then the ESME binds."""
+        """The message centre sends outbind first; then the ESME binds."""
         self.assertIsNone(judge(Outbind(7), MC, State.OPEN))
         self.assertIsNotNone(judge(Outbind(7), MC, State.OUTBOUND))
         self.assertIsNotNone(judge(Outbind(7), ESME, State.OPEN))
@@ -147,7 +147,7 @@ class MatrixTests(SynchronousTestCase):
             self.assertIn(SubmitSmResp.command_id, allowed(MC, State.BOUND_TX, version))
 
     def test_states(self) -> None:
-        """Each bind leads to its state, and each state knows what it is good for."""
+        """Each bind leads to its state, and each state has its permissions."""
         self.assertEqual([session.BOUND_BY[pdu.command_id] for pdu in BINDS], list(BOUND))
         self.assertEqual([state for state in State if state.bound], list(BOUND))
         self.assertEqual([state for state in State if state.submits], [State.BOUND_TX, State.BOUND_TRX])
@@ -155,7 +155,7 @@ class MatrixTests(SynchronousTestCase):
 
 
 class VersionTests(SynchronousTestCase):
-    """Which version two ends speak."""
+    """The version of a session."""
 
     def test_negotiation(self) -> None:
         """Any interface_version leads to 3.3, 3.4 or 5.0, the lower of both ends."""
@@ -170,7 +170,7 @@ class VersionTests(SynchronousTestCase):
 
 
 class SequenceTests(SynchronousTestCase):
-    """The numbers of our own requests."""
+    """Sequence numbers of our own requests."""
 
     def test_from_one(self) -> None:
         """Numbers begin with 1 and grow by 1."""
@@ -184,7 +184,7 @@ class SequenceTests(SynchronousTestCase):
 
     @given(st.sets(st.integers(1, 30)), st.integers(0, 30))
     def test_skips_what_is_open(self, in_use: set[int], last: int) -> None:
-        """A number that still awaits its response is never given again, also behind the wrap."""
+        """A number that still awaits its response is never given again, also after the wrap."""
         sequence = Sequence(in_use, last=(0x7FFF_FFFF - last))
         for _ in range(80):
             number = sequence.next()

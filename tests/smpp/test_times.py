@@ -23,7 +23,7 @@ class TimeTests(SynchronousTestCase):
     """Reading and writing schedule_delivery_time, validity_period and final_date."""
 
     def test_absolute(self) -> None:
-        """An absolute time says its distance from UTC in quarter hours."""
+        """An absolute time has its distance from UTC in quarter hours."""
         wanted = datetime.datetime(2025, 12, 31, 22, 59, 59, 900_000, tzinfo=UTC)
         self.assertEqual(read_time(b"251231235959904+", NOW), wanted)
         west = datetime.datetime(2026, 2, 28, 17, 0, tzinfo=UTC)
@@ -41,7 +41,7 @@ class TimeTests(SynchronousTestCase):
         )
 
     def test_empty(self) -> None:
-        """An empty time is no time."""
+        """An empty time is None."""
         self.assertIsNone(read_time(b"", NOW))
         self.assertIsNone(read_reported(b"", MOSCOW))
 
@@ -73,7 +73,7 @@ class TimeTests(SynchronousTestCase):
 
     @given(moments)
     def test_absolute_round_trip(self, moment: datetime.datetime) -> None:
-        """A moment written is the moment read, in its own zone."""
+        """write_absolute and read_time round-trip a datetime in its own zone."""
         octets = write_absolute(moment)
         self.assertEqual(len(octets), 16)
         read = read_time(octets, NOW)
@@ -82,7 +82,7 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(read_reported(octets, UTC), moment)
 
     def test_odd_zones(self) -> None:
-        """A zone that quarter hours cannot tell, or more than 12 hours away, is written as UTC."""
+        """A zone that is not whole quarter hours away, or more than 12 hours, is written as UTC."""
         for offset in (timedelta(minutes=7), timedelta(hours=13), -timedelta(hours=12, minutes=15)):
             moment = datetime.datetime(2025, 6, 1, 12, 0, tzinfo=timezone(offset))
             octets = write_absolute(moment)
@@ -90,7 +90,7 @@ class TimeTests(SynchronousTestCase):
             self.assertEqual(read_time(octets, NOW), moment)
 
     def test_not_writable(self) -> None:
-        """A naive moment and another century have no absolute form."""
+        """A naive datetime and another century have no absolute form."""
         self.assertRaises(ValueError, write_absolute, datetime.datetime(2025, 6, 1))  # noqa: DTZ001
         self.assertRaises(ValueError, write_absolute, datetime.datetime(1999, 6, 1, tzinfo=UTC))
 

@@ -1,4 +1,4 @@
-"""GSM 03.38 done slowly and literally from gsm0338.json: what the fast tables are compared with."""
+"""A slow and literal GSM 03.38 codec from gsm0338.json, the reference for the fast one."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ PUBLISHED: dict[str, Any] = json.loads(Path(__file__).with_name("gsm0338.json").
 
 
 def character(point: str) -> str:
-    """The character that 'U+0041' names."""
+    """The character for a code point such as 'U+0041'."""
     return chr(int(point.removeprefix("U+"), base=16))
 
 
@@ -28,7 +28,8 @@ FALLBACKS = {character(point): DEFAULT[int(value, 16)] for point, value in PUBLI
 
 
 def encode(text: str, locking: int = 0, single: int = 0) -> bytes | None:
-    """Character by character: the main table first, then after ESC, the lowest value that has it."""
+    """Encode by character: the main table first, then the extension after ESC; the lowest value that has the
+    character."""
     octets = b""
     for wanted in text:
         for table, prefix in ((LOCKING[locking], b""), (SINGLE[single], b"\x1b")):
@@ -42,7 +43,7 @@ def encode(text: str, locking: int = 0, single: int = 0) -> bytes | None:
 
 
 def decode(octets: bytes, locking: int = 0, single: int = 0) -> str:
-    """Octet by octet."""
+    """Decode octet by octet."""
     main = LOCKING[locking]
     after_esc = SINGLE[single] | ({0x65: "€"} if single == 12 else {})
     text = ""

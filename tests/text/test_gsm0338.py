@@ -22,7 +22,7 @@ class EncodeTests(SynchronousTestCase):
     """Text to unpacked septets."""
 
     def test_examples(self) -> None:
-        """Characters of the first rows, extension characters and the shared digits come out as published."""
+        """Characters of the first rows, extension characters and the shared digits are encoded as published."""
         self.assertEqual(gsm0338.encode("@£$ Ab1"), b"\x00\x01\x02 Ab1")
         self.assertEqual(
             gsm0338.encode("Cost: 5€ [net] @home"), bytes.fromhex("436f73743a20351b65201b3c6e65741b3e2000686f6d65")
@@ -30,7 +30,7 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(gsm0338.encode(""), b"")
 
     def test_not_in_the_alphabet(self) -> None:
-        """One foreign character anywhere makes the text not encodable, whatever it is."""
+        """Any character outside the alphabet makes the text not encodable."""
         for foreign in "ы`ç\t\0\x1b\x7f\ud800\U0001f600\ufffd\ufffe\uffff":
             for text in (foreign, f"abc{foreign}", f"{foreign}abc", f"[{foreign}@"):
                 self.assertIsNone(gsm0338.encode(text), ascii(text))
@@ -38,18 +38,18 @@ class EncodeTests(SynchronousTestCase):
 
     @given(texts)
     def test_round_trip(self, text: str) -> None:
-        """What the alphabet has comes back as it was."""
+        """encode and decode round-trip any text of the alphabet."""
         octets = gsm0338.encode(text)
         assert octets is not None
         self.assertEqual(gsm0338.decode(octets), text)
 
     @given(st.text(st.characters() | st.sampled_from(alphabet), max_size=60), lockings, singles)
     def test_like_the_literal_encoder(self, text: str, locking: int, single: int) -> None:
-        """The fast encoder and the literal one agree about any text under any pair of tables."""
+        """The fast encoder and the literal one give the same result for any text and any pair of tables."""
         self.assertEqual(gsm0338.encode(text, locking, single), oracle.encode(text, locking, single))
 
     def test_every_pair_of_tables(self) -> None:
-        """Under each pair of tables every character of the basic plane goes out as the literal encoder has it."""
+        """With each pair of tables every character of the basic plane is encoded as by the literal encoder."""
         basic = [chr(point) for point in range(0x10000)]
         for locking in oracle.LOCKING:
             for single in oracle.SINGLE:
@@ -72,13 +72,13 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(gsm0338.encode("[İ]", 1, 0), b"\x1b\x3c\x40\x1b\x3e")
 
     def test_unknown_language(self) -> None:
-        """A language without the table asked for is the caller's mistake, and said so."""
+        """A language without the requested table raises ValueError."""
         for locking, single in ((2, 0), (14, 0), (0, 14), (0, -1)):
             with self.assertRaisesRegex(ValueError, "no national table"):
                 gsm0338.encode("a", locking, single)
 
     def test_fallbacks(self) -> None:
-        """Greek capitals and ç go out as their look-alikes if asked, and only then."""
+        """Greek capitals and ç are replaced by their look-alikes only on request."""
         for character, stand_in in oracle.FALLBACKS.items():
             self.assertIsNone(gsm0338.encode(character))
             self.assertEqual(gsm0338.encode(character, fallbacks=True), oracle.encode(stand_in))
@@ -87,7 +87,7 @@ class EncodeTests(SynchronousTestCase):
         self.assertIsNone(gsm0338.encode("ы", fallbacks=True))
 
     def test_fallbacks_in_national_tables(self) -> None:
-        """A look-alike is written as the tables in force have it, and not at all if they lack it."""
+        """A look-alike is encoded by the tables in force; without it there the text is not encodable."""
         self.assertEqual(gsm0338.encode("Α", 6, 6, fallbacks=True), b"\x1bA")
         self.assertIsNone(gsm0338.encode("Α", 6, 0, fallbacks=True))
 
@@ -117,7 +117,7 @@ class DecodeTests(SynchronousTestCase):
     """Unpacked septets to text."""
 
     def test_escapes(self) -> None:
-        """An undefined escape shows the main character; a doubled or a final ESC shows a space."""
+        """An undefined escape gives the main character; a doubled or a final ESC gives a space."""
         self.assertEqual(gsm0338.decode(b"\x1bA"), "A")
         self.assertEqual(gsm0338.decode(b"\x1b\x0d"), "\r")
         self.assertEqual(gsm0338.decode(b"a\x1b\x1bb"), "a b")
@@ -125,7 +125,7 @@ class DecodeTests(SynchronousTestCase):
         self.assertEqual(gsm0338.decode(b"end\x1b"), "end ")
 
     def test_not_septets(self) -> None:
-        """Octets from 0x80 up show as replacement characters, after ESC too."""
+        """Octets from 0x80 up become replacement characters, after ESC too."""
         self.assertEqual(gsm0338.decode(b"a\x80\xff\xe5"), "a\ufffd\ufffd\ufffd")
         self.assertEqual(gsm0338.decode(b"\x1b\xe5\x1b\x9b\x9b\x1be"), "\ufffd\ufffd\ufffd€")
 
@@ -134,17 +134,17 @@ class DecodeTests(SynchronousTestCase):
         self.assertEqual(gsm0338.decode(b"\x40\x1b\x65", 2, 99), "¡€")
 
     def test_telugu_euro(self) -> None:
-        """A euro sign after the Telugu single shift is read although the published table lacks it, and not written."""
+        """A euro sign after the Telugu single shift, which the published table lacks, is decoded and never encoded."""
         self.assertEqual(gsm0338.decode(b"\x1b\x65", 0, 12), "€")
         self.assertIsNone(gsm0338.encode("€", 0, 12))
 
     @given(wild, lockings, singles)
     def test_like_the_literal_decoder(self, octets: bytes, locking: int, single: int) -> None:
-        """The fast decoder and the literal one agree about any octets under any pair of tables."""
+        """The fast decoder and the literal one give the same text for any octets and any pair of tables."""
         self.assertEqual(gsm0338.decode(octets, locking, single), oracle.decode(octets, locking, single))
 
     def test_all_pairs(self) -> None:
-        """Every value after ESC, under every single shift, reads as the literal decoder has it."""
+        """Every value after ESC, with every single shift, is decoded as by the literal decoder."""
         for single in oracle.SINGLE:
             for value in range(0x100):
                 octets = bytes((0x1B, value, 0x41))
@@ -155,7 +155,7 @@ class PackTests(SynchronousTestCase):
     """Septets packed for the air."""
 
     def test_vectors(self) -> None:
-        """The known packings come out and go back."""
+        """Known texts are packed and unpacked as published."""
         for septets, fill, packed in (
             (b"hellohello", 0, "e8329bfd4697d9ec37"),
             (b"hello", 0, "e8329bfd06"),
@@ -166,7 +166,7 @@ class PackTests(SynchronousTestCase):
             self.assertEqual(gsm0338.unpack(bytes.fromhex(packed), len(septets), fill), septets)
 
     def test_fill_bits(self) -> None:
-        """After a header the text starts at the next border of septets."""
+        """After a header the text starts at the next septet boundary."""
         self.assertEqual([gsm0338.fill_bits(header) for header in range(9)], [0, 6, 5, 4, 3, 2, 1, 0, 6])
         for header in range(141):
             self.assertEqual((8 * header + gsm0338.fill_bits(header)) % 7, 0)
@@ -180,19 +180,19 @@ class PackTests(SynchronousTestCase):
 
     @given(st.binary(max_size=160), st.none() | st.integers(-5, 400), st.integers(0, 6))
     def test_unpack_total(self, packed: bytes, count: int | None, fill: int) -> None:
-        """Any octets unpack to septets, never to more than they hold or were asked for."""
+        """Any octets unpack to septets, never to more than they hold or than the count."""
         septets = gsm0338.unpack(packed, count, fill)
         held = max(0, 8 * len(packed) - fill) // 7
         self.assertEqual(len(septets), held if count is None else max(0, min(count, held)))
         self.assertTrue(septets.isascii())
 
     def test_count_tells_a_trailing_at(self) -> None:
-        """Seven @ and seven @ with seven spare bits look alike, so the count decides."""
+        """Seven and eight @ have the same octets but for the count, which decides."""
         packed = gsm0338.pack(b"1234567")
         self.assertEqual(gsm0338.unpack(packed, 7), b"1234567")
         self.assertEqual(gsm0338.unpack(packed), b"1234567\x00")
 
     def test_no_septet(self) -> None:
-        """What is no septet is refused and not cut to fit."""
+        """An octet above 0x7F is refused."""
         with self.assertRaisesRegex(ValueError, "no septet"):
             gsm0338.pack(b"a\x80")

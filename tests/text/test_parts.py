@@ -15,7 +15,7 @@ emoji = st.text("aЯ😀", max_size=400)
 
 
 class CapacityTests(SynchronousTestCase):
-    """How much fits."""
+    """The room for text in one part."""
 
     def test_table(self) -> None:
         """The sizes of the specification: septets, octets and UCS-2 units, without and with headers."""
@@ -25,7 +25,7 @@ class CapacityTests(SynchronousTestCase):
             self.assertEqual(parts.capacity(Alphabet.UCS2, header), 2 * units)
 
     def test_septets_beside_other_elements(self) -> None:
-        """National tables and ports cost septets as the specification says."""
+        """National tables and ports take the room of the specification."""
         for elements, septets in (
             (udh.national(1), 155),
             (udh.national(1, 1), 152),
@@ -36,7 +36,7 @@ class CapacityTests(SynchronousTestCase):
             self.assertEqual(parts.capacity(Alphabet.GSM, len(udh.build(elements))), septets)
 
     def test_headers_that_do_not_fit(self) -> None:
-        """A header longer than the message is refused, and one that leaves no room for text when splitting."""
+        """A header longer than the message is refused, and by split one that leaves no room for text."""
         self.assertRaises(ValueError, parts.capacity, Alphabet.GSM, 141)
         self.assertRaises(ValueError, parts.capacity, Alphabet.GSM, -1)
         for alphabet in Alphabet:
@@ -74,31 +74,31 @@ class SplitTests(SynchronousTestCase):
             self.assertEqual(parts.count(b"", alphabet), 1)
 
     def test_header_of_a_lone_part(self) -> None:
-        """A header that even one part needs lowers the single limit."""
+        """A header in a single part lowers the limit of a single part."""
         self.assertEqual(parts.count(b"a" * 155, header_octets=9, single_octets=4), 1)
         self.assertEqual([len(piece) for piece in parts.split(b"a" * 156, Alphabet.GSM, 9, 4)], [149, 7])
 
     def test_escape_pair_at_the_border(self) -> None:
-        """An escape pair over the border moves to the next part as a whole."""
+        """An escape pair across the border moves to the next part as a whole."""
         octets = b"a" * 152 + b"\x1be" + b"b" * 20
         self.assertEqual(parts.split(octets), [b"a" * 152, b"\x1be" + b"b" * 20])
         self.assertEqual(parts.split(b"a" + octets), [b"a" * 153, b"\x1be" + b"b" * 20])
 
     def test_runs_of_escapes(self) -> None:
-        """In a run of ESC the pairs are counted from the run's beginning, also if it fills the part."""
+        """In a run of ESC the pairs are counted from the run's beginning, also if the run fills the part."""
         self.assertEqual(parts.split(b"a" * 151 + b"\x1b\x1b" + b"e" * 20)[0], b"a" * 151 + b"\x1b\x1b")
         self.assertEqual(parts.split(b"a" * 150 + b"\x1b\x1b\x1be" + b"b" * 20)[0], b"a" * 150 + b"\x1b\x1b")
         self.assertEqual([len(piece) for piece in parts.split(b"\x1b" * 400)], [152, 152, 96])
 
     def test_surrogate_pair_at_the_border(self) -> None:
-        """A surrogate pair over the border moves to the next part as a whole."""
+        """A surrogate pair across the border moves to the next part as a whole."""
         octets = ("a" * 66 + "😀" + "b" * 10).encode("utf-16-be")
         self.assertEqual([len(piece) for piece in parts.split(octets, Alphabet.UCS2)], [132, 24])
         octets = ("a" * 65 + "😀" + "b" * 10).encode("utf-16-be")
         self.assertEqual([len(piece) for piece in parts.split(octets, Alphabet.UCS2)], [134, 20])
 
     def test_latin1_is_measured_on_the_air(self) -> None:
-        """Latin-1 text counts as the GSM text it becomes, where a bracket takes two; otherwise as octets."""
+        """Latin-1 text is measured in GSM septets, where a bracket takes two, or in octets if GSM lacks a character."""
         self.assertEqual(parts.split(b"[" * 80, Alphabet.LATIN1), [b"[" * 80])
         self.assertEqual([len(piece) for piece in parts.split(b"[" * 81, Alphabet.LATIN1)], [76, 5])
         self.assertEqual([len(piece) for piece in parts.split(b"a[" * 80, Alphabet.ASCII)], [102, 58])
@@ -118,7 +118,7 @@ class SplitTests(SynchronousTestCase):
             self.assertEqual(len(pieces[0]), 133)
 
     def test_too_many(self) -> None:
-        """255 parts are possible, one more is refused, and the count tells how many there would be."""
+        """255 parts are possible, one more is refused; count returns the number above 255 too."""
         self.assertEqual(len(parts.split(b"a" * 153 * 255)), 255)
         octets = b"a" * (153 * 255 + 1)
         self.assertRaisesRegex(parts.TooManyParts, "256 parts", parts.split, octets)
@@ -126,7 +126,7 @@ class SplitTests(SynchronousTestCase):
 
     @given(st.binary(max_size=900), alphabets, headers, headers)
     def test_any_octets(self, octets: bytes, alphabet: Alphabet, header: int, single: int) -> None:
-        """Whatever the octets, the pieces joined are the text, none is empty or too long, and the count is right."""
+        """For any octets, the pieces joined are the text, none is empty or too long, and count is right."""
         pieces = parts.split(octets, alphabet, header, single)
         self.assertEqual(b"".join(pieces), octets)
         self.assertEqual(parts.count(octets, alphabet, header, single), len(pieces))
@@ -142,7 +142,7 @@ class SplitTests(SynchronousTestCase):
 
     @given(escaped, headers)
     def test_no_escape_pair_is_cut(self, text: str, header: int) -> None:
-        """Each part of a GSM text can be read alone."""
+        """Each part of a GSM text can be decoded alone."""
         octets = gsm0338.encode(text)
         assert octets is not None
         pieces = parts.split(octets, Alphabet.GSM, header)
@@ -153,7 +153,7 @@ class SplitTests(SynchronousTestCase):
 
     @given(emoji, headers)
     def test_no_surrogate_pair_is_cut(self, text: str, header: int) -> None:
-        """Each part of a UCS-2 text can be read alone, and only the last may be more than a unit short."""
+        """Each part of a UCS-2 text can be decoded alone, and only the last may be more than a unit short."""
         pieces = parts.split(text.encode("utf-16-be"), Alphabet.UCS2, header)
         self.assertEqual("".join(piece.decode("utf-16-be") for piece in pieces), text)
         size = parts.capacity(Alphabet.UCS2, header)
@@ -165,24 +165,24 @@ class JoinTests(SynchronousTestCase):
     """Text from parts."""
 
     def test_cut_characters_survive(self) -> None:
-        """A surrogate pair, an escape pair or a Korean character cut by the sender is whole again."""
+        """A surrogate pair, an escape pair or a Korean character cut by the sender is restored."""
         octets = "ab😀".encode("utf-16-be")
         self.assertEqual(parts.join([Piece(octets[:6], 8), Piece(octets[6:], 8)]), "ab😀")
         self.assertEqual(parts.join([Piece(b"a\x1b", 0), Piece(b"eb", 0)]), "a€b")
         self.assertEqual(parts.join([Piece(b"\xb0", 0x0E), Piece(b"\xa1", 0x0E)]), "가")
 
     def test_mixed(self) -> None:
-        """Parts in different alphabets or national tables are each read in their own."""
+        """Parts in different alphabets or national tables are each decoded in their own."""
         pieces = [Piece(b"@", 0), Piece(b"@", 0, 1), Piece(b"\x04\x2f", 8), Piece(b"\x1bS", 0, 0, 1), Piece(b"\xe9", 3)]
         self.assertEqual(parts.join(pieces), "¡İЯŞé")
         self.assertEqual(parts.join([Piece(b"@", 0)], "ascii"), "@")
 
     def test_half_a_unit(self) -> None:
-        """Half a UCS-2 unit in one part does not shift the parts behind it."""
+        """Half a UCS-2 unit in one part does not shift the parts after it."""
         self.assertEqual(parts.join([Piece(b"\x00a\x00", 8), Piece(b"\x00b", 8)]), "a\ufffdb")
 
     def test_nothing(self) -> None:
-        """No parts are an empty text."""
+        """Joining no parts gives an empty text."""
         self.assertEqual(parts.join([]), "")
 
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufeff\ufffe"), max_size=500))

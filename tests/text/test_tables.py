@@ -41,5 +41,6 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({table[0x20] for table in (tables.DEFAULT, *tables.LOCKING.values())}, {" "})
 
     def test_fallbacks(self) -> None:
-        """The one-way replacements are the published ones, but for upsilon, which is shaped like Y and not like U."""
+        """The one-way replacements are the published ones, except for upsilon, which is shaped like Y and not like
+        U."""
         self.assertEqual(tables.FALLBACKS, oracle.FALLBACKS)

@@ -11,7 +11,7 @@ elements = st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=12)), max_
 
 
 def parsed(header: str) -> udh.Header:
-    """The header given in hexadecimal, with text behind it."""
+    """Parse a header given in hexadecimal, followed by text."""
     return udh.parse(bytes.fromhex(header) + b"text")
 
 
@@ -19,7 +19,7 @@ class ParseTests(SynchronousTestCase):
     """Reading headers."""
 
     def test_concatenation(self) -> None:
-        """Both widths of concatenation are read, and where the text begins."""
+        """Both widths of concatenation are read, and length is the offset of the text."""
         header = parsed("0500032a0201")
         self.assertEqual(header.concatenation, Concatenation(0x2A, 2, 1, False))
         self.assertEqual((header.length, header.faults), (6, ()))
@@ -41,7 +41,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(header.concatenation, Concatenation(0x4D, 2, 1, False))
 
     def test_reserved_languages(self) -> None:
-        """A language without the table asked for is ignored, and an earlier known one stays."""
+        """A language without such a table is ignored, and an earlier known one stays."""
         for language in ("00", "0e", "ff"):
             header = parsed(f"062401012401{language}")
             self.assertEqual((header.single, header.faults), (1, ()))
@@ -71,14 +71,14 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(header.concatenation, Concatenation(0x2A, 2, 1, False))
 
     def test_wrong_length(self) -> None:
-        """A known element of the wrong length is ignored with a fault, and those behind it are read."""
+        """A known element of the wrong length is ignored with a fault, and the elements after it are read."""
         for element in ("0000", "08032a0201", "0400", "0503010203", "2400", "25020101"):
             length = len(element) // 2
             header = parsed(f"{length + 3:02x}{element}240101")
             self.assertEqual((header.faults, header.single), ((Fault.BAD_LENGTH,), 1), element)
 
     def test_longer_than_the_data(self) -> None:
-        """A header longer than the user data is none: the data has to be taken as it is."""
+        """A header longer than the user data is ignored: the data is read without a header."""
         for octets in (b"\x05", b"\x05\x00\x03\x2a\x02", b"\xff" * 140):
             header = udh.parse(octets)
             self.assertEqual((header.length, header.elements, header.faults), (0, [], (Fault.BEYOND_DATA,)))
@@ -89,7 +89,7 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual((header.length, header.faults), (0, (Fault.EMPTY,)))
 
     def test_overrun(self) -> None:
-        """An element that reaches over the end is dropped; those before it count; the text begins where UDHL says."""
+        """An element past the end is dropped; those before it count; the text begins after UDHL octets."""
         for tail in ("24", "2402", "2402ff"):
             header = parsed(f"{5 + len(tail) // 2:02x}00032a0201{tail}")
             self.assertEqual(header.concatenation, Concatenation(0x2A, 2, 1, False))
@@ -97,13 +97,13 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(header.length, 6 + len(tail) // 2)
 
     def test_empty_header(self) -> None:
-        """A header without elements is sound."""
+        """A header without elements is valid."""
         header = parsed("00")
         self.assertEqual((header.length, header.elements, header.faults), (1, [], ()))
 
     @given(st.binary(max_size=200))
     def test_total(self, octets: bytes) -> None:
-        """Any octets give a header that lies within them, whose parts and languages are possible."""
+        """Any octets give a header within them, with possible parts and languages."""
         header = udh.parse(octets)
         self.assertLessEqual(header.length, len(octets))
         self.assertEqual(header.length == 0, Fault.EMPTY in header.faults or Fault.BEYOND_DATA in header.faults)
@@ -114,7 +114,7 @@ class ParseTests(SynchronousTestCase):
 
     @given(st.binary(max_size=30).map(lambda body: bytes((len(body),)) + body))
     def test_total_within(self, octets: bytes) -> None:
-        """Any elements under a right UDHL are read up to the first that overruns."""
+        """Any elements within a right UDHL are read up to the first that overruns."""
         header = udh.parse(octets)
         self.assertEqual(header.length, len(octets))
         whole = udh.build(header.elements) or b"\x00"
@@ -138,7 +138,7 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual(udh.build(udh.national()), b"")
 
     def test_out_of_range(self) -> None:
-        """What does not fit its octets is refused and not cut to fit."""
+        """A value that does not fit its octets is refused."""
         for total, part in ((0, 0), (2, 0), (2, 3), (256, 1)):
             with self.assertRaisesRegex(ValueError, "no part"):
                 udh.concatenation(1, total, part)
@@ -155,7 +155,7 @@ class BuildTests(SynchronousTestCase):
 
     @given(elements)
     def test_round_trip(self, chosen: list[tuple[int, bytes]]) -> None:
-        """What was built is read again, whatever the elements are."""
+        """parse reads any elements that build wrote."""
         octets = udh.build(chosen)
         header = udh.parse(octets + b"text") if octets else udh.parse(b"\x00text")
         self.assertEqual(header.elements, chosen)

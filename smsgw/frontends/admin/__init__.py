@@ -1,1 +1,1 @@
-"""The administrator's listener: health, metrics, and what the command ``smsgw`` asks."""
+"""The administrator's listener: health, metrics, and the resources of the command ``smsgw``."""

@@ -1,7 +1,7 @@
-"""The admin listener: health, metrics, and what the command line asks.
+"""The admin listener: health, metrics, and the resources of the command ``smsgw``.
 
-It has no password and is for this machine only. A web page that a browser on this machine shows is not let in either:
-its name for us is in the Host header (DNS rebinding), its own name in the Origin header.
+It has no password and accepts requests of programs on this machine only. Requests of web pages in a browser on this
+machine are refused by the Host header (DNS rebinding) and the Origin header.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 """Content-Type of /metrics."""
 
 PATIENCE: Final = 5.0
-"""Seconds after which a store that does not answer is told to be down."""
+"""Seconds after which a store that does not answer is reported as down."""
 
 LIMIT: Final = 50
-"""Rows of a list, unless told otherwise."""
+"""Rows of a list by default."""
 
 MOST: Final = 1000
-"""Rows of a list at most."""
+"""The most rows of a list."""
 
 _HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _NUMBER: Final = "([1-9][0-9]{0,17})"
@@ -56,7 +56,7 @@ _YES: Final = {"1": True, "yes": True, "0": False, "no": False, "": False}
 
 
 def foreign(request: Request) -> str:
-    """Why a request did not come from a program of this machine, as a word; empty if nothing speaks against it."""
+    """Return the reason why a request is not from a program on this machine, as a word; empty if it is."""
     if host(request) not in _HOSTS:
         return "wrong_host"
     origins = request.requestHeaders.getRawHeaders(b"origin") or ()
@@ -65,7 +65,7 @@ def foreign(request: Request) -> str:
 
 
 def _guarded(respond: Respond) -> Respond:
-    """Let only this machine's programs in; say 503 when the store does not work."""
+    """Refuse requests of web pages and other machines; answer 503 if the store fails."""
 
     @wraps(respond)
     def guarded(self: AdminFrontend, request: Request, *groups: str) -> Answer | Deferred[Answer]:
@@ -84,13 +84,13 @@ def _guarded(respond: Respond) -> Respond:
 
 
 class AdminFrontend:
-    """Resources for the operator; `factory` is what listens.
+    """The administrator's resources; `factory` is the listening factory.
 
-    :param cancel: takes back a message or batch by its id, whoever's it is.
-    :param replay: tells again what was given up, as :meth:`smsgw.interfaces.IMessageStore.replay`.
-    :param simulate: lets the connector of that name (empty: the first that can) make up what a subscriber does.
-    :param health: the ``state`` of the gateway (``running`` is the good one) and whatever else is to be shown.
-    :param clock: with monotonic seconds.
+    :param cancel: cancels a message or batch of any account by its id.
+    :param replay: moves dead letters back to the outbox, as :meth:`smsgw.interfaces.IMessageStore.replay`.
+    :param simulate: lets the connector of that name (empty: the first that can) simulate a subscriber.
+    :param health: returns the ``state`` of the gateway (``running`` is healthy) and further values to show.
+    :param clock: its seconds must be monotonic.
     :param registry: of the metrics shown; takes those of the store too.
     :param http: counts the answers.
     """
@@ -132,7 +132,7 @@ class AdminFrontend:
         self.factory = BoundedSite(self.resource, clock, metrics=http, errors=Errors(bare_reason))
 
     def _counts(self) -> Deferred[dict[int, int] | None]:
-        """Messages per state; None when the store does not tell within :data:`PATIENCE`."""
+        """Messages by state; None if the store does not answer within :data:`PATIENCE`."""
         return self._store.counts().addTimeout(PATIENCE, self._clock).addErrback(_no_counts)
 
     @_guarded
@@ -224,7 +224,7 @@ class AdminFrontend:
 
     @_guarded
     def _list_events(self, request: Request) -> Deferred[Answer]:
-        """Those that were given up."""
+        """List dead letters."""
         asked = _Query.read(request, "account", "after", "limit", "text")
 
         def told(found: Sequence[Event]) -> Answer:
@@ -260,15 +260,16 @@ class AdminFrontend:
 
 
 class _BadQuery(ValueError):
-    """The query of a request cannot be understood; the text says why."""
+    """The query of a request is invalid; the text gives the reason."""
 
 
 @attrs.frozen
 class _Query:
-    """What a list or a message is asked with.
+    """The query of a list or a message.
 
-    :ivar account: None for all of them. :ivar states: empty for any. :ivar before: ids below; 0 from the newest.
-    :ivar after: events above this message id and kind. :ivar text: show texts and whole numbers.
+    :ivar account: None for all accounts. :ivar states: empty for all states.
+    :ivar before: only smaller ids; 0 from the newest on. :ivar after: only events after this message id and kind.
+    :ivar text: whether to show texts and whole numbers.
     """
 
     account: str | None
@@ -280,9 +281,9 @@ class _Query:
 
     @classmethod
     def read(cls, request: Request, *names: str) -> _Query:
-        """The query of a request that may use `names`.
+        """Parse the query of a request, which may have `names`.
 
-        :raises _BadQuery: saying what is wrong with it.
+        :raises _BadQuery: with the fault.
         """
         try:
             given = query(request)
@@ -308,7 +309,7 @@ def _number(name: str, value: str, least: int, most: int) -> int:
 
 
 def _event(name: str, value: str) -> tuple[int, int]:
-    """The message id and kind of an event, written ``12.2``."""
+    """Parse the message id and kind of an event, such as ``12.2``."""
     id, _, kind = value.partition(".")
     return _number(name, id, 0, 10**18 - 1), _number(name, kind, 0, 9)
 
@@ -320,17 +321,17 @@ def _flag(name: str, value: str) -> bool:
 
 
 def _no(status: int, reason: str, why: str) -> Answer:
-    """A refusal with a sentence for people."""
+    """Return a refusal with a sentence for people."""
     return json_answer({"reason": reason, "status": "error", "why": why}, status)
 
 
 def _no_counts(failure: Failure) -> None:
-    """The store did not tell; whoever asks can see that."""
+    """Ignore a failed count: the response shows that the store is down."""
     failure.trap(StoreDown, UnknownOutcome, TooLate)
 
 
 def _store_failed(failure: Failure) -> Answer:
-    """The store cannot be asked, or nobody knows what came of it."""
+    """Answer 503 if the store is down or the outcome of a change is unknown."""
     failure.trap(StoreDown, UnknownOutcome)
     unknown = failure.check(UnknownOutcome) is not None
     return _no(503, "unknown_outcome" if unknown else "store_down", failure.getErrorMessage())

@@ -1,4 +1,4 @@
-"""What the store tells about itself when /metrics is asked for."""
+"""The metrics of the store, measured at every scrape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smsgw.model.lifecycle import State
 
 
 class StoredMetrics:
-    """The counts of one store.
+    """The metrics of one store.
 
     :param registry: where the metrics are shown, None for nowhere.
     """
@@ -20,7 +20,7 @@ class StoredMetrics:
         self._messages = Gauge("smsgw_messages", "Messages that are stored, by state.", ["state"], registry=registry)
 
     def take(self, counts: Mapping[int, int] | None) -> None:
-        """Show these messages per state; None: the store does not answer, so their number is not known."""
+        """Set the numbers of messages by state; None: the store does not answer, and the numbers are removed."""
         self._up.set(counts is not None)
         self._messages.clear()
         if counts is not None:

@@ -1,4 +1,4 @@
-"""What the operator's programs send the admin listener in bodies: read, and refused with the reason."""
+"""Parses the request bodies of the admin listener."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from smsgw.model.message import Incoming, IncomingKind
 from smsgw.protocols.http.strictjson import BadJson, is_integer, strict_json
 
 LONGEST_TEXT: Final = 10_000
-"""Characters of a text that is made up, at most."""
+"""The most characters of a simulated text."""
 
 MOST_IDS: Final = 1000
-"""Messages named in one wish, at most."""
+"""The most message ids in one request."""
 
 _NUMBER: Final = re.compile(r"\+?[0-9]{3,15}")
 _SENDER: Final = re.compile(r"[ -~]{1,20}")
@@ -28,25 +28,25 @@ _FIELDS: Final[Mapping[str, tuple[IncomingKind, frozenset[str]]]] = {
     "call": (IncomingKind.CALL, frozenset({"from", "to", "seconds"})),
     "keys": (IncomingKind.KEYS, frozenset({"answers", "keys", "seconds"})),
 }
-"""What each kind of incoming thing is made of."""
+"""The fields of each kind of simulated event."""
 
 
 class BadBody(ValueError):
-    """The body of a request cannot be understood; the text says why."""
+    """The body of a request is invalid; the text gives the reason."""
 
 
 @attrs.frozen
 class ReplayWish:
-    """Which events are to be told again. :ivar account: None for all of them. :ivar ids: of messages; empty for all."""
+    """The dead letters to replay. :ivar account: None for all accounts. :ivar ids: of messages; empty for all."""
 
     account: str | None
     ids: Sequence[int]
 
 
 def read_replay(octets: bytes) -> ReplayWish:
-    """``{"ids": [7, 8]}`` or ``{"all": true}``, perhaps with ``"account"``.
+    """Parse ``{"ids": [7, 8]}`` or ``{"all": true}``, either optionally with ``"account"``.
 
-    :raises BadBody: saying what is wrong.
+    :raises BadBody: with the fault.
     """
     given = _object(octets, frozenset({"ids", "all", "account"}))
     ids, everything, account = given.get("ids"), given.get("all", False), given.get("account")
@@ -62,10 +62,10 @@ def read_replay(octets: bytes) -> ReplayWish:
 
 
 def read_incoming(octets: bytes) -> tuple[str, Incoming]:
-    """The connector asked for (empty: any), and what it is to make up: ``{"kind": "message", "from": ..., "to": ...,
-    "text": ...}``, ``{"kind": "call", "from": ..., "to": ...}`` or ``{"kind": "keys", "answers": 7, "keys": "12"}``.
+    """Parse the connector (empty: any) and the event to simulate: ``{"kind": "message", "from": ..., "to": ..., "text":
+    ...}``, ``{"kind": "call", "from": ..., "to": ...}`` or ``{"kind": "keys", "answers": 7, "keys": "12"}``.
 
-    :raises BadBody: saying what is wrong.
+    :raises BadBody: with the fault.
     """
     given = _object(octets)
     word = given.pop("kind", None)

@@ -1,7 +1,7 @@
-"""What the operator is shown of messages: facts as JSON values, without what is private unless it is asked for.
+"""JSON values of messages, receipts and events for the administrator, without private data by default.
 
-Times are seconds since 1970. Numbers are masked and a text is its alphabet and size only, as long as `private` is
-not set.
+Times are seconds since 1970. Unless `private` is set, numbers are masked, and of a text only its alphabet and size are
+shown.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _WORDS: Final[Mapping[str, State]] = {state.word: state for state in State}
 
 
 def states(words: str) -> list[State]:
-    """The states that comma-separated words name; ``no_money`` and ``no money`` are the same.
+    """Parse comma-separated states; ``no_money`` and ``no money`` are the same.
 
-    :raises ValueError: for a word that is none, naming those that are.
+    :raises ValueError: for an unknown word, with the list of the known ones.
     """
     found = []
     for word in filter(None, (word.strip().lower().replace("_", " ") for word in words.split(","))):
@@ -38,7 +38,7 @@ def states(words: str) -> list[State]:
 
 
 def summary(message: Message, private: bool = False) -> Fact:
-    """One message in a list."""
+    """Return a message for a list."""
     return {
         "id": message.id,
         "batch": message.batch or None,
@@ -57,7 +57,7 @@ def summary(message: Message, private: bool = False) -> Fact:
 
 
 def details(traced: Traced, private: bool = False) -> Fact:
-    """Everything that is known of one message, with a ``timeline`` of what has happened and what is expected."""
+    """Return all details of a message, with a ``timeline`` of past and expected steps."""
     message = traced.message
     return {
         **summary(message, private),
@@ -78,9 +78,9 @@ def details(traced: Traced, private: bool = False) -> Fact:
 
 
 def timeline(traced: Traced) -> Iterator[Fact]:
-    """The steps of a message: first those that were, by time, then (``expected``) those that are to come.
+    """Yield the steps of a message: first the past ones by time, then the ``expected`` ones.
 
-    The store keeps the first and the last moment of what may have happened several times (handed over, tried again).
+    Of repeated steps (sent, retried) the store keeps the first and the last time.
     """
     message = traced.message
     yield {"step": "accepted", "at": _moment(message.created), "account": message.account, "path": message.path}
@@ -107,7 +107,7 @@ def timeline(traced: Traced) -> Iterator[Fact]:
 
 
 def _expected(traced: Traced) -> Iterator[Fact]:
-    """What an open message waits for."""
+    """Yield the steps that an open message waits for."""
     message = traced.message
     if message.state is State.SCHEDULED:
         yield {"step": "due", "at": _moment(message.due), "expected": True, "connector": message.connector}
@@ -128,7 +128,7 @@ def _expected(traced: Traced) -> Iterator[Fact]:
 
 
 def parked(receipts: Iterable[Parked], private: bool = False) -> Sequence[Fact]:
-    """Receipts that match nothing. Their own words may quote a text, so these are private."""
+    """Return receipts that match no message. Their text may quote a message, so it is private."""
     return [
         {
             "connector": one.connector,
@@ -145,7 +145,7 @@ def parked(receipts: Iterable[Parked], private: bool = False) -> Sequence[Fact]:
 
 
 def incoming(one: Incoming, private: bool = False) -> Fact:
-    """What came from a subscriber."""
+    """Return an incoming text, call or keys."""
     return {
         "id": one.id,
         "account": one.account,
@@ -163,7 +163,7 @@ def incoming(one: Incoming, private: bool = False) -> Fact:
 
 
 def given_up(event: Event, private: bool = False) -> Fact:
-    """An event that nobody took in time, with whom it is about."""
+    """Return a dead letter with the addresses of its message."""
     about = event.message
     number = about.source if isinstance(about, Incoming) else about.dst
     return {
@@ -197,11 +197,11 @@ def _event(event: Event) -> Fact:
 
 
 def _sender(source: str) -> str:
-    """A sender's name or short code is a public thing, a number may be somebody's."""
+    """Mask a sender that is a phone number; alphanumeric senders and short codes are public."""
     digits = source.removeprefix("+")
     return masked(source) if digits.isdigit() and len(digits) > _SHORT_CODE else source
 
 
 def _moment(at: float) -> float | None:
-    """Seconds since 1970 to the millisecond; None stands for "no such time"."""
+    """Round seconds since 1970 to the millisecond; None if there is no such time."""
     return round(at, 3) if at else None

@@ -1,4 +1,4 @@
-"""What a client of the native HTTP API writes: read from JSON and from queries, and refused field by field. Pure."""
+"""Parses and checks the fields of requests to the native HTTP API, from JSON and queries. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from smsgw.model.message import Options, Submission
 from smsgw.protocols.http.strictjson import compact, is_integer
 
 MOST_MESSAGES: Final = 100
-"""Messages in one request."""
+"""The most messages in one request."""
 
 MOST_LISTED: Final = 1000
-"""Messages in one page."""
+"""The most messages in one page."""
 
 LONGEST_VALIDITY: Final = 30 * 86_400
-"""Seconds that a message may be valid."""
+"""The longest validity period in seconds."""
 
 STATES: Final[Mapping[str, State]] = {state.word: state for state in State}
 """The states by the words of the API."""
@@ -36,14 +36,14 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 @attrs.frozen
 class Wrong:
-    """What is wrong with one field: where it stands (a JSON pointer, or the name in a query) and why."""
+    """The fault of one field: its place (a JSON pointer, or the name in a query) and the reason."""
 
     pointer: str
     detail: str
 
 
 class BadFields(ValueError):
-    """Something a client wrote cannot be used. :ivar errors: each thing that is wrong."""
+    """A request has invalid fields. :ivar errors: every fault."""
 
     def __init__(self, *errors: Wrong) -> None:
         super().__init__("; ".join(f"{one.pointer}: {one.detail}" for one in errors))
@@ -51,9 +51,9 @@ class BadFields(ValueError):
 
 
 def moment(text: str) -> float:
-    """Seconds since 1970 of a time as RFC 3339 writes it.
+    """Parse a time of RFC 3339; return seconds since 1970.
 
-    :raises ValueError: it is none.
+    :raises ValueError: if it is invalid.
     """
     if not _TIME.fullmatch(text):
         raise ValueError("a time as in 2026-11-21T10:00:00Z or with an offset such as +03:00")
@@ -85,7 +85,7 @@ def _time(value: object) -> float:
 
 
 def _number(value: object) -> str:
-    """A phone number, as text or as a number."""
+    """Parse a phone number, given as text or as a number."""
     if is_integer(value):
         value = str(value)
     return _text(value, 1, 30)
@@ -98,9 +98,9 @@ def _encoding(value: object) -> str:
 
 
 def key(value: object) -> str:
-    """An idempotency key.
+    """Check an idempotency key.
 
-    :raises ValueError: it is none.
+    :raises ValueError: if it is invalid.
     """
     if not isinstance(value, str) or not _KEY.fullmatch(value):
         raise ValueError("1 to 128 visible ASCII characters")
@@ -121,14 +121,14 @@ FIELDS: Final[Mapping[str, Callable[[object], Any]]] = {
     "priority": lambda value: _whole(value, 0, 3),
     "encoding": _encoding,
 }
-"""The fields of a message, and how each is read."""
+"""The fields of a message, and the function that parses each."""
 
 _NEEDED: Final = ("to", "text")
 
 
 @attrs.frozen
 class Written:
-    """One message as a client wrote it, checked by itself."""
+    """The checked fields of one message in a request."""
 
     values: Mapping[str, Any]
 
@@ -170,9 +170,9 @@ _NO_LABELS: Final = Labels()
 
 
 def read_message(value: object, pointer: str = "") -> Written:
-    """One message.
+    """Parse one message.
 
-    :raises BadFields: everything that is wrong with it.
+    :raises BadFields: with every fault.
     """
     if not isinstance(value, dict):
         raise BadFields(Wrong(pointer, "a message is an object"))
@@ -196,7 +196,7 @@ def read_message(value: object, pointer: str = "") -> Written:
 
 
 def _escaped(name: str) -> str:
-    """A step of a JSON pointer (RFC 6901), of a key that a client made up."""
+    """Escape a key of a client for a JSON pointer (RFC 6901)."""
     return name[:64].replace("~", "~0").replace("/", "~1")
 
 
@@ -204,9 +204,9 @@ def _escaped(name: str) -> str:
 
 
 def read_wanted(given: Mapping[str, str]) -> Wanted:
-    """Which messages a list is to show.
+    """Parse the query of a list of messages.
 
-    :raises BadFields: what is wrong with the query.
+    :raises BadFields: with every fault of the query.
     """
     errors: list[Wrong] = []
 
@@ -247,9 +247,9 @@ def _digits(text: str) -> str:
 
 
 def read_page(given: Mapping[str, str], allowed: frozenset[str]) -> tuple[int, int]:
-    """The cursor (0: from the newest) and the length of a page.
+    """Parse the cursor (0: from the newest on) and the length of a page.
 
-    :raises BadFields: what is wrong with the query, names that are not allowed too.
+    :raises BadFields: with every fault of the query, also for names that are not allowed.
     """
     unknown = sorted(given.keys() - allowed)
     errors = [Wrong(name[:64], f"unknown; there are {', '.join(sorted(allowed))}") for name in unknown]

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the native HTTP API, as one value; it is served, and tests hold the API to it."""
+"""The OpenAPI 3.1 document of the native HTTP API. It is served, and tests check the API against it."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _responses(good: Mapping[str, Schema], *statuses: int) -> Schema:
         }
         for status in sorted({401, 403, 429, 503, *statuses} - {413})
     }
-    if 413 in statuses:  # said by the server before the API hears of the request
+    if 413 in statuses:  # answered by the server before the API gets the request
         problems["413"] = _json(_object({"reason": {"type": "string"}, "status": {"type": "string"}}), _PROBLEMS[413])
     return {**good, **problems}
 

@@ -1,4 +1,4 @@
-"""The native HTTP API under /v1/ (docs/api.rst): messages, previews, lists, what came in, account, confirmations."""
+"""The native HTTP API under /v1/ (docs/api.rst): messages, previews, lists, incoming texts, account, confirmations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from smsgw.protocols.http.jsonresource import (
 from smsgw.services.accounts import Account
 
 SEARCHES: Final = 2
-"""Lists that are looked for at a time for one account: a rare word may lead through the whole store."""
+"""The most list queries at a time for one account: a search for a rare word may read the whole store."""
 
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 _BEARER: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -60,30 +60,30 @@ _UNAUTHENTICATED: Final = problem(401, "no-credentials", "credentials are needed
 _UNKNOWN: Final = problem(404, "unknown-id", "there is no such message")
 _NOT_NOW: Final = problem(
     503, "store-down", "the store does not answer",
-    detail="nobody knows whether it was carried out; ask, or repeat it with an idempotency key",
+    detail="the request may have been carried out; query it, or repeat it with an idempotency key",
 )  # fmt: skip
 _FAILED: Final = problem(500, "internal-error", "the gateway failed; this is a fault of its own")
 
 
 class AccountBook(Protocol):
-    """Who knows accounts and checks credentials."""
+    """Checks the credentials of accounts."""
 
     def check(self, login: bytes, password: bytes, peer: str, protocol: str) -> Deferred[Account | Refused]:
-        """Whether they are right."""
+        """Return the account of a login and password, or the refusal."""
 
 
 class Submitter(Protocol):
-    """Intake."""
+    """Intake, with previews."""
 
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
-        """See :meth:`smsgw.interfaces.IIntake.submit`."""
+        """Submit messages, as :meth:`smsgw.interfaces.IIntake.submit` does."""
 
     def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
-        """What would become of them."""
+        """Return how each message would be sent."""
 
 
 class _Stop(Exception):
-    """The request ends here with this problem."""
+    """Ends a request with a problem."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.told = told
@@ -93,7 +93,7 @@ Work = Callable[..., Awaitable[Answer]]
 
 
 def _checked(work: Work) -> Callable[..., Deferred[Answer]]:
-    """Let in who may; tell whatever is wrong as problem details."""
+    """Authenticate the request and answer errors as problem details."""
 
     async def answer(self: V1Resource, request: Request, *groups: str) -> Answer:
         try:
@@ -115,10 +115,10 @@ def _checked(work: Work) -> Callable[..., Deferred[Answer]]:
 
 
 class V1Resource(JsonResource):
-    """The API as a resource, to be mounted at the root of a site.
+    """The API as a resource for the root of a site.
 
-    :param cancel: takes messages back. :param expect: waits for a call.
-    :param wall: absolute seconds since 1970.
+    :param cancel: cancels messages. :param expect: awaits a call.
+    :param wall: returns seconds since 1970.
     """
 
     def __init__(
@@ -155,13 +155,13 @@ class V1Resource(JsonResource):
         )
 
     def failed(self, failure: Failure) -> Answer:
-        """A fault of ours says nothing of itself."""
+        """Answer an internal error without details."""
         return problem_answer(_FAILED)
 
     async def enter(self, request: Request) -> Account:
-        """Who asks.
+        """Authenticate the client; return its account.
 
-        :raises _Stop: it is nobody who may.
+        :raises _Stop: if the credentials are missing, wrong or not allowed.
         """
         header = (request.requestHeaders.getRawHeaders(b"authorization") or (b"",))[0]
         scheme, _, token = header.partition(b" ")
@@ -178,9 +178,9 @@ class V1Resource(JsonResource):
         return entered
 
     def _value(self, request: Request) -> Any:
-        """The JSON value of a body.
+        """Return the JSON value of a body.
 
-        :raises BadJson: it is none. :raises _Stop: it says that it is something else.
+        :raises BadJson: if it is no JSON. :raises _Stop: if its Content-Type is another.
         """
         kinds = request.requestHeaders.getRawHeaders(b"content-type") or ()
         if len(kinds) != 1 or not _JSON.fullmatch(kinds[0].strip()):
@@ -194,7 +194,7 @@ class V1Resource(JsonResource):
             raise _Stop(problem(400, "bad-query", "the query cannot be read", detail=str(error))) from None
 
     def _key(self, request: Request) -> str:
-        """The key of the whole request, empty for none."""
+        """Return the Idempotency-Key of the request, empty if it has none."""
         values = request.requestHeaders.getRawHeaders(b"idempotency-key") or ()
         if not values:
             return ""
@@ -226,7 +226,7 @@ class V1Resource(JsonResource):
     async def _post_many(
         self, value: dict[str, Any], account: Account, now: float, request_key: str, digest: bytes
     ) -> list[dict[str, Any]]:
-        """An answer for each message; all that can be are stored in one commit."""
+        """Return the result for each message; all accepted ones are stored in one commit."""
         wishes = value["messages"]
         errors = [Wrong(f"/{name[:64]}", "unknown beside messages") for name in value if name != "messages"]
         if not isinstance(wishes, list) or not 1 <= len(wishes) <= MOST_MESSAGES:
@@ -257,7 +257,7 @@ class V1Resource(JsonResource):
 
     @_checked
     async def _preview(self, request: Request, account: Account) -> Answer:
-        """Look at a message without sending it."""
+        """Preview a message without sending it."""
         submission = read_message(self._value(request)).submission(
             account.name, self._listener, self._wall(), "", b""
         )
@@ -268,11 +268,11 @@ class V1Resource(JsonResource):
 
     @_checked
     async def _get(self, request: Request, account: Account, id: str) -> Answer:
-        """One message."""
+        """Return one message."""
         return json_answer(views.message(await self._found(account, id)))
 
     async def _found(self, account: Account, id: str) -> Message:
-        """A message of the account; another's is as unknown as one that never was."""
+        """Return a message of the account; another account's is answered like an unknown id."""
         found = (await self._store.find(account.name, [int(id)]))[0] if _ID.fullmatch(id) else []
         if len(found) != 1 or found[0].id != int(id):
             raise _Stop(_UNKNOWN)
@@ -280,7 +280,7 @@ class V1Resource(JsonResource):
 
     @_checked
     async def _list(self, request: Request, account: Account) -> Answer:
-        """Messages, newest first."""
+        """Return a page of messages, newest first."""
         given = self._query(request)
         cursor, limit = read_page(given, _LIST)
         wanted = read_wanted(given)
@@ -290,18 +290,18 @@ class V1Resource(JsonResource):
 
     @_checked
     async def _delete(self, request: Request, account: Account, id: str) -> Answer:
-        """Take a message back that was not sent yet."""
+        """Cancel a message that was not sent yet."""
         await self._found(account, id)
         (answer,) = await self._cancel([Cancel(account.name, int(id))])
         if isinstance(answer, Refused):
             return problem_answer(views.refused(answer))
         return json_answer(views.message(await self._found(account, id)))
 
-    # Other things
+    # Other resources
 
     @_checked
     async def _incoming(self, request: Request, account: Account) -> Answer:
-        """What came from subscribers, newest first."""
+        """Return a page of incoming texts, calls and keys, newest first."""
         cursor, limit = read_page(self._query(request), _PAGE)
         found = await self._store.received(account.name, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
@@ -309,12 +309,12 @@ class V1Resource(JsonResource):
 
     @_checked
     async def _account(self, request: Request, account: Account) -> Answer:
-        """The account itself."""
+        """Return the settings of the account."""
         return json_answer(views.account(account.settings))
 
     @_checked
     async def _confirm(self, request: Request, account: Account) -> Answer:
-        """Wait for a call from a phone (provider document 002.6)."""
+        """Await a call from a phone (provider document 002.6)."""
         value = self._value(request)
         if not isinstance(value, dict) or value.keys() != {"phone"} or not isinstance(value["phone"], str):
             raise BadFields(Wrong("/phone", "the number that will call, as text, and nothing else"))

@@ -1,4 +1,4 @@
-"""What the native HTTP API tells: messages, incoming messages, accounts, and refusals as problem details (RFC 9457).
+"""JSON values of the native HTTP API: messages, incoming texts, accounts, and problem details (RFC 9457).
 
 Pure.
 """
@@ -43,10 +43,10 @@ STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.KEY_REUSED: (409, ""),
     Refusal.BAD_CALLBACK: (422, "/callback"),
 }
-"""The status of every refusal, and the field that it is about."""
+"""The HTTP status of every refusal, and the field concerned."""
 
 WAITS: Final = {429: b"1", 503: b"5"}
-"""Seconds after which to try again."""
+"""The value of Retry-After in seconds by status."""
 
 _CHALLENGES: Final = (b"WWW-Authenticate", b'Bearer realm="smsgw", Basic realm="smsgw", charset="UTF-8"')
 
@@ -54,7 +54,7 @@ _CHALLENGES: Final = (b"WWW-Authenticate", b'Bearer realm="smsgw", Basic realm="
 def problem(
     status: int, kind: str, title: str, errors: Sequence[Wrong] = (), detail: str = ""
 ) -> dict[str, Any]:  # fmt: skip
-    """Problem details. `kind` names the sort of problem, `title` says it, `errors` are the fields."""
+    """Build problem details. `kind` is the constant of the type, `title` the sentence, `errors` the fields."""
     told: dict[str, Any] = {"type": f"/v1/problems/{kind}", "title": title, "status": status}
     if detail:
         told["detail"] = detail
@@ -69,7 +69,7 @@ def error(status: int, reason: str) -> tuple[bytes, bytes]:
 
 
 def problem_answer(told: Mapping[str, Any]) -> Answer:
-    """The whole answer for problem details."""
+    """Build the response with problem details."""
     status = told["status"]
     headers: list[tuple[bytes, bytes]] = []
     if status == 401:
@@ -80,7 +80,7 @@ def problem_answer(told: Mapping[str, Any]) -> Answer:
 
 
 def refused(refusal: Refused, pointer: str = "") -> dict[str, Any]:
-    """A refusal of the gateway as problem details; `pointer` leads to the message it is about."""
+    """Convert a refusal into problem details; `pointer` is the JSON pointer of its message."""
     status, field = STATUSES[refusal.refusal]
     kind = refusal.refusal.name.lower().replace("_", "-")
     detail = str(refusal)
@@ -89,14 +89,14 @@ def refused(refusal: Refused, pointer: str = "") -> dict[str, Any]:
 
 
 def accepted(answer: Accepted) -> dict[str, Any]:
-    """The yes to one message."""
+    """Return the response to an accepted message."""
     if answer.repeated:
         return {"id": answer.id, "repeated": True}
     return {"id": answer.id, "state": answer.state.word, "parts": answer.parts, "repeated": False}
 
 
 def message(one: Message) -> dict[str, Any]:
-    """A message of the account itself, which may see all of it."""
+    """Return a message for its own account, with all data."""
     labels = one.content.labels
     return {
         "id": one.id,
@@ -125,7 +125,7 @@ def _perhaps(moment: float) -> str | None:
 
 
 def incoming(one: Incoming) -> dict[str, Any]:
-    """Something that came from a subscriber."""
+    """Return an incoming text, call or keys."""
     return {
         "id": one.id,
         "type": one.kind.name.lower(),
@@ -139,7 +139,7 @@ def incoming(one: Incoming) -> dict[str, Any]:
 
 
 def previewed(one: Previewed) -> dict[str, Any]:
-    """What would become of a message."""
+    """Return the preview of a message."""
     return {
         "to": one.number,
         "encoding": one.encoding,
@@ -151,7 +151,8 @@ def previewed(one: Previewed) -> dict[str, Any]:
 
 
 def account(settings: AccountSettings) -> dict[str, Any]:
-    """The account itself without any secret; of its callback only whether there is one: its address may hold some."""
+    """Return the settings of an account without secrets; of the callback only whether there is one, because its address
+    may hold secrets."""
     return {
         "name": settings.name,
         "senders": list(settings.senders),

@@ -1,4 +1,4 @@
-"""SMPP over a Twisted transport: the server's and the client's end of a session, without policy."""
+"""SMPP over a Twisted transport: the message centre's and the ESME's end of a session, without policy."""
 
 from smsgw.protocols.smpp.client import Esme, SmppClient, SmppClientFactory
 from smsgw.protocols.smpp.metrics import SmppMetrics

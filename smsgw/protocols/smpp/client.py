@@ -1,7 +1,7 @@
-"""The ESME's end of SMPP: binds to a message centre, submits, and takes what it delivers.
+"""The ESME's end of SMPP: binds to a message centre, submits messages, and answers its deliveries.
 
-:class:`SmppClient` is the protocol, with the same delegate calls as the server. :class:`Esme` is a whole small client
-on top of it, for programs and tests that want a Deferred per batch::
+:class:`SmppClient` is the protocol, with the same delegate calls as the server. :class:`Esme` is a small complete
+client on top of it, for programs and tests that want a Deferred per batch::
 
     esme = Esme(reactor, deliver=lambda pdus: [0] * len(pdus))
     bound = await esme.connect(endpoint, BindTransceiver(0, b"demo", b"demo", interface_version=0x34))
@@ -43,7 +43,7 @@ __all__ = ["LOST", "UNSENT", "Esme", "SmppClient", "SmppClientFactory", "SmppCli
 
 
 class SmppClient(SmppSession):
-    """One connection to a message centre. Bind it with :meth:`bind` as soon as it is there."""
+    """One connection to a message centre. The owner calls :meth:`bind` when it is connected."""
 
     peer_role = Role.MC
     bind_boundaries = frozenset(
@@ -59,15 +59,15 @@ class SmppClient(SmppSession):
         metrics: SmppMetrics,
     ) -> None:
         super().__init__(delegate, settings, sessions, settings.requests, metrics)
-        self._manners = settings
+        self._own_settings = settings
         self._bind: tuple[Bind, Deferred[BindResp]] | None = None
 
     def bind(self, pdu: Bind) -> Deferred[BindResp]:
-        """Send a bind; fires with its response, whatever the status: 0 means bound, else it may be tried again.
+        """Send a bind; fires with its response. Status 0 means bound; after another one the caller may bind again.
 
-        Fails with the reason if the connection goes before there is a response.
+        Fails with ConnectionClosed if no bind is possible now, or if the connection ends without a proper response.
         """
-        if self._bind is not None or self.state is not State.OPEN or self._leaving_since is not None:
+        if self._bind is not None or self.state is not State.OPEN or self._closing_since is not None:
             return fail(ConnectionClosed(f"no bind is possible: {self._why or self.state.value}"))
         answered: Deferred[BindResp] = Deferred()
         self._bind = pdu, answered
@@ -76,15 +76,15 @@ class SmppClient(SmppSession):
         return answered
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The end; a bind that waits for its response fails."""
+        """End the session; a bind without response fails."""
         bind, self._bind = self._bind, None
         super().connectionLost(reason)
         if bind is not None:
             bind[1].errback(Failure(ConnectionClosed(self._why)))
 
-    def _errand_done(self, errand: SessionRequest, status: int, pdu: Pdu | None) -> None:
-        super()._errand_done(errand, status, pdu)
-        if errand is not SessionRequest.BIND or self._bind is None:
+    def _own_request_done(self, request: SessionRequest, status: int, pdu: Pdu | None) -> None:
+        super()._own_request_done(request, status, pdu)
+        if request is not SessionRequest.BIND or self._bind is None:
             return
         (bind, answered), self._bind = self._bind, None
         if status == LOST:
@@ -94,22 +94,24 @@ class SmppClient(SmppSession):
         response = pdu if isinstance(pdu, BindResp) else BindResp(bind.sequence_number, status)
         if not status:
             self.version = self._agreed(bind, response)
-            self._become_bound(BOUND_BY[bind.command_id], BindAccepted("", response.system_id, self._manners.requests))
+            self._become_bound(
+                BOUND_BY[bind.command_id], BindAccepted("", response.system_id, self._own_settings.requests)
+            )
         answered.callback(response)
         if not status:
-            self._tell_bound()
+            self._notify_bound()
 
     def _agreed(self, bind: Bind, response: BindResp) -> int:
         offered = response.tlv(Tag.SC_INTERFACE_VERSION)
         if isinstance(offered, int):
             return negotiate(bind.interface_version, offered)
-        return negotiate(bind.interface_version) if self._manners.assume_version else VERSION_3_3
+        return negotiate(bind.interface_version) if self._own_settings.assume_version else VERSION_3_3
 
 
 class SmppClientFactory(Factory):
-    """Makes the sessions of one link.
+    """Makes the sessions of one link to a message centre.
 
-    :param delegate: called with each new connection's session, must return its :class:`SessionDelegate`.
+    :param delegate: called for each new connection; returns its :class:`SessionDelegate`.
     :param clock: its seconds must be monotonic.
     :param metrics: shared by the links of a program; without it the sessions' counts are shown nowhere.
     :ivar connections: those there are.
@@ -131,11 +133,11 @@ class SmppClientFactory(Factory):
 
     @property
     def sessions(self) -> set[SmppClient]:
-        """The connections there are."""
+        """The open connections."""
         return self.connections.all
 
     def buildProtocol(self, addr: IAddress | None) -> SmppClient:
-        """A session for one connection."""
+        """Return a session for one connection."""
         return SmppClient(self.delegate(), self.settings, self.connections, self._metrics)
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
@@ -144,7 +146,7 @@ class SmppClientFactory(Factory):
 
 
 class _Batch:
-    """The answers to one call of :meth:`Esme.submit`, as far as they are there."""
+    """Collects the answers to one call of :meth:`Esme.submit`."""
 
     __slots__ = ("answers", "done", "left")
 
@@ -154,7 +156,7 @@ class _Batch:
         self.done: Deferred[list[tuple[int, Pdu | None]]] = Deferred()
 
     def put(self, index: int, status: int, pdu: Pdu | None) -> None:
-        """One more is answered."""
+        """Store one answer; the last one fires ``done``."""
         self.answers[index] = status, pdu
         self.left -= 1
         if not self.left:
@@ -162,10 +164,10 @@ class _Batch:
 
 
 class Esme:
-    """A small ESME: one connection, any number of requests at a time, sent as the window allows.
+    """A small ESME: one connection; queues any number of requests and sends them as the window allows.
 
-    :param deliver: what the message centre sends, as lists; answers each with a command_status or a response.
-        Without it everything is accepted and forgotten.
+    :param deliver: called with the requests of one read; returns a command_status or a response for each. Without it
+    every delivery is accepted and dropped.
     :ivar session: the :class:`SmppClient`, once connected.
     """
 
@@ -182,7 +184,7 @@ class Esme:
         self._over = False
 
     def connect(self, endpoint: IStreamClientEndpoint, bind: Bind) -> Deferred[BindResp]:
-        """Connect and bind; fires with the response whatever its status, fails if there is no connection."""
+        """Connect and bind; fires with the bind response, whatever its status; fails if the connection fails."""
 
         def connected(session: SmppClient) -> Deferred[BindResp]:
             self.session = session
@@ -196,9 +198,9 @@ class Esme:
         return connecting.addCallback(connected).addErrback(failed)
 
     def submit(self, pdus: Sequence[Pdu]) -> Deferred[list[tuple[int, Pdu | None]]]:
-        """Send requests of any kind; fires with (command_status, response) for each, in the order of the requests.
+        """Send requests of any kind; fires with (command_status, response) for each, in order.
 
-        A request whose response never comes has ``LOST`` and None.
+        A request without response has ``LOST`` and None.
         """
         batch = _Batch(len(pdus))
         if not pdus or self._over:
@@ -209,11 +211,11 @@ class Esme:
         return batch.done
 
     def unbind(self) -> Deferred[None]:
-        """Take leave in good order; fires when the connection is gone."""
+        """Unbind and close; fires when the connection has ended."""
         return self._factory.shut_down().addCallback(lambda _: self._end())
 
     def _end(self) -> None:
-        """Nothing more can be sent: what waited is lost."""
+        """End all queued requests as lost."""
         self._over = True
         backlog, self._backlog = self._backlog, deque()
         for (batch, index), _ in backlog:
@@ -226,27 +228,22 @@ class Esme:
                 break
             self.session.send([self._backlog.popleft() for _ in range(room)])
 
-    # What the session tells
+    # Calls of the session
 
     def requests(self, session: SmppClient, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
-        """Messages, receipts and notices of the message centre."""
         return succeed([0] * len(pdus) if self._deliver is None else self._deliver(list(pdus)))
 
     def answers(self, session: SmppClient, answers: Sequence[Answer]) -> None:
-        """Put each where it belongs, and use the room there is now."""
         for token, status, pdu in answers:
             batch, index = cast("tuple[_Batch, int]", token)
             batch.put(index, status, pdu)
         self._send()
 
     def bound(self, session: SmppClient) -> None:
-        """Send what was submitted before the bind was answered."""
         self._send()
 
     def ready(self, session: SmppClient) -> None:
-        """Send what waited for room."""
         self._send()
 
     def closed(self, session: SmppClient, why: str) -> None:
-        """The end of what was bound."""
         self._end()

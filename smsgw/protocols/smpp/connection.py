@@ -1,7 +1,7 @@
-"""The octets of one SMPP connection: when they are read, how they are cut, what the peer has not read, and the end.
+"""The octets of one SMPP connection: pausing reads, framing, unread output, closing.
 
-Reading stops for several reasons, and several may hold at once. What is there already is kept (under TLS more arrives
-after a pause), and our timers stand still: a peer that we do not listen to is not held to have been silent.
+Reading pauses for several reasons, and several may hold at once. Octets that arrive nevertheless are kept (under TLS
+some arrive after a pause), and our timers stop, because a peer is not silent while we do not read.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from smsgw.smpp.codec import Framer
 from smsgw.smpp.errors import Unframed
 
 BINDING: Final = 1
-"""Reading stops: the delegate decides about a bind."""
+"""Reason to pause: the delegate decides about a bind."""
 PAUSED: Final = 2
-"""Reading stops: the delegate wishes it."""
+"""Reason to pause: the delegate called ``pause()``."""
 CROWDED: Final = 4
-"""Reading stops: too many requests are unanswered."""
+"""Reason to pause: too many requests of the peer are unanswered."""
 UNREAD: Final = 8
-"""Reading stops: the peer does not read what it is sent."""
+"""Reason to pause: the peer does not read our output."""
 
 _TRANSPORT_BUFFER: Final = 64 * 1024
-"""Octets not read by the peer at which a transport pauses its producer."""
+"""Octets unread by the peer at which a transport pauses its producer."""
 
 log: Final = Logger()
 
 
 @implementer(IPushProducer)
 class SmppConnection(Protocol, metaclass=ABCMeta):
-    """What :class:`~smsgw.protocols.smpp.session.SmppSession` stands on.
+    """Reads and writes octets for :class:`~smsgw.protocols.smpp.session.SmppSession`.
 
-    :ivar peer: IP address as text; empty where there is none.
+    :ivar peer: IP address of the other end as text; empty on a UNIX socket.
     :ivar tls: whether the connection is encrypted.
     """
 
@@ -60,17 +60,17 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         self._holds = 0
         self._reading = True
         self._held_at = 0.0
-        self._stopped = 0.0  # seconds for which nothing was read, in all
+        self._stopped = 0.0  # total seconds of pauses
         self._unread = 0
         self._unread_since: float | None = None
         self._unread_full_since: float | None = None
-        self._deaf = False  # whatever still arrives is thrown away
+        self._discarding = False  # input is dropped from now on
         self._abort_at: float | None = None
 
-    # What the transport calls
+    # Calls of the transport
 
     def connectionMade(self) -> None:
-        """It is there; under TLS the handshake has only begun."""
+        """Start; under TLS the handshake has only begun."""
         self.peer = str(getattr(self.transport.getPeer(), "host", ""))
         self.tls = ISSLTransport.providedBy(self.transport)
         if ITCPTransport.providedBy(self.transport):
@@ -79,8 +79,8 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         self.transport.registerProducer(self, True)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what was read, now or when reading goes on."""
-        if self._deaf:
+        """Process what was read, or keep it during a pause."""
+        if self._discarding:
             return
         self._kept.append(data)
         if not self._holds:
@@ -89,10 +89,10 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
             self._stop_reading()
 
     def pauseProducing(self) -> None:
-        """The peer does not read what it is sent: let it wait with its requests.
+        """Stop taking requests, because the peer does not read our output.
 
-        Under TLS this is also said while the handshake waits for octets of the peer, so that reading stops only when
-        something arrives that would have to wait.
+        Under TLS the transport also calls this while its handshake waits for octets of the peer. Therefore the
+        transport is paused only when more octets arrive.
         """
         if self._unread_since is None:
             self._unread_since = self._seconds()
@@ -100,59 +100,59 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
             self._hold(UNREAD)
 
     def resumeProducing(self) -> None:
-        """It has read everything."""
+        """Go on: the peer has read our output."""
         self._unread_since = self._unread_full_since = None
         self._release(UNREAD)
-        self._room_grew()
+        self._peer_reads_again()
 
     def stopProducing(self) -> None:
-        """The transport ends; ``connectionLost`` follows."""
+        """The transport is closing; ``connectionLost`` follows."""
 
-    # What a session adds
+    # Methods of the subclasses
 
     @abstractmethod
     def check_time(self, now: float) -> None:
-        """Look at every timer; called once a second."""
+        """Check all timers; called once a second."""
 
     @abstractmethod
     def close(self, why: str = "") -> None:
-        """Take leave in good order."""
+        """Unbind in order, then close."""
 
     @abstractmethod
     def _take(self, frames: list[bytes]) -> None:
-        """Whole PDUs, in order."""
+        """Process complete PDUs, in order."""
 
     @abstractmethod
     def _next_frames(self) -> list[bytes]:
-        """Take those frames that may be decoded now."""
+        """Remove and return the frames that may be decoded now."""
 
     @abstractmethod
-    def _framing_lost(self, broken: Unframed) -> None:
-        """What comes next is anybody's guess."""
+    def _framing_broken(self, broken: Unframed) -> None:
+        """Answer broken framing and close."""
 
     @abstractmethod
-    def _room_grew(self) -> None:
-        """The peer reads again."""
+    def _peer_reads_again(self) -> None:
+        """Notify the delegate that requests can be sent again."""
 
     @abstractmethod
-    def _began_to_leave(self, why: str) -> None:
-        """Nothing new is taken or sent from here on."""
+    def _begin_closing(self, why: str) -> None:
+        """Stop accepting and sending new requests."""
 
     # Reading
 
     def _pump(self) -> None:
-        """Go on with what is there until there is nothing, or a reason not to."""
+        """Process the kept octets until none are left or reading pauses."""
         if self._pumping:
             return
         self._pumping = True
         try:
-            while not self._holds and not self._deaf:
+            while not self._holds and not self._discarding:
                 if self._frames:
                     self._take(self._next_frames())
                 elif self._kept:
                     self._cut()
                 elif self._framer.broken is not None:
-                    self._framing_lost(self._framer.broken)
+                    self._framing_broken(self._framer.broken)
                 else:
                     break
         finally:
@@ -168,7 +168,7 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
             self._half_since = self._seconds()
 
     def _hold(self, reason: int) -> None:
-        """Read nothing for one more reason."""
+        """Pause reading for a reason."""
         if not self.connected:
             return
         if not self._holds:
@@ -178,7 +178,7 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
             self._stop_reading()
 
     def _release(self, reason: int) -> None:
-        """One or several of the reasons are gone; go on if none is left."""
+        """Remove one or several reasons; go on if none is left."""
         if not self._holds & reason:
             return
         self._holds &= ~reason
@@ -189,7 +189,7 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         if self._half_since is not None:
             self._half_since += held
         self._pump()
-        if not self._holds and not self._deaf:
+        if not self._holds and not self._discarding:
             self._start_reading()
 
     def _stop_reading(self) -> None:
@@ -203,7 +203,7 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
             self.transport.resumeProducing()
 
     def _reading_time(self) -> float:
-        """Seconds of a clock that stands still while nothing is read."""
+        """Return the seconds of a clock that stops while reading is paused."""
         return (self._held_at if self._holds else self._seconds()) - self._stopped
 
     # Writing
@@ -217,40 +217,40 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
             if self._unread_full_since is None and self._unread > self.settings.unread_abort:
                 self._unread_full_since = self._seconds()
 
-    # The end
+    # Closing
 
     def abort(self, why: str) -> None:
-        """Go at once, whatever is under way."""
+        """Close at once, without waiting for answers."""
         if self.connected:
             self._drop(why)
             self.transport.abortConnection()
 
     def drain(self) -> None:
-        """Take leave, since the whole service does."""
+        """Close in order, because the service shuts down."""
         self.close("we are shutting down")
 
     def cut(self) -> None:
-        """Go at once, since it has taken too long or failed."""
+        """Close at once, because closing took too long or failed."""
         self.abort("it was cut off")
 
     def _drop(self, why: str) -> None:
-        """Close: what was written still goes out, but the peer is not waited for long."""
+        """Close; written octets are still sent, for at most ``close_wait``."""
         if self._abort_at is not None or not self.connected:
             return
-        self._began_to_leave(why)
+        self._begin_closing(why)
         self._discard_input()
         self._abort_at = self._seconds() + self.settings.close_wait
-        self._start_reading()  # the end of TLS has to be read
-        self.transport.unregisterProducer()  # or it would be waited for
+        self._start_reading()  # TLS has to read the peer's close_notify
+        self.transport.unregisterProducer()  # otherwise loseConnection waits for the producer
         self.transport.loseConnection()
 
     def _discard_input(self) -> None:
-        self._deaf = True
+        self._discarding = True
         self._kept.clear()
         self._frames.clear()
 
-    def _expired(self, timer: str, why: str) -> None:
-        """A timer says that it is enough."""
+    def _timed_out(self, timer: str, why: str) -> None:
+        """Log and close after a timer has run out."""
         if self._abort_at is not None or not self.connected:
             return
         self._metrics.faults[timer].inc()
@@ -259,16 +259,16 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         self._drop(f"{timer}: {why}")
 
     def _check_link(self, now: float) -> bool:
-        """Look at the timers of the octets; whether the session's own are still of interest."""
+        """Check the timers of the connection; return whether it goes on."""
         if self._abort_at is not None:
             if now >= self._abort_at:
                 self.transport.abortConnection()
             return False
         if self._unread_full_since is not None and now >= self._unread_full_since + self.settings.unread_abort_after:
-            self._expired("slow_reader", f"{self._unread} octets unread")
+            self._timed_out("slow_reader", f"{self._unread} octets unread")
             self.transport.abortConnection()
             return False
         if not self._holds and self._half_since is not None and now >= self._half_since + self.settings.half_pdu:
-            self._expired("half_pdu", "the rest of a PDU does not come")
+            self._timed_out("half_pdu", "the rest of a PDU did not arrive")
             return False
         return True

@@ -1,6 +1,6 @@
-"""PDUs to the words of the domain and back: submissions and answers to queries, in the manner of a dialect.
+"""Converts between PDUs and the domain in a dialect: submissions, and answers to queries.
 
-What only SMPP knows (a flag out of range) is refused with its command_status; what the domain can judge is left to it.
+Faults that only SMPP knows (a flag out of range) are refused here with their command_status; intake checks the rest.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from smsgw.smpp.tlvs import Tlv, write_tlvs
 from smsgw.text import udh
 
 PATH: Final = "smpp"
-"""The word of this return path in messages and events."""
+"""The name of this return path in messages and events."""
 
 GRACE: Final = 3600.0
-"""Seconds by which a delivery time may lie in the past, as a clock gone wrong puts it: the message goes out at once."""
+"""Seconds that a delivery time may lie in the past (the ESME's clock may be wrong): the message is sent at once."""
 
 FARTHEST: Final = 366 * 86_400.0
-"""Seconds from now beyond which nothing is scheduled, and to which validity periods are shortened."""
+"""The farthest delivery time in seconds from now; longer validity periods are shortened to it."""
 
 LONGEST_OPTIONAL: Final = 1024
-"""Octets of the optional parameters that a message carries along, at most: what waits is counted in messages, so
-that no message may be much larger than its text."""
+"""The most octets of optional parameters stored with a message. Queues are bounded in messages, so a message must not
+be much larger than its text."""
 
 _TYPES_OF_SUBMISSIONS: Final = (0, int(EsmClass.DELIVERY_ACK), int(EsmClass.USER_ACK))
 _ESM_CLASSES: Final = frozenset(
@@ -38,10 +38,10 @@ _ESM_CLASSES: Final = frozenset(
     for octet in range(256)
     if octet & EsmClass.TYPE_MASK in _TYPES_OF_SUBMISSIONS and octet & EsmClass.MODE_MASK != EsmClass.TRANSACTION
 )
-"""esm_class of messages that can be stored and forwarded; a receipt is not submitted, and in transaction mode the
-response would have to wait for the delivery (5.0 section 4.7.12)."""
+"""The accepted values of esm_class. An ESME cannot submit a receipt; in transaction mode the response would have to
+wait for the delivery (5.0 section 4.7.12)."""
 
-# plain ints, because the members of an enumeration cost several times as much on the way of each message
+# plain ints, because members of an enumeration are several times slower
 _UDHI: Final = int(EsmClass.UDHI)
 _UCS_2: Final = int(DataCoding.UCS_2)
 _PAYLOAD: Final = int(Tag.MESSAGE_PAYLOAD)
@@ -51,19 +51,20 @@ _TOO_MANY_TLVS: Final = Refused(Refusal.CANNOT_REGISTER, "the optional parameter
 
 
 Reader = Callable[[SubmitSm, str, int, float], Submission | Refused | int]
-"""See :func:`submission_reader`."""
+"""Converts a submit_sm, see :func:`submission_reader`."""
 
 
 def submission_reader(listener: str, manner: SmppManner) -> Reader:
-    """Make the function that says what a submit_sm asks for; or why not, as a refusal or, where only SMPP has a word
-    for it, a command_status.
+    """Make the function that converts a submit_sm; a faulty one gives a refusal or, for faults that only SMPP knows, a
+    command_status.
 
-    User data, data_coding and esm_class go on as they came, each PDU being a message of its own; so do TLVs, but for
-    message_payload, which wins over short_message, and qos_time_to_live, which wins over validity_period.
+    Each PDU is a message of its own, whose user data, data_coding and esm_class are unchanged. TLVs are passed on,
+    except message_payload, which takes precedence over short_message, and qos_time_to_live, which takes precedence over
+    validity_period.
 
-    :param listener: its name, which each message remembers. :param manner: of its dialect.
-    :return: a function of the PDU, the account (whose login it is: accounts have no other yet), the version of the
-        session, and the absolute time from which relative times count.
+    :param listener: name of the listener, stored with each message. :param manner: of its dialect.
+    :return: a function of the PDU, the account (also its login), the version of the session, and the present time in
+    seconds since 1970, from which relative times count.
     """
     notifications, as_states, longest = manner.notify, manner.as_states, manner.longest or _NO_LIMIT
 
@@ -78,7 +79,7 @@ def submission_reader(listener: str, manner: SmppManner) -> Reader:
             or pdu.replace_if_present_flag
             or pdu.sm_default_msg_id
         ):
-            status = _misfit(pdu, version, notify)
+            status = _field_status(pdu, version, notify)
             if status:
                 return status
         tlvs = b""
@@ -97,7 +98,7 @@ def submission_reader(listener: str, manner: SmppManner) -> Reader:
         if len(octets) > longest:
             return Refused(Refusal.TEXT_TOO_LONG, f"{len(octets)} octets; at most {longest} are allowed")
         if (esm_class & _UDHI or pdu.data_coding == _UCS_2) and octets:
-            status = _malformed(octets, esm_class, pdu.data_coding)
+            status = _text_status(octets, esm_class, pdu.data_coding)
             if status:
                 return status
         return Submission(
@@ -126,10 +127,10 @@ def submission_reader(listener: str, manner: SmppManner) -> Reader:
     return read
 
 
-def _misfit(pdu: SubmitSm, version: int, notify: int) -> int:
-    """The command_status for the first field that is out of range or asks for what is not done here; 0 for none.
+def _field_status(pdu: SubmitSm, version: int, notify: int) -> int:
+    """Return the command_status for the first field out of range or with an unsupported value, or 0.
 
-    Priority 4 is 5.0's word for what may wait longest (5.0 section 4.7.19); it is taken as 0.
+    Priority 4, the lowest of 5.0 (section 4.7.19), is accepted as 0.
     """
     if pdu.esm_class not in _ESM_CLASSES:
         return Status.ESME_RINVESMCLASS
@@ -144,8 +145,8 @@ def _misfit(pdu: SubmitSm, version: int, notify: int) -> int:
     return Status.ESME_RINVDFTMSGID if pdu.sm_default_msg_id else Status.ESME_ROK
 
 
-def _malformed(octets: bytes, esm_class: int, data_coding: int) -> int:
-    """The command_status for a broken user data header or half a UCS-2 character; 0 for neither."""
+def _text_status(octets: bytes, esm_class: int, data_coding: int) -> int:
+    """Return the command_status for a broken user data header or half a UCS-2 character, or 0."""
     length = 0
     if esm_class & _UDHI:
         header = udh.parse(octets)
@@ -158,7 +159,8 @@ def _malformed(octets: bytes, esm_class: int, data_coding: int) -> int:
 
 
 def _optional(pdu: SubmitSm) -> tuple[bytes, bytes, int]:
-    """User data, the TLVs to pass on, and seconds of qos_time_to_live or 0; the first of repeated tags counts."""
+    """Return user data, the TLVs to pass on, and qos_time_to_live in seconds or 0; the first of repeated tags
+    counts."""
     payload: bytes | None = None
     ttl: int | None = None
     kept: list[Tlv] = []
@@ -174,7 +176,7 @@ def _optional(pdu: SubmitSm) -> tuple[bytes, bytes, int]:
 
 
 def _times(pdu: SubmitSm, now: float) -> tuple[float, float] | Refused:
-    """Absolute delivery time and end of validity; 0 for what is not given."""
+    """Return delivery time and end of validity in seconds since 1970, each 0 if absent."""
     moment = datetime.fromtimestamp(now, UTC)
     try:
         schedule = read_time(pdu.schedule_delivery_time, moment)
@@ -192,7 +194,7 @@ def _times(pdu: SubmitSm, now: float) -> tuple[float, float] | Refused:
 
 
 def answer(message: Message, manner: SmppManner, version: int, zone: tzinfo) -> QuerySmResp:
-    """The answer to query_sm: state, error, and the time of a final state (5.0 section 4.5.2)."""
+    """Build the answer to query_sm: state, error, and the time of a final state (5.0 section 4.5.2)."""
     final_date = b""
     if message.state in FINAL:
         final_date = write_absolute(datetime.fromtimestamp(int(message.changed), zone))

@@ -1,4 +1,4 @@
-"""What SMPP sessions count."""
+"""The metrics of SMPP sessions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from smsgw.telemetry import Children
 
 
 class SmppMetrics:
-    """Of all sessions that share it.
+    """The metrics of all sessions that share this object.
 
     :param registry: where the metrics are shown, None for nowhere.
     :ivar pdus_read: PDUs read. :ivar unanswered: requests without a response in time. :ivar faults: by kind of fault.

@@ -1,4 +1,4 @@
-"""Receipts as deliver_sm, in the manner of a dialect; what is the same in many of them is encoded once."""
+"""Encodes receipts as deliver_sm in a dialect; the common part of equal receipts is encoded once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_FORMS: Final = 1_000
 
 
 class _Minutes(dict[float, bytes]):
-    """Dates of receipts by minute since 1970; a gateway tells many events of few minutes."""
+    """Cache of formatted dates by minute since 1970; most receipts have one of few minutes."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
@@ -41,12 +41,13 @@ class _Minutes(dict[float, bytes]):
 
 
 @attrs.frozen
-class _Form:
-    """What receipts that say the same have in common.
+class _Template:
+    """The common part of receipts with the same state, error and kind.
 
-    :ivar body: of the deliver_sm, with gaps for the addresses, the length of the text, and what that and the TLV
-        receipted_message_id name. :ivar size: octets of the text without the id and the excerpt.
-    :ivar id: the form of the id.
+    :ivar body: %-format of the body of the deliver_sm, with gaps for the addresses, the length of the text, the id, the
+    dates, the excerpt and the TLV receipted_message_id.
+    :ivar size: octets of the text without the id and the excerpt.
+    :ivar id: %-format of the id.
     """
 
     body: bytes
@@ -55,7 +56,7 @@ class _Form:
 
 
 class ReceiptWriter:
-    """Writes receipts; what is the same in many of them is encoded once.
+    """Encodes receipts; the common part of equal receipts is encoded once.
 
     :param manner: of the dialect. :param zone: of the dates.
     """
@@ -65,11 +66,11 @@ class ReceiptWriter:
         self._echoed = manner.receipts.echoed
         self._excerpts = manner.receipts.excerpts
         self._minutes = _Minutes(zone)
-        self._forms: dict[tuple[int, int, int, int], _Form] = {}
+        self._templates: dict[tuple[int, int, int, int], _Template] = {}
 
-    def _form(self, state: State, error: int, kind: EventKind, version: int) -> _Form:
-        if len(self._forms) > _MOST_FORMS:
-            self._forms.clear()
+    def _template(self, state: State, error: int, kind: EventKind, version: int) -> _Template:
+        if len(self._templates) > _MOST_FORMS:
+            self._templates.clear()
         receipts = self._manner.receipts
         number = self._manner.states[state]
         bare = encode(DeliverSm(esm_class=receipts.esm_classes[kind]))[HEADER:]
@@ -77,25 +78,25 @@ class ReceiptWriter:
         tlvs = b""
         if version >= VERSION_3_4:
             tlvs = _ID_TLV + write_tlvs(receipts.tlvs(number, error, version)).replace(b"%", b"%%")
-        form = _Form(
+        form = _Template(
             _ADDRESSES + bare[len(_NO_ADDRESSES) : -1] + b"%c" + text + tlvs,
             len(text % (b"", _DATE, _DATE, b"")),
             self._manner.ids[version].written,
         )
-        self._forms[state, error, kind, version] = form
+        self._templates[state, error, kind, version] = form
         return form
 
     def write(self, event: Event, version: int) -> WrittenDeliverSm:
-        """The deliver_sm that tells the sender of a message what became of it (3.4 section 5.2.12, appendix B).
+        """Return the deliver_sm with the receipt for a message (3.4 section 5.2.12, appendix B).
 
-        The addresses are those of the message, swapped: the number in international form, the sender as it was
-        agreed. 3.3 has no TLVs.
+        Its addresses are those of the message, swapped: the recipient in international form, the sender as stored. 3.3
+        has no TLVs.
         """
         message = event.message
-        assert type(message) is Message  # what comes from subscribers takes other ways
+        assert type(message) is Message  # incoming texts take other return paths
         content = message.content
         state, error, kind = event.state, event.error, event.kind
-        form = self._forms.get((state, error, kind, version)) or self._form(state, error, kind, version)
+        form = self._templates.get((state, error, kind, version)) or self._template(state, error, kind, version)
         minutes = self._minutes
         id = form.id % message.id
         excerpt = _excerpt(content, self._excerpts)
@@ -120,7 +121,7 @@ class ReceiptWriter:
         return WrittenDeliverSm(0, body)
 
     def _echo(self, content: Content) -> list[Tlv]:
-        """The TLVs of the submission that its receipts carry; the first of each tag."""
+        """Return the TLVs of the submission that its receipts repeat; the first of each tag counts."""
         first: dict[int, bytes] = {}
         for tag, octets in passed(content):
             if tag in self._echoed:
@@ -129,12 +130,12 @@ class ReceiptWriter:
 
 
 def passed(content: Content) -> list[Tlv]:
-    """The TLVs that a message carries along."""
+    """Return the TLVs stored with a message."""
     return read_tlvs(content.tlvs, 0, len(content.tlvs))
 
 
 def _excerpt(content: Content, most: int) -> bytes:
-    """The first characters of the text in the default alphabet, in which receipts are; nothing of binary data."""
+    """Return the first characters of the text in the default alphabet, for a receipt; empty for binary data."""
     octets = content.parts[0]
     if content.esm_class & _UDHI:
         octets = octets[udh.parse(octets).length :]

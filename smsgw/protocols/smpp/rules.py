@@ -1,4 +1,4 @@
-"""Rules about lists of PDUs that both ends of a session share, without any state."""
+"""Functions over lists of PDUs for both ends of a session, without state."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ RESPONSES: Final[frozenset[type[Pdu]]] = frozenset(cls for cls in PDUS if issubc
 def for_delegate(
     peer_role: Role, state: State, version: int, nacked: frozenset[int] = frozenset()
 ) -> frozenset[type[Pdu]]:
-    """The requests that go to the program: legal for a peer in that role, in this state and version of SMPP, and not
-    among the command_ids that are `nacked`.
+    """Return the requests that go to the delegate: those legal for a peer of that role, in this state and version,
+    without the command_ids in `nacked`.
 
-    Housekeeping (bind, unbind, enquire_link) is the session's own.
+    The session itself answers bind, unbind and enquire_link.
     """
     legal = (BY_ID[command_id] for command_id in allowed(peer_role, state, version) - nacked)
     return frozenset(cls for cls in legal if not issubclass(cls, Response | Bind | Unbind | EnquireLink))
 
 
 def refuse(pdu: Pdu, status: int) -> Response:
-    """The answer that refuses a request: its own response, or generic_nack where it has none."""
+    """Return the response that refuses a request: its own, or generic_nack if it has none."""
     answer = refusal(Answerable(pdu.sequence_number, pdu.command_id, int(status), ""))
     assert answer is not None, "a response is never answered"
     return answer
 
 
 def is_notice(pdu: Pdu) -> bool:
-    """Whether nothing answers it: alert_notification, outbind."""
+    """Return whether a request has no response: alert_notification, outbind."""
     return isinstance(pdu, Request) and pdu.response is None
 
 
 def interleave(responses: Sequence[Pdu | None], ours: Sequence[tuple[int, Pdu]]) -> list[Pdu]:
-    """Put our answers between those of the delegate, each behind as many of them as its number says.
+    """Merge our answers into those of the delegate, each after as many of them as its number says.
 
-    None stands for a request that nothing answers, and goes.
+    None stands for a request without response and is left out.
     """
     merged: list[Pdu | None] = []
     at = 0
@@ -58,7 +58,7 @@ def interleave(responses: Sequence[Pdu | None], ours: Sequence[tuple[int, Pdu]])
 
 
 def encode_each(pdus: Sequence[Pdu], version: int) -> list[bytes | PduError]:
-    """Encode one by one: where one cannot be, why not."""
+    """Encode one by one; the result for a PDU that cannot be encoded is its error."""
     pieces: list[bytes | PduError] = []
     for pdu in pdus:
         try:
@@ -69,7 +69,7 @@ def encode_each(pdus: Sequence[Pdu], version: int) -> list[bytes | PduError]:
 
 
 def encode_answers(responses: Sequence[Any], version: int) -> tuple[bytes, list[str]]:
-    """The octets of all answers, and what was wrong with those in whose place a system error had to be written."""
+    """Encode answers; return the octets, and the errors of those that were replaced by a system error."""
     try:
         return encode_many(responses, version), []
     except PduError:

@@ -1,4 +1,4 @@
-"""An SMPP message centre's port (3.3, 3.4 and 5.0) for any program that brings a delegate: no config, no store.
+"""The message centre's end of SMPP 3.3, 3.4 and 5.0, for any program that provides a delegate.
 
 ::
 
@@ -12,8 +12,8 @@
 
     endpoint.listen(SmppServerFactory(Delegate(), SmppServerSettings(), reactor))
 
-The framing, the states, the window, the timers and what to do with a peer that breaks the rules are in
-:mod:`smsgw.protocols.smpp.session`, which the client shares; here is what only a message centre does.
+Framing, states, window, timers and the answers to faulty peers are in :mod:`smsgw.protocols.smpp.session`, which server
+and client share.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ log: Final = Logger()
 
 
 class SmppServer(SmppSession):
-    """One connection of an ESME. Nothing behind its bind is looked at before the delegate has decided about it."""
+    """One connection of an ESME. PDUs after its bind wait until the delegate has decided about the bind."""
 
     peer_role = Role.ESME
     bind_boundaries = frozenset(bind.command_id.to_bytes(4, "big") for bind in _ANSWERS)
@@ -74,34 +74,34 @@ class SmppServer(SmppSession):
         metrics: SmppMetrics,
     ) -> None:
         super().__init__(delegate, settings, sessions, 0, metrics)
-        self._binds = delegate
+        self._bind_delegate = delegate
         self._settings = settings
 
     def connectionMade(self) -> None:
-        """Begin, unless there are too many unauthenticated from there, or we are shutting down."""
+        """Start, unless its address has too many unauthenticated connections or we are shutting down."""
         super().connectionMade()
         if self._sessions.draining:
             self.abort("we are shutting down")
         elif self._sessions.unauthenticated_from(self.peer) > self._settings.unbound_per_source:
             self._metrics.faults["crowd"].inc()
-            self.abort("too many connections from there that have not bound")
+            self.abort("too many unbound connections from its address")
 
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
         self.version = negotiate(pdu.interface_version, self._settings.interface_version)
         self._hold(BINDING)
-        verdict = maybeDeferred(self._binds.bind, self, pdu)
-        verdict.addErrback(self._undecided)
-        verdict.addCallback(self._decided, pdu)
-        verdict.addErrback(self._give_up)
+        verdict = maybeDeferred(self._bind_delegate.bind, self, pdu)
+        verdict.addErrback(self._bind_failed)
+        verdict.addCallback(self._answer_bind, pdu)
+        verdict.addErrback(self._internal_error)
         return None
 
-    def _undecided(self, failure: Failure) -> int:
-        log.failure("the bind of SMPP peer {peer}", failure, peer=self.peer)
+    def _bind_failed(self, failure: Failure) -> int:
+        log.failure("the delegate failed at the bind of SMPP peer {peer}", failure, peer=self.peer)
         return int(Status.ESME_RSYSERR)
 
-    def _decided(self, verdict: BindAccepted | int, pdu: Bind) -> None:
-        """Answer the bind and go on reading; a refused peer may try again on the same connection."""
-        if self._leaving_since is not None or not self.connected:
+    def _answer_bind(self, verdict: BindAccepted | int, pdu: Bind) -> None:
+        """Answer the bind and go on reading; after a refusal the ESME may bind again on the same connection."""
+        if self._closing_since is not None or not self.connected:
             if not isinstance(verdict, int):
                 self._bound_too_late(verdict)
             return
@@ -110,7 +110,7 @@ class SmppServer(SmppSession):
             response.command_status = verdict
             self._write(encode(response, self.version))
             self._count_fault("bind", "")
-            if self._deaf:
+            if self._discarding:
                 self._advance_closing()
                 return
         else:
@@ -119,14 +119,14 @@ class SmppServer(SmppSession):
                 response.tlvs = (tlv(Tag.SC_INTERFACE_VERSION, self._settings.interface_version),)
             self._write(encode(response, self.version))
             self._become_bound(BOUND_BY[pdu.command_id], verdict)
-            self._tell_bound()
+            self._notify_bound()
         self._release(BINDING)
 
     def _bound_too_late(self, verdict: BindAccepted) -> None:
-        """The peer went, or we sent it away, while the delegate decided for it: it learns that the bind is over."""
+        """The connection closed while the delegate accepted the bind: notify the delegate that the bind has ended."""
         self.bound = verdict
         if not self.connected:
-            self._tell_closed()
+            self._notify_closed()
 
 
 class SmppServerFactory(Factory):
@@ -135,7 +135,7 @@ class SmppServerFactory(Factory):
     :param delegate: provides :class:`~smsgw.interfaces.ISmppDelegate`.
     :param clock: its seconds must be monotonic.
     :param metrics: shared by the listeners of a program; without it the sessions' counts are shown nowhere.
-    :ivar connections: those there are, bound or not.
+    :ivar connections: the open connections, bound or not.
     """
 
     noisy = False
@@ -154,17 +154,18 @@ class SmppServerFactory(Factory):
 
     @property
     def sessions(self) -> set[SmppServer]:
-        """The connections there are, bound or not."""
+        """The open connections, bound or not."""
         return self.connections.all
 
     def buildProtocol(self, addr: IAddress | None) -> SmppServer:
-        """A session for one connection, whatever becomes of it: a TLS wrapper cannot do without one."""
+        """Return a session for one connection, also for one to be refused: a TLS wrapper needs a protocol."""
         return SmppServer(self.delegate, self.settings, self.connections, self._metrics)
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
-        """Take leave of everybody: what was read is answered, what comes now is refused with 0x08, then unbind.
+        """Close all sessions: answer the requests read so far, refuse new ones with 0x08, then unbind.
 
-        :param within: seconds after which whoever is left is cut off; None: only the sessions' own timers end them.
+        :param within: seconds after which the remaining connections are aborted; None: only the sessions' timers end
+        them.
         :return: fires when no session is left.
         """
         return self.connections.shut_down(within)

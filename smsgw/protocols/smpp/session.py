@@ -1,8 +1,8 @@
-"""One SMPP session, the same for both ends: what is read in lists, answered in lists, and bounded everywhere.
+"""The requests and answers of one SMPP session, for both ends, in lists.
 
-A read brings many PDUs. Those that are for the program go to its delegate in one call, in wire order; what the session
-answers itself (enquire_link, a wrong state, a PDU that cannot be decoded) keeps its place between the answers of the
-delegate, and all of them leave in one write. Several reads may be with the delegate at once.
+One read may bring many PDUs. Requests for the program go to its delegate in one call, in wire order. The session itself
+answers enquire_link, requests in a wrong state and undecodable PDUs; its answers keep their places between those of the
+delegate, and all answers to one read leave in one write. The delegate may work on several reads at once.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from smsgw.smpp.pdus import Bind, EnquireLink, EnquireLinkResp, GenericNack, Pdu
 from smsgw.smpp.session import State, judge
 
 MOST_UNANSWERED: Final = 4 * 1024 * 1024
-"""Octets of requests with the delegate at which reading stops, whatever the window says: PDUs may be long."""
+"""Octets of unanswered requests at which reading pauses, in addition to the window, because PDUs may be long."""
 
 log: Final = Logger()
 
 
 class SmppSession(SmppSessionBase):
-    """What ``SmppServer`` and ``SmppClient`` share."""
+    """The base of ``SmppServer`` and ``SmppClient``."""
 
     bind_boundaries: ClassVar[frozenset[bytes]]
-    """command_ids, as on the wire, of what may turn an open session into a bound one."""
+    """command_ids, as on the wire, of the PDUs that may turn an open session into a bound one."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class SmppSession(SmppSessionBase):
         metrics: SmppMetrics,
     ) -> None:
         super().__init__(delegate, settings, sessions, window, metrics)
-        # Faults in a row, and how many good PDUs of this read came before the last of them.
+        # Consecutive faults, and the number of good PDUs of this read before the last fault.
         self._undecodable = 0
         self._nacks = 0
         self._good = 0
@@ -56,7 +56,7 @@ class SmppSession(SmppSessionBase):
     # From octets to PDUs
 
     def _next_frames(self) -> list[bytes]:
-        """A bind and its answer change how to read what follows, so that waits."""
+        """Return the frames up to a bind or its response, which changes how the frames after it are decoded."""
         frames, self._frames = self._frames, []
         if self.state is State.OPEN:
             for at, frame in enumerate(frames):
@@ -66,31 +66,32 @@ class SmppSession(SmppSessionBase):
                     return frames[:cut]
         return frames
 
-    def _framing_lost(self, broken: Unframed) -> None:
+    def _framing_broken(self, broken: Unframed) -> None:
         self._metrics.faults["framing"].inc()
-        self._leave(broken.why, refusal(broken))
+        self._close_after_answers(broken.why, refusal(broken))
         self._advance_closing()
 
     def _take(self, frames: list[bytes]) -> None:
-        """Deal with the PDUs of one read."""
-        requests, answers, ours = self._sorted(frames)
+        """Process the PDUs of one read."""
+        requests, answers, ours = self._sort(frames)
         if len(requests) + len(answers) != self._good:
             self._undecodable = self._nacks = 0
         self._metrics.pdus_read.inc(len(frames))
-        self._heard = self._reading_time()
+        self._last_received = self._reading_time()
         if requests or ours or not self.settings.only_requests_keep_alive:
-            self._active = self._heard
+            self._last_activity = self._last_received
         if answers:
-            self._tell(answers)
+            self._report_answers(answers)
         if requests:
             self._hand_over(requests, ours, sum(map(len, frames)))
         elif ours:
             self._write_answers([pdu for _, pdu in ours])
-        if self._leaving_since is not None:
+        if self._closing_since is not None:
             self._advance_closing()
 
-    def _sorted(self, frames: list[bytes]) -> tuple[list[Any], list[Answer], list[tuple[int, Pdu]]]:
-        """Requests for the delegate, answers for it, and our own answers behind so many of the requests."""
+    def _sort(self, frames: list[bytes]) -> tuple[list[Any], list[Answer], list[tuple[int, Pdu]]]:
+        """Return requests for the delegate, answers for it, and our own answers, each with the number of requests
+        before it."""
         legal, match, responses = self._legal, self._window.match, rules.RESPONSES
         requests: list[Any] = []
         answers: list[Answer] = []
@@ -105,7 +106,7 @@ class SmppSession(SmppSessionBase):
             if kind in responses:
                 answer = match(pdu)
                 if answer is not None:
-                    # Rarely true; a call for each answer would cost more.
+                    # Rarely true; a method call for each answer would cost more.
                     if answer[1] < 0 or answer[0].__class__ is SessionRequest:
                         self._sort_answer(answer, answers)
                     else:
@@ -115,43 +116,44 @@ class SmppSession(SmppSessionBase):
             if good != self._good:
                 self._good = good
                 self._undecodable = self._nacks = 0
-            reply = self._odd(pdu, frames[at], answers)
+            reply = self._answer_by_session(pdu, frames[at], answers)
             if reply is not None:
                 ours.append((len(requests), reply))
-            if self._deaf:
+            if self._discarding:
                 break
             legal = self._legal
         return requests, answers, ours
 
     def _sort_answer(self, answer: Answer, answers: list[Answer]) -> None:
-        """Whose request came back: the delegate's, or one of our own?"""
+        """Process the answer to one of our own requests, or add it to those of the delegate."""
         token, status, pdu = answer
         if isinstance(token, SessionRequest):
-            self._errand_done(token, status, pdu)
+            self._own_request_done(token, status, pdu)
             return
         if pdu is None and status == LOST:
             self._count_fault("response", "a response of another kind than its request")
         answers.append(answer)
 
-    def _odd(self, pdu: Pdu | Answerable, frame: bytes, answers: list[Answer]) -> Pdu | None:
-        """The answer to what never reaches the delegate: bad octets, strays, housekeeping, what is not legal now."""
+    def _answer_by_session(self, pdu: Pdu | Answerable, frame: bytes, answers: list[Answer]) -> Pdu | None:
+        """Return the session's own answer to a PDU that the delegate does not get: faulty, stray, illegal, or handled
+        here."""
         if isinstance(pdu, Answerable):
             return self._undecoded(pdu, frame, answers)
         self._undecodable = 0
         if isinstance(pdu, GenericNack):
             self._nacks += 1
-            self._count_fault("stray", f"generic_nack for nothing we sent, status 0x{pdu.command_status:02X}")
+            self._count_fault("stray", f"generic_nack without a request of ours, status 0x{pdu.command_status:02X}")
             if self._nacks > 1:
-                self._leave("generic_nack again and again, for nothing we sent", None)
+                self._close_after_answers("repeated generic_nack without a request of ours", None)
             return None
         self._nacks = 0
         if pdu.is_response:
-            self._count_fault("stray", f"{pdu.name} that nobody waits for, number {pdu.sequence_number}")
+            self._count_fault("stray", f"unexpected {pdu.name}, number {pdu.sequence_number}")
             return None
         if pdu.command_id in self.settings.nacked:
             self._count_fault("illegal", f"{pdu.name}, which is not supported")
             return GenericNack(pdu.sequence_number, int(Status.ESME_RINVCMDID))
-        version = VERSION_5_0 if isinstance(pdu, Bind) else self.version  # whatever we speak, a bind is a bind
+        version = VERSION_5_0 if isinstance(pdu, Bind) else self.version  # any version may bind
         wrong = judge(pdu, self.peer_role, self.state, version)
         if wrong is not None:
             self._count_fault("illegal", wrong.why)
@@ -159,14 +161,15 @@ class SmppSession(SmppSessionBase):
         return self._housekeeping(pdu)
 
     def _undecoded(self, wrong: Answerable, frame: bytes, answers: list[Answer]) -> Pdu | None:
-        """The answer to a PDU that cannot be decoded or has too long a field; a bad response loses its request."""
+        """Return the answer to an undecodable PDU or one with too long a field; a bad response ends its request as
+        lost."""
         try:
             decode(frame, self.version)
         except Answerable:
             self._undecodable += 1
             self._count_fault("undecodable", wrong.why)
             if self._undecodable > self.settings.undecodable:
-                self._leave("too many PDUs in a row that cannot be decoded", None)
+                self._close_after_answers("too many PDUs in a row that cannot be decoded", None)
         else:
             self._undecodable = 0
             self._count_fault("too_long", wrong.why)
@@ -175,7 +178,7 @@ class SmppSession(SmppSessionBase):
         return refusal(wrong)
 
     def _housekeeping(self, pdu: Pdu) -> Pdu | None:
-        """The answer to a legal request that the delegate does not see."""
+        """Return the answer to a legal request that the delegate does not get."""
         if isinstance(pdu, EnquireLink):
             return EnquireLinkResp(pdu.sequence_number)
         if isinstance(pdu, Bind):
@@ -183,12 +186,12 @@ class SmppSession(SmppSessionBase):
         if isinstance(pdu, Unbind):
             self._last_response = UnbindResp(pdu.sequence_number)
             self._enter(State.UNBOUND)
-            self._began_to_leave("the peer has unbound")
+            self._begin_closing("the peer has unbound")
             return None
-        return rules.refuse(pdu, Status.ESME_RSYSERR)  # we are leaving
+        return rules.refuse(pdu, Status.ESME_RSYSERR)  # the session is closing
 
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
-        """A bind that is legal in this state; only a message centre sees one."""
+        """Answer a bind that is legal in this state; the message centre's end overrides this."""
         return rules.refuse(pdu, Status.ESME_RINVCMDID)
 
     # From requests to answers
@@ -199,32 +202,32 @@ class SmppSession(SmppSessionBase):
         if self._crowded():
             self._hold(CROWDED)
         results = maybeDeferred(self.delegate.requests, self, requests)
-        results.addErrback(self._excuse, requests)
+        results.addErrback(self._refuse_all, requests)
         results.addCallback(self._answer, requests, ours, octets)
-        results.addErrback(self._give_up)
+        results.addErrback(self._internal_error)
 
     def _crowded(self) -> bool:
         return self._unanswered >= self.settings.window or self._unanswered_octets >= MOST_UNANSWERED
 
-    def _excuse(self, failure: Failure, requests: list[Any]) -> list[Pdu | int]:
-        log.failure("{count} requests of SMPP peer {peer}", failure, count=len(requests), peer=self.peer)
+    def _refuse_all(self, failure: Failure, requests: list[Any]) -> list[Pdu | int]:
+        log.failure(
+            "the delegate failed at {count} requests of SMPP peer {peer}", failure, count=len(requests), peer=self.peer
+        )
         return [int(Status.ESME_RSYSERR)] * len(requests)
 
-    def _give_up(self, failure: Failure) -> None:
-        log.failure("answers to SMPP peer {peer}", failure, peer=self.peer)
+    def _internal_error(self, failure: Failure) -> None:
+        log.failure("writing answers to SMPP peer {peer} failed", failure, peer=self.peer)
         self.abort("an internal error")
 
-    def _answer(
-        self, results: list[Pdu | int], requests: list[Any], ours: list[tuple[int, Pdu]], octets: int
-    ) -> None:
-        """Write the answers of one read, which had so many octets."""
+    def _answer(self, results: list[Pdu | int], requests: list[Any], ours: list[tuple[int, Pdu]], octets: int) -> None:
+        """Write the answers to one read; `octets` is the size of its requests."""
         self._unanswered -= len(requests)
         self._unanswered_octets -= octets
         if self._abort_at is not None or not self.connected:
             return
         if len(results) != len(requests):
             found = f"{len(results)} answers to {len(requests)} requests"
-            log.error("{found} of SMPP peer {peer}", found=found, peer=self.peer)
+            log.error("the delegate returned {found} of SMPP peer {peer}", found=found, peer=self.peer)
             results = [int(Status.ESME_RSYSERR)] * len(requests)
         responses: list[Pdu | None] = []
         complete = not ours
@@ -240,7 +243,7 @@ class SmppSession(SmppSessionBase):
         self._write_answers(responses if complete else rules.interleave(responses, ours))
         if self._holds & CROWDED and not self._crowded():
             self._release(CROWDED)
-        if self._leaving_since is not None:
+        if self._closing_since is not None:
             self._advance_closing()
 
     def _write_answers(self, responses: Sequence[Any]) -> None:

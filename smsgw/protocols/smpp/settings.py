@@ -1,4 +1,5 @@
-"""What the ESME's end of an SMPP session is made with; the message centre's end is a listener of the configuration."""
+"""Settings of the ESME's end of an SMPP session; those of the message centre's end are a listener of the
+configuration."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ __all__ = ["SessionSettings", "SmppClientSettings", "SmppServerSettings"]
 
 @attrs.frozen(kw_only=True, slots=False)
 class SmppClientSettings(SessionSettings):
-    """One link to a message centre, the ESME's end.
+    """Settings of a link to a message centre, the ESME's end.
 
-    :ivar requests: how many requests of ours may await their response.
-    :ivar assume_version: without an sc_interface_version in the bind response take the version that we asked for, as
-        many centres mean it, instead of assuming 3.3 and no TLVs by the letter (3.4 section 5.3.2.25).
+    :ivar requests: our window: the most requests that await their response.
+    :ivar assume_version: if the bind response has no sc_interface_version, assume the version that we asked for, as
+    most message centres mean it. The specification (3.4 section 5.3.2.25) wants 3.3 without TLVs assumed.
     """
 
     session_init: float = 15.0

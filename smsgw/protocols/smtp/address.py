@@ -1,8 +1,8 @@
-"""The arguments of MAIL and RCPT: our own strict grammar of ``local@domain`` and of the parameters behind it.
+"""The arguments of MAIL and RCPT: a strict grammar of ``local@domain`` and of the parameters after it.
 
 Narrower than RFC 5321: no source routes, no quoted strings, no address literals, no empty path and none of the
-characters that once routed mail (``%``, ``!``). Wider in one point: parentheses are taken in a local part, and a local
-part that is a telephone number may hold blanks, because the provider's clients write numbers so (000-16).
+characters that once routed mail (``%``, ``!``). Wider in one point, because the provider's clients write numbers so
+(000-16): a local part may hold parentheses, and a local part that is a telephone number may hold blanks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from smsgw.interfaces import Reply
 from smsgw.protocols.smtp import replies
 
 LONGEST: Final = 254
-"""Octets of an address: a path of 256 less its angle brackets (RFC 5321, 4.5.3.1.3)."""
+"""The most octets of an address: a path of 256 without its angle brackets (RFC 5321, 4.5.3.1.3)."""
 
 _WORD = r"[A-Za-z0-9#$&'*+/=?^_`{|}~()-]+"
 _NAME = rf"(?=.{{1,64}}@){_WORD}(?:\.{_WORD})*"
@@ -39,11 +39,11 @@ class BadArgument(ValueError):
 
 
 def mail_from(argument: str, extensions: frozenset[str], biggest: int) -> tuple[str, dict[str, str]]:
-    """Sender and parameters (upper-case keywords) of a MAIL command.
+    """Parse the argument of MAIL: the sender, and parameters with upper-case keywords.
 
-    :param extensions: announced EHLO keywords; ``8BITMIME``, ``SIZE`` and ``AUTH`` each make a parameter known.
-    :param biggest: octets above which a declared SIZE is refused.
-    :raises BadArgument: with the reply to give.
+    :param extensions: announced EHLO keywords; ``8BITMIME``, ``SIZE`` and ``AUTH`` each allow a parameter.
+    :param biggest: the largest declared SIZE in octets.
+    :raises BadArgument: with the reply to send.
     """
     parts = _FROM.fullmatch(argument)
     if parts is None:
@@ -71,9 +71,9 @@ _EXTENSION: Final[Mapping[str, str]] = {"BODY": "8BITMIME", "SIZE": "SIZE", "AUT
 
 
 def rcpt_to(argument: str) -> str:
-    """The recipient of a RCPT command, which takes no parameters here.
+    """Parse the argument of RCPT: the recipient, without parameters.
 
-    :raises BadArgument: with the reply to give.
+    :raises BadArgument: with the reply to send.
     """
     parts = _TO.fullmatch(argument)
     if parts is None:

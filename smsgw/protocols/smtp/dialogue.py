@@ -1,6 +1,6 @@
-"""What an ESMTP server says to each line, message and answer of its delegate; the connection says when.
+"""The replies of an ESMTP server to lines, messages and answers of its delegate.
 
-A table names every verb there is, what must have happened before it, and how it is carried out.
+The connection decides when the next line is processed. A table has every verb, its precondition and its function.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ log = Logger()
 
 _HOST: Final = re.compile(r"[!-~]{1,255}")
 _STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
-_STUBBORN: Final = 10
-"""Times the number of recipients that a transaction may ask for before the session is ended."""
+_EXCESS: Final = 10
+"""The session is ended at this multiple of the recipients that a transaction may have."""
 
 
 class Connection(Protocol):
-    """What a dialogue asks of the connection it is held over."""
+    """The connection of a dialogue."""
 
     def say(self, reply: Reply) -> None:
-        """Send a reply behind those before it."""
+        """Send a reply after the earlier ones."""
 
     def say_lines(self, octets: bytes) -> None:
-        """Send a ready reply of several lines."""
+        """Send an encoded reply of several lines."""
 
     def hang_up(self, reply: Reply) -> None:
         """Send the last reply and close."""
 
     def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
-        """Call `question` with the session and `arguments`, then `then` with its answer, and nothing in between."""
+        """Call `question` with the session and `arguments`, then `then` with its answer; process no line meanwhile."""
 
     def start_tls(self) -> None:
-        """Encrypt and give the dialogue a new session."""
+        """Start TLS and give the dialogue a new session."""
 
     def admitted(self) -> None:
-        """The peer has authenticated."""
+        """Mark the connection as authenticated."""
 
 
 class ServerContext(Protocol):
-    """What a dialogue asks of the service it belongs to."""
+    """The server of a dialogue: settings and delegate."""
 
     delegate: IMailDelegate
     settings: SubmissionSettings
@@ -62,23 +62,23 @@ class ServerContext(Protocol):
     offers_tls: bool
 
     def capabilities(self, tls: bool) -> bytes:
-        """The answer to EHLO."""
+        """Return the encoded answer to EHLO."""
 
 
 class Dialogue:
-    """What has been said on one connection.
+    """The state of the SMTP dialogue on one connection.
 
-    :ivar session: what the delegate knows; the connection replaces it when TLS begins.
-    :ivar message: the message that is being received.
+    :ivar session: the session as the delegate sees it; the connection replaces it when TLS starts.
+    :ivar message: the reader of the message that is being received, or None.
     """
 
-    def __init__(self, connection: Connection, house: ServerContext, session: Session) -> None:
+    def __init__(self, connection: Connection, server: ServerContext, session: Session) -> None:
         self.session = session
         self.message: MessageReader | None = None
         self._connection = connection
-        self._house = house
-        self._delegate = house.delegate
-        self._settings = house.settings
+        self._server = server
+        self._delegate = server.delegate
+        self._settings = server.settings
         self._exchange: sasl.Exchange | None = None
         self._refused_data = False
         self._junk = 0
@@ -88,27 +88,27 @@ class Dialogue:
 
     @property
     def idle(self) -> bool:
-        """Whether neither a transaction nor an authentication is under way."""
+        """Whether no transaction and no authentication is open."""
         return self.session.envelope is None and self._exchange is None
 
     def limit(self, octets: bytearray) -> int:
-        """How long the line may be that `octets` begin with."""
+        """Return the maximum length of the line that `octets` begin with."""
         if self._exchange is not None or octets[:5].upper() == b"AUTH ":
             return self._settings.auth_line
         return self._settings.command_line
 
     def line(self, line: bytes | BadLine) -> None:
-        """A line that is not part of a message."""
+        """Process a line outside a message."""
         if isinstance(line, BadLine):
             self._exchange = None
-            self._not_a_command(replies.BAD_LINES[line])
+            self._refuse_line(replies.BAD_LINES[line])
         elif self._exchange is not None:
             self._responded(self._exchange, line)
         else:
             self._command(line)
 
     def data_ended(self, reader: MessageReader) -> None:
-        """The end of the message has been seen."""
+        """Process a complete message."""
         self.message = None
         message = reader.message()
         if isinstance(message, BadMessage):
@@ -122,50 +122,50 @@ class Dialogue:
         word, _, rest = line.partition(b" ")
         verb = VERBS.get(word.upper())
         if verb is None:
-            self._not_a_command(replies.UNKNOWN)
+            self._refuse_line(replies.UNKNOWN)
             return
         argument = rest.rstrip(b" ")
         early = None if self.session.authenticated else self._too_early(verb.needs)
         if early is not None:
-            self._useless(early)
+            self._reply_junk(early)
         elif verb.bare and argument:
-            self._useless(replies.NO_ARGUMENT)
+            self._reply_junk(replies.NO_ARGUMENT)
         elif argument.isascii() and (text := argument.decode("ascii")).isprintable():
             verb.run(self, text)
         else:
-            self._useless(replies.BAD_ARGUMENT)
+            self._reply_junk(replies.BAD_ARGUMENT)
         self._refused_data = verb.run is Dialogue._data and self.message is None
 
     def _too_early(self, needs: Need) -> Reply | None:
-        """What has to be done first by a client that has not logged in; once it has, all of it is done."""
+        """Return the reply to an unauthenticated client whose verb needs an earlier command, or None."""
         if needs >= Need.HELLO and not self.session.ehlo:
             return replies.HELLO_FIRST
         if needs >= Need.TLS and not self.session.tls and self._settings.tls == "demanded":
             return replies.TLS_FIRST
         return replies.LOGIN_FIRST if needs >= Need.LOGIN else None
 
-    def _not_a_command(self, reply: Reply) -> None:
-        """After a refused DATA this is the text of a client that did not wait for leave, not a slip: whoever wrote
-        that text would have the rest of it taken for commands."""
+    def _refuse_line(self, reply: Reply) -> None:
+        """Refuse a line that is no command. After a refused DATA it is message text, because the client did not wait
+        for 354: then hang up, since the text's author could put commands into it."""
         if self._refused_data:
-            self._connection.hang_up(replies.TALKED_BLINDLY)
+            self._connection.hang_up(replies.TEXT_AFTER_REFUSAL)
         else:
-            self._useless(reply)
+            self._reply_junk(reply)
 
-    def _deliver(self, reply: Reply) -> None:
-        """Say it, and hang up if it says so."""
+    def _reply(self, reply: Reply) -> None:
+        """Send a reply, and hang up if it is final."""
         if reply.close or reply.code == 421:
             self._connection.hang_up(reply)
         else:
             self._connection.say(reply)
 
-    def _useless(self, reply: Reply) -> None:
-        """Answer a command that brought nobody further."""
-        if not self._wasted():
-            self._deliver(reply)
+    def _reply_junk(self, reply: Reply) -> None:
+        """Reply to a junk command: one that advances neither login nor transaction."""
+        if not self._count_junk():
+            self._reply(reply)
 
-    def _wasted(self) -> bool:
-        """Count a command that brought nobody further; True: it was one too many and ended the session."""
+    def _count_junk(self) -> bool:
+        """Count a junk command; return whether it was one too many and ended the session."""
         self._junk += 1
         settings = self._settings
         if self._junk <= (settings.junk_after_login if self.session.authenticated else settings.junk_before_login):
@@ -174,26 +174,26 @@ class Dialogue:
         return True
 
     def _ehlo(self, argument: str) -> None:
-        self._hello(argument, self._house.capabilities(self.session.tls))
+        self._hello(argument, self._server.capabilities(self.session.tls))
 
     def _helo(self, argument: str) -> None:
         self._hello(argument, b"250 %b\r\n" % self._settings.ehlo[0].encode("ascii"))
 
     def _hello(self, name: str, answer: bytes) -> None:
         if not _HOST.fullmatch(name):
-            self._useless(replies.BAD_ARGUMENT)
+            self._reply_junk(replies.BAD_ARGUMENT)
             return
         again = bool(self.session.ehlo)
         self.session.ehlo = name
         self.session.envelope = None
-        if not (again and self._wasted()):
+        if not (again and self._count_junk()):
             self._connection.say_lines(answer)
 
     def _starttls(self, argument: str) -> None:
         if self.session.tls:
-            self._useless(replies.TLS_ALREADY)
-        elif not self._house.offers_tls:
-            self._useless(replies.NOT_IMPLEMENTED)
+            self._reply_junk(replies.TLS_ALREADY)
+        elif not self._server.offers_tls:
+            self._reply_junk(replies.NOT_IMPLEMENTED)
         else:
             self._connection.start_tls()
 
@@ -201,11 +201,11 @@ class Dialogue:
         name, _, initial = argument.partition(" ")
         exchange = sasl.exchange(name.upper(), self._settings.plain_challenge)
         if self.session.authenticated:
-            self._useless(replies.LOGIN_ALREADY)
+            self._reply_junk(replies.LOGIN_ALREADY)
         elif not self.session.tls and not self._settings.auth_without_tls:
-            self._useless(replies.TLS_FOR_AUTH)
+            self._reply_junk(replies.TLS_FOR_AUTH)
         elif exchange is None:
-            self._useless(replies.NO_MECHANISM if name else replies.BAD_ARGUMENT)
+            self._reply_junk(replies.NO_MECHANISM if name else replies.BAD_ARGUMENT)
         else:
             challenge = next(exchange)
             if initial:
@@ -217,12 +217,12 @@ class Dialogue:
     def _responded(self, exchange: sasl.Exchange, line: bytes) -> None:
         self._exchange = None
         if line == b"*":
-            self._useless(replies.CANCELLED)
+            self._reply_junk(replies.CANCELLED)
             return
         try:
             challenge = exchange.send(sasl.decode(line))
         except sasl.Malformed:
-            self._useless(replies.UNREADABLE)
+            self._reply_junk(replies.UNREADABLE)
         except StopIteration as end:
             self._login(end.value)
         else:
@@ -240,28 +240,28 @@ class Dialogue:
             self.session.authenticated = True
             self._junk = 0
             self._connection.admitted()
-            self._deliver(reply)
+            self._reply(reply)
         elif reply.code < 500:
-            self._useless(reply)
+            self._reply_junk(reply)
         else:
             self._failed_logins += 1
             if self._failed_logins >= self._settings.auth_tries:
                 self._connection.say(reply)
                 self._connection.hang_up(replies.TOO_MANY_TRIES)
             else:
-                self._deliver(reply)
+                self._reply(reply)
 
     def _mail(self, argument: str) -> None:
         if self.session.envelope is not None:
-            self._useless(replies.NESTED)
+            self._reply_junk(replies.NESTED)
             return
         if self._transactions >= self._settings.messages:
             self._connection.hang_up(replies.TOO_MANY_TRANSACTIONS)
             return
         try:
-            address, parameters = mail_from(argument, self._house.extensions, self._settings.mail_limit)
+            address, parameters = mail_from(argument, self._server.extensions, self._settings.mail_limit)
         except BadArgument as why:
-            self._useless(why.reply)
+            self._reply_junk(why.reply)
             return
         self.session.envelope = Envelope(address, parameters)
         self._connection.ask(self._sender_known, self._delegate.sender, address, parameters)
@@ -270,18 +270,18 @@ class Dialogue:
         if reply.code // 100 == 2:
             self._transactions += 1
             self._tried_recipients = 0
-            self._deliver(reply)
+            self._reply(reply)
         else:
             self.session.envelope = None
-            (self._useless if reply.code >= 500 else self._deliver)(reply)
+            (self._reply_junk if reply.code >= 500 else self._reply)(reply)
 
     def _rcpt(self, argument: str) -> None:
         if self.session.envelope is None:
-            self._useless(replies.MAIL_FIRST)
+            self._reply_junk(replies.MAIL_FIRST)
             return
         self._tried_recipients += 1
         if self._tried_recipients > self._settings.recipients:
-            if self._tried_recipients > _STUBBORN * self._settings.recipients:
+            if self._tried_recipients > _EXCESS * self._settings.recipients:
                 self._connection.hang_up(replies.TOO_MUCH_JUNK)
             else:
                 self._connection.say(replies.TOO_MANY_RECIPIENTS)
@@ -296,60 +296,60 @@ class Dialogue:
     def _recipient_known(self, address: str, reply: Reply) -> None:
         if reply.code // 100 == 2 and self.session.envelope is not None:
             self.session.envelope.recipients.append(address)
-        self._deliver(reply)
+        self._reply(reply)
 
     def _data(self, argument: str) -> None:
         if self.session.envelope is None:
-            self._useless(replies.MAIL_FIRST)
+            self._reply_junk(replies.MAIL_FIRST)
         elif not self.session.envelope.recipients:
-            self._useless(replies.NO_RECIPIENTS)
+            self._reply_junk(replies.NO_RECIPIENTS)
         else:
             self.message = MessageReader(self._settings)
             self._connection.say(replies.START_DATA)
 
     def _message_known(self, reply: Reply) -> None:
         self.session.envelope = None
-        self._deliver(reply)
+        self._reply(reply)
 
     def _status(self, argument: str) -> None:
         if _STATUS_ID.fullmatch(argument):
             self._connection.ask(self._status_known, self._delegate.status, argument)
         else:
-            self._useless(replies.BAD_ARGUMENT)
+            self._reply_junk(replies.BAD_ARGUMENT)
 
     def _status_known(self, reply: Reply) -> None:
         if reply.code // 100 == 2:
             self._junk = 0
-        self._deliver(reply)
+        self._reply(reply)
 
     def _rset(self, argument: str) -> None:
         if self.session.envelope is None:
-            self._useless(self._house.positive.ok)
+            self._reply_junk(self._server.positive.ok)
         else:
             self.session.envelope = None
-            self._connection.say(self._house.positive.ok)
+            self._connection.say(self._server.positive.ok)
 
     def _noop(self, argument: str) -> None:
-        self._useless(self._house.positive.ok)
+        self._reply_junk(self._server.positive.ok)
 
     def _quit(self, argument: str) -> None:
-        self._connection.hang_up(self._house.positive.bye)
+        self._connection.hang_up(self._server.positive.bye)
 
     def _vrfy(self, argument: str) -> None:
-        self._useless(self._house.positive.unverified)
+        self._reply_junk(self._server.positive.unverified)
 
     def _help(self, argument: str) -> None:
-        self._useless(self._house.positive.help)
+        self._reply_junk(self._server.positive.help)
 
     def _not_implemented(self, argument: str) -> None:
-        self._useless(replies.NOT_IMPLEMENTED)
+        self._reply_junk(replies.NOT_IMPLEMENTED)
 
-    def _intolerable(self, argument: str) -> None:
+    def _hang_up(self, argument: str) -> None:
         self._connection.hang_up(replies.NOT_IMPLEMENTED)
 
 
 class Need(enum.IntEnum):
-    """What must have happened before a verb is looked at; each includes those before it."""
+    """The precondition of a verb; each includes those before it."""
 
     NOTHING = 0
     HELLO = 1
@@ -359,7 +359,7 @@ class Need(enum.IntEnum):
 
 @attrs.frozen
 class Verb:
-    """How a verb is carried out, what it needs, and whether it stands alone."""
+    """The function of a verb, its precondition, and whether it takes no argument."""
 
     run: Callable[[Dialogue, str], None]
     needs: Need
@@ -383,11 +383,11 @@ VERBS: Final[Mapping[bytes, Verb]] = {
     b"EXPN": Verb(Dialogue._not_implemented, Need.NOTHING),
     b"TURN": Verb(Dialogue._not_implemented, Need.NOTHING),
     b"ETRN": Verb(Dialogue._not_implemented, Need.NOTHING),
-    # Octets would follow that no one can skip safely; a browser made to talk to us does not know what it says.
-    b"BDAT": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"CONNECT": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"GET": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"POST": Verb(Dialogue._intolerable, Need.NOTHING),
-    b"PUT": Verb(Dialogue._intolerable, Need.NOTHING),
+    # After BDAT octets follow that cannot be skipped; the others come from a browser that an attacker points at us.
+    b"BDAT": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"CONNECT": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"GET": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"POST": Verb(Dialogue._hang_up, Need.NOTHING),
+    b"PUT": Verb(Dialogue._hang_up, Need.NOTHING),
 }
-"""All verbs there are: nothing else is ever carried out."""
+"""All verbs."""

@@ -1,9 +1,8 @@
-"""An ESMTP submission server that does one command at a time, for any program that brings a delegate.
+"""An ESMTP submission server that processes one command at a time, for any program that provides a delegate.
 
-A client may send MAIL, RCPT and DATA in one go (RFC 2920), while each may need a look into a database. So nothing of
-what follows a command is looked at before its answer is known; answers leave in order, and those that are ready
-together leave in one write. Reading pauses while too much waits to be looked at, or while the client does not read
-what it is answered.
+A client may send MAIL, RCPT and DATA in one write (RFC 2920), and the delegate may need a database look-up for each. So
+the octets after a command wait until the command is answered; replies are sent in order, and those that are ready
+together in one write. Reading pauses while too many octets wait, or while the client does not read its replies.
 
 The session is the one of the provider's document, line by line (000-2 to 000-14, 000-28 to 000-40)::
 
@@ -19,8 +18,8 @@ The session is the one of the provider's document, line by line (000-2 to 000-14
     STATUS 33
     250 33 1 0 0 Message is accepted for delivery
 
-STARTTLS (RFC 3207) begins a new session which knows nothing of the old one; clear text sent along behind it ends the
-connection. A message with a CR or LF of its own is read to its true end and refused
+STARTTLS (RFC 3207) starts a new session, which knows nothing of the old one; clear text after it ends the
+connection. A message with a bare CR or LF is read to its end and refused
 (:mod:`smsgw.protocols.smtp.lines`).
 """
 
@@ -51,10 +50,10 @@ class SubmissionFactory(Factory):
 
     :param delegate: provides :class:`~smsgw.interfaces.IMailDelegate`.
     :param clock: its seconds must be monotonic.
-    :param tls: whatever ``transport.startTLS`` takes on the server side, or None.
-    :param host: the name of the server, for the gaps ``{host}`` of the settings.
-    :raises ValueError: when `settings` want TLS and there is no `tls`.
-    :ivar connections: those there are.
+    :param tls: the context for ``transport.startTLS`` on the server side, or None.
+    :param host: the name of the server, which replaces ``{host}`` in the settings.
+    :raises ValueError: if `settings` need TLS and `tls` is None.
+    :ivar connections: the open connections.
     """
 
     noisy = False
@@ -83,28 +82,28 @@ class SubmissionFactory(Factory):
         self._tls_capabilities = self._answer_to_ehlo(tls=True)
 
     def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
-        """A protocol for one connection."""
+        """Return a protocol for one connection."""
         return SubmissionProtocol(self)
 
     @property
     def sessions(self) -> set[SubmissionProtocol]:
-        """The connections there are, whatever they have said."""
+        """The open connections, authenticated or not."""
         return self.connections.all
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
-        """Let transactions under way come to their end, answer everything else 421, and close.
+        """Let open transactions finish, answer all other commands 421, and close.
 
-        :param within: seconds after which whoever is left is cut off; None: only the timers of the settings end them.
+        :param within: seconds after which the remaining connections are closed at once; None: only the timers end them.
         :return: fires when no session is left.
         """
         return self.connections.shut_down(within)
 
     def capabilities(self, tls: bool) -> bytes:
-        """The answer to EHLO, with or without TLS."""
+        """Return the encoded answer to EHLO, with or without TLS."""
         return self._tls_capabilities if tls else self._clear_capabilities
 
     def connected(self, session: SubmissionProtocol) -> Reply | None:
-        """It is here; why it must not stay, or None."""
+        """Register a new connection; return the reply that refuses it, or None."""
         here, settings = self.connections, self.settings
         crowded = (
             len(here.unauthenticated) >= settings.unauthenticated

@@ -1,8 +1,7 @@
-"""Cuts what an SMTP client sends into command lines and messages, in bounded memory and without a look at every octet.
+"""Cuts the octets of an SMTP client into command lines and messages, in bounded memory and by fast searches.
 
-Only CR LF ends a line and only CR LF . CR LF ends a message. A CR or LF of its own never does: servers that disagree
-about that are how one message is smuggled inside another. Nothing here knows a verb, a reply or a transport; however
-the stream is cut into pieces, the result is the same.
+Only CR LF ends a line and only CR LF . CR LF ends a message, never a bare CR or LF: where servers disagree about that,
+an attacker can smuggle one message inside another. The result is the same for any cut of the stream.
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from smsgw.config import SubmissionSettings
 _END: Final = b"\r\n.\r\n"
 _FIELD: Final = re.compile(rb"\r\n(?![ \t])")
 _SMALL_HEADER: Final = 20
-"""Lines up to which a header needs no counting."""
+"""Lines of a header whose fields need no counting."""
 
 
 class BadLine(enum.Enum):
-    """Why a command line cannot be looked at."""
+    """Why a command line is refused."""
 
     TOO_LONG = "longer than allowed"
     BARE = "a CR, LF or NUL inside"
 
 
 class BadMessage(enum.Enum):
-    """Why a message cannot be looked at."""
+    """Why a message is refused."""
 
     BARE = "a CR, LF or NUL inside"
     TOO_BIG = "the message is too big"
@@ -37,25 +36,25 @@ class BadMessage(enum.Enum):
 
 
 class CommandLines:
-    """Lines of commands out of a buffer that the owner fills and may empty.
+    """Command lines from a buffer that the owner fills and may clear.
 
-    What is bad about a line is told at once, once for the line, and its rest is swallowed up to the next CR LF.
+    A bad line is reported at once and only once; its rest is skipped up to the next CR LF.
 
-    :ivar octets: what has not been looked at yet.
+    :ivar octets: the unprocessed octets.
     """
 
     def __init__(self) -> None:
         self.octets = bytearray()
-        self._swallow = False
+        self._skipping = False
 
     def at_start(self) -> bool:
-        """Whether `octets` begin with a line, nothing being left to swallow."""
-        return not self._swallow or self._swallowed()
+        """Skip the rest of a bad line; return whether `octets` begin with a new line."""
+        return not self._skipping or self._skip()
 
     def next(self, limit: int) -> bytes | BadLine | None:
-        """The next line without its end; None: it is not complete. To be called :meth:`at_start`.
+        """Return the next line without its end, None if it is incomplete. Call :meth:`at_start` before.
 
-        :param limit: octets that a line may have, its end included.
+        :param limit: the most octets of a line, its end included.
         """
         octets = self.octets
         at = octets.find(b"\n", 0, limit)
@@ -69,36 +68,36 @@ class CommandLines:
             bad = BadLine.TOO_LONG
         else:
             return None
-        self._swallow = True
-        self._swallowed()
+        self._skipping = True
+        self._skip()
         return bad
 
-    def _swallowed(self) -> bool:
+    def _skip(self) -> bool:
         octets = self.octets
         at = octets.find(b"\r\n")
         if at < 0:
             del octets[: -1 if octets.endswith(b"\r") else len(octets)]
             return False
         del octets[: at + 2]
-        self._swallow = False
+        self._skipping = False
         return True
 
 
 class MessageReader:
-    """One message behind a DATA command: collected up to its end, or only measured once it is too big.
+    """The message after a DATA command: collected up to its end, or only measured when it is too big.
 
-    :ivar size: octets taken so far.
+    :ivar size: octets read so far.
     """
 
     def __init__(self, settings: SubmissionSettings) -> None:
         self._settings = settings
-        self._kept = bytearray(b"\r\n")  # the end of the DATA line: the final dot may follow it at once
+        self._kept = bytearray(b"\r\n")  # the end of the DATA line, which the final dot may follow
         self._bare = False
         self._too_big = False
         self.size = 0
 
     def take(self, octets: bytearray) -> bool:
-        """Move what belongs to the message out of `octets`; whether its end was among it."""
+        """Move the octets of the message out of `octets`; return whether the message is complete."""
         kept = self._kept
         seam = kept[-4:]
         known = len(seam)
@@ -113,7 +112,7 @@ class MessageReader:
                 kept += octets
                 octets.clear()
                 if len(kept) > self._settings.mail_limit + 8:
-                    self._forget()
+                    self._drop_octets()
                 return False
             end += len(_END)
         self.size += end
@@ -123,8 +122,8 @@ class MessageReader:
         return True
 
     def message(self) -> bytes | BadMessage:
-        """Header, blank line and body with the dots unstuffed and the last CR LF, or what is wrong with it."""
-        self._look(self._kept)
+        """Return header, blank line and body with the dots unstuffed and the last CR LF, or the fault."""
+        self._find_bare(self._kept)
         if self._bare:
             return BadMessage.BARE
         if self._too_big or len(self._kept) - 2 > self._settings.mail_limit:
@@ -134,23 +133,24 @@ class MessageReader:
             text = text.replace(b"\r\n.", b"\r\n")
         return _structure(text, self._settings) or text[2:]
 
-    def _forget(self) -> None:
-        """Drop all but the octets with which the end may begin; what was bad about the rest is remembered."""
+    def _drop_octets(self) -> None:
+        """Drop all octets but the last few, which may begin the end of the message; keep whether the rest had a bare
+        CR, LF or NUL."""
         self._too_big = True
         cut = len(self._kept) - 4
         if self._kept[cut - 1] == 13:
             cut -= 1
-        self._look(self._kept[:cut])
+        self._find_bare(self._kept[:cut])
         del self._kept[:cut]
 
-    def _look(self, octets: bytearray) -> None:
+    def _find_bare(self, octets: bytearray) -> None:
         ends = octets.count(b"\r\n")
         if octets.count(b"\r") != ends or octets.count(b"\n") != ends or b"\0" in octets:
             self._bare = True
 
 
 def _structure(text: bytes, settings: SubmissionSettings) -> BadMessage | None:
-    """What is wrong with the lines and the header of `text`, which begins with a CR LF that is not part of it."""
+    """Return the fault of the lines or the header of `text`, or None. `text` begins with the CR LF of the DATA line."""
     if _has_line_above(settings.data_line, text):
         return BadMessage.LONG_LINE
     edge = text.find(b"\r\n\r\n")
@@ -169,7 +169,8 @@ def _structure(text: bytes, settings: SubmissionSettings) -> BadMessage | None:
 
 
 def _has_line_above(limit: int, text: bytes) -> bool:
-    """Whether a line of `text` (without its end) is longer; each step of the search skips as many lines as it can."""
+    """Return whether a line of `text` (without its end) is longer than `limit`. The search skips many lines in a
+    step."""
     at = 0
     while len(text) - at > limit + 2:
         end = text.rfind(b"\r\n", at, at + limit + 2)

@@ -1,4 +1,4 @@
-"""Mails of several parts: which part is the text, and what HTML says as text. Pure, and bounded in depth and number."""
+"""Splits multipart mails and converts HTML to text. Pure, and bounded in depth and number of parts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 import attrs
 
 MOST_DEPTH: Final = 8
-"""Parts within parts."""
+"""The most levels of nested parts."""
 
 MOST_PARTS: Final = 100
-"""Parts of one mail."""
+"""The most parts of one mail."""
 
 _BOUNDARY: Final = re.compile(r"[ -~]{1,70}")
 _HIDDEN: Final = frozenset({"script", "style", "head", "title", "template", "noscript"})
@@ -24,12 +24,12 @@ _SPACES: Final = re.compile(r"[ \t\r\n\f\xa0]+")
 
 
 class BadParts(ValueError):
-    """The parts of a mail cannot be told apart, or are too many; the text says why."""
+    """A multipart mail that cannot be split, or has too many parts; the text gives the reason."""
 
 
 @attrs.frozen
 class Fields:
-    """What is needed of a header: type in lower case, its parameters, transfer encoding, disposition."""
+    """The used fields of a header: content type in lower case, its parameters, transfer encoding, disposition."""
 
     kind: str
     charset: str
@@ -39,11 +39,11 @@ class Fields:
 
 
 def split(body: bytes, boundary: str) -> list[bytes]:
-    """The parts between the delimiter lines, without preamble and epilogue (RFC 2046, 5.1.1).
+    """Split a body into the parts between its delimiter lines, without preamble and epilogue (RFC 2046, 5.1.1).
 
-    A last delimiter that is missing is forgiven, as mail programs do.
+    A missing last delimiter is accepted, as mail programs do.
 
-    :raises BadParts: no such delimiter, or too many.
+    :raises BadParts: if there is no delimiter, or too many.
     """
     if not _BOUNDARY.fullmatch(boundary):
         raise BadParts("a multipart without a boundary")
@@ -68,10 +68,10 @@ def split(body: bytes, boundary: str) -> list[bytes]:
 
 
 def html_text(text: str) -> str:
-    """What a reader sees of HTML: the text, a line for each block, without comments, scripts and styles.
+    """Convert HTML to its visible text: a line for each block, without comments, scripts and styles.
 
-    Each character is looked at a bounded number of times, whatever the HTML: the library's parser takes a minute for a
-    quarter of a megabyte of ``<!--``.
+    It reads each character a bounded number of times for any HTML. The parser of the standard library takes a minute
+    for a quarter of a megabyte of ``<!--``.
     """
     pieces: list[str] = []
     lower = text.lower()
@@ -112,7 +112,8 @@ def html_text(text: str) -> str:
 
 
 def _end_of_tag(text: str, at: int) -> int:
-    """Where the ``>`` of a tag is, not within quotes; -1 when it never ends, and nothing behind it is to be shown."""
+    """Return the offset of the ``>`` of a tag, outside quotes; -1 if there is none, which hides the rest of the
+    text."""
     while True:
         found = _QUOTE_OR_END.search(text, at)
         if found is None or found[0] == ">":
@@ -123,7 +124,7 @@ def _end_of_tag(text: str, at: int) -> int:
 
 
 def _without_gaps(lines: Iterator[str]) -> Iterator[str]:
-    """At most one empty line at a time."""
+    """Yield lines, with runs of empty ones reduced to one."""
     empty = False
     for line in lines:
         if line or not empty:

@@ -1,7 +1,6 @@
-"""The text of a mail: transfer encoding and charset undone (000-24, 000-25). Pure; bounded by what the session took in.
+"""The text of a mail, decoded from transfer encoding and charset (000-24, 000-25). Pure; bounded by the mail's size.
 
-Only what is needed of the header is looked at, by patterns that go over it once: a hostile header costs no more than
-its octets.
+Patterns search the header once for the fields that are needed, so a hostile header costs time linear in its size.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ CHARSETS: Final = (
     *(f"iso-8859-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)),
     *("gb2312", "gb18030", "big5", "shift_jis", "iso-2022-jp", "euc-jp", "euc-kr"),
 )
-"""Charsets that are taken, under these and all their other names; no other codec is ever asked to decode."""
+"""The accepted charsets, under these names and all aliases; no other codec is ever used."""
 
 
 def _codecs() -> Iterator[tuple[str, codecs.CodecInfo]]:
-    """Each name of each charset in the form that :func:`encodings.normalize_encoding` gives, with its codec."""
+    """Yield each name of each charset, normalised by :func:`encodings.normalize_encoding`, with its codec."""
     taken = {normalize_encoding(codecs.lookup(name).name): codecs.lookup(name) for name in CHARSETS}
     taken["latin_1"] = taken["iso8859_1"]
     yield from taken.items()
@@ -36,7 +35,7 @@ def _codecs() -> Iterator[tuple[str, codecs.CodecInfo]]:
 
 _CODECS: Final[Mapping[str, codecs.CodecInfo]] = dict(_codecs())
 INLINE: Final = 65_536
-"""Octets up to which a plain mail is read at once."""
+"""The largest plain mail in octets that is read in the reactor's thread."""
 
 _DEFAULT_TYPE: Final = "text/plain"
 _HTML: Final = "text/html"
@@ -55,15 +54,15 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def is_plain(octets: bytes) -> bool:
-    """Whether a mail is one short plain text, which :func:`mail_text` reads in no time; others go to a thread."""
+    """Whether a mail is one short plain text, fast enough for the reactor's thread; others go to a worker thread."""
     return len(octets) <= INLINE and _fields(_halves(octets)[0]).kind == _DEFAULT_TYPE
 
 
 def mail_text(octets: bytes) -> str | Refused:
-    """The SMS text of a mail: its first plain text, else its first HTML as text; lines end with LF, none are blank at
-    the end.
+    """Return the SMS text of a mail: its first plain text, else its first HTML as text. Lines end with LF; blank lines
+    at the end are removed.
 
-    Refused BAD_ENCODING says which charset, transfer encoding or content type cannot be taken.
+    Refused BAD_ENCODING names the charset, transfer encoding or content type that is not supported.
     """
     try:
         found = _first(octets, _DEFAULT_TYPE) or _first(octets, _HTML)
@@ -85,7 +84,7 @@ def mail_text(octets: bytes) -> str | Refused:
 
 
 def _first(octets: bytes, kind: str) -> tuple[Fields, bytes] | None:
-    """The first part of this kind that is no attachment, depth first."""
+    """Return the first part of a content type that is no attachment, depth first."""
     left = MOST_PARTS
     stack = [(octets, 0)]
     while stack:
@@ -108,7 +107,7 @@ def _first(octets: bytes, kind: str) -> tuple[Fields, bytes] | None:
 
 
 def _halves(octets: bytes) -> tuple[bytes, bytes]:
-    """Header and body."""
+    """Split a mail into header and body."""
     if octets.startswith(b"\r\n"):
         return b"", octets[2:]
     head, _, body = octets.partition(b"\r\n\r\n")
@@ -116,7 +115,7 @@ def _halves(octets: bytes) -> tuple[bytes, bytes]:
 
 
 def _decoded(fields: Fields, body: bytes) -> str | Refused:
-    """A body with its transfer encoding and charset undone."""
+    """Decode a body from its transfer encoding and charset."""
     decoded = _transferred(body, fields.transfer.lower())
     if decoded is None:
         return _unreadable(f"the {fields.transfer[:40]} transfer encoding is not known or not kept to")
@@ -125,7 +124,7 @@ def _decoded(fields: Fields, body: bytes) -> str | Refused:
     if codec is None:
         return _unreadable(f"charset {charset[:40]!a} is not taken")
     if codec.name == "ascii" and not decoded.isascii():
-        codec = codecs.lookup("utf-8")  # 8-bit text without a charset: what today's programs mean by it
+        codec = codecs.lookup("utf-8")  # 8-bit text without a charset is UTF-8 in today's programs
     try:
         return codec.decode(decoded, "strict")[0]
     except UnicodeError:
@@ -133,7 +132,7 @@ def _decoded(fields: Fields, body: bytes) -> str | Refused:
 
 
 def message_id(octets: bytes) -> str:
-    """The Message-ID of a mail, empty for none."""
+    """Return the Message-ID of a mail, empty if it has none."""
     found = _MESSAGE_ID.search(_halves(octets)[0] + b"\r\n")
     return found[1].strip().decode("ascii", "replace") if found is not None else ""
 
@@ -143,9 +142,9 @@ def _unreadable(why: str) -> Refused:
 
 
 def _fields(head: bytes) -> Fields:
-    """What is needed of a header, the first of each field, unfolded.
+    """Return the used fields of a header, unfolded; the first of each counts.
 
-    Without a type, or with what is none, it is text/plain in us-ascii (RFC 2045, 5.2).
+    Without a valid content type it is text/plain in us-ascii (RFC 2045, 5.2).
     """
     found: dict[bytes, str] = {}
     for match in _FIELD.finditer(head + b"\r\n"):
@@ -166,14 +165,14 @@ def _fields(head: bytes) -> Fields:
 
 
 def _transferred(body: bytes, encoding: str) -> bytes | None:
-    """The body with its transfer encoding undone, None if that is not possible."""
+    """Decode a transfer encoding; None if the body is not valid in it."""
     if encoding in _IDENTITY:
         return body
     if encoding == "quoted-printable":
         return binascii.a2b_qp(body)
     if encoding == "base64":
         packed = body.translate(None, b"\r\n \t")
-        # Python's decoder skips what it does not understand; a text must not be guessed at.
+        # Python's decoder skips invalid characters, which would change the text.
         if len(packed) % 4 or not _BASE64.fullmatch(packed):
             return None
         return binascii.a2b_base64(packed)

@@ -1,6 +1,6 @@
-"""What the ESMTP server says of its own accord; all other replies are the delegate's.
+"""The replies of the ESMTP server itself; all other replies come from the delegate.
 
-Refusals carry the enhanced code of RFC 3463 in every dialect: a client that does not know it takes it for text.
+Refusals have an enhanced status code (RFC 3463) in every dialect; clients without that extension read it as text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TOO_SLOW: Final = Reply(421, "4.4.2 Data too slow, closing the connection")
 TOO_MUCH_JUNK: Final = Reply(421, "4.7.0 Too many useless commands")
 TOO_MANY_TRIES: Final = Reply(421, "4.7.0 Too many failed logins")
 TOO_MANY_TRANSACTIONS: Final = Reply(421, "4.5.3 Too many transactions, connect again")
-TALKED_BLINDLY: Final = Reply(421, "4.5.0 Text sent without leave, closing the connection")
+TEXT_AFTER_REFUSAL: Final = Reply(421, "4.5.0 Text sent without leave, closing the connection")
 MAIL_SYNTAX: Final = Reply(501, "5.5.4 Syntax: MAIL FROM:<address>")
 RCPT_SYNTAX: Final = Reply(501, "5.5.4 Syntax: RCPT TO:<address>")
 BAD_SENDER: Final = Reply(553, "5.1.7 Sender address not acceptable")
@@ -65,7 +65,7 @@ BAD_MESSAGES: Final[Mapping[BadMessage, Reply]] = {
 
 @attrs.frozen
 class Positive:
-    """What is said when all is well: the provider's words, unless enhanced codes are announced."""
+    """The positive replies: the provider's words, or with enhanced codes if those are announced."""
 
     ok: Reply
     bye: Reply
@@ -75,7 +75,7 @@ class Positive:
 
     @classmethod
     def make(cls, enhanced: bool) -> Positive:
-        """With or without the codes of RFC 3463 (RFC 2034 wants all or none of them)."""
+        """Make the replies with or without enhanced codes (RFC 2034 wants them in all replies or in none)."""
 
         def reply(code: int, status: str, text: str) -> Reply:
             return Reply(code, f"{status} {text}" if enhanced else text)

@@ -1,7 +1,8 @@
-"""SASL mechanisms PLAIN (RFC 4616) and LOGIN, server side, without a stream.
+"""The SASL mechanisms PLAIN (RFC 4616) and LOGIN, server side, without I/O.
 
-A mechanism is a generator: it yields the text of a challenge, takes the decoded response, and returns the credentials.
-Who drives it encodes nothing for PLAIN, whose challenge the dialect decides; the prompts of LOGIN are already base64.
+A mechanism is a generator: it yields the text of a challenge, receives the decoded response, and returns the
+credentials. Challenges are sent as they are: that of PLAIN comes from the dialect, the prompts of LOGIN are already
+base64.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import Final
 import attrs
 
 LONGEST: Final = 255
-"""Octets that RFC 4616 allows for each of the three fields."""
+"""The most octets of each of the three fields (RFC 4616)."""
 
 
 class Malformed(ValueError):
-    """The response cannot be read; whose fault it is cannot be in doubt."""
+    """The client's response is malformed."""
 
 
 @attrs.frozen(repr=False)
 class Credentials:
-    """Whom the peer wants to act as (empty: itself), who it is, and how it proves that. Never printed."""
+    """Authorization identity (empty: the login itself), login and password. Never printed."""
 
     authorization: bytes
     login: bytes
@@ -33,7 +34,7 @@ Exchange = Generator[str, bytes, Credentials]
 
 
 def plain(challenge: str) -> Exchange:
-    """One response: authorization NUL login NUL password, in UTF-8."""
+    """Exchange of one response: authorization NUL login NUL password, in UTF-8."""
     fields = (yield challenge).split(b"\0")
     if len(fields) != 3:
         raise Malformed("PLAIN takes three fields")
@@ -41,23 +42,23 @@ def plain(challenge: str) -> Exchange:
 
 
 def login() -> Exchange:
-    """Two responses, prompted in base64 with ``Username:`` and ``Password:``."""
+    """Exchange of two responses, to the prompts ``Username:`` and ``Password:`` in base64."""
     name = yield "VXNlcm5hbWU6"
     password = yield "UGFzc3dvcmQ6"
     return _credentials(b"", name, password)
 
 
 def exchange(mechanism: str, plain_challenge: str) -> Exchange | None:
-    """Begin the exchange of a mechanism (in upper case); None: it is not known."""
+    """Start the exchange of a mechanism (in upper case); None for an unknown one."""
     if mechanism == "PLAIN":
         return plain(plain_challenge)
     return login() if mechanism == "LOGIN" else None
 
 
 def decode(response: bytes) -> bytes:
-    """The octets of a response in strict base64.
+    """Decode a response from strict base64.
 
-    :raises Malformed: when it is anything else.
+    :raises Malformed: if it is anything else.
     """
     try:
         return binascii.a2b_base64(response, strict_mode=True)

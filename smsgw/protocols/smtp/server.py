@@ -1,6 +1,6 @@
-"""One connection of the ESMTP server: octets in, replies out, in order, in bounded memory and in time.
+"""One connection of the ESMTP server: reads commands and writes replies in order, in bounded memory and time.
 
-What is said is decided by the :class:`~smsgw.protocols.smtp.dialogue.Dialogue`; here is when.
+The :class:`~smsgw.protocols.smtp.dialogue.Dialogue` decides the replies; this module decides when it gets a line.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ log = Logger()
 _CONTROLS: Final = bytes(range(32)) + b"\x7f"
 _HARMLESS: Final = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 _FLUSH_AT: Final = 256
-"""Replies that are written together at most, so that a client that does not read is noticed."""
+"""The most replies in one write, so that the transport notices early that a client does not read."""
 
 
 class _Wire(Shape):
-    """What is asked of a transport."""
+    """The methods of the transport that are used."""
 
     def write(self, data: bytes) -> None: ...
     def loseConnection(self) -> None: ...
@@ -60,10 +60,10 @@ class Server(ServerContext, Shape):
 
 @implementer(IHandshakeListener, IPushProducer)
 class SubmissionProtocol(Protocol):
-    """One connection. Made by a :class:`~smsgw.protocols.smtp.factory.SubmissionFactory`.
+    """The protocol of one connection, made by a :class:`~smsgw.protocols.smtp.factory.SubmissionFactory`.
 
-    :ivar dialogue: what has been said; its session is what the delegate knows.
-    :ivar peer: the client's IP address as text; empty where there is none.
+    :ivar dialogue: the SMTP dialogue; its ``session`` is what the delegate sees.
+    :ivar peer: the client's IP address as text; empty on a UNIX socket.
     """
 
     dialogue: Dialogue
@@ -76,17 +76,17 @@ class SubmissionProtocol(Protocol):
         self._lines = CommandLines()
         self._replies: list[bytes] = []
         self._running = False
-        self._busy = False  # the delegate has not answered
-        self._blocked = False  # the client does not read
-        self._paused = False  # we do not read
+        self._busy = False  # waiting for the delegate
+        self._blocked = False  # the client does not read our replies
+        self._paused = False  # reading is paused
         self._handshaking = False
         self._closing = False
-        self._since = 0.0  # start of what `check_time` measures
+        self._since = 0.0  # start of the time that `check_time` measures
 
-    # What Twisted calls
+    # Calls of Twisted
 
     def connectionMade(self) -> None:
-        """Greet, or begin TLS and greet inside it."""
+        """Greet, or start TLS and greet inside it."""
         self._wire = cast(_Wire, self.transport)
         self.peer = getattr(self._wire.getPeer(), "host", "")
         self._since = self._factory.clock.seconds()
@@ -104,7 +104,7 @@ class SubmissionProtocol(Protocol):
             self.hang_up(refusal)
 
     def dataReceived(self, data: bytes) -> None:
-        """Look at as much as may be looked at now."""
+        """Process what was read, or keep it while the delegate works or the client does not read."""
         if self._closing:
             return
         self._handshaking = False
@@ -117,34 +117,34 @@ class SubmissionProtocol(Protocol):
             self._run()
 
     def handshakeCompleted(self) -> None:
-        """TLS stands: from here on commands are waited for."""
+        """Restart the command timer."""
         self._handshaking = False
         self._since = self._factory.clock.seconds()
 
     def pauseProducing(self) -> None:
-        """The client does not read its replies: do nothing that would make more of them."""
+        """Stop processing commands, because the client does not read our replies."""
         self._blocked = True
 
     def resumeProducing(self) -> None:
-        """The client has caught up."""
+        """Go on: the client has read our replies."""
         self._blocked = False
         self._run()
 
     def stopProducing(self) -> None:
-        """Nobody will read again; :meth:`connectionLost` follows."""
+        """Stop; :meth:`connectionLost` follows."""
         self._blocked = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Forget everything; what the delegate still works on is not answered."""
+        """End the session; the delegate's outstanding answer is dropped."""
         self._closing = True
         self._lines.octets.clear()
         self._factory.connections.discard(self)
-        self._last_response(self.dialogue.session)
+        self._notify_closed(self.dialogue.session)
 
-    # What the factory calls
+    # Calls of the factory
 
     def check_time(self, now: float) -> None:
-        """End what has taken too long. While the delegate works, nothing has."""
+        """Check the timers; none runs while the delegate works."""
         taken = now - self._since
         settings = self._settings
         if self._closing:
@@ -164,27 +164,27 @@ class SubmissionProtocol(Protocol):
             self.hang_up(replies.TOO_SLOW)
 
     def drain(self) -> None:
-        """Close as soon as no transaction is under way."""
+        """Close as soon as no transaction is open."""
         self._run()
 
     def cut(self) -> None:
-        """Close whatever is under way."""
+        """Close at once."""
         self._closing = True
         self._wire.abortConnection()
 
-    # What the dialogue calls
+    # Calls of the dialogue
 
     def say(self, reply: Reply) -> None:
-        """Put a reply behind those that wait to be written; it is one line of ASCII whatever its text holds."""
+        """Queue a reply as one line of ASCII, whatever its text holds."""
         text = reply.text.encode("ascii", "replace").translate(_HARMLESS)
         self._replies.append(b"%03d %b\r\n" % (reply.code, text))
 
     def say_lines(self, octets: bytes) -> None:
-        """Put a ready reply of several lines behind those that wait."""
+        """Queue an encoded reply of several lines."""
         self._replies.append(octets)
 
     def hang_up(self, reply: Reply) -> None:
-        """Say the last word, then close; :meth:`check_time` aborts where the peer does not let go."""
+        """Send the last reply, then close; :meth:`check_time` aborts if the client does not close."""
         self.say(reply)
         self._flush()
         self._closing = True
@@ -194,28 +194,29 @@ class SubmissionProtocol(Protocol):
         self._wire.unregisterProducer()
         if self._paused:
             self._paused = False
-            self._wire.resumeProducing()  # the end of TLS has to be read
+            self._wire.resumeProducing()  # TLS has to read the peer's close_notify
         self._wire.loseConnection()
 
     def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
-        """Put a question to the delegate; nothing else is looked at until `then` has had the answer."""
+        """Call a method of the delegate; process no line until `then` has got its answer."""
         waiting = maybeDeferred(question, self.dialogue.session, *arguments)
         if waiting.called and isinstance(waiting.result, Reply):
-            then(waiting.result)  # answers from memory need no turn through callbacks
+            then(waiting.result)  # an immediate answer needs no callback chain
         else:
             self._busy = True
             waiting.addBoth(self._answered, then).addErrback(self._broken)
 
     def admitted(self) -> None:
-        """It has authenticated."""
+        """Mark this connection as authenticated."""
         self._factory.connections.admit(self)
 
     def start_tls(self) -> None:
-        """Encrypt and begin a new session, unless clear text has come along that would be taken for encrypted."""
+        """Start TLS with a new session; hang up if clear text follows STARTTLS, because it would be read as
+        encrypted."""
         former = self.dialogue.session
         if self._lines.octets:
             if self._factory.connections.may_log(self):
-                log.warn("{peer} sent clear text behind STARTTLS", peer=former.peer)
+                log.warn("{peer} sent clear text after STARTTLS", peer=former.peer)
             self.hang_up(replies.INJECTED)
             return
         self.say(self._factory.positive.tls)
@@ -224,13 +225,13 @@ class SubmissionProtocol(Protocol):
         self.dialogue.session = self._session(tls=True)
         self._factory.connections.deauthenticate(self)
         self._wire.startTLS(self._factory.tls)
-        self._blocked = False  # TLS registers us anew
-        self._last_response(former)
+        self._blocked = False  # TLS registers us as its producer anew
+        self._notify_closed(former)
 
     # The loop
 
     def _run(self, worked: bool = False) -> None:
-        """One command after the other, until one has to wait or is not complete."""
+        """Process commands until one waits for the delegate, none is complete, or the client does not read."""
         if self._running or self._closing:
             return
         self._running = True
@@ -249,7 +250,7 @@ class SubmissionProtocol(Protocol):
             self._wire.resumeProducing()
 
     def _step(self) -> bool:
-        """Do the next thing; False: there is nothing complete to do."""
+        """Process the next line or piece of a message; return False if none is complete."""
         lines = self._lines
         dialogue = self.dialogue
         if dialogue.message is not None:
@@ -278,7 +279,7 @@ class SubmissionProtocol(Protocol):
             self._run(worked=True)
 
     def _broken(self, failure: Failure) -> None:
-        """A fault of our own, or a delegate that answered something else than a Reply."""
+        """Close after a fault of our own, or a delegate's answer that is no Reply."""
         log.failure("the session of {peer} cannot go on", failure, peer=self.dialogue.session.peer)
         self.cut()
 
@@ -291,7 +292,7 @@ class SubmissionProtocol(Protocol):
     def _session(self, tls: bool) -> Session:
         return Session(self.peer, tls)
 
-    def _last_response(self, session: Session) -> None:
+    def _notify_closed(self, session: Session) -> None:
         maybeDeferred(self._factory.delegate.closed, session).addErrback(
             partial(log.failure, "the delegate failed at the end of a session of {peer}", peer=session.peer)
         )

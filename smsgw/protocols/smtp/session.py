@@ -1,4 +1,4 @@
-"""What an ESMTP server knows of a client, as its delegate sees it."""
+"""The session and the envelope of an ESMTP client, as the delegate sees them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import attrs
 
 @attrs.define(eq=False)
 class Envelope:
-    """One mail transaction: from an accepted MAIL to the answer at the end of the data, RSET or EHLO.
+    """One mail transaction: from an accepted MAIL to the reply after the data, RSET or EHLO.
 
     :ivar parameters: of the MAIL command, keywords in upper case.
     :ivar recipients: those that the delegate accepted, in order.
-    :ivar data: the delegate's own.
+    :ivar data: for the delegate.
     """
 
     sender: str
@@ -25,15 +25,15 @@ class Envelope:
 
 @attrs.define(eq=False)
 class Session:
-    """One connection, or what began anew with STARTTLS: a session never knows what was said before the encryption.
+    """One session: a connection, or its part from STARTTLS on, which knows nothing of the clear-text part.
 
-    :ivar peer: the client's IP address as text; empty where there is none (UNIX sockets).
+    :ivar peer: the client's IP address as text; empty on a UNIX socket.
     :ivar tls: whether the connection is encrypted.
-    :ivar ehlo: the name the client gave itself; empty before EHLO or HELO.
+    :ivar ehlo: the client's name from EHLO or HELO; empty before.
     :ivar authenticated: whether a login was answered 235.
-    :ivar account: the delegate's to set at the login.
-    :ivar data: the delegate's own.
-    :ivar envelope: the transaction under way.
+    :ivar account: set by the delegate at the login.
+    :ivar data: for the delegate.
+    :ivar envelope: the open transaction, or None.
     """
 
     peer: str

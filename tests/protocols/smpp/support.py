@@ -1,4 +1,4 @@
-"""What the tests of the SMPP sessions share: a delegate that remembers, a transport that can be slow, a peer."""
+"""Helpers for tests of SMPP sessions: a recording delegate, a transport that can be slow, a peer in memory."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ BINDS: dict[str, type[Bind]] = {"tx": BindTransmitter, "rx": BindReceiver, "trx"
 
 @implementer(ISmppDelegate)
 class Recorder:
-    """Knows one account (demo, demo), gives every submit_sm an id, and remembers what it was asked and told.
+    """A delegate with one account (demo, demo). It gives every submit_sm an id and records all calls.
 
-    :ivar hold: with "bind" or "requests" in it, those answers wait in `held` until a test lets them go.
-    :ivar reply: what it answers to one request.
+    :ivar hold: with "bind" or "requests" in it, those answers wait in `held` until a test fires them.
+    :ivar reply: returns the answer to one request.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Recorder:
         self.batches: list[list[Pdu]] = []
         self.answered: list[tuple[object, int, Pdu | None]] = []
         self.bound_sessions: list[Any] = []
-        self.told_of_room = 0
+        self.ready_calls = 0
         self.gone: list[str] = []
         self.window = 100
         self.hold: set[str] = set()
@@ -56,7 +56,7 @@ class Recorder:
 
     @property
     def requested(self) -> list[Pdu]:
-        """All requests, over all batches."""
+        """The requests of all batches."""
         return [pdu for batch in self.batches for pdu in batch]
 
     def reply(self, pdu: Pdu) -> Pdu | int:
@@ -86,7 +86,7 @@ class Recorder:
             self.on_bound(session)
 
     def ready(self, session: SmppServer) -> None:
-        self.told_of_room += 1
+        self.ready_calls += 1
 
     def closed(self, session: SmppServer, why: str) -> None:
         self.gone.append(why)
@@ -100,10 +100,10 @@ class Recorder:
 
 
 class SlowTransport(StringTransport):
-    """Remembers each write by itself.
+    """Records each write separately.
 
-    :ivar stuck: the peer reads nothing more.
-    :ivar takes: octets it takes nevertheless before it pauses its producer.
+    :ivar stuck: whether the peer has stopped reading.
+    :ivar takes: octets that it buffers before it pauses its producer.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class SlowTransport(StringTransport):
                 self.producer.pauseProducing()
 
     def drain(self) -> None:
-        """The peer has read everything."""
+        """Let the peer read everything."""
         self.stuck, self.buffered = False, 0
         assert self.producer is not None
         self.producer.resumeProducing()
@@ -135,7 +135,7 @@ class SlowTransport(StringTransport):
 
 @attrs.define(eq=False)
 class Peer:
-    """An ESME in memory: what it sends arrives at once, what it is sent is decoded here, by a framer of its own."""
+    """An ESME in memory: its octets arrive at once, and it decodes our output."""
 
     factory: SmppServerFactory
     clock: Clock
@@ -151,38 +151,38 @@ class Peer:
         self.session.makeConnection(self.transport)
 
     def send(self, *pdus: Pdu) -> list[Any]:
-        """Send these in one segment; whatever it is sent meanwhile."""
+        """Send PDUs in one segment; return those received meanwhile."""
         return self.write(encode_many(pdus, self.version))
 
     def write(self, octets: bytes) -> list[Any]:
-        """Send octets in one segment; whatever it is sent meanwhile."""
+        """Send octets in one segment; return the PDUs received meanwhile."""
         self.session.dataReceived(octets)
         return self.read()
 
     def read(self) -> list[Any]:
-        """What it was sent since it last looked."""
+        """Return the PDUs received since the last call."""
         octets = self.transport.value()[self._seen :]
         self._seen += len(octets)
         return decode_many(self._framer.feed(octets), self.version)
 
     def bind(self, how: str = "trx", password: bytes = b"demo", interface_version: int = 0x34) -> Any:
-        """Bind as number 1; the answer."""
+        """Bind with sequence_number 1; return the answer."""
         self.version = min(self.version, interface_version)
         return self.send(BINDS[how](1, b"demo", password, b"", interface_version))[0]
 
     def pass_time(self, seconds: float) -> list[Any]:
-        """Let time go by second by second; whatever it is sent meanwhile."""
+        """Advance the clock second by second; return the PDUs received meanwhile."""
         for _ in range(int(seconds)):
             self.clock.advance(1.0)
         return self.read()
 
     def lose(self) -> None:
-        """The connection goes."""
+        """Lose the connection."""
         self.session.connectionLost(Failure(ConnectionDone()))
 
     @property
     def closing(self) -> bool:
-        """Whether our end was told to close."""
+        """Whether our end is closing."""
         return self.transport.disconnecting
 
     @property
@@ -192,35 +192,35 @@ class Peer:
 
 
 def connect(delegate: Recorder | None = None, clock: Clock | None = None, **settings: Any) -> Peer:
-    """One peer at a server of its own with these settings."""
+    """Connect a peer to a server of its own with these settings."""
     clock = clock or Clock()
     delegate = delegate or Recorder()
     return Peer(SmppServerFactory(delegate, SmppServerSettings(**settings), clock), clock, delegate)
 
 
 def bound(how: str = "trx", delegate: Recorder | None = None, clock: Clock | None = None, **settings: Any) -> Peer:
-    """The same, bound already."""
+    """Connect and bind a peer."""
     peer = connect(delegate, clock, **settings)
     assert peer.bind(how).command_status == 0
     return peer
 
 
 def submits(*numbers: int) -> list[Pdu]:
-    """submit_sm with these sequence numbers."""
+    """Build submit_sm with these sequence numbers."""
     return [SubmitSm(number, b"", 5, 0, b"DEMO", 1, 1, b"79161234567", short_message=b"hi") for number in numbers]
 
 
 def delivers(count: int) -> list[tuple[object, Pdu]]:
-    """deliver_sm with the tokens 0, 1, 2 ..."""
+    """Build deliver_sm with the tokens 0, 1, 2 ..."""
     return [(token, DeliverSm(0, b"", 1, 1, b"79161234567", 5, 0, b"DEMO", 4)) for token in range(count)]
 
 
 def summary(pdus: Sequence[Any]) -> list[tuple[str, int, int]]:
-    """(name, sequence_number, command_status), 0 for requests."""
+    """Return (name, sequence_number, command_status) of each, with status 0 for requests."""
     return [(pdu.name, pdu.sequence_number, pdu.command_status if isinstance(pdu, Response) else 0) for pdu in pdus]
 
 
 def make_tls(transport: SlowTransport) -> SlowTransport:
-    """Let a transport look encrypted."""
+    """Make a transport appear encrypted."""
     directlyProvides(transport, ISSLTransport)
     return transport

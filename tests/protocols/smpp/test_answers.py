@@ -83,7 +83,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(len(peer.transport.writes) - before, 1)
 
     def test_reads_do_not_wait_for_each_other(self) -> None:
-        """The next read goes to the delegate while the former is with it, and is answered when it is ready."""
+        """The delegate gets the next read while it works on the former; each is answered when it is ready."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
         delegate.hold.add("requests")
@@ -97,7 +97,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(summary(peer.read()), [("submit_sm_resp", 2, 0), ("submit_sm_resp", 3, 0)])
 
     def test_statuses_and_responses(self) -> None:
-        """A delegate answers with a response or with a status, and the session puts the number."""
+        """A delegate answers with a response or a status; the session fills in the sequence number."""
 
         class Mixed(Recorder):
             def reply(self, pdu: Pdu) -> Pdu | int:
@@ -112,7 +112,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(answers[2].message_state, 2)
 
     def test_failures_are_temporary(self) -> None:
-        """Whatever goes wrong in the delegate, each request gets a system error, and the session goes on."""
+        """If the delegate fails in any way, each request gets a system error, and the session goes on."""
 
         class Raises(Recorder):
             def requests(self, session: Any, pdus: Sequence[Pdu]) -> NoReturn:
@@ -132,7 +132,7 @@ class AnswerTests(SynchronousTestCase):
             self.assertEqual(len(peer.send(EnquireLink(5))), 1)
 
     def test_too_few_answers(self) -> None:
-        """A delegate that miscounts answers nobody with another's answer."""
+        """If the delegate returns too few answers, each request gets a system error, none another's answer."""
 
         class Short(Recorder):
             def requests(self, session: Any, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
@@ -142,7 +142,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(summary(answers), [("submit_sm_resp", 2, 8), ("submit_sm_resp", 3, 8)])
 
     def test_unwritable_answers(self) -> None:
-        """An answer that cannot be encoded becomes a system error of its own request, the others leave."""
+        """An answer that cannot be encoded is replaced by a system error; the others are sent."""
 
         class Odd(Recorder):
             def reply(self, pdu: Pdu) -> Pdu | int:
@@ -154,7 +154,7 @@ class AnswerTests(SynchronousTestCase):
         )
 
     def test_answers_after_the_end(self) -> None:
-        """Answers to a peer that is gone are dropped without a fault."""
+        """Answers to a closed connection are dropped without a fault."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
         delegate.hold.add("requests")
@@ -164,7 +164,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(peer.read(), [])
 
     def test_bodies_for_old_peers(self) -> None:
-        """A 3.3 peer gets a body in every response, a 3.4 peer none with an error."""
+        """Version 3.3 gets a body in every response, version 3.4 none with an error."""
 
         class Refusing(Recorder):
             def reply(self, pdu: Pdu) -> Pdu | int:
@@ -178,7 +178,7 @@ class AnswerTests(SynchronousTestCase):
 
     @given(st.data())
     def test_any_split_gives_the_same(self, data: st.DataObject) -> None:
-        """However the network cuts what a peer sends, requests, answers and their order are the same."""
+        """Any cut of the peer's octets gives the same requests and answers in the same order."""
         stream = _stream()
         cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
         peer = connect()
@@ -188,7 +188,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual((summary(peer.read()), _numbers(peer)), _expected())
 
     def test_octet_by_octet(self) -> None:
-        """The same holds when every octet comes alone."""
+        """The same holds if every octet arrives alone."""
         stream = _stream()
         peer = connect()
         for at in range(len(stream)):
@@ -197,7 +197,7 @@ class AnswerTests(SynchronousTestCase):
 
 
 def _stream() -> bytes:
-    """A session with everything in it that is answered one by one."""
+    """Octets of a session with every kind of PDU that gets an answer of its own."""
     return (
         encode_many([EnquireLink(1), *submits(2), BindTransceiver(3, b"demo", b"wrong", b"", 0x34)])
         + encode_many([BindTransceiver(4, b"demo", b"demo", b"", 0x34), *submits(5, 6)])
@@ -241,7 +241,7 @@ class SendTests(SynchronousTestCase):
         self.assertEqual([token for token, _, _ in peer.delegate.answered], list(range(10)))
 
     def test_more_than_the_window(self) -> None:
-        """Sending more than there is room for is a mistake of the program and sends nothing."""
+        """Sending more than room() raises ValueError and sends no request."""
         peer = bound()
         self.assertRaises(ValueError, peer.session.send, delivers(101))
         self.assertEqual((peer.read(), peer.session.room()), ([], 100))
@@ -259,7 +259,7 @@ class SendTests(SynchronousTestCase):
         self.assertEqual([pdu.sequence_number for _, _, pdu in delegate.answered if pdu], [3, 1, 2])
 
     def test_lost_link(self) -> None:
-        """When the link goes, every request without an answer comes back as lost, once, before the end is told."""
+        """When the connection is lost, every unanswered request is reported as lost, once, before closed()."""
         delegate = Recorder()
         order: list[str] = []
         peer = bound(delegate=delegate)
@@ -272,7 +272,7 @@ class SendTests(SynchronousTestCase):
         self.assertEqual(len(delegate.gone), 1)
 
     def test_after_the_end(self) -> None:
-        """A send on a session that is gone comes back as lost at once."""
+        """A request sent on a closed session is reported as lost at once."""
         peer = bound()
         peer.lose()
         peer.session.send(delivers(2))
@@ -280,13 +280,13 @@ class SendTests(SynchronousTestCase):
         self.assertEqual(peer.session.room(), 0)
 
     def test_to_a_transmitter(self) -> None:
-        """A peer that does not receive is sent nothing."""
+        """A transmitter gets no requests."""
         peer = bound("tx")
         peer.session.send(delivers(1))
         self.assertEqual((peer.read(), peer.delegate.answered), ([], [(0, -1, None)]))
 
     def test_unwritable_requests(self) -> None:
-        """A request that cannot be encoded comes back as unsent, the others leave and keep their numbers."""
+        """A request that cannot be encoded is reported as unsent; the others are sent and keep their numbers."""
         peer = bound()
         good, bad, other = delivers(3)
         assert isinstance(bad[1], DeliverSm)
@@ -297,14 +297,14 @@ class SendTests(SynchronousTestCase):
         self.assertEqual(peer.session.room(), 98)
 
     def test_notices_need_no_answer(self) -> None:
-        """An alert_notification, which nothing answers, comes back as done when it is sent."""
+        """An alert_notification, which has no response, is reported as done when it is sent."""
         peer = bound()
         peer.session.send([("alert", AlertNotification(0)), *delivers(1)])
         self.assertEqual([pdu.name for pdu in peer.read()], ["alert_notification", "deliver_sm"])
         self.assertEqual((peer.delegate.answered, peer.session.room()), ([("alert", 0, None)], 99))
 
     def test_no_tlvs_for_old_peers(self) -> None:
-        """A deliver_sm to a 3.3 peer goes without TLVs, to a 3.4 peer with them."""
+        """A deliver_sm is sent without TLVs in version 3.3, with them in version 3.4."""
         for version, length in ((0x33, 0), (0x34, 6)):
             peer = connect()
             peer.bind(interface_version=version)
@@ -315,7 +315,7 @@ class SendTests(SynchronousTestCase):
             self.assertEqual(len(peer.transport.writes[-1]) - plain, length)
 
     def test_stray_responses(self) -> None:
-        """A response that nobody waits for is dropped, and so is a second one to the same request."""
+        """An unexpected response is dropped, and so is a second one to the same request."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.read()
@@ -324,14 +324,14 @@ class SendTests(SynchronousTestCase):
         self.assertFalse(peer.closing)
 
     def test_response_of_another_type(self) -> None:
-        """A response with our number but of another type ends the request: nobody knows what it did."""
+        """A response with our number but of another type ends the request as lost, because its effect is unknown."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.send(SubmitSmResp(1, 0, b"1"))
         self.assertEqual(peer.delegate.answered, [(0, -1, None)])
 
     def test_malformed_response(self) -> None:
-        """A response that cannot be read ends its request, unanswered."""
+        """An undecodable response ends its request as lost."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.read()
@@ -348,7 +348,8 @@ class SendTests(SynchronousTestCase):
         self.assertFalse(peer.closing)
 
     def test_stray_generic_nacks(self) -> None:
-        """A generic_nack for nothing we sent is only noted, a second one with no good PDU between them closes."""
+        """One generic_nack without a request of ours is counted; a second one without a good PDU between them
+        closes."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.send(GenericNack(0, 0x02))
@@ -359,15 +360,15 @@ class SendTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_numbers_of_answered_requests_are_not_needed_again(self) -> None:
-        """Numbers go on over batches; an unanswered one is never given twice."""
+        """Numbers continue over batches; that of an unanswered request is never used twice."""
         peer = bound()
         for _ in range(5):
             peer.session.send(delivers(20))
         numbers = [pdu.sequence_number for pdu in peer.read()]
         self.assertEqual(len(set(numbers)), 100)
 
-    def test_a_stumbling_delegate(self) -> None:
-        """A delegate that stumbles over answers costs the peer nothing; the fault is logged."""
+    def test_a_failing_delegate(self) -> None:
+        """If the delegate raises at answers, the session goes on and the fault is logged."""
 
         class Stumbling(Recorder):
             def answers(self, session: Any, answers: Any) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The ESME's end, against our own message centre in memory and against one made of single PDUs."""
+"""The ESME's end, with our own message centre in memory and with one that the test plays by PDUs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tests.protocols.smpp.support import Recorder, SlowTransport, delivers, subm
 
 @implementer(IStreamClientEndpoint)
 class Wired:
-    """An endpoint whose other end is a server of ours in the same memory."""
+    """An endpoint to a server of ours in memory."""
 
     def __init__(self, factory: IProtocolFactory) -> None:
         self._factory = factory
@@ -70,7 +70,7 @@ class Wired:
 
 
 class EsmeTests(SynchronousTestCase):
-    """The whole small client with the whole server."""
+    """The complete client with the complete server."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -86,7 +86,7 @@ class EsmeTests(SynchronousTestCase):
         return self.successResultOf(answer)
 
     def test_bind(self) -> None:
-        """A bind comes back with its response; the session then knows the version and its directions."""
+        """bind fires with the response; the session then has its version and directions."""
         for bind, transmits, receives in (
             (BindTransceiver(0, b"demo", b"demo", b"", 0x34), True, True),
             (BindTransmitter(0, b"demo", b"demo", b"", 0x50), False, True),
@@ -101,7 +101,7 @@ class EsmeTests(SynchronousTestCase):
             self.assertEqual(esme.session.room(), 10 if receives else 0)
 
     def test_refused(self) -> None:
-        """A refusal is an answer like another, and one may try again on the same connection."""
+        """A refused bind fires with the response, and the client may bind again on the same connection."""
         esme = self.esme()
         self.assertEqual(self.bound(esme, BindTransceiver(0, b"demo", b"wrong", b"", 0x34)).command_status, 0x0E)
         assert esme.session is not None
@@ -135,7 +135,7 @@ class EsmeTests(SynchronousTestCase):
         self.assertEqual([len(self.successResultOf(each)) for each in (first, second)], [3, 2])
 
     def test_deliveries(self) -> None:
-        """What the message centre sends is handed over in lists, and answered as the program says."""
+        """The program gets the message centre's requests in lists, and its answers are sent."""
         seen: list[list[Pdu]] = []
 
         def deliver(pdus: list[Pdu]) -> list[Pdu | int]:
@@ -153,13 +153,13 @@ class EsmeTests(SynchronousTestCase):
         )
 
     def test_deliveries_behind_the_bind(self) -> None:
-        """What comes in the same segment as the bind response is taken."""
+        """Requests in the same segment as the bind response are processed."""
         self.delegate.on_bound = lambda session: session.send(delivers(2))
         self.bound(self.esme())
         self.assertEqual([status for _, status, _ in self.delegate.answered], [0, 0])
 
     def test_unbind(self) -> None:
-        """unbind() answers what is under way, unbinds, and is done when the connection is gone; the server agrees."""
+        """unbind() waits for open answers, unbinds, and fires when the connection has closed at both ends."""
         esme = self.esme()
         self.bound(esme)
         done = esme.unbind()
@@ -169,7 +169,7 @@ class EsmeTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(esme.submit(submits(1))), [(-1, None)])
 
     def test_the_server_unbinds(self) -> None:
-        """A client that is sent away answers, closes, and loses only what was not answered."""
+        """A client answers the server's unbind and closes; only unanswered requests are lost."""
         esme = self.esme(requests=2)
         self.bound(esme)
         self.delegate.hold.add("requests")
@@ -183,7 +183,7 @@ class EsmeTests(SynchronousTestCase):
         self.assertEqual(self.delegate.gone, ["closing time"])
 
     def test_lost_connection(self) -> None:
-        """When the link goes, whoever waits is told: sent or not, every request is lost."""
+        """When the connection is lost, every request is lost, sent or queued."""
         esme = self.esme(requests=2)
         self.bound(esme)
         answers = esme.submit(submits(1, 2, 3))
@@ -192,7 +192,7 @@ class EsmeTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(answers), [(-1, None)] * 3)
 
     def test_before_the_bind(self) -> None:
-        """What is submitted too early is sent behind the bind; if there never is one, it comes back as lost."""
+        """Requests submitted before the bind are sent after it; without a bind they are lost."""
         early = self.esme()
         answers = early.submit(submits(1))
         self.bound(early)
@@ -207,21 +207,21 @@ class EsmeTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(answers), [(-1, None)])
 
     def test_no_connection(self) -> None:
-        """Without a connection, connecting fails with the reason."""
+        """If the connection fails, connect() fails with the reason."""
 
         @implementer(IStreamClientEndpoint)
-        class Nobody:
+        class Unreachable:
             def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
                 return fail(ConnectError())
 
         esme = self.esme()
         answers = esme.submit(submits(1))
-        self.failureResultOf(esme.connect(Nobody(), BindTransceiver(0, b"demo", b"demo")), ConnectError)
+        self.failureResultOf(esme.connect(Unreachable(), BindTransceiver(0, b"demo", b"demo")), ConnectError)
         self.assertEqual(self.successResultOf(answers), [(-1, None)])
 
 
 class ByHand:
-    """A client whose message centre is the test."""
+    """A client whose message centre the test plays."""
 
     def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
@@ -234,7 +234,7 @@ class ByHand:
         self.transport.clear()
 
     def receive(self, *pdus: Pdu, version: int = 0x34) -> list[Any]:
-        """The message centre sends these; what the client sends thereupon."""
+        """Send PDUs to the client; return those that it sends in turn."""
         self.transport.clear()
         self.client.dataReceived(encode_many(pdus, version))
         return self.sent()
@@ -244,7 +244,7 @@ class ByHand:
 
     @classmethod
     def bound(cls, **settings: Any) -> ByHand:
-        """The same, bound as a transceiver of 3.4."""
+        """Connect and bind as a transceiver of 3.4."""
         made = cls(**settings)
         made.receive(BindTransceiverResp(1, 0, b"mc", tlvs=[tlv(Tag.SC_INTERFACE_VERSION, 0x34)]))
         assert made.client.bound is not None
@@ -252,14 +252,14 @@ class ByHand:
 
 
 class ClientTests(SynchronousTestCase):
-    """What a client makes of what a message centre may send."""
+    """The client's reaction to all that a message centre may send."""
 
     def test_interface(self) -> None:
-        """A client's session is what the ports promise, as a server's is."""
+        """A client's session provides the same interface as a server's."""
         self.assertTrue(verifyObject(ISmppSession, ByHand().client))
 
     def test_version(self) -> None:
-        """The lower of both versions is spoken; without a TLV 3.3, or what we asked for if so configured."""
+        """The lower of both versions is used; without a TLV 3.3, or our own version if so configured."""
         for tlvs, settings, version in (
             ([tlv(Tag.SC_INTERFACE_VERSION, 0x34)], {}, 0x34),
             ([tlv(Tag.SC_INTERFACE_VERSION, 0x50)], {}, 0x34),
@@ -282,7 +282,7 @@ class ClientTests(SynchronousTestCase):
         self.assertTrue(other.transport.disconnecting)
 
     def test_no_answer_to_a_bind(self) -> None:
-        """A bind without an answer ends the connection after session_init, and fails when that is gone."""
+        """A bind without answer closes the connection after session_init, and then fails."""
         peer = ByHand()
         peer.clock.pump([1.0] * 14)
         self.assertFalse(peer.transport.disconnecting)
@@ -293,7 +293,7 @@ class ClientTests(SynchronousTestCase):
         self.failureResultOf(peer.bind, ConnectionClosed)
 
     def test_one_bind_at_a_time(self) -> None:
-        """A second bind while one is under way, or on a bound session, fails at once and sends nothing."""
+        """A second bind during the first one, or on a bound session, fails at once and is not sent."""
         peer = ByHand()
         self.failureResultOf(peer.client.bind(BindReceiver()), ConnectionClosed)
         peer = ByHand.bound()
@@ -301,7 +301,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(peer.sent(), [])
 
     def test_requests_of_a_message_centre(self) -> None:
-        """deliver_sm, data_sm and alert_notification reach the delegate; what only an ESME sends does not."""
+        """deliver_sm, data_sm and alert_notification reach the delegate; requests that only an ESME may send do not."""
         peer = ByHand.bound()
         answers = peer.receive(DeliverSm(5), DataSm(6), AlertNotification(7), SubmitSm(8), Outbind(9))
         self.assertEqual([pdu.name for pdu in peer.delegate.requested], ["deliver_sm", "data_sm", "alert_notification"])
@@ -316,8 +316,8 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(summary(peer.receive(DeliverSm(5))), [("deliver_sm_resp", 5, 4)])
         self.assertEqual(peer.delegate.requested, [])
 
-    def test_acknowledged_when_the_delegate_says_so(self) -> None:
-        """deliver_sm_resp leaves when the delegate has answered, not before; a failure is a temporary error."""
+    def test_acknowledged_after_the_delegate(self) -> None:
+        """deliver_sm_resp is sent after the delegate's answer; its failure gives a temporary error."""
         peer = ByHand.bound()
         peer.delegate.hold.add("requests")
         self.assertEqual(peer.receive(DeliverSm(5)), [])
@@ -332,7 +332,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_error_responses_in_any_shape(self) -> None:
-        """A refusal counts with a body, with a message_id in it, or without one."""
+        """A refusal is accepted with a body, with a message_id in it, or without one."""
         peer = ByHand.bound()
         peer.client.send([(n, SubmitSm()) for n in range(3)])
         header = b"%c\x80\x00\x00\x04\x00\x00\x00\x58\x00\x00\x00%c"
@@ -341,14 +341,14 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual([(token, status) for token, status, _ in peer.delegate.answered], [(0, 88), (1, 88), (2, 88)])
 
     def test_out_of_order(self) -> None:
-        """Responses may come in any order."""
+        """Responses may arrive in any order."""
         peer = ByHand.bound()
         peer.client.send([(n, SubmitSm()) for n in range(3)])
         peer.receive(SubmitSmResp(4, 0, b"c"), SubmitSmResp(2, 0, b"a"), SubmitSmResp(3, 0, b"b"))
         self.assertEqual([token for token, _, _ in peer.delegate.answered], [2, 0, 1])
 
     def test_they_unbind(self) -> None:
-        """A message centre that unbinds is answered behind what it delivered, and the link closes."""
+        """The message centre's unbind is answered after its deliveries, and the connection closes."""
         peer = ByHand.bound()
         self.assertEqual(
             summary(peer.receive(DeliverSm(5), Unbind(6))), [("deliver_sm_resp", 5, 0), ("unbind_resp", 6, 0)]
@@ -356,7 +356,7 @@ class ClientTests(SynchronousTestCase):
         self.assertTrue(peer.transport.disconnecting)
 
     def test_close_after_unbind(self) -> None:
-        """A message centre that hangs up instead of answering unbind has answered it."""
+        """A message centre that closes the connection instead of answering unbind counts as having answered it."""
         peer = ByHand.bound()
         peer.client.close("done")
         self.assertEqual(summary(peer.sent()), [("unbind", 2, 0)])
@@ -376,7 +376,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual([status for _, status, _ in peer.delegate.answered], [0])
 
     def test_receipts_without_tlvs_from_old_centres(self) -> None:
-        """From a 3.3 message centre TLVs are not read."""
+        """TLVs of a 3.3 message centre are not read."""
         peer = ByHand()
         peer.receive(BindTransceiverResp(1, 0, b"mc"))
         peer.receive(DeliverSm(5, tlvs=[tlv(Tag.RECEIPTED_MESSAGE_ID, b"7")]), version=0x34)

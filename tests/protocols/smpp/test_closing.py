@@ -1,4 +1,4 @@
-"""The end of an SMPP session, whoever wants it: unbind in both directions, faults, and shutting down."""
+"""Closing of SMPP sessions: unbind by either end, faults, shutdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GARBAGE = b"\x00\x00\x00\x0f" + b"?" * 12
 
 
 def waiting() -> tuple[Peer, Recorder]:
-    """A bound peer whose requests the delegate holds back."""
+    """A bound peer whose requests the delegate leaves unanswered."""
     delegate = Recorder()
     peer = bound(delegate=delegate)
     delegate.hold.add("requests")
@@ -24,7 +24,7 @@ def waiting() -> tuple[Peer, Recorder]:
 
 
 class TheirUnbindTests(SynchronousTestCase):
-    """The peer takes leave."""
+    """The peer unbinds."""
 
     def test_at_rest(self) -> None:
         """unbind is answered at once, then the connection is closed."""
@@ -36,7 +36,7 @@ class TheirUnbindTests(SynchronousTestCase):
         self.assertEqual(peer.delegate.gone, ["the peer has unbound"])
 
     def test_after_all_earlier_answers(self) -> None:
-        """unbind_resp goes after the answers to everything that was read before it, however long they take."""
+        """unbind_resp is sent after the answers to all earlier requests, however long they take."""
         peer, delegate = waiting()
         peer.send(*submits(2))
         peer.send(*submits(3), Unbind(4))
@@ -49,7 +49,7 @@ class TheirUnbindTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_requests_behind_it(self) -> None:
-        """What stands behind an unbind is out of place; enquire_link is still answered."""
+        """Requests after an unbind are refused; enquire_link is still answered."""
         peer, delegate = waiting()
         seen = peer.send(*submits(2), Unbind(3), *submits(4), EnquireLink(5), Unbind(6))
         self.assertEqual(seen, [])
@@ -75,7 +75,7 @@ class TheirUnbindTests(SynchronousTestCase):
         self.assertEqual(peer.delegate.answered, [(0, -1, None)])
 
     def test_our_requests_are_waited_for(self) -> None:
-        """A peer that unbinds with deliver_sm unanswered may answer them behind unbind_resp, for a while."""
+        """After unbind_resp the peer may still answer open deliver_sm, for close_wait."""
         peer = bound()
         peer.session.send(delivers(2))
         peer.read()
@@ -88,7 +88,7 @@ class TheirUnbindTests(SynchronousTestCase):
         self.assertEqual([status for _, status, _ in peer.delegate.answered], [0, 0])
 
     def test_but_not_for_long(self) -> None:
-        """After close_wait the connection ends without them."""
+        """After close_wait the connection is closed without these answers."""
         peer = bound(close_wait=5.0)
         peer.session.send(delivers(1))
         peer.read()
@@ -101,7 +101,7 @@ class TheirUnbindTests(SynchronousTestCase):
         self.assertEqual(peer.delegate.answered, [(0, -1, None)])
 
     def test_answers_that_never_come(self) -> None:
-        """If the delegate never answers, the connection ends after the response timer, without unbind_resp."""
+        """If the delegate never answers, the connection is closed after the response timer, without unbind_resp."""
         peer, _ = waiting()
         peer.send(*submits(2), Unbind(3))
         peer.pass_time(29)
@@ -111,7 +111,7 @@ class TheirUnbindTests(SynchronousTestCase):
 
 
 class OurUnbindTests(SynchronousTestCase):
-    """We take leave."""
+    """We unbind."""
 
     def test_at_rest(self) -> None:
         """close() sends unbind and closes when it is answered."""
@@ -132,7 +132,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertEqual((peer.read(), peer.closing), ([], True))
 
     def test_what_is_under_way_comes_first(self) -> None:
-        """unbind waits for the answers of the delegate, then for those of the peer; no order of calls loses one."""
+        """unbind waits for the delegate's answers, then for the peer's; none is lost in any order of calls."""
         peer, delegate = waiting()
         peer.session.send(delivers(1))
         peer.read()
@@ -146,7 +146,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_new_requests_are_put_off(self) -> None:
-        """Who sends while we take leave is told to try later, and nothing reaches the delegate."""
+        """New requests while we close get a temporary error and do not reach the delegate."""
         peer = bound()
         peer.session.close()
         self.assertEqual(
@@ -156,7 +156,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertEqual(peer.delegate.batches, [])
 
     def test_a_peer_that_does_not_answer(self) -> None:
-        """Without unbind_resp the connection is closed after close_wait, and cut after as long again."""
+        """Without unbind_resp the connection is closed after close_wait, and aborted after close_wait again."""
         peer = bound()
         peer.session.close()
         peer.pass_time(4)
@@ -168,7 +168,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertTrue(peer.transport.disconnected)
 
     def test_unanswered_requests_do_not_hold_it_up(self) -> None:
-        """Requests of ours are waited for no longer than close_wait before unbind goes."""
+        """unbind waits for answers to our requests for close_wait at most."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.read()
@@ -190,7 +190,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_crossing_in_one_read(self) -> None:
-        """The same with unbind_resp ahead of their unbind, in one segment."""
+        """The same with unbind_resp before their unbind, in one segment."""
         peer = bound()
         peer.session.close()
         peer.read()
@@ -198,7 +198,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_while_paused(self) -> None:
-        """A paused session listens again to take leave, and cannot be paused any more."""
+        """Closing resumes a paused session, which cannot be paused any more."""
         peer = bound()
         peer.session.pause()
         self.assertEqual(peer.send(*submits(2)), [])
@@ -208,7 +208,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertTrue(peer.reads)
 
     def test_twice(self) -> None:
-        """Closing twice, or after the end, does nothing more."""
+        """Closing twice, or after the end, has no further effect."""
         peer = bound()
         peer.session.close("first")
         peer.session.close("second")
@@ -228,7 +228,7 @@ class OurUnbindTests(SynchronousTestCase):
         self.assertEqual(peer.delegate.gone, ["no more"])
 
     def test_state_at_the_end(self) -> None:
-        """A session whose connection is gone is closed, and neither direction is open."""
+        """After the connection is lost the state is closed, and neither direction is open."""
         peer = bound()
         peer.lose()
         self.assertEqual(peer.session.state, State.CLOSED)
@@ -239,10 +239,10 @@ class OurUnbindTests(SynchronousTestCase):
 
 
 class FaultTests(SynchronousTestCase):
-    """What ends a session, and what does not."""
+    """The faults that close a session, and those that do not."""
 
     def test_lost_framing(self) -> None:
-        """An impossible length is answered behind everything that was read before it, then the session ends."""
+        """An impossible length is answered after all earlier requests, then the session closes."""
         peer, delegate = waiting()
         peer.write(encode_many(submits(2)) + GARBAGE + encode_many(submits(3)))
         self.assertEqual((peer.read(), peer.closing), ([], False))
@@ -253,7 +253,7 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(len(delegate.batches), 1)
 
     def test_undecodable_in_a_row(self) -> None:
-        """Each PDU that cannot be decoded is answered; a hundred in a row are borne, one more ends the session."""
+        """Each PDU that cannot be decoded is answered; one more than a hundred in a row closes the session."""
         bad = b"\x00\x00\x00\x12\x00\x00\x00\x04\0\0\0\0\0\0\0\x05" + b"xx"
         peer = bound()
         answers = peer.write(bad * 100)
@@ -266,35 +266,35 @@ class FaultTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_good_ones_between_them(self) -> None:
-        """Bad PDUs with a good one after every few never end a bound session."""
+        """Bad PDUs with good ones between them never close a bound session."""
         bad = b"\x00\x00\x00\x12\x00\x00\x00\x04\0\0\0\0\0\0\0\x05" + b"xx"
         peer = bound()
         peer.write((bad * 60 + encode_many(submits(2))) * 20)
         self.assertFalse(peer.closing)
 
     def test_long_fields_are_not_undecodable(self) -> None:
-        """Fields over their maximum, each refused with its status, never end a bound session."""
+        """Fields over their maximum, each refused with its status, never close a bound session."""
         peer = bound()
         answers = peer.send(*[SubmitSm(n, destination_addr=b"7" * 25) for n in range(500)])
         self.assertEqual({pdu.command_status for pdu in answers}, {0x0B})
         self.assertEqual((len(answers), peer.closing), (500, False))
 
-    def test_faults_of_a_stranger(self) -> None:
-        """Before a bind, faults of any kind end the connection soon, and each is answered until then."""
+    def test_faults_before_a_bind(self) -> None:
+        """Before a bind, a few faults of any kind close the connection; each is answered until then."""
         peer = connect(faults_before_bind=10)
         answers = peer.send(*submits(*range(1, 30)))
         self.assertEqual(len(answers), 11)
         self.assertTrue(peer.closing)
 
-    def test_strangers_may_ask_whether_we_live(self) -> None:
-        """enquire_link is no fault of a stranger."""
+    def test_enquire_link_before_a_bind(self) -> None:
+        """enquire_link before a bind is no fault."""
         peer = connect(faults_before_bind=1)
         self.assertEqual(len(peer.send(*[EnquireLink(n) for n in range(50)])), 50)
         self.assertFalse(peer.closing)
 
 
 class ShutDownTests(SynchronousTestCase):
-    """All sessions of a factory end together."""
+    """All sessions of a factory close together."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -304,42 +304,42 @@ class ShutDownTests(SynchronousTestCase):
     def connect(self) -> Peer:
         return Peer(self.factory, self.clock, self.delegate)
 
-    def test_nobody_there(self) -> None:
-        """Without sessions it is done at once."""
+    def test_no_sessions(self) -> None:
+        """Without sessions shut_down fires at once."""
         self.successResultOf(self.factory.shut_down())
 
-    def test_everybody_takes_leave(self) -> None:
-        """Bound sessions are answered and unbound, others closed; it is done when the last connection is gone."""
-        idle, busy, stranger = self.connect(), self.connect(), self.connect()
+    def test_all_sessions_close(self) -> None:
+        """Bound sessions are answered and unbound, others closed; shut_down fires after the last connection."""
+        idle, busy, unbound = self.connect(), self.connect(), self.connect()
         idle.bind()
         busy.bind()
         self.delegate.hold.add("requests")
         busy.send(*submits(2))
         done = self.factory.shut_down()
-        self.assertTrue(stranger.closing)
+        self.assertTrue(unbound.closing)
         self.assertEqual(summary(idle.read()), [("unbind", 1, 0)])
         self.assertEqual(busy.read(), [])
         self.delegate.held[0]()
         self.assertEqual(summary(busy.read()), [("submit_sm_resp", 2, 0), ("unbind", 1, 0)])
-        for peer in (stranger, idle, busy):
+        for peer in (unbound, idle, busy):
             self.assertNoResult(done)
             peer.lose()
         self.successResultOf(done)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_the_delegate_hears_first(self) -> None:
-        """When it is done, the delegate knows of every session that ended and of every request that was lost."""
+    def test_the_delegate_is_notified_first(self) -> None:
+        """Before shut_down fires, the delegate is notified of every closed session and every lost request."""
         peer = self.connect()
         peer.bind()
         peer.session.send(delivers(1))
-        heard: list[tuple[int, int]] = []
+        notified: list[tuple[int, int]] = []
         done = self.factory.shut_down()
-        done.addCallback(lambda _: heard.append((len(self.delegate.answered), len(self.delegate.gone))))
+        done.addCallback(lambda _: notified.append((len(self.delegate.answered), len(self.delegate.gone))))
         peer.lose()
-        self.assertEqual(heard, [(1, 1)])
+        self.assertEqual(notified, [(1, 1)])
 
     def test_newcomers(self) -> None:
-        """Whoever connects while we shut down is cut off."""
+        """New connections during shutdown are aborted."""
         first = self.connect()
         done: Deferred[None] = self.factory.shut_down()
         late = self.connect()
@@ -350,7 +350,7 @@ class ShutDownTests(SynchronousTestCase):
         self.successResultOf(done)
 
     def test_within(self) -> None:
-        """Whoever is left after the given time is cut off."""
+        """The connections left after the given time are aborted."""
         peer = self.connect()
         peer.bind()
         self.delegate.hold.add("requests")
@@ -365,7 +365,7 @@ class ShutDownTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_asked_twice(self) -> None:
-        """Everybody who asked is told."""
+        """Every caller's Deferred fires."""
         peer = self.connect()
         first, second = self.factory.shut_down(5.0), self.factory.shut_down()
         peer.lose()

@@ -1,4 +1,4 @@
-"""Tests of the translation between PDUs and the words of the domain."""
+"""Tests of the conversion between PDUs and the domain."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class SubmissionTests(SynchronousTestCase):
     """submit_sm to Submission."""
 
     def made(self, pdu: SubmitSm, version: int = 0x34) -> Submission:
-        """What it asks for."""
+        """Convert a PDU that is accepted."""
         made = READ(pdu, "demo", version, NOW)
         assert isinstance(made, Submission), made
         return made
 
     def refused(self, pdu: SubmitSm, version: int = 0x34) -> Refusal | int:
-        """Why it is not taken."""
+        """Return the refusal of a PDU."""
         made = READ(pdu, "demo", version, NOW)
         assert not isinstance(made, Submission), made
         return made.refusal if isinstance(made, Refused) else made
 
     def test_fields(self) -> None:
-        """Everything that the domain has a word for arrives under it."""
+        """Every field with a meaning in the domain is converted."""
         made = self.made(
             submit(
                 service_type=b"CMT",
@@ -72,14 +72,15 @@ class SubmissionTests(SynchronousTestCase):
 
     @given(st.binary(max_size=21), st.binary(max_size=21), st.binary(max_size=255))
     def test_any_octets(self, source: bytes, destination: bytes, text: bytes) -> None:
-        """Addresses and texts of any octets are handed on for the domain to judge; nothing raises."""
+        """Addresses and texts of any octets are passed on without an exception."""
         made = self.made(submit(source_addr=source, destination_addr=destination, short_message=text))
         self.assertEqual(made.octets, text)
         self.assertEqual(made.source.encode("latin-1"), source)
         self.assertEqual(made.recipients[0].encode("latin-1"), destination)
 
     def test_registered_delivery(self) -> None:
-        """Each legal registered_delivery asks for what the specification says; bits for the handset change nothing."""
+        """Each legal registered_delivery asks for the receipts of the specification; its bits for the handset are
+        ignored."""
         success, failure, enroute = Notify.DELIVERED, Notify.FAILED, Notify.ENROUTE
         for octet, notify in {
             0x00: Notify.NOTHING,
@@ -94,13 +95,13 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(self.made(submit(registered_delivery=3), 0x50).notify, success)
 
     def test_registered_delivery_out_of_range(self) -> None:
-        """Reserved bits are refused, and values that the version of the session does not have."""
+        """Reserved bits, and values that the session's version does not define, are refused."""
         cases = [(0x20, 0x34), (0x41, 0x50), (0x80, 0x50), (0x03, 0x34), (0x13, 0x34), (0x02, 0x33), (0x10, 0x33)]
         for octet, version in cases:
             self.assertEqual(self.refused(submit(registered_delivery=octet), version), Status.ESME_RINVREGDLVFLG)
 
     def test_flags_out_of_range(self) -> None:
-        """What is out of range, or cannot be done here, is refused with the command_status for its field."""
+        """A value out of range or unsupported is refused with the command_status for its field."""
         cases: list[tuple[dict[str, int], int, int]] = [
             ({"priority_flag": 4}, 0x34, Status.ESME_RINVPRTFLG),
             ({"priority_flag": 5}, 0x50, Status.ESME_RINVPRTFLG),
@@ -116,7 +117,7 @@ class SubmissionTests(SynchronousTestCase):
             self.assertEqual(self.refused(submit(**fields), version), status, fields)
 
     def test_tolerated(self) -> None:
-        """Modes, acknowledgement requests, reply path, any TON and NPI, and 5.0's lowest priority are taken."""
+        """Modes, acknowledgement requests, reply path, any TON and NPI, and 5.0's lowest priority are accepted."""
         for fields in [
             {"esm_class": 0x01},
             {"esm_class": 0x03},
@@ -128,7 +129,7 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(self.made(submit(priority_flag=4), 0x50).priority, 0)
 
     def test_message_payload_wins(self) -> None:
-        """message_payload goes before short_message, and the first of two before the second."""
+        """message_payload takes precedence over short_message, and the first of two over the second."""
         payload, second = tlv(Tag.MESSAGE_PAYLOAD, b"long text"), tlv(Tag.MESSAGE_PAYLOAD, b"other")
         for text in (b"", b"short"):
             made = self.made(submit(short_message=text, tlvs=(payload, second)))
@@ -136,7 +137,7 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(self.made(submit(tlvs=(tlv(Tag.MESSAGE_PAYLOAD, b""),))).octets, b"")
 
     def test_tlvs_are_passed_on(self) -> None:
-        """Parts by SAR, ports and what nobody knows arrive unchanged and in order."""
+        """SAR, ports and unknown TLVs are passed on unchanged and in order."""
         tlvs = (
             tlv(Tag.SAR_MSG_REF_NUM, 513),
             tlv(Tag.SAR_TOTAL_SEGMENTS, 2),
@@ -150,7 +151,7 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(Content.unpack(content.pack()), content)
 
     def test_too_many_octets_of_tlvs(self) -> None:
-        """Optional parameters longer than anything sensible are refused: memory counts messages, not their octets."""
+        """Too many octets of optional parameters are refused, because queues count messages and not their octets."""
         self.made(submit(tlvs=((0x1501, bytes(LONGEST_OPTIONAL - 4)),)))
         for size in (LONGEST_OPTIONAL - 3, 65532):
             self.assertEqual(self.refused(submit(tlvs=((0x1501, bytes(size)),))), Refusal.CANNOT_REGISTER)
@@ -164,7 +165,7 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(made.expires, NOW + 2 * 86400)
 
     def test_malformed_times(self) -> None:
-        """A time that cannot be read is refused as the schedule or the validity that it is."""
+        """An unreadable time is refused with the status of its field."""
         for octets in (
             b"x",
             b"260301180000",
@@ -186,7 +187,8 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(self.made(submit(validity_period=b"990000000000000R")).expires, NOW + FARTHEST)
 
     def test_qos_time_to_live(self) -> None:
-        """qos_time_to_live goes before validity_period and is not passed on; 0 and nonsense count as not given."""
+        """qos_time_to_live takes precedence over validity_period and is not passed on; 0 and bad values count as
+        absent."""
         made = self.made(submit(validity_period=b"000002000000000R", tlvs=(tlv(Tag.QOS_TIME_TO_LIVE, 60),)))
         self.assertEqual((made.expires, made.tlvs), (NOW + 60, b""))
         for octets in (b"\0\0\0\0", b"", b"12345"):
@@ -195,7 +197,7 @@ class SubmissionTests(SynchronousTestCase):
         self.assertEqual(self.made(submit(tlvs=(tlv(Tag.QOS_TIME_TO_LIVE, 0xFFFFFFFF),))).expires, NOW + FARTHEST)
 
     def test_user_data_header(self) -> None:
-        """A sound header passes with the text behind it; a broken one is refused."""
+        """A valid header is passed on with the text; a broken one is refused."""
         self.made(submit(esm_class=0x40, short_message=b"\x05\x00\x03\x01\x02\x01text"))
         for octets in (
             b"\x05",
@@ -207,7 +209,7 @@ class SubmissionTests(SynchronousTestCase):
             self.assertEqual(self.refused(submit(esm_class=0x40, short_message=octets)), Status.ESME_RINVESMCLASS)
 
     def test_half_characters(self) -> None:
-        """UCS-2 of an odd number of octets is refused; the header in front of it does not count."""
+        """UCS-2 of an odd number of octets is refused; the header before it does not count."""
         self.made(submit(data_coding=8, short_message=b"\x04\x10"))
         self.assertEqual(self.refused(submit(data_coding=8, short_message=b"\x04\x10\x04")), Status.ESME_RINVMSGLEN)
         self.made(submit(data_coding=8, esm_class=0x40, short_message=b"\x06\x08\x04\x01\x01\x02\x01\x04\x10"))
@@ -218,7 +220,7 @@ class SubmissionTests(SynchronousTestCase):
 
     @given(st.data())
     def test_any_fields(self, data: st.DataObject) -> None:
-        """Whatever the octets of a submit_sm, it is taken or refused; nothing raises."""
+        """Any submit_sm is accepted or refused without an exception."""
         octet, octets = st.integers(0, 255), st.binary(max_size=20)
         times = st.one_of(octets, st.sampled_from([b"", b"000002000000000R", b"260301180000012+"]))
         kinds: dict[str, st.SearchStrategy[Any]] = {
@@ -248,7 +250,7 @@ class QueryTests(SynchronousTestCase):
     """Answers to query_sm."""
 
     def test_answer_to_a_query(self) -> None:
-        """query_sm_resp tells the state, one octet of the error, and when a final state was reached."""
+        """query_sm_resp has the state, one octet of the error, and the time of a final state."""
         pdu = answer(message(State.UNDELIVERABLE, 1025), SMPP, 0x34, MOSCOW)
         self.assertEqual((pdu.message_id, pdu.message_state, pdu.error_code), (b"4711", 5, 255))
         self.assertEqual(pdu.final_date, b"260301150130012+")

@@ -1,4 +1,4 @@
-"""Back-pressure: sessions that are paused, that have too much under way, or whose peer does not read."""
+"""Back-pressure: sessions that are paused, that have too many open requests, or whose peer does not read."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.protocols.smpp.support import Peer, Recorder, bound, delivers, submit
 
 
 class PauseTests(SynchronousTestCase):
-    """The delegate wants no more for now."""
+    """The delegate pauses a session."""
 
     def test_nothing_is_looked_at(self) -> None:
-        """A paused session reads nothing and keeps what arrives nevertheless, to the octet, for later."""
+        """A paused session does not read, and keeps octets that arrive nevertheless."""
         peer = bound()
         stream = encode_many(submits(*range(2, 12)))
         peer.session.pause()
@@ -35,7 +35,7 @@ class PauseTests(SynchronousTestCase):
         self.assertEqual([pdu.sequence_number for pdu in peer.read()], list(range(2, 12)))
 
     def test_paused_by_a_batch(self) -> None:
-        """A delegate that pauses while it takes a batch gets the next one only after it resumes."""
+        """A delegate that pauses during a batch gets the next one only after it resumes."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
         delegate.on_requests = lambda session: session.pause()
@@ -47,7 +47,7 @@ class PauseTests(SynchronousTestCase):
         self.assertFalse(peer.reads)
 
     def test_resumed_at_once(self) -> None:
-        """Pausing and resuming inside one call changes nothing."""
+        """Pausing and resuming inside one call has no effect."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
 
@@ -60,7 +60,7 @@ class PauseTests(SynchronousTestCase):
         self.assertTrue(peer.reads)
 
     def test_answers_still_leave(self) -> None:
-        """Pausing stops what comes in, not what goes out."""
+        """A paused session still sends answers."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
         delegate.hold.add("requests")
@@ -72,7 +72,7 @@ class PauseTests(SynchronousTestCase):
         self.assertEqual(len(peer.read()), 1)
 
     def test_timers_stand_still(self) -> None:
-        """However long a pause, the peer's silence in it is not held against the peer."""
+        """The timers stop during a pause, however long it is."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.read()
@@ -88,7 +88,7 @@ class PauseTests(SynchronousTestCase):
         self.assertEqual([status for _, status, _ in peer.delegate.answered], [0])
 
     def test_timers_go_on_afterwards(self) -> None:
-        """What was left of a timer at the pause runs down after it."""
+        """After the pause the rest of a timer runs."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.pass_time(20)
@@ -101,7 +101,7 @@ class PauseTests(SynchronousTestCase):
         self.assertEqual(peer.delegate.answered, [(0, -1, None)])
 
     def test_sent_while_paused(self) -> None:
-        """A request that was sent during a pause has its whole time after it."""
+        """The response timer of a request sent during a pause starts after it."""
         peer = bound()
         peer.session.pause()
         peer.pass_time(50)
@@ -115,10 +115,10 @@ class PauseTests(SynchronousTestCase):
 
 
 class WindowTests(SynchronousTestCase):
-    """Requests of the peer that are not answered yet."""
+    """Unanswered requests of the peer."""
 
     def test_reading_stops_at_the_window(self) -> None:
-        """At the window reading stops; it goes on when enough is answered, and nothing is lost or refused."""
+        """Reading pauses at the window and goes on after answers; no request is lost or refused."""
         delegate = Recorder()
         peer = bound(delegate=delegate, window=10)
         delegate.hold.add("requests")
@@ -136,7 +136,7 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual(len(peer.read()), 12)
 
     def test_flood(self) -> None:
-        """Whatever arrives, no more than the window and one read are ever with the delegate."""
+        """The delegate never has more unanswered requests than the window and one read."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
         delegate.hold.add("requests")
@@ -152,7 +152,7 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual((len(peer.read()), peer.reads), (6000, True))
 
     def test_flood_of_long_ones(self) -> None:
-        """What is with the delegate is bounded in octets too; long before the window is full where PDUs are long."""
+        """Unanswered requests are bounded in octets too, which long PDUs reach before the window."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
         delegate.hold.add("requests")
@@ -170,7 +170,7 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual((len(peer.read()), peer.reads), (120, True))
 
     def test_timers_stand_still(self) -> None:
-        """A peer that we keep waiting is not held to be silent."""
+        """The timers stop while we pause reading."""
         delegate = Recorder()
         peer = bound(delegate=delegate, window=1)
         delegate.hold.add("requests")
@@ -179,32 +179,32 @@ class WindowTests(SynchronousTestCase):
 
 
 class SlowReaderTests(SynchronousTestCase):
-    """A peer that does not read what it is sent."""
+    """A peer that does not read our output."""
 
     def flood(self, peer: Peer, octets: int) -> None:
-        """Have it answered more than it reads."""
+        """Send the peer more answers than it reads."""
         peer.transport.stuck = True
         while peer.transport.buffered < octets:
             peer.session._write(b"\0" * 16000)
 
     def test_its_requests_wait(self) -> None:
-        """From 64 KiB unread on its requests are not looked at, and it has no room for deliveries.
+        """From 64 KiB unread on its requests wait, and room() is 0.
 
-        Reading itself stops with the first of them: before that it might be TLS that needs octets to go on writing.
+        The transport is paused with the first of them: before that, TLS may need to read in order to write.
         """
         peer = bound()
         self.flood(peer, 70000)
         self.assertEqual((peer.reads, peer.session.room()), (True, 0))
         peer.session.dataReceived(encode_many(submits(2)))
         self.assertEqual((peer.reads, peer.delegate.batches), (False, []))
-        told = peer.delegate.told_of_room
+        before = peer.delegate.ready_calls
         peer.transport.drain()
         self.assertEqual((peer.reads, peer.session.room()), (True, 100))
-        self.assertEqual(peer.delegate.told_of_room, told + 1)
+        self.assertEqual(peer.delegate.ready_calls, before + 1)
         self.assertEqual(len(peer.delegate.requested), 1)
 
     def test_cut_off(self) -> None:
-        """With more than 256 KiB unread for 30 s it is cut off."""
+        """With more than 256 KiB unread for 30 s it is aborted."""
         peer = bound()
         self.flood(peer, 270_000)
         peer.pass_time(29)
@@ -215,7 +215,7 @@ class SlowReaderTests(SynchronousTestCase):
         self.assertIn("slow_reader", peer.delegate.gone[0])
 
     def test_reading_again_in_time(self) -> None:
-        """Who reads everything within that time stays."""
+        """A peer that reads everything within that time stays connected."""
         peer = bound()
         self.flood(peer, 270_000)
         peer.pass_time(29)
@@ -223,8 +223,9 @@ class SlowReaderTests(SynchronousTestCase):
         peer.pass_time(30)
         self.assertFalse(peer.closing)
 
-    def test_less_is_borne_until_it_is_inactive(self) -> None:
-        """With less unread it is only inactive: closed in order, and cut when that does not get through."""
+    def test_less_unread_until_it_is_inactive(self) -> None:
+        """With less unread it counts as inactive: it is closed in order, and aborted if it does not read that
+        either."""
         peer = bound()
         self.flood(peer, 70000)
         peer.pass_time(119)
@@ -235,7 +236,7 @@ class SlowReaderTests(SynchronousTestCase):
         self.assertTrue(peer.transport.disconnected)
 
     def test_real_answers(self) -> None:
-        """A peer that only sends and never reads is stopped by its answers, with a bounded amount of them."""
+        """A peer that never reads is paused by its unread answers, whose amount is bounded."""
         delegate = Recorder()
         peer = bound(delegate=delegate)
         peer.transport.stuck = True
@@ -247,14 +248,14 @@ class SlowReaderTests(SynchronousTestCase):
         self.assertLess(peer.transport.buffered, 70_000)
 
     def test_transport_that_ends(self) -> None:
-        """A transport that tells its producer to stop changes nothing before the connection is lost."""
+        """stopProducing has no effect; connectionLost follows."""
         peer = bound()
         peer.session.stopProducing()
         self.assertEqual((peer.session.state, peer.closing), (State.BOUND_TRX, False))
 
 
 class ExactlyOnce(Recorder):
-    """Sends as much as there is room for, whenever it is told something."""
+    """Sends as much as room() allows whenever it gets answers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -290,9 +291,9 @@ MOVES = st.lists(
 
 
 class Drama:
-    """A session, a peer and a delegate to whom things happen.
+    """A session with its peer and delegate, and the steps of a random scenario.
 
-    :ivar answered: sequence numbers of the answers to submit_sm, as they came.
+    :ivar answered: sequence numbers of the answers to submit_sm, in order.
     """
 
     def __init__(self) -> None:
@@ -338,11 +339,11 @@ class Drama:
         self.peer.session.close()
 
     def look(self) -> None:
-        """Note what was answered."""
+        """Record the answers."""
         self.answered += [number for name, number, _ in summary(self.peer.read()) if name == "submit_sm_resp"]
 
     def end_well(self) -> None:
-        """Let everything that waits have its way."""
+        """Let everything that waits finish."""
         self.drain(0)
         self.resume(0)
         while self.delegate.held:
@@ -357,12 +358,12 @@ MOVES = st.sampled_from(
 
 
 class ExactlyOnceTests(SynchronousTestCase):
-    """Whatever happens, in whatever order."""
+    """Random scenarios."""
 
     @given(st.lists(st.tuples(MOVES, st.integers(1, 40)), max_size=40), st.booleans())
     def test_exactly_once(self, moves: list[tuple[Callable[[Drama, int], None], int]], leave: bool) -> None:
-        """Each request that was read is answered once as long as the session lives, and never twice; each of ours
-        comes back once, whatever became of the session."""
+        """Each request that was read is answered once while the session lives, and never twice; each of ours is
+        reported once in any case."""
         drama = Drama()
         for move, count in moves:
             move(drama, count)

@@ -35,7 +35,7 @@ def message(state: State = State.DELIVERED, error: int = 0, **content: Any) -> M
 
 
 def event(state: State = State.DELIVERED, error: int = 0, **content: Any) -> Event:
-    """What became of it a minute later."""
+    """An event of that message a minute later."""
     kind = EventKind.FINAL if state in FINAL else EventKind.ENROUTE
     return Event(message(state, error, **content), kind, state, error, NOW + 60)
 
@@ -44,17 +44,17 @@ class ReceiptTests(SynchronousTestCase):
     """Events to deliver_sm."""
 
     def setUp(self) -> None:
-        """A writer of Moscow's dates."""
+        """Make a writer with dates in Moscow's zone."""
         self.writer = ReceiptWriter(SMPP, MOSCOW)
 
     def write(self, event: Event, version: int = 0x34) -> DeliverSm:
-        """As a peer of this version reads it from the wire."""
+        """Encode a receipt and decode it as a peer of this version."""
         pdu = decode(encode(self.writer.write(event, version), version), version)
         assert isinstance(pdu, DeliverSm)
         return pdu
 
     def test_receipt(self) -> None:
-        """Addresses are swapped, the text is that of the specification, the TLVs say the same."""
+        """Addresses are swapped; text and TLVs have the forms of the specification and equal values."""
         pdu = self.write(event())
         self.assertEqual((pdu.source_addr, pdu.source_addr_ton, pdu.source_addr_npi), (b"79161234567", 1, 1))
         self.assertEqual((pdu.destination_addr, pdu.dest_addr_ton, pdu.dest_addr_npi), (b"DEMO", 5, 0))
@@ -70,32 +70,32 @@ class ReceiptTests(SynchronousTestCase):
         )
 
     def test_3_3(self) -> None:
-        """A 3.3 peer gets the id as it was told and no TLVs."""
+        """In version 3.3 the id has the form of the response, and there are no TLVs."""
         pdu = self.write(event(State.UNDELIVERABLE, 255), 0x33)
         self.assertTrue(pdu.short_message.startswith(b"id:00001267 sub:001 dlvrd:000 "), pdu.short_message)
         self.assertTrue(self.writer.write(event(), 0x33).body.endswith(pdu.short_message[-20:]))
         self.assertLessEqual(len(pdu.short_message), 160)
 
     def test_addresses(self) -> None:
-        """Whatever a sender may be called, it is told as it is; an id may be long."""
-        told = event()
-        assert isinstance(told.message, Message)
-        told.message.content.source = "100%b \u20ac"
-        told.message.id = 2**63 - 1
-        pdu = self.write(told)
+        """Senders of any characters and long ids are written unchanged."""
+        occurred = event()
+        assert isinstance(occurred.message, Message)
+        occurred.message.content.source = "100%b \u20ac"
+        occurred.message.id = 2**63 - 1
+        pdu = self.write(occurred)
         self.assertEqual(pdu.destination_addr, b"100%b ?")
         self.assertEqual(pdu.tlv(Tag.RECEIPTED_MESSAGE_ID), b"9223372036854775807")
         self.assertTrue(pdu.short_message.startswith(b"id:9223372036854775807 sub:001 "))
 
     def test_intermediate(self) -> None:
-        """An intermediate notification is marked as such and tells ENROUTE."""
+        """An intermediate notification has its esm_class and the state ENROUTE."""
         pdu = self.write(event(State.ENROUTE))
         self.assertEqual((pdu.esm_class, pdu.tlv(Tag.MESSAGE_STATE)), (0x20, MessageState.ENROUTE))
         self.assertIn(b" dlvrd:000 ", pdu.short_message)
         self.assertIn(b" stat:ENROUTE ", pdu.short_message)
 
     def test_error(self) -> None:
-        """The error code has three digits in the text, and is whole in the TLV as far as that reaches."""
+        """The error code has three digits in the text and 16 bits in the TLV."""
         codes = ((1, b"001", 1), (37, b"037", 37), (241, b"241", 241), (1024, b"999", 1024), (99999, b"999", 65535))
         for error, err, code in codes:
             pdu = self.write(event(State.UNDELIVERABLE, error))
@@ -103,7 +103,7 @@ class ReceiptTests(SynchronousTestCase):
             self.assertEqual(pdu.tlv(Tag.NETWORK_ERROR_CODE), b"\3" + code.to_bytes(2, "big"))
 
     def test_every_state_is_understood(self) -> None:
-        """Whatever the state and version, a reader of receipts gets the id, the state and the word for it."""
+        """For every state and version, read_receipt gets the id, the state and its word."""
         for version in VERSIONS:
             for state in State:
                 pdu = self.write(event(state, 5), version)
@@ -138,7 +138,7 @@ class ReceiptTests(SynchronousTestCase):
             self.assertEqual(pdu.short_message.partition(b" text:")[2], text, content)
 
     def test_user_message_reference(self) -> None:
-        """The reference of the submission comes back with its receipt, and no other TLV does."""
+        """The receipt has the user_message_reference of the submission, and no other of its TLVs."""
         tlvs = (tlv(Tag.SOURCE_PORT, 7), tlv(Tag.USER_MESSAGE_REFERENCE, 513))
         made = submission_reader("smpp", SMPP)(SubmitSm(7, tlvs=tlvs), "demo", 0x34, NOW)
         assert isinstance(made, Submission)
@@ -148,7 +148,7 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual(decode(encode(self.writer.write(event(tlvs=made.tlvs), 0x33)), 0x34).tlvs, ())
 
     def test_many_receipts(self) -> None:
-        """What is remembered for the next receipt never shows in a wrong one, and is bounded."""
+        """Cached parts of receipts never appear in another receipt, and the cache is bounded."""
         for error in range(1500):
             pdu = self.write(event(State.UNDELIVERABLE, error))
             self.assertIn(b"err:%03d" % min(error, 999), pdu.short_message)
@@ -157,4 +157,4 @@ class ReceiptTests(SynchronousTestCase):
             late.at = NOW + 60 * minute
             date = datetime.fromtimestamp(late.at, MOSCOW).strftime("%y%m%d%H%M").encode()
             self.assertIn(b"done date:%b " % date, self.write(late).short_message)
-        self.assertLessEqual(len(self.writer._forms), 1002)
+        self.assertLessEqual(len(self.writer._templates), 1002)

@@ -1,4 +1,4 @@
-"""The SMPP server: binds, states, and what others build on."""
+"""The SMPP server: binds, states, and its public interface."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ from tests.protocols.smpp.support import (
 
 
 class BindTests(SynchronousTestCase):
-    """How a session becomes bound."""
+    """Binds."""
 
     def test_each_bind_opens_its_directions(self) -> None:
-        """A transmitter submits, a receiver receives, a transceiver does both; the answer names us and our version."""
+        """A transmitter submits, a receiver receives, a transceiver does both; the answer has our name and version."""
         for how, state, transmits, receives in (
             ("tx", State.BOUND_TX, True, False),
             ("rx", State.BOUND_RX, False, True),
@@ -67,7 +67,7 @@ class BindTests(SynchronousTestCase):
             self.assertEqual(session.room(), 100 if receives else 0)
 
     def test_working_version(self) -> None:
-        """The lower of both versions is spoken; whoever is 3.3 gets no TLV, and neither does an unset version."""
+        """The lower of both versions is used; version 3.3 and an unset version get no TLV."""
         for announced, spoken in ((0x00, 0x33), (0x33, 0x33), (0x34, 0x34), (0x50, 0x50), (0xFF, 0x50)):
             peer = connect()
             answer = peer.send(BindTransceiver(1, b"demo", b"demo", b"", announced))[0]
@@ -78,7 +78,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(modest.session.version, 0x34)
 
     def test_the_delegate_may_choose_our_name(self) -> None:
-        """A system_id in BindAccepted wins over that of the settings."""
+        """A system_id in BindAccepted takes precedence over that of the settings."""
 
         class Named(Recorder):
             def bind(self, session: Any, pdu: Any) -> Deferred[BindAccepted | int]:
@@ -89,7 +89,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(peer.session.room(), 7)
 
     def test_refusal_leaves_the_session_open(self) -> None:
-        """A refused bind gets its status and no body, and the peer may try again on the same connection."""
+        """A refused bind gets its status and no body, and the peer may bind again on the same connection."""
         peer = connect()
         self.assertEqual(peer.bind(password=b"wrong").command_status, 0x0E)
         self.assertEqual((peer.session.state, peer.session.bound), (State.OPEN, None))
@@ -105,7 +105,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual((answer.command_status, peer.session.version), (0, 0x34))
 
     def test_refusals_end(self) -> None:
-        """A stranger is closed after too many refused binds, each of which is answered."""
+        """A connection is closed after too many refused binds, each of which is answered."""
         peer = connect(faults_before_bind=3)
         for _ in range(3):
             self.assertEqual(peer.bind(password=b"wrong").command_status, 0x0E)
@@ -114,7 +114,7 @@ class BindTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_nothing_is_looked_at_before_the_verdict(self) -> None:
-        """What stands behind a bind waits for its answer, unread and undecoded, and is then dealt with in order."""
+        """Octets after a bind wait, undecoded, for the delegate's answer, and are then processed in order."""
         delegate = Recorder()
         delegate.hold.add("bind")
         peer = connect(delegate)
@@ -137,14 +137,14 @@ class BindTests(SynchronousTestCase):
         self.assertTrue(peer.reads)
 
     def test_behind_a_refused_bind(self) -> None:
-        """What stands behind a bind that is refused meets an open session."""
+        """PDUs after a refused bind are processed in the state open."""
         peer = connect()
         answers = peer.send(BindTransceiver(1, b"demo", b"wrong", b"", 0x34), *submits(2))
         self.assertEqual(summary(answers), [("bind_transceiver_resp", 1, 0x0E), ("submit_sm_resp", 2, 0x04)])
         self.assertEqual(peer.delegate.batches, [])
 
     def test_octets_behind_a_bind_are_read_in_its_version(self) -> None:
-        """A 3.3 peer's PDU in the same segment as its bind is read without TLVs already."""
+        """A PDU in the same segment as a 3.3 bind is decoded without TLVs."""
         peer = connect()
         first = encode(BindTransceiver(1, b"demo", b"demo", b"", 0x33))
         second = SubmitSm(2, destination_addr=b"1", tlvs=[tlv(Tag.MESSAGE_PAYLOAD, b"x")])
@@ -174,7 +174,7 @@ class BindTests(SynchronousTestCase):
             self.assertEqual(len(peer.delegate.binds), 1)
 
     def test_a_failing_delegate_refuses(self) -> None:
-        """A bind that the delegate stumbles over gets a system error, and the fault is logged."""
+        """If the delegate raises at a bind, the bind gets a system error, and the fault is logged."""
 
         class Broken(Recorder):
             def bind(self, session: Any, pdu: Any) -> NoReturn:
@@ -184,8 +184,8 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(peer.bind().command_status, 0x08)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
-    def test_bound_is_told_behind_the_answer(self) -> None:
-        """The delegate hears that it may send when the bind is answered, and what it sends then comes after that."""
+    def test_bound_follows_the_answer(self) -> None:
+        """bound() is called after the bind response is written, so requests of the delegate follow it."""
         delegate = Recorder()
         delegate.on_bound = lambda session: session.send(delivers(1))
         peer = connect(delegate)
@@ -193,12 +193,12 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(seen, [("bind_receiver_resp", 1, 0), ("deliver_sm", 1, 0)])
 
     def test_a_transmitter_has_no_room(self) -> None:
-        """The delegate hears of the bind of a session that only transmits, and never of room there."""
+        """For a transmitter the delegate gets bound(), and room() stays 0."""
         delegate = bound("tx").delegate
-        self.assertEqual((len(delegate.bound_sessions), delegate.told_of_room), (1, 0))
+        self.assertEqual((len(delegate.bound_sessions), delegate.ready_calls), (1, 0))
 
     def test_peer_gone_before_the_verdict(self) -> None:
-        """A delegate that says yes to a peer that is gone is told that the session is closed."""
+        """A delegate that accepts the bind of a closed connection gets closed()."""
         delegate = Recorder()
         delegate.hold.add("bind")
         peer = connect(delegate)
@@ -209,8 +209,8 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(len(delegate.gone), 1)
         self.assertEqual(peer.read(), [])
 
-    def test_sent_away_before_the_verdict(self) -> None:
-        """A delegate that says yes while we close hears of the end once, when the connection is gone."""
+    def test_closing_before_the_verdict(self) -> None:
+        """A delegate that accepts a bind while we close gets closed() once, after the connection is closed."""
         delegate = Recorder()
         delegate.hold.add("bind")
         peer = connect(delegate)
@@ -222,7 +222,7 @@ class BindTests(SynchronousTestCase):
         self.assertEqual(len(delegate.gone), 1)
 
     def test_closed_is_for_bound_sessions(self) -> None:
-        """A connection that never bound ends without a word to the delegate."""
+        """The delegate gets no closed() for a connection that was never bound."""
         peer = connect()
         peer.bind(password=b"wrong")
         peer.lose()
@@ -243,7 +243,7 @@ ROWS: Sequence[tuple[Pdu, str]] = [
 
 
 class StateTests(SynchronousTestCase):
-    """What may be asked in which state."""
+    """The requests of each state."""
 
     def test_session_table(self) -> None:
         """Each request reaches the delegate in its states, and gets ESME_RINVBNDSTS everywhere else."""
@@ -312,17 +312,17 @@ class StateTests(SynchronousTestCase):
         self.assertEqual(summary(bound().write(bytes(octets))), [("submit_sm_resp", 5, 0)])
 
     def test_numbers_are_echoed(self) -> None:
-        """Any sequence number comes back as it is, a repeated one with every request that has it."""
+        """The answer repeats any sequence number, also one that several requests have."""
         numbers = (0, 1, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1)
         answers = bound().send(*submits(*numbers))
         self.assertEqual([pdu.sequence_number for pdu in answers], list(numbers))
 
 
 class ContractTests(SynchronousTestCase):
-    """What others build on."""
+    """The public interface."""
 
     def test_interfaces(self) -> None:
-        """The session is what the ports promise, and so is the delegate of these tests."""
+        """The session and the delegate of these tests provide their interfaces."""
         peer = bound()
         self.assertTrue(verifyObject(ISmppSession, peer.session))
         self.assertTrue(verifyObject(ISmppDelegate, peer.delegate))
@@ -354,7 +354,7 @@ class ContractTests(SynchronousTestCase):
         self.assertRaises(ValueError, SmppServerSettings, maxima={"password": 257})
 
     def test_bind_pdus_by_command_id(self) -> None:
-        """The three binds are what may turn the session, by their octets on the wire."""
+        """bind_boundaries are the command_ids of the three binds, as on the wire."""
         self.assertEqual(
             SmppServerFactory(Recorder(), SmppServerSettings(), connect().clock).buildProtocol(None).bind_boundaries,
             {int(command).to_bytes(4, "big") for command in CommandId if command in (1, 2, 9)},

@@ -23,7 +23,7 @@ from smsgw.smpp.pdus import BindTransceiver, Pdu
 from tests.protocols.smpp.support import Recorder, delivers, submits
 
 PATIENT = 1000.0
-"""Seconds for anything that must not be needed: a test that comes to need it fails by its own timeout."""
+"""Seconds for timers that must not run out: a test that waits for one fails by its timeout."""
 
 
 class SocketTests(TestCase):
@@ -37,7 +37,7 @@ class SocketTests(TestCase):
         self.delegate = Recorder()
 
     def serve(self, *, tls: bool = False, **settings: Any) -> IStreamClientEndpoint:
-        """Listen on a free port of loopback; how to get there."""
+        """Listen on a free port of loopback; return the endpoint to connect to."""
         self.factory = SmppServerFactory(self.delegate, SmppServerSettings(close_wait=PATIENT, **settings), self.clock)
         outer: Any = self.factory
         if tls:
@@ -50,7 +50,7 @@ class SocketTests(TestCase):
         return wrapClientTLS(CertificateOptions(), endpoint) if tls else endpoint
 
     async def talk(self, endpoint: IStreamClientEndpoint, tls: bool) -> None:
-        """Bind, submit, receive, and be sent away."""
+        """Bind, submit, receive, and be unbound by the server."""
         delivered: list[Pdu] = []
 
         def deliver(pdus: list[Pdu]) -> list[Pdu | int]:
@@ -82,11 +82,11 @@ class SocketTests(TestCase):
         self.assertEqual(self.delegate.gone, ["we are shutting down"])
 
     async def test_tcp(self) -> None:
-        """Both ends over TCP: everything is answered, and the end is in good order, without any timer."""
+        """Both ends over TCP: all requests are answered, and both ends close in order without a timer."""
         await self.talk(self.serve(), tls=False)
 
     async def test_tls(self) -> None:
-        """The same over TLS, whose end is in good order too."""
+        """The same over TLS, which is closed in order too."""
         await self.talk(self.serve(tls=True), tls=True)
 
     async def test_unbind_by_the_client(self) -> None:
@@ -99,7 +99,7 @@ class SocketTests(TestCase):
         self.assertEqual(self.delegate.gone, ["the peer has unbound"])
 
     async def test_paused_under_tls(self) -> None:
-        """What TLS still delivers after a pause waits, and is answered in order after it."""
+        """Octets that TLS delivers during a pause wait, and are answered in order after it."""
         endpoint = self.serve(tls=True)
         esme = Esme(self.reactor, settings=SmppClientSettings(requests=5000, close_wait=PATIENT))
         await esme.connect(endpoint, BindTransceiver(0, b"demo", b"demo", b"", 0x34))
@@ -116,7 +116,7 @@ class SocketTests(TestCase):
         await self.factory.shut_down()
 
     async def test_a_peer_that_does_not_read(self) -> None:
-        """A real peer that only writes is stopped by the sockets: the server keeps a bounded amount for it."""
+        """A peer that only writes is stopped by full sockets; the server buffers a bounded amount for it."""
         self.serve(inactivity=0)
         peer = socket.create_connection(("127.0.0.1", self.port), 10)
         self.addCleanup(peer.close)
@@ -141,7 +141,7 @@ class SocketTests(TestCase):
         await self.factory.shut_down(0.01)
 
     async def test_no_handshake(self) -> None:
-        """Who connects to a TLS port and says nothing is cut off by session_init, which runs from the connection."""
+        """A silent connection to a TLS port is closed by session_init, which runs from the connection on."""
         clock = Clock()
         self.patch(self, "clock", clock)
         self.serve(tls=True)
@@ -159,17 +159,17 @@ class SocketTests(TestCase):
         clock.advance(1.0)
         await lost
 
-    async def test_strangers_on_the_port(self) -> None:
-        """A plain peer on a TLS port and a TLS peer on a plain one are closed, and the port lives."""
+    async def test_the_wrong_kind_of_port(self) -> None:
+        """A plain peer on a TLS port and a TLS peer on a plain one are closed; the port still works."""
         lost: Deferred[None] = Deferred()
 
-        class Stranger(Protocol):
+        class PlainClient(Protocol):
             def connectionLost(self, reason: Any = None) -> None:
                 lost.callback(None)
 
         endpoint = self.serve()
         wrapped = wrapClientTLS(CertificateOptions(), TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.port))
-        await connectProtocol(wrapped, Stranger())
+        await connectProtocol(wrapped, PlainClient())
         await lost
         esme = Esme(self.reactor)
         self.assertEqual((await esme.connect(endpoint, BindTransceiver(0, b"demo", b"demo"))).command_status, 0)

@@ -1,4 +1,4 @@
-"""The timers of an SMPP session, on a clock that the tests turn."""
+"""The timers of an SMPP session, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.protocols.smpp.support import Peer, Recorder, bound, connect, deliver
 class SessionInitTests(SynchronousTestCase):
     """From the connection to the bind."""
 
-    def test_silent_stranger(self) -> None:
-        """Who does not bind in time is closed, and cut if that does not help."""
+    def test_silent_connection(self) -> None:
+        """A connection without a bind in time is closed, and aborted if it does not close."""
         peer = connect()
         peer.pass_time(9)
         self.assertFalse(peer.closing)
@@ -25,8 +25,8 @@ class SessionInitTests(SynchronousTestCase):
         peer.pass_time(5)
         self.assertTrue(peer.transport.disconnected)
 
-    def test_talking_stranger(self) -> None:
-        """Neither enquire_link nor refused binds nor single octets put it off."""
+    def test_active_connection(self) -> None:
+        """Neither enquire_link nor refused binds nor single octets extend session_init."""
         peer = connect()
         for second in range(9):
             peer.send(EnquireLink(second))
@@ -38,7 +38,7 @@ class SessionInitTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_bound_in_time(self) -> None:
-        """It ends with the bind."""
+        """The timer ends with the bind."""
         peer = connect(enquire_link=0, inactivity=0)
         peer.pass_time(9)
         peer.bind()
@@ -46,7 +46,7 @@ class SessionInitTests(SynchronousTestCase):
         self.assertFalse(peer.closing)
 
     def test_the_verdict_takes_its_time(self) -> None:
-        """A bind that arrived in time is not cut off for a slow password check, but not kept for ever either."""
+        """A bind that arrived in time may wait for a slow password check, for a limited time."""
         delegate = Recorder()
         delegate.hold.add("bind")
         peer = connect(delegate)
@@ -58,10 +58,10 @@ class SessionInitTests(SynchronousTestCase):
 
 
 class EnquireLinkTests(SynchronousTestCase):
-    """Is the peer alive?"""
+    """enquire_link after silence."""
 
     def test_silence_is_questioned(self) -> None:
-        """After 45 s without a PDU we ask, once; the answer starts it all over."""
+        """After 45 s without a PDU we send one enquire_link; its answer restarts the timer."""
         peer = bound()
         self.assertEqual(peer.pass_time(44), [])
         self.assertEqual(summary(peer.pass_time(2)), [("enquire_link", 1, 0)])
@@ -71,7 +71,7 @@ class EnquireLinkTests(SynchronousTestCase):
         self.assertEqual(peer.delegate.answered, [])
 
     def test_any_pdu_counts(self) -> None:
-        """While PDUs arrive, nobody is asked."""
+        """While PDUs arrive, no enquire_link is sent."""
         peer = bound()
         for number in range(20):
             self.assertEqual(len(peer.send(*submits(number))), 1)
@@ -89,7 +89,7 @@ class EnquireLinkTests(SynchronousTestCase):
         self.assertIn("enquire_link", peer.delegate.gone[0])
 
     def test_another_pdu_as_answer(self) -> None:
-        """Whatever comes after an enquire_link is as good as its answer, and generic_nack is an answer too."""
+        """Any PDU after an enquire_link counts as its answer, also generic_nack."""
         for reply in (submits(9)[0], GenericNack(1, 0x03)):
             peer = bound(inactivity=0)
             peer.pass_time(46)
@@ -98,18 +98,18 @@ class EnquireLinkTests(SynchronousTestCase):
             self.assertFalse(peer.closing)
 
     def test_not_of_the_window(self) -> None:
-        """An enquire_link takes no room from the delegate."""
+        """An enquire_link does not count in the window."""
         peer = bound()
         peer.pass_time(46)
         self.assertEqual(peer.session.room(), 100)
 
     def test_never(self) -> None:
-        """With 0 we never ask."""
+        """With 0 no enquire_link is sent."""
         self.assertEqual(bound(enquire_link=0).pass_time(119), [])
 
 
 class InactivityTests(SynchronousTestCase):
-    """How long a session may do nothing."""
+    """The inactivity timer."""
 
     def test_unbind(self) -> None:
         """After 2 minutes of silence we unbind and close."""
@@ -133,13 +133,13 @@ class InactivityTests(SynchronousTestCase):
         self.assertEqual(peer.pass_time(100), [])
 
     def test_answers_to_our_questions_count(self) -> None:
-        """A peer that does nothing but answer our enquire_link stays."""
+        """A peer that only answers our enquire_link stays connected."""
         peer = bound()
         for number in range(1, 10):
             self.assertEqual(summary(peer.pass_time(46)), [("enquire_link", number, 0)])
             peer.send(EnquireLinkResp(number))
 
-    def test_only_requests_count_if_told_so(self) -> None:
+    def test_only_requests_count_if_configured(self) -> None:
         """With only_requests_keep_alive responses do not keep a session alive, requests do."""
         peer = bound(enquire_link=0, only_requests_keep_alive=True)
         peer.pass_time(100)
@@ -150,7 +150,7 @@ class InactivityTests(SynchronousTestCase):
         self.assertEqual(summary(peer.pass_time(21)), [("unbind", 2, 0)])
 
     def test_half_a_pdu_is_no_activity(self) -> None:
-        """Octets that never become a PDU do not count."""
+        """Octets of an incomplete PDU do not count."""
         peer = bound(enquire_link=0, half_pdu=1000.0)
         peer.write(b"\0")
         peer.pass_time(100)
@@ -159,7 +159,7 @@ class InactivityTests(SynchronousTestCase):
 
 
 class ResponseTests(SynchronousTestCase):
-    """How long we wait for the answer to a request of ours."""
+    """The response timer."""
 
     def test_lost(self) -> None:
         """After 30 s a request counts as lost, its room is free again, and the session goes on."""
@@ -173,7 +173,7 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual((peer.session.room(), peer.closing), (100, False))
 
     def test_each_by_its_own_time(self) -> None:
-        """Only those expire whose time has come."""
+        """Each request expires at its own time."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.pass_time(20)
@@ -184,7 +184,7 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual([token for token, _, _ in peer.delegate.answered], [0, "later"])
 
     def test_a_late_answer(self) -> None:
-        """An answer after the timer is dropped: the token came back already."""
+        """An answer after the timer is dropped, because the request was reported as lost."""
         peer = bound()
         peer.session.send(delivers(1))
         peer.pass_time(31)
@@ -193,10 +193,10 @@ class ResponseTests(SynchronousTestCase):
 
 
 class HalfPduTests(SynchronousTestCase):
-    """A PDU must be complete some time after it began, however slowly its octets come."""
+    """The half_pdu timer: a PDU must be complete some time after its first octet."""
 
     def test_octet_by_octet(self) -> None:
-        """A PDU that drips in for longer than 10 s ends the session, although something arrives every second."""
+        """A PDU that takes longer than 10 s closes the session, although an octet arrives every second."""
         peer = bound()
         octets = encode_many(submits(2))
         for at in range(10):
@@ -206,7 +206,7 @@ class HalfPduTests(SynchronousTestCase):
         self.assertTrue(peer.closing)
 
     def test_each_pdu_has_its_own_time(self) -> None:
-        """PDUs that overlap the segments never end a session, as long as each is complete in time."""
+        """PDUs across segments never close a session, as long as each is complete in time."""
         peer = bound()
         stream = encode_many(submits(*range(2, 40)))
         size = len(stream) // 38
@@ -216,7 +216,7 @@ class HalfPduTests(SynchronousTestCase):
         self.assertFalse(peer.closing)
 
     def test_the_next_begins_anew(self) -> None:
-        """When one PDU is complete and the next has begun, the clock starts again."""
+        """The timer starts anew with the next PDU."""
         peer = bound()
         one = encode_many(submits(2))
         peer.write(one[:10])
@@ -232,7 +232,7 @@ class SweepTests(SynchronousTestCase):
     """One timer serves them all."""
 
     def test_one_timer(self) -> None:
-        """However many sessions there are and whatever they wait for, one call is pending."""
+        """Any number of sessions has one pending call."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(), clock)
         peers = [Peer(factory, clock, delegate) for _ in range(10)]
@@ -242,7 +242,7 @@ class SweepTests(SynchronousTestCase):
         self.assertEqual(len(clock.getDelayedCalls()), 1)
 
     def test_faults_stay_with_their_session(self) -> None:
-        """A session whose timers fail is cut off; those of the others run on."""
+        """A session whose check_time raises is aborted; the timers of the others go on."""
         clock, delegate = Clock(), Recorder()
         factory = SmppServerFactory(delegate, SmppServerSettings(), clock)
         broken, other = (Peer(factory, clock, delegate) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The window of our own requests, and the rules about lists, alone."""
+"""Unit tests of the window of our requests and of the functions over lists."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from smsgw.smpp.pdus import (
 
 
 class WindowTests(SynchronousTestCase):
-    """Numbers, matching, and what waits in vain."""
+    """Numbers, matching and expiry."""
 
-    def test_errands_take_no_room(self) -> None:
+    def test_own_requests_take_no_room(self) -> None:
         """The session's own requests have numbers like others, but do not count."""
         window = Window(5)
         window.begin(SessionRequest.ENQUIRE_LINK, EnquireLink(), 0.0)
@@ -41,13 +41,13 @@ class WindowTests(SynchronousTestCase):
         self.assertTrue(window.idle)
 
     def test_notices_are_not_awaited(self) -> None:
-        """What nothing answers has a number and is not waited for."""
+        """A request without response has a number and is not awaited."""
         window = Window(5)
         (pdu,) = window.number([("a", AlertNotification())], 0.0)
         self.assertEqual((pdu.sequence_number, len(window)), (1, 0))
 
     def test_expiry_is_by_age(self) -> None:
-        """Those sent up to a time are given up, in the order in which they were sent, and the others stay."""
+        """expire() ends the requests sent up to a time, in the order in which they were sent."""
         window = Window(10)
         for at in range(6):
             window.number([(at, DeliverSm())], float(at))
@@ -56,7 +56,7 @@ class WindowTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.sampled_from("sren"), st.integers(1, 30)), max_size=60))
     def test_each_token_comes_back_once(self, moves: list[tuple[str, int]]) -> None:
-        """Whatever is sent, answered, answered twice, nacked or expired: each token comes back exactly once."""
+        """However requests are answered, answered twice, nacked or expired, each token is returned exactly once."""
         window = Window(1000)
         back: list[Answer | None] = []
         sent = 0
@@ -80,7 +80,7 @@ class RuleTests(SynchronousTestCase):
 
     @given(st.lists(st.booleans(), max_size=30))
     def test_interleaving_restores_the_wire_order(self, whose: list[bool]) -> None:
-        """Whichever requests of a read the delegate answers and whichever the session, the order is the wire's."""
+        """The answers of delegate and session are merged in wire order."""
         responses: list[Pdu | None] = []
         ours: list[tuple[int, Pdu]] = []
         for number, is_ours in enumerate(whose):
@@ -90,12 +90,12 @@ class RuleTests(SynchronousTestCase):
                 responses.append(SubmitSmResp(number))
         self.assertEqual([pdu.sequence_number for pdu in interleave(responses, ours)], list(range(len(whose))))
 
-    def test_what_nothing_answers_goes(self) -> None:
-        """A request without an answer leaves no gap."""
+    def test_requests_without_response(self) -> None:
+        """A request without response leaves no gap."""
         self.assertEqual([p.sequence_number for p in interleave([None, SubmitSmResp(2), None], [])], [2])
 
-    def test_unwritable_answers_are_told(self) -> None:
-        """An answer that cannot be written is replaced by a system error, and what was wrong is told."""
+    def test_unwritable_answers(self) -> None:
+        """An answer that cannot be encoded is replaced by a system error, and its error is returned."""
         octets, wrong = encode_answers([SubmitSmResp(1, 0, b"1"), SubmitSmResp(2, 0, b"\0"), SubmitSmResp(3)], 0x34)
         statuses = [pdu.command_status for pdu in decode_many(Framer().feed(octets)) if isinstance(pdu, SubmitSmResp)]
         self.assertEqual((statuses, len(wrong)), ([0, 8, 0], 1))

@@ -1,4 +1,4 @@
-"""What the tests of the ESMTP server share: a delegate that remembers, a transport that can begin TLS, a client."""
+"""Helpers for tests of the ESMTP server: a recording delegate, a transport that can start TLS, a client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smsgw.interfaces import IMailDelegate, Reply
 from smsgw.protocols.smtp.factory import Envelope, Session, SubmissionFactory, SubmissionProtocol, SubmissionSettings
 
 CONTEXT = object()
-"""Stands for a TLS context: the transport below only remembers it."""
+"""A placeholder for a TLS context."""
 
 PLAIN = b"AUTH PLAIN ADMAZnJlZXRlc3Q="
 LOGGED_IN = b"EHLO mycomputer\r\n" + PLAIN + b"\r\n"
@@ -30,7 +30,8 @@ ENVELOPE = b"MAIL FROM:<default@mydomain.ru>\r\nRCPT TO:<89061234567@sms.qteleco
 
 @implementer(IMailDelegate)
 class Recorder:
-    """Knows one account (3, freetest), accepts everything else that does not begin with ``no``, and remembers it.
+    """A delegate with one account (3, freetest). It accepts addresses and ids that do not begin with ``no``, and
+    records all calls.
 
     :ivar hold: names of methods whose answers wait in `held` until a test fires them.
     """
@@ -73,7 +74,7 @@ class Recorder:
         self.gone.append(session)
 
     def fire(self) -> None:
-        """Give the oldest answer that was held."""
+        """Fire the oldest held answer."""
         deferred, reply = self.held.pop(0)
         deferred.callback(reply)
 
@@ -91,10 +92,10 @@ class Recorder:
 
 
 class Wire(StringTransport):
-    """A transport in memory that can begin TLS and remembers each write.
+    """A transport in memory that can start TLS and records each write.
 
     :ivar writes: octets of each write.
-    :ivar encrypted_from: number of writes before TLS began, or None.
+    :ivar encrypted_from: number of writes before TLS started, or None.
     """
 
     def __init__(self) -> None:
@@ -115,7 +116,7 @@ class Wire(StringTransport):
 
 @attrs.define(eq=False)
 class Client:
-    """The other end of one connection, and everything on the way."""
+    """The client's end of a connection in memory, with the server's end."""
 
     factory: SubmissionFactory
     protocol: SubmissionProtocol
@@ -124,7 +125,7 @@ class Client:
     clock: Clock
 
     def send(self, *pieces: bytes) -> bytes:
-        """Deliver these octets piece by piece, as long as the server has not closed; what it answered to them."""
+        """Send octets piece by piece until the server closes; return its replies."""
         before = len(self.wire.value())
         for piece in pieces:
             if not self.wire.disconnecting:
@@ -133,42 +134,42 @@ class Client:
         return answer
 
     def say(self, line: bytes) -> bytes:
-        """Send one line; the replies to it."""
+        """Send one line; return the replies to it."""
         return self.send(line + b"\r\n")
 
     def code(self, line: bytes) -> int:
-        """Send one line; the code of the last reply to it."""
+        """Send one line; return the code of the last reply to it."""
         replies = self.say(line).splitlines()
         return int(replies[-1][:3]) if replies else 0
 
     def codes(self, octets: bytes) -> list[int]:
-        """Send octets at once; the codes of the replies, the lines of one reply taken together."""
+        """Send octets in one segment; return the codes of the replies, one for each."""
         return codes(self.send(octets))
 
     def log_in(self) -> Client:
-        """EHLO and AUTH."""
+        """Send EHLO and AUTH."""
         assert self.codes(LOGGED_IN) == [250, 235]
         return self
 
     def open_transaction(self) -> Client:
-        """EHLO, AUTH, MAIL, RCPT."""
+        """Send EHLO, AUTH, MAIL and RCPT."""
         self.log_in()
         assert self.codes(ENVELOPE) == [250, 250]
         return self
 
     def begin_data(self) -> Client:
-        """Everything up to the 354."""
+        """Open a transaction and send DATA."""
         self.open_transaction()
         assert self.code(b"DATA") == 354
         return self
 
     def leave(self) -> None:
-        """The connection is gone."""
+        """Lose the connection."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
 
 
 def codes(replies: bytes) -> list[int]:
-    """The codes in a run of replies; a reply of several lines counts once."""
+    """Return the codes of replies; a reply of several lines counts once."""
     return [int(line[:3]) for line in replies.splitlines() if line[3:4] == b" "]
 
 
@@ -186,7 +187,7 @@ def connect(
     delegate: Recorder | None = None,
     factory: SubmissionFactory | None = None,
 ) -> Client:
-    """A client that has read the greeting, in the dialect quicktel unless told otherwise."""
+    """Connect a client, which has read the greeting; the default dialect is quicktel."""
     clock = Clock()
     delegate = delegate or Recorder()
     if factory is None:
@@ -202,12 +203,12 @@ def connect(
 
 
 def wait(client: Client, seconds: float) -> None:
-    """Let time pass in steps of a second, as the sweeps need it."""
+    """Advance the clock in steps of a second, so that every sweep runs."""
     while seconds > 0:
         client.clock.advance(min(1.0, seconds))
         seconds -= 1.0
 
 
 def encoded(octets: bytes) -> bytes:
-    """Base64 without line ends."""
+    """Encode in base64 without line ends."""
     return base64.b64encode(octets)

@@ -1,4 +1,4 @@
-"""The grammar of MAIL and RCPT arguments: what passes, and which reply the rest gets."""
+"""The grammar of MAIL and RCPT arguments, and the replies to bad ones."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ class RecipientTests(SynchronousTestCase):
         return code
 
     def test_good(self) -> None:
-        """Numbers as people write them, names of lists and plain addresses pass as they are (000-16)."""
+        """Numbers in common notations, names of lists and plain addresses are accepted unchanged (000-16)."""
         for address in GOOD_RECIPIENTS:
             self.assertEqual(rcpt_to(f"TO:<{address}>"), address)
             self.assertEqual(rcpt_to(f"to: <{address}>"), address)
 
     def test_bad(self) -> None:
-        """What is no plain address is refused, however RFC 5321 may allow it."""
+        """Any other address is refused, even if RFC 5321 allows it."""
         for address in BAD_ADDRESSES:
             self.assertEqual(self.refusal(f"TO:<{address}>"), 553, address)
 
@@ -90,7 +90,7 @@ class RecipientTests(SynchronousTestCase):
 
     @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
     def test_total(self, text: str) -> None:
-        """Whatever is sent is either an address or refused."""
+        """Any text is parsed or refused."""
         try:
             address = rcpt_to(f"TO:<{text}>")
         except BadArgument as why:
@@ -108,7 +108,7 @@ class SenderTests(SynchronousTestCase):
         return code
 
     def test_good(self) -> None:
-        """A sender passes with the parameters behind it, whose keywords are folded to capitals."""
+        """A sender is accepted with its parameters, whose keywords become upper case."""
         self.assertEqual(mail_from("FROM:<default@mydomain.ru>", EXTENSIONS, 1000), ("default@mydomain.ru", {}))
         self.assertEqual(
             mail_from("from: <o'brien+x=y@b.c>  body=8BITMIME auth=<> ", EXTENSIONS, 1000),
@@ -121,7 +121,7 @@ class SenderTests(SynchronousTestCase):
             self.assertEqual(self.refusal(f"FROM:<{address}>"), 553, address)
 
     def test_unknown_parameters(self) -> None:
-        """What was not announced is not recognised."""
+        """Parameters of extensions that were not announced are refused."""
         for parameter in ("SIZE=5", "SMTPUTF8", "X=y", "RET=HDRS", "BODY=BINARYMIME", "8BITMIME"):
             self.assertEqual(self.refusal(f"FROM:<a@b> {parameter}"), 555, parameter)
 
@@ -131,7 +131,7 @@ class SenderTests(SynchronousTestCase):
             self.assertEqual(self.refusal(f"FROM:<a@b> {parameter}"), 501, parameter)
 
     def test_size(self) -> None:
-        """A declared size is plain digits, and no bigger than what is taken."""
+        """A declared size has digits only and must not exceed the limit."""
         announced = EXTENSIONS | {"SIZE"}
         self.assertEqual(mail_from("FROM:<a@b> SIZE=1000", announced, 1000)[1], {"SIZE": "1000"})
         for value, code in (("1001", 552), ("9" * 20, 552), ("9" * 21, 501), ("-1", 501), ("1e3", 501), ("", 501)):

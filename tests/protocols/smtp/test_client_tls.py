@@ -119,7 +119,7 @@ class TlsTests(TestCase):
         self.assertIn("does not offer", str(await self.refused(port, "starttls")))
         self.assertIn("no TLS", str(await self.refused(port, "implicit")))
 
-    async def test_nobody_there(self) -> None:
+    async def test_no_sessions(self) -> None:
         """A closed port, an unknown host, a server that says nothing: no session, in bounded time."""
         port = self.reactor.listenTCP(0, Factory(), interface="127.0.0.1")
         number = port.getHost().port

@@ -1,4 +1,4 @@
-"""The session of the provider's document, and what every SMTP client may rely on around it."""
+"""The session of the provider's document, and general SMTP behaviour."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DocumentedSessionTests(SynchronousTestCase):
         )
 
     def test_any_cut(self) -> None:
-        """However the network cuts the session, the same replies come out and the same message goes in."""
+        """Any cut of the session gives the same replies and the same message."""
         stream = b"".join(line + b"\r\n" for line, _ in DIALOGUE)
         expected = b"".join(answer for _, answer in DIALOGUE)
         for step in (1, 2, 3, 5, 7, 11, 64, len(stream)):
@@ -65,14 +65,14 @@ class DocumentedSessionTests(SynchronousTestCase):
             self.assertEqual(client.delegate.bodies(), [LETTER])
 
     def test_every_two_cuts(self) -> None:
-        """A session cut in two at any place is answered the same."""
+        """A session cut in two at any offset gets the same replies."""
         stream = b"".join(line + b"\r\n" for line, _ in DIALOGUE)
         expected = b"".join(answer for _, answer in DIALOGUE)
         for at in range(len(stream)):
             self.assertEqual(connect().send(stream[:at], stream[at:]), expected)
 
     def test_delegate_is_complete(self) -> None:
-        """The delegate of these tests offers what the protocol asks for."""
+        """The delegate of these tests provides IMailDelegate."""
         self.assertTrue(verifyObject(IMailDelegate, Recorder()))
 
 
@@ -93,12 +93,12 @@ class GreetingTests(SynchronousTestCase):
         self.assertEqual(connect().say(b"HELO mycomputer"), b"250 SMTP Server\r\n")
 
     def test_without_a_context(self) -> None:
-        """STARTTLS is not listed where there is no TLS (000-12)."""
+        """STARTTLS is not listed without TLS (000-12)."""
         answer = connect(tls=None).say(b"EHLO x")
         self.assertEqual(answer, b"250-SMTP Server\r\n250-8BITMIME\r\n250-AUTH LOGIN PLAIN\r\n250 Ok\r\n")
 
     def test_standard(self) -> None:
-        """The standard dialect names its size, and AUTH only inside TLS."""
+        """The standard dialect lists SIZE, and AUTH only inside TLS."""
         client = connect(STANDARD)
         self.assertEqual(
             client.say(b"ehlo x"),
@@ -113,7 +113,7 @@ class GreetingTests(SynchronousTestCase):
         )
 
     def test_standard_replies_have_codes(self) -> None:
-        """Where enhanced codes are announced, the protocol's positive replies carry them too."""
+        """If enhanced codes are announced, the protocol's positive replies have them too."""
         client = connect(STANDARD)
         self.assertEqual(client.say(b"NOOP"), b"250 2.0.0 Ok\r\n")
         self.assertEqual(client.say(b"STARTTLS"), b"220 2.0.0 Ready to start TLS\r\n")
@@ -133,20 +133,20 @@ class GreetingTests(SynchronousTestCase):
         self.assertEqual(client.codes(ENVELOPE), [250, 250])
 
     def test_tls_without_a_context(self) -> None:
-        """A listener that must speak TLS and cannot is a mistake told at once."""
+        """A factory that needs TLS and has no context raises ValueError."""
         for mode in ("demanded", "implicit"):
             with self.assertRaisesRegex(ValueError, "certificate"):
                 SubmissionFactory(Recorder(), quicktel(tls=mode), Clock())
 
     def test_unknown_tls_mode(self) -> None:
-        """A word that is no TLS mode is refused."""
+        """An unknown TLS mode is refused."""
         with self.assertRaises(ValueError):
             quicktel(tls="sometimes")
 
 
 class LoginTests(SynchronousTestCase):
     def test_initial_response(self) -> None:
-        """AUTH PLAIN takes its response in the same line, in any case of letters (000-6), (000-14)."""
+        """AUTH PLAIN accepts its response in the same line, in any letter case (000-6), (000-14)."""
         client = connect()
         client.say(b"EHLO x")
         self.assertEqual(client.say(b"auth plain ADMAZnJlZXRlc3Q="), b"235 Authentication successful.\r\n")
@@ -162,7 +162,7 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(client.say(encoded(b"freetest")), b"235 Authentication successful.\r\n")
 
     def test_login_with_the_name_at_once(self) -> None:
-        """AUTH LOGIN takes the name in the same line."""
+        """AUTH LOGIN accepts the name in the same line."""
         client = connect()
         client.say(b"EHLO x")
         self.assertEqual(client.say(b"AUTH LOGIN " + encoded(b"3")), b"334 UGFzc3dvcmQ6\r\n")
@@ -185,13 +185,13 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(client.delegate.calls, [])
 
     def test_nothing_before_ehlo(self) -> None:
-        """What needs a login needs EHLO first."""
+        """Commands that need a login need EHLO first."""
         client = connect()
         for line in (b"MAIL FROM:<a@b>", b"AUTH PLAIN ADMAZnJlZXRlc3Q=", b"STATUS 1"):
             self.assertEqual(client.code(line), 503)
 
     def test_login_survives_messages(self) -> None:
-        """One login is good for many messages and for the status of each (000-31), (000-38)."""
+        """One login serves many messages and the status of each (000-31), (000-38)."""
         client = connect().log_in()
         for number in range(1, 4):
             stream = ENVELOPE + b"DATA\r\n\r\nhi\r\n.\r\nSTATUS 4418\r\nRSET\r\nSTATUS 4418\r\n"
@@ -201,26 +201,26 @@ class LoginTests(SynchronousTestCase):
 
 class TransactionTests(SynchronousTestCase):
     def test_dots(self) -> None:
-        """Stuffed dots are undone, single dots in front of text too (000-29)."""
+        """Dots are unstuffed, single dots before text too (000-29)."""
         client = connect().begin_data()
         self.assertEqual(client.code(b"..\r\n...two\r\nin.the..middle\r\n.x\r\n."), 250)
         self.assertEqual(client.delegate.bodies(), [b".\r\n..two\r\nin.the..middle\r\nx\r\n"])
 
     def test_empty_message(self) -> None:
-        """A dot right behind DATA is a message without a single octet."""
+        """A dot right after DATA ends an empty message."""
         client = connect().begin_data()
         self.assertEqual(client.code(b"."), 250)
         self.assertEqual(client.delegate.bodies(), [b""])
 
     def test_eight_bits(self) -> None:
-        """Octets above 127 in a message arrive as they were sent."""
+        """Octets above 127 in a message are unchanged."""
         body = bytes(range(128, 256)) + b"\r\n"
         client = connect().begin_data()
         client.send(body + b".\r\n")
         self.assertEqual(client.delegate.bodies(), [body])
 
     def test_several_recipients(self) -> None:
-        """Refused recipients are left out, the rest of the transaction stands."""
+        """Refused recipients are left out; the transaction goes on with the others."""
         client = connect().log_in()
         stream = (
             b"MAIL FROM:<a@b.c> BODY=8BITMIME\r\nRCPT TO:<8(906)123-45-67@s.ru>\r\n"
@@ -230,7 +230,7 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual(client.delegate.messages[0][1], ["8(906)123-45-67@s.ru", "list_staff@S.RU"])
 
     def test_order(self) -> None:
-        """Commands out of order are refused and change nothing."""
+        """Commands out of order are refused without effect."""
         client = connect().log_in()
         self.assertEqual(client.codes(b"RCPT TO:<7@s.ru>\r\nDATA\r\n"), [503, 503])
         self.assertEqual(client.codes(b"MAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\nDATA\r\n"), [250, 503, 554])
@@ -242,7 +242,7 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual(client.codes(b"MAIL FROM:<no@b>\r\nRCPT TO:<7@s.ru>\r\n"), [553, 503])
 
     def test_message_ends_the_transaction(self) -> None:
-        """After the answer to a message a new MAIL is needed, whatever the answer was."""
+        """After the answer to a message a new MAIL is needed, whether the answer was positive or not."""
         client = connect().open_transaction()
         client.delegate.hold.add("message")
         client.send(b"DATA\r\nx\r\n.\r\n")
@@ -250,18 +250,18 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual(client.codes(b"DATA\r\nMAIL FROM:<a@b>\r\n"), [503, 250])
 
     def test_unknown_status(self) -> None:
-        """The delegate's refusal of an id reaches the client as it is (000-37)."""
+        """The delegate's refusal of an id reaches the client unchanged (000-37)."""
         self.assertEqual(connect().log_in().say(b"STATUS 99"), b"550 99 message not found\r\n")
 
     def test_client_without_status(self) -> None:
-        """A mail client that knows nothing of STATUS is served like by any mail server (000-40)."""
+        """A mail client that does not use STATUS is served as by any mail server (000-40)."""
         client = connect()
         stream = LOGGED_IN + ENVELOPE + b"DATA\r\n"
         self.assertEqual(client.codes(stream), [250, 235, 250, 250, 354])
         self.assertEqual(client.codes(LETTER + b".\r\nNOOP\r\nQUIT\r\n"), [250, 250, 221])
 
     def test_size(self) -> None:
-        """Where SIZE is announced a declared size is looked at, and counted again when the message comes."""
+        """If SIZE is announced, a declared size is checked, and so is the size of the message."""
         settings = SubmissionSettings(tls="optional", auth_without_tls=True, mail_limit=100)
         client = connect(settings).log_in()
         self.assertEqual(client.codes(b"MAIL FROM:<a@b> SIZE=101\r\nMAIL FROM:<a@b> size=5\r\n"), [552, 250])
@@ -279,7 +279,7 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual(len(client.delegate.messages[0][1]), 3)
 
     def test_too_many_transactions(self) -> None:
-        """A session ends after its number of transactions, with a code that says: connect again."""
+        """A session ends after its maximum of transactions with 421."""
         client = connect(quicktel(messages=2)).log_in()
         one = ENVELOPE + b"DATA\r\nx\r\n.\r\n"
         self.assertEqual(client.codes(one + one + one)[-3:], [354, 250, 421])
@@ -289,7 +289,7 @@ class TransactionTests(SynchronousTestCase):
 
 class DelegateTests(SynchronousTestCase):
     def test_failure(self) -> None:
-        """A delegate that fails costs a temporary reply and a traceback in the log, not the session."""
+        """If the delegate fails, the reply is temporary, the traceback is logged, and the session goes on."""
         client = connect().open_transaction()
         client.delegate.hold.add("message")
         client.send(b"DATA\r\nx\r\n.\r\n")
@@ -311,7 +311,7 @@ class DelegateTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     def test_no_reply(self) -> None:
-        """A delegate that answers something else than a Reply ends the session and is told in the log."""
+        """A delegate's answer that is no Reply ends the session and is logged."""
         client = connect().log_in()
         client.delegate.hold.add("status")
         client.say(b"STATUS 1")
@@ -320,7 +320,7 @@ class DelegateTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
     def test_reply_that_hangs_up(self) -> None:
-        """A reply may close the connection behind it; 421 always does."""
+        """A reply may close the connection; 421 always does."""
         for reply in (Reply(554, "5.7.1 Go away", close=True), Reply(421, "4.3.0 Later")):
             client = connect().log_in()
             client.delegate.hold.add("status")
@@ -330,7 +330,7 @@ class DelegateTests(SynchronousTestCase):
             self.assertTrue(client.wire.disconnecting)
 
     def test_reply_is_one_line(self) -> None:
-        """Whatever a delegate puts into a reply, it stays one line of ASCII."""
+        """Any text of a delegate is sent as one line of ASCII."""
         client = connect().log_in()
         client.delegate.hold.add("status")
         client.wire.clear()
@@ -338,8 +338,8 @@ class DelegateTests(SynchronousTestCase):
         client.delegate.held.pop()[0].callback(Reply(250, "a\r\n250 b\0c\u0416"))
         self.assertEqual(client.wire.value(), b"250 a  250 b c?\r\n")
 
-    def test_told_once_of_the_end(self) -> None:
-        """The delegate hears once that a session is over, with what it had put there."""
+    def test_closed_once(self) -> None:
+        """closed() is called once, with the delegate's data in the session."""
         client = connect().log_in()
         session = client.protocol.dialogue.session
         client.leave()
@@ -347,7 +347,7 @@ class DelegateTests(SynchronousTestCase):
         self.assertEqual(session.account, "3")
 
     def test_failing_at_the_end(self) -> None:
-        """A delegate that fails when told of the end is logged and harms nobody."""
+        """An exception in closed() is logged and has no other effect."""
         client = connect()
 
         def closed(session: object) -> None:
@@ -359,7 +359,7 @@ class DelegateTests(SynchronousTestCase):
         self.assertEqual(client.factory.sessions, set())
 
     def test_session(self) -> None:
-        """A delegate sees where the client is, how it called itself, and the transaction."""
+        """The session has the client's address, its EHLO name and the transaction."""
         client = connect().open_transaction()
         session = client.delegate.sessions[0]
         self.assertEqual((session.peer, session.tls, session.ehlo), ("192.0.2.7", False, "mycomputer"))
@@ -368,7 +368,7 @@ class DelegateTests(SynchronousTestCase):
         self.assertEqual(session.envelope.recipients, ["89061234567@sms.qtelecom.ru"])
 
     def test_encryption_is_seen(self) -> None:
-        """Inside implicit TLS the session says so."""
+        """Inside implicit TLS session.tls is true."""
         client = connect(quicktel(tls="implicit"))
         self.assertIs(client.wire.context, CONTEXT)
         self.assertEqual((client.wire.encrypted_from, client.wire.value()), (0, b"220 Message gateway\r\n"))

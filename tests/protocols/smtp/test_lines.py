@@ -1,4 +1,4 @@
-"""Cutting a stream into commands and messages: the same for every way it arrives, and bounded."""
+"""Cutting a stream into commands and messages: the same for any segments, and in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS = [b"\r\n", b"\r", b"\n", b".", b"\0", b"a", b"bc:d", b" ", b"\r\n.\r\n",
 
 
 def streams(limit: int = 40) -> st.SearchStrategy[bytes]:
-    """Octets that are dense in everything that ends, or nearly ends, a line or a message."""
+    """Octets with many line ends, message ends and fragments of them."""
     return st.lists(st.sampled_from(TOKENS), max_size=limit).map(b"".join)
 
 
@@ -26,7 +26,7 @@ def cut(stream: bytes, step: int) -> list[bytes]:
 
 
 def lines_of(pieces: list[bytes], limit: int = LIMIT) -> list[bytes | BadLine]:
-    """All lines that come out of these pieces."""
+    """Return the lines in these pieces."""
     reader, seen = CommandLines(), list[bytes | BadLine]()
     for piece in pieces:
         reader.octets += piece
@@ -39,7 +39,7 @@ def lines_of(pieces: list[bytes], limit: int = LIMIT) -> list[bytes | BadLine]:
 
 
 def simple_lines(stream: bytes, limit: int = LIMIT) -> list[bytes | BadLine]:
-    """The same octet by octet: what a reader of the specification would write down first."""
+    """Return the lines by a simple implementation that reads octet by octet."""
     seen: list[bytes | BadLine] = []
     line, told = b"", False
     for at in range(len(stream)):
@@ -62,7 +62,7 @@ def simple_lines(stream: bytes, limit: int = LIMIT) -> list[bytes | BadLine]:
 
 
 def message_of(pieces: list[bytes], settings: SubmissionSettings) -> tuple[bytes | BadMessage, bytes] | None:
-    """The first message in these pieces, and what is left behind its end."""
+    """Return the first message in these pieces, and the octets after it."""
     reader, buffer, ended = MessageReader(settings), bytearray(), False
     for piece in pieces:
         buffer += piece
@@ -73,11 +73,11 @@ def message_of(pieces: list[bytes], settings: SubmissionSettings) -> tuple[bytes
 class CommandLinesTests(SynchronousTestCase):
     @given(streams(), st.integers(1, 9))
     def test_as_octet_by_octet(self, stream: bytes, step: int) -> None:
-        """Lines and faults are those that a look at each octet finds, however the stream is cut."""
+        """For any cut, lines and faults are those of the simple implementation."""
         self.assertEqual(lines_of(cut(stream, step)), simple_lines(stream))
 
     def test_limit(self) -> None:
-        """A line may be as long as the limit, its end included, and not an octet longer."""
+        """A line may be as long as the limit, its end included, and no longer."""
         self.assertEqual(lines_of([b"x" * 10 + b"\r\n"]), [b"x" * 10])
         self.assertEqual(lines_of([b"x" * 11 + b"\r\n", b"ok\r\n"]), [BadLine.TOO_LONG, b"ok"])
 
@@ -116,7 +116,7 @@ class MessageReaderTests(SynchronousTestCase):
 
     @given(streams(60), st.integers(1, 9))
     def test_cuts_of_what_is_too_big(self, stream: bytes, step: int) -> None:
-        """Small limits do not make the verdict depend on the cut, nor a bare CR or LF be forgotten."""
+        """With small limits too, the result is the same for any cut, and a bare CR or LF is found."""
         whole, roomy = message_of([stream], SMALL), message_of([stream], quicktel())
         self.assertEqual(message_of(cut(stream, step), SMALL), whole)
         if whole is None or roomy is None:
@@ -126,7 +126,7 @@ class MessageReaderTests(SynchronousTestCase):
             self.assertEqual(whole[1], roomy[1])
 
     def test_line_ends_at_the_edge(self) -> None:
-        """Line ends are whole wherever the reader stops keeping what is too big."""
+        """A line end at the offset where a big message is dropped is recognised."""
         for length in range(60):
             text = b"x" * length + b"\r\n" * 20 + b"y" * 30
             for step in (1, 2, 7, 100):
@@ -134,13 +134,13 @@ class MessageReaderTests(SynchronousTestCase):
                 self.assertEqual(found, (BadMessage.TOO_BIG, b""), (length, step))
 
     def verdict(self, text: bytes, **limits: int) -> bytes | BadMessage:
-        """What becomes of this text, which is a message without its final dot."""
+        """Return the result for a message without its final dot."""
         found = message_of([text + b".\r\n"], quicktel(**limits))  # type: ignore[arg-type]
         assert found is not None
         return found[0]
 
     def test_line_length(self) -> None:
-        """Lines of a body up to the limit pass, one above it does not, wherever it is."""
+        """Lines of a body up to the limit are accepted, a longer one is refused, wherever it is."""
         for lines in ([b"x" * 50], [b"x"] * 90 + [b"y" * 50], [b"", b"z" * 50, b""]):
             text = b"\r\n" + b"\r\n".join(lines) + b"\r\n"
             self.assertEqual(self.verdict(text, data_line=50), text)
@@ -158,11 +158,11 @@ class MessageReaderTests(SynchronousTestCase):
         self.assertIs(self.verdict(folded, data_line=100), BadMessage.BIG_HEADER)
 
     def test_header_without_body(self) -> None:
-        """A message without a blank line is all header."""
+        """A message without a blank line is a header only."""
         self.assertIs(self.verdict(b"X: y\r\n" * 300), BadMessage.BIG_HEADER)
 
     def test_body_is_no_header(self) -> None:
-        """What looks like fields behind the blank line does not count."""
+        """Fields after the blank line do not count."""
         text = b"\r\n" + b"Received: x\r\n" * 300
         self.assertEqual(self.verdict(text), text)
 
@@ -173,7 +173,7 @@ class MessageReaderTests(SynchronousTestCase):
         self.assertIs(self.verdict(b"Received: x\r\n" + fine), BadMessage.LOOP)
 
     def test_size(self) -> None:
-        """A message may be as long as the limit, without its final dot, and not an octet longer."""
+        """A message may be as long as the limit, without its final dot, and no longer."""
         text = b"\r\n" + b"x" * 96 + b"\r\n"
         self.assertEqual(self.verdict(text, mail_limit=100), text)
         self.assertIs(self.verdict(text, mail_limit=99), BadMessage.TOO_BIG)

@@ -15,7 +15,8 @@ class SplitTests(SynchronousTestCase):
     """Cutting a body at its boundary."""
 
     def test_parts(self) -> None:
-        """Parts are what stands between delimiter lines, without preamble, epilogue and the line end before each."""
+        """The parts stand between delimiter lines, without preamble, epilogue and the line end before each
+        delimiter."""
         for body, parts in {
             b"--b\r\n\r\none\r\n--b\r\nA: b\r\n\r\ntwo\r\n\r\n--b--\r\nepilogue": [b"\r\none", b"A: b\r\n\r\ntwo\r\n"],
             b"preamble\r\n--b \t\r\none\r\n--b--": [b"one"],
@@ -38,7 +39,7 @@ class SplitTests(SynchronousTestCase):
 
     @given(st.binary(max_size=300), st.sampled_from(["b", "--", "b b"]))
     def test_anything(self, octets: bytes, boundary: str) -> None:
-        """Any body is cut or refused, and no part is longer than the body."""
+        """Any body is split or refused, and no part is longer than the body."""
         body = octets.replace(b"|", b"\r\n--" + boundary.encode() + b"\r\n")
         try:
             parts = split(body, boundary)
@@ -47,7 +48,7 @@ class SplitTests(SynchronousTestCase):
         self.assertLessEqual(sum(map(len, parts)), len(body))
 
     def test_nested_too_deep(self) -> None:
-        """Parts within parts have an end."""
+        """Too many levels of nested parts are refused."""
         mail = b"Content-Type: text/plain\r\n\r\nhi"
         for number in range(20):
             boundary = b"b%d" % number
@@ -65,7 +66,7 @@ class HtmlTests(SynchronousTestCase):
     """HTML as text."""
 
     def test_text(self) -> None:
-        """Blocks are lines, entities are characters, what is hidden stays so."""
+        """Blocks become lines, entities characters; invisible elements are left out."""
         for source, text in {
             "<p>Hello&nbsp;&amp; <b>you</b></p>": "Hello & you",
             "a<br>b<br/>c": "a\nb\nc",
@@ -86,12 +87,11 @@ class HtmlTests(SynchronousTestCase):
 
     @given(st.text(alphabet="<>!-/abp'\"&;= \n", max_size=200))
     def test_anything(self, source: str) -> None:
-        """Any HTML has a text that is no longer than itself."""
+        """Any HTML gives a text that is no longer than the HTML."""
         self.assertLessEqual(len(html_text(source)), len(source))
 
     def test_hostile(self) -> None:
-        """A megabyte of anything that opens and never closes is read in one go: the work done does not grow with the
-        square of the length."""
+        """A megabyte of unclosed elements is read in linear time."""
         for opening in (
             "<",
             "<!",

@@ -39,7 +39,7 @@ PIECES = [b";", b"=", b'"', b"\\", b" ", b"\r\n ", b"charset", b"utf-8", b"*", b
 
 
 def mail(body: bytes, charset: str | None = None, transfer: str | None = None, kind: str = "text/plain") -> bytes:
-    """A valid mail; each test says only what is particular."""
+    """Build a valid mail."""
     lines = [b"From: <default@corp.example>", b"Subject: ignored"]
     if charset is not None:
         lines.append(f"Content-Type: {kind}; charset={charset}".encode())
@@ -49,10 +49,10 @@ def mail(body: bytes, charset: str | None = None, transfer: str | None = None, k
 
 
 class PlainTextTests(SynchronousTestCase):
-    """What a phone is to show of a mail."""
+    """The SMS text of a mail."""
 
     def refusal(self, octets: bytes) -> str:
-        """Why a mail is refused."""
+        """Return the reason of a refusal."""
         answer = mail_text(octets)
         assert isinstance(answer, Refused), answer
         self.assertIs(answer.refusal, Refusal.BAD_ENCODING)
@@ -65,7 +65,7 @@ class PlainTextTests(SynchronousTestCase):
         self.assertEqual(mail_text(mail("gr\u00fc\u00df".encode("latin-1"), '"iso-8859-1"', "8bit")), "gr\u00fc\u00df")
 
     def test_transfer_encodings(self) -> None:
-        """(000-25) 7bit, 8bit, quoted-printable and base64 are undone."""
+        """(000-25) 7bit, 8bit, quoted-printable and base64 are decoded."""
         text = "Привет, мир! " * 10
         octets = text.strip().encode()
         self.assertEqual(
@@ -78,27 +78,27 @@ class PlainTextTests(SynchronousTestCase):
         self.assertEqual(mail_text(mail(b"plain", None, "7bit")), "plain")
 
     def test_no_header(self) -> None:
-        """A mail without a header is all body; one without a body is an empty text."""
+        """A mail without a header is a body only; one without a body has an empty text."""
         self.assertEqual(mail_text(b"\r\nhello\r\n"), "hello")
         self.assertEqual(mail_text(b"Subject: only\r\n"), "")
 
     def test_eight_bit_without_charset(self) -> None:
-        """8-bit text that names no charset is read as UTF-8, or refused if it is none."""
+        """8-bit text without a charset is read as UTF-8, or refused if it is not UTF-8."""
         self.assertEqual(mail_text(mail("да".encode())), "да")
         self.assertIn("not in charset", self.refusal(mail(b"\xff\xfe")))
 
     def test_folded_field(self) -> None:
-        """A header field that goes on in the next line is read whole."""
+        """A folded header field is unfolded."""
         octets = b"Content-Type: text/plain;\r\n\tcharset=koi8-r\r\n\r\n" + "да".encode("koi8-r")
         self.assertEqual(mail_text(octets), "да")
 
     def test_first_field_counts(self) -> None:
-        """Of repeated fields the first is believed."""
+        """Of repeated fields the first counts."""
         octets = b"Content-Type: text/plain; charset=koi8-r\r\nContent-Type: text/html\r\n\r\n" + "да".encode("koi8-r")
         self.assertEqual(mail_text(octets), "да")
 
     def test_refused(self) -> None:
-        """Each thing that cannot be taken is named in the refusal."""
+        """The refusal names the unsupported charset, encoding or type."""
         self.assertIn("image/png", self.refusal(mail(b"<b>", "utf-8", kind="image/png")))
         for charset in ("zlib", "rot13", "utf-7", "idna", "unicode_escape", "x\x00y", "nonsense"):
             self.assertIn("charset", self.refusal(mail(b"abcd", charset)), charset)
@@ -124,12 +124,12 @@ class PlainTextTests(SynchronousTestCase):
             self.assertEqual(mail_text(header + octets), "да", parameters)
 
     def test_no_type(self) -> None:
-        """What is no content type at all counts as plain text (RFC 2045, 5.2)."""
+        """An invalid content type counts as plain text (RFC 2045, 5.2)."""
         for written in (b"", b"text", b"text; charset=utf-8", b";", b"a/b/c", b"; charset=utf-8"):
             self.assertEqual(mail_text(b"Content-Type: " + written + b"\r\n\r\n" + "да".encode()), "да", written)
 
     def test_hostile_headers(self) -> None:
-        """A header made to cost time, memory or a traceback gets an answer at once, like any other."""
+        """A header made to cost time or memory, or to raise, is processed like any other."""
         for name, (head, wanted) in HOSTILE.items():
             with self.subTest(name):
                 answer = mail_text(head + b"\r\n\r\nhi\r\n")
@@ -140,7 +140,7 @@ class PlainTextTests(SynchronousTestCase):
                     self.assertLess(len(answer.why), 120)
 
     def test_unknown_charsets_leave_nothing(self) -> None:
-        """A client that invents charsets without end fills no table of the codecs."""
+        """Invented charsets do not fill the registry of codecs."""
         before = len(encodings._cache)
         for number in range(100):
             self.assertIn("charset", self.refusal(mail(b"x", f"invented-{number}")))
@@ -152,7 +152,7 @@ class PlainTextTests(SynchronousTestCase):
         st.sampled_from(["8bit", "base64", "quoted-printable"]),
     )
     def test_total(self, body: bytes, charset: str, transfer: str) -> None:
-        """Whatever comes, the answer is a text that every store can keep, or a refusal."""
+        """Any mail gives a text without surrogates and NUL, or a refusal."""
         answer = mail_text(mail(body, charset, transfer))
         if isinstance(answer, str):
             answer.encode()
@@ -160,11 +160,11 @@ class PlainTextTests(SynchronousTestCase):
 
     @given(st.lists(st.sampled_from(PIECES), max_size=30))
     def test_total_over_any_content_type(self, pieces: list[bytes]) -> None:
-        """Whatever is put together as a content type, the answer is a text or a refusal."""
+        """Any content type gives a text or a refusal."""
         octets = b"Content-Type: text/plain" + b"".join(pieces) + b"\r\n\r\nhi"
         self.assertIsInstance(mail_text(octets), str | Refused)
 
     @given(st.binary(max_size=300))
     def test_total_over_any_octets(self, octets: bytes) -> None:
-        """No octets whatever raise an error."""
+        """Any octets give a text or a refusal."""
         self.assertIsInstance(mail_text(octets), str | Refused)

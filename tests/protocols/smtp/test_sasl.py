@@ -11,7 +11,7 @@ from tests.protocols.smtp.support import encoded
 
 
 def outcome(mechanism: str, *responses: bytes) -> Credentials:
-    """The credentials that these responses make."""
+    """Return the credentials in these responses."""
     steps = exchange(mechanism, "Ok")
     assert steps is not None
     next(steps)
@@ -26,17 +26,17 @@ def outcome(mechanism: str, *responses: bytes) -> Credentials:
 
 class MechanismTests(SynchronousTestCase):
     def test_plain(self) -> None:
-        """PLAIN carries three fields, the first usually empty."""
+        """PLAIN has three fields, the first usually empty."""
         self.assertEqual(outcome("PLAIN", b"\x003\0freetest"), Credentials(b"", b"3", b"freetest"))
         self.assertEqual(outcome("PLAIN", b"a\0b\0c"), Credentials(b"a", b"b", b"c"))
 
     def test_empty_login(self) -> None:
-        """An empty login passes: an API key comes without one."""
+        """An empty login is accepted, because an API key has none."""
         self.assertEqual(outcome("PLAIN", b"\0\0key"), Credentials(b"", b"", b"key"))
         self.assertEqual(outcome("LOGIN", b"", b"key"), Credentials(b"", b"", b"key"))
 
     def test_malformed(self) -> None:
-        """Fields too few, too many, too long or not in UTF-8 cannot be read."""
+        """Too few, too many or too long fields, and fields not in UTF-8, are malformed."""
         for response in (b"", b"x", b"a\0b", b"a\0b\0c\0d", b"\0" * 300, b"\0\xff\0x", b"\0" + b"x" * 256 + b"\0p"):
             with self.assertRaises(Malformed):
                 outcome("PLAIN", response)
@@ -50,18 +50,18 @@ class MechanismTests(SynchronousTestCase):
             self.assertIsNone(exchange(name, ""))
 
     def test_nothing_to_see(self) -> None:
-        """Credentials do not show themselves."""
+        """The repr of credentials hides their values."""
         self.assertNotIn("freetest", repr(outcome("PLAIN", b"\x003\0freetest")))
 
 
 class Base64Tests(SynchronousTestCase):
     @given(st.binary(max_size=100))
     def test_round_trip(self, octets: bytes) -> None:
-        """Everything that base64 can carry comes out as it went in."""
+        """decode undoes base64 for any octets."""
         self.assertEqual(decode(encoded(octets)), octets)
 
     def test_strict(self) -> None:
-        """Nothing but well-formed base64 is read."""
+        """Only well-formed base64 is accepted."""
         for response in (b"A", b"AA", b"AAA", b"AAA=A", b"AA==AA==", b"====", b"A A=", b"AAA\xff", b"AAAA\r", b"*"):
             with self.assertRaises(Malformed):
                 decode(response)

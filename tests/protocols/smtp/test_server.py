@@ -1,4 +1,4 @@
-"""One command at a time, in bounded memory and in time; and how a server is put to rest."""
+"""One command at a time, bounded memory, timers, and shutdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MESSAGE = ENVELOPE + b"DATA\r\nx\r\n.\r\n"
 
 class OrderTests(SynchronousTestCase):
     def test_waits_for_the_answer(self) -> None:
-        """Of a pipelined batch nothing is looked at before the answer to the command in front of it."""
+        """A pipelined command waits for the answer to the one before it."""
         client = connect().log_in()
         client.delegate.hold = {"sender", "recipient", "message"}
         client.delegate.calls.clear()
@@ -46,19 +46,19 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(codes(client.wire.value()), [250, 550] * 500)
 
     def test_one_read_one_message(self) -> None:
-        """What comes behind a message in the same segment is the next command."""
+        """The octets after a message in the same segment are the next command."""
         client = connect().log_in()
         self.assertEqual(client.codes(MESSAGE + MESSAGE + b"QUIT\r\n"), [250, 250, 354, 250] * 2 + [221])
         self.assertEqual(client.delegate.bodies(), [b"x\r\n", b"x\r\n"])
 
     def test_nothing_after_quit(self) -> None:
-        """What follows QUIT is not looked at."""
+        """Octets after QUIT are ignored."""
         client = connect().log_in()
         self.assertEqual(client.codes(b"QUIT\r\n" + MESSAGE), [221])
         self.assertEqual(client.delegate.messages, [])
 
     def test_answer_after_the_client_left(self) -> None:
-        """An answer that comes when the client is gone is dropped; a failure is still logged."""
+        """An answer after the client has closed is dropped; a failure is still logged."""
         client = connect().log_in()
         client.delegate.hold.add("status")
         client.say(b"STATUS 1")
@@ -69,7 +69,7 @@ class OrderTests(SynchronousTestCase):
 
 class BoundTests(SynchronousTestCase):
     def test_reading_pauses(self) -> None:
-        """While the delegate works, reading stops at the backlog and goes on when it has been looked at."""
+        """While the delegate works, reading pauses at the backlog and resumes when it has been processed."""
         client = connect(quicktel(backlog=1000)).log_in()
         client.delegate.hold.add("status")
         client.say(b"STATUS 1")
@@ -83,7 +83,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(client.wire.value().count(b"250 4418"), 140)
 
     def test_client_that_does_not_read(self) -> None:
-        """When the transport is full no further command is carried out, and reading stops at the backlog."""
+        """While the transport's buffer is full no command is processed, and reading pauses at the backlog."""
         client = connect(quicktel(backlog=1000)).log_in()
         client.delegate.calls.clear()
         client.protocol.pauseProducing()
@@ -94,7 +94,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(client.wire.producerState, "producing")
 
     def test_full_in_the_middle(self) -> None:
-        """When a write fills the transport, the commands behind it wait."""
+        """When a write fills the transport's buffer, the next commands wait."""
         client = connect(quicktel(junk_after_login=10_000)).log_in()
         room = 5
 
@@ -112,7 +112,7 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(sum(octets.count(b"250 Ok") for octets in client.wire.writes), 5000)
 
     def test_huge_message(self) -> None:
-        """A message above the limit is measured, not kept, and answered 552 at its true end."""
+        """A message above the limit is measured and dropped, and answered 552 at its end."""
         client = connect(quicktel(mail_limit=100_000)).begin_data()
         chunk = b"y" * 998 + b"\r\n"
         for _ in range(1000):
@@ -124,8 +124,8 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(client.send(b".\r\n"), b"552 5.3.4 Message too big\r\n")
         self.assertEqual(client.codes(MESSAGE), [250, 250, 354, 250])
 
-    def test_strangers(self) -> None:
-        """Connections are limited only while they do not authenticate."""
+    def test_unauthenticated_connections(self) -> None:
+        """The limit on connections counts unauthenticated ones only."""
         settings = quicktel(unauthenticated=2)
         first = connect(settings)
         second = connect(factory=first.factory)
@@ -139,8 +139,8 @@ class BoundTests(SynchronousTestCase):
         second.leave()
         self.assertEqual(codes(connect(factory=first.factory).wire.value()), [220])
 
-    def test_strangers_of_one_address(self) -> None:
-        """One address cannot take all the room there is for unauthenticated."""
+    def test_unauthenticated_of_one_address(self) -> None:
+        """One address may have a part of all unauthenticated connections only."""
         first = connect(quicktel(unauthenticated_per_source=2))
         connect(factory=first.factory)
         self.assertEqual(codes(connect(factory=first.factory).wire.value()), [421])
@@ -163,11 +163,11 @@ class TimeTests(SynchronousTestCase):
         self.assertTrue(client.wire.disconnected)
 
     def test_idle(self) -> None:
-        """A client that sends no command for a minute is told so and let go."""
+        """A client without a command for a minute gets 421 and is closed."""
         self.assert_times_out(connect().log_in(), 60, b"421 4.4.2 Timeout, closing the connection\r\n")
 
     def test_dribble(self) -> None:
-        """Octets that never become a command do not buy time."""
+        """Octets of an incomplete command do not restart the timer."""
         client = connect()
         for _ in range(59):
             client.send(b"E")
@@ -178,14 +178,14 @@ class TimeTests(SynchronousTestCase):
         self.assertTrue(client.wire.disconnecting)
 
     def test_command_buys_time(self) -> None:
-        """Each command starts the minute anew."""
+        """Each command restarts the timer."""
         client = connect().log_in()
         for _ in range(5):
             wait(client, 50)
             self.assertEqual(client.code(b"NOOP"), 250)
 
     def test_slow_delegate(self) -> None:
-        """While the delegate works, the client is not blamed; its minute starts with the answer."""
+        """The timer stops while the delegate works and restarts with the answer."""
         client = connect().log_in()
         client.delegate.hold.add("status")
         client.say(b"STATUS 4418")
@@ -198,7 +198,7 @@ class TimeTests(SynchronousTestCase):
         self.assertTrue(client.wire.disconnecting)
 
     def test_data_time(self) -> None:
-        """A message that is fast enough but never ends is cut off after two minutes."""
+        """A message that is fast enough but does not end is refused after two minutes."""
         client = connect().begin_data()
         for _ in range(119):
             client.send(b"x" * 600 + b"\r\n")
@@ -210,11 +210,11 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(client.delegate.messages, [])
 
     def test_data_rate(self) -> None:
-        """A message may be slow for half a minute, not longer."""
+        """A message may be slow for half a minute and no longer."""
         self.assert_times_out(connect().begin_data(), 30, b"421 4.4.2 Data too slow, closing the connection\r\n")
 
     def test_handshake(self) -> None:
-        """A TLS handshake that does not end within ten seconds is aborted; one that does gets a full minute."""
+        """A TLS handshake is aborted after ten seconds; a finished one starts a full minute."""
         for settings in (quicktel(), quicktel(tls="implicit")):
             silent, quick = connect(settings), connect(settings)
             for client in (silent, quick):
@@ -229,14 +229,14 @@ class TimeTests(SynchronousTestCase):
             self.assertFalse(quick.wire.disconnecting)
 
     def test_no_timer_without_sessions(self) -> None:
-        """Where nobody is connected no timer runs."""
+        """Without connections no timer runs."""
         client = connect()
         self.assertEqual(len(client.clock.getDelayedCalls()), 1)
         client.leave()
         self.assertEqual(client.clock.getDelayedCalls(), [])
 
-    def test_deaf_client(self) -> None:
-        """A client that never reads is let go after a minute although nothing can be told to it."""
+    def test_client_that_never_reads(self) -> None:
+        """A client that never reads is closed after a minute, although it cannot get the reply."""
         client = connect().log_in()
         client.protocol.pauseProducing()
         client.send(b"NOOP\r\n" * 20_000)
@@ -249,13 +249,13 @@ class TimeTests(SynchronousTestCase):
 
 
 class RestTests(SynchronousTestCase):
-    def test_nobody_there(self) -> None:
-        """Without sessions the end is at once."""
+    def test_no_sessions(self) -> None:
+        """Without sessions shut_down fires at once."""
         factory = SubmissionFactory(Recorder(), quicktel(), Clock(), CONTEXT)
         self.successResultOf(factory.shut_down())
 
     def test_idle_sessions(self) -> None:
-        """Sessions without a transaction are told and closed; the Deferred fires when the last is gone."""
+        """Sessions without a transaction get 421 and are closed; the Deferred fires after the last one."""
         first = connect().log_in()
         second = connect(factory=first.factory)
         first.wire.clear()
@@ -269,7 +269,7 @@ class RestTests(SynchronousTestCase):
         self.assertEqual(first.clock.getDelayedCalls(), [])
 
     def test_transaction_ends_first(self) -> None:
-        """A transaction under way comes to its end, the next one does not begin."""
+        """An open transaction finishes; a new one is refused."""
         client = connect().open_transaction()
         client.delegate.hold.add("message")
         gone = client.factory.shut_down()
@@ -288,7 +288,7 @@ class RestTests(SynchronousTestCase):
         self.assertEqual(client.codes(b"RSET\r\n"), [250, 421])
 
     def test_cut_off(self) -> None:
-        """Who is left after the given time is cut off."""
+        """The connections left after the given time are closed at once."""
         client = connect().begin_data()
         gone = client.factory.shut_down(within=10)
         client.clock.advance(9.5)
@@ -299,7 +299,7 @@ class RestTests(SynchronousTestCase):
         self.successResultOf(gone)
 
     def test_new_connections(self) -> None:
-        """Who comes while the server rests is told to come later."""
+        """New connections during shutdown get 421."""
         client = connect().open_transaction()
         client.factory.shut_down()
         late = connect(factory=client.factory)

@@ -56,7 +56,7 @@ class RealClientTests(TestCase):
         self.context.verify_mode = ssl.CERT_NONE
 
     def serve(self, settings: SubmissionSettings) -> int:
-        """Listen on a free port of loopback; the port."""
+        """Listen on a free port of loopback; return the port."""
         options: CertificateOptions = PrivateCertificate.loadPEM(certificate()).options()
         self.factory = SubmissionFactory(self.delegate, settings, self.reactor, options)
         port = self.reactor.listenTCP(0, self.factory, interface="127.0.0.1")
@@ -66,11 +66,11 @@ class RealClientTests(TestCase):
         return number
 
     def run_client(self, work: Callable[[], Any]) -> Deferred[Any]:
-        """Do blocking work beside the reactor."""
+        """Run blocking work in a thread."""
         return deferToThread(work)
 
     async def test_starttls(self) -> None:
-        """smtplib finds STARTTLS, logs in inside, sends, asks for the status (000-12), (000-13), (000-40)."""
+        """smtplib finds STARTTLS, logs in inside TLS, sends, and asks for the status (000-12), (000-13), (000-40)."""
         port = self.serve(quicktel())
 
         def client() -> list[Any]:
@@ -90,7 +90,7 @@ class RealClientTests(TestCase):
         self.assertEqual(self.delegate.sessions[0].peer, "127.0.0.1")
 
     async def test_implicit(self) -> None:
-        """Implicit TLS greets inside the encryption."""
+        """With implicit TLS the greeting is encrypted."""
         port = self.serve(SubmissionSettings(tls="implicit"))
 
         def client() -> int:
@@ -103,7 +103,7 @@ class RealClientTests(TestCase):
         self.assertEqual(self.delegate.bodies(), [LETTER])
 
     async def test_big_replies_and_messages(self) -> None:
-        """A message of a megabyte and thousands of pipelined replies pass through TLS whole."""
+        """A message of a megabyte and thousands of pipelined replies pass through TLS complete."""
         port = self.serve(quicktel())
         body = b"\r\n" + (b"x" * 70 + b"\r\n") * 14_000
         asked = 5_000
@@ -134,7 +134,7 @@ class RealClientTests(TestCase):
         self.assertEqual(await self.run_client(client), (503, b""))
 
     async def test_garbage_for_a_handshake(self) -> None:
-        """Who sends no TLS where TLS was agreed is let go, and the delegate hears of the end."""
+        """A client that sends clear text instead of a handshake is closed, and the delegate gets closed()."""
         port = self.serve(quicktel())
 
         def client() -> bytes:
