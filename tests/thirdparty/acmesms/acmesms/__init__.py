@@ -1,1 +1,1 @@
-"""ACME's message centre as a way out of smsgw."""
+"""A connector of smsgw to ACME's message centre."""

@@ -1,4 +1,4 @@
-"""The connector: between the gateway, which offers parts, and ACME, which takes them."""
+"""The connector between the gateway and ACME."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = Logger()
 
 @implementer(IConnector)
 class AcmeConnector:
-    """Hands parts to ACME, at most a window of them without an answer."""
+    """Sends parts to ACME, at most a window of them without an answer."""
 
     def __init__(self, settings: AcmeSettings, clock: IReactorTime) -> None:
         self.name = settings.name
@@ -46,30 +46,30 @@ class AcmeConnector:
         self._watch.clock = clock
 
     def start(self, sink: IConnectorSink) -> None:
-        """Connect, and again whenever the link is lost."""
+        """Connect, and reconnect whenever the connection is lost."""
         self._sink = sink
         self._service.startService()
         self._watch.start(1.0, now=False)
 
     def linked(self, link: AcmeLink) -> None:
-        """ACME knows us."""
+        """Start sending: ACME has accepted our key."""
         self._link = link
         self.up = True
         self._feed()
 
     def room(self) -> int:
-        """Nothing while the link is down; else the window less the slots that are taken."""
+        """Return the free slots of the window; 0 while the link is down."""
         if not self.up or self._stopping:
             return 0
         return max(self._settings.window - self._taken, 0)
 
     def _feed(self) -> None:
-        """Say that there is room; to say it too often does no harm."""
+        """Notify the gateway that there is room; a call too many does no harm."""
         if self.room():
             self._sink.ready(self.name)
 
     def send(self, parts: Sequence[Part]) -> None:
-        """Send all of them in one write."""
+        """Send all parts in one write."""
         now = self._clock.seconds()
         lines = []
         for part in parts:
@@ -81,12 +81,12 @@ class AcmeConnector:
         self._link.say(lines)
 
     def release(self, count: int) -> None:
-        """The outcomes are safe, so their places are free."""
+        """Free the slots of outcomes that are on the disk."""
         self._taken -= count
         self._feed()
 
     def said(self, lines: Sequence[list[str]]) -> None:
-        """Cut what came into answers and receipts, and pass each kind on together."""
+        """Sort the lines of one read into outcomes and receipts, and pass on each kind together."""
         outcomes: list[tuple[Part, Outcome]] = []
         reports = []
         for line in lines:
@@ -109,7 +109,7 @@ class AcmeConnector:
             stored.addCallbacks(self._thank, lambda failure: None, (self._link, reports))
 
     def _thank(self, _: None, link: AcmeLink, reports: Sequence[DeliveryReport]) -> None:
-        """The receipts are on the disk; without our thanks ACME repeats them."""
+        """Acknowledge receipts that are on the disk; ACME repeats the others."""
         link.say([("THANKS", report.remote_id) for report in reports])
 
     def _tell(self, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
@@ -119,22 +119,22 @@ class AcmeConnector:
             self._answered.callback(None)
 
     def _give_up(self) -> None:
-        """A link that does not answer is no link."""
+        """Abort a connection on which an answer takes too long."""
         oldest = next(iter(self._sent.values()), None)
         if oldest is not None and self._clock.seconds() - oldest[1] >= self._settings.patience:
             self._link.transport.abortConnection()
 
     def unlinked(self) -> None:
-        """Whatever was not answered may or may not have been taken."""
+        """End the parts without an answer as lost: ACME may have accepted them."""
         self.up = False
         lost, self._sent = self._sent, {}
         self._tell([(part, Lost("the link went")) for part, _ in lost.values()])
 
     def resume(self, awaited: Sequence[Awaited]) -> None:
-        """ACME repeats receipts by itself until it is thanked: nothing to do."""
+        """Do nothing: ACME repeats receipts until we acknowledge them."""
 
     def stop(self) -> Deferred[None]:
-        """Wait for the answers on their way, then hang up."""
+        """Wait for outstanding answers, then disconnect."""
         self._stopping = True
         if self._watch.running:
             self._watch.stop()

@@ -20,16 +20,16 @@ from twisted.python.failure import Failure
 
 
 class AcmeUser(Protocol):
-    """Whoever uses the link."""
+    """The user of a link: the connector."""
 
     def linked(self, link: AcmeLink) -> None:
-        """ACME knows us; messages may be sent."""
+        """ACME has accepted our key; messages may be sent."""
 
     def said(self, lines: Sequence[list[str]]) -> None:
-        """What ACME said in one read, each line cut into words."""
+        """Receive the lines of one read, each split into words."""
 
     def unlinked(self) -> None:
-        """The link is gone."""
+        """The link was lost."""
 
 
 class AcmeLink(LineOnlyReceiver):
@@ -45,7 +45,7 @@ class AcmeLink(LineOnlyReceiver):
         self._welcome = False
 
     def connectionMade(self) -> None:
-        """Say who we are."""
+        """Send our key."""
         self.say([("HELLO", self._key)])
 
     def say(self, lines: Sequence[Sequence[Any]]) -> None:
@@ -67,10 +67,10 @@ class AcmeLink(LineOnlyReceiver):
             self._user.said(lines)
 
     def lineReceived(self, line: bytes) -> None:
-        """Keep one line until the read is worked off."""
+        """Keep one line until the read is complete."""
         self._lines.append(line.decode("ascii", "replace").split())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the user, if there was ever anything to use."""
+        """Notify the user of a link that was up."""
         if self._welcome:
             self._user.unlinked()

@@ -1,4 +1,4 @@
-"""Tells the gateway that there are connectors of type acme."""
+"""Declares the connector type acme to the gateway."""
 
 from __future__ import annotations
 
