@@ -58,7 +58,7 @@ print(*(port.getHost().port for port in ports), flush=True)
 reactor.run()
 """
 
-CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
+CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
 
 
 @attrs.frozen

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
-from smsgw.model.changes import Changes, Committed, Reported, Sent
-from smsgw.model.content import Content
+from smsgw.model.changes import Changes, Committed, PartSent, Reported
+from smsgw.model.content import WHOLE, Content, Cut, Form
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import DeliveryReport, Event, Message
-from smsgw.stores.groupcommit import Inline
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore
+from smsgw.stores.sqlite import Inline, SqliteEngine
 
 
 def done(deferred: Deferred[Committed]) -> Committed:
@@ -38,11 +38,11 @@ class Run:
     """One store and the messages on their way through it."""
 
     def __init__(self, directory: Path, parts: int, queued: bool, cold: bool) -> None:
-        self.store = SqliteStore(directory, "bench", time.time, Inline())
+        self.store = MessageStore(SqliteEngine(directory, Inline()), "bench", time.time)
         self.store.open()
         self.queued = queued
         self.cold = cold
-        self.octets = tuple(b"%02d" % number + b"x" * 80 for number in range(parts))
+        self.parts = tuple(b"%02d" % number + b"x" * 80 for number in range(parts))
         self.lives: list[list[Message]] = []
         self.events: list[Event] = []
 
@@ -52,11 +52,12 @@ class Run:
         messages = []
         for _ in range(count):
             id = self.store.next_id()
-            content = Content("DEMO", 5, 0, 1, 1, 0, 0, self.octets, id & 255)
+            content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"".join(self.parts))
+            cut = Cut(Form.UDH8, 0, self.parts, id & 255) if len(self.parts) > 1 else WHOLE
             messages.append(
                 Message(
-                    id, "demo", "smpp", "sim", State.QUEUED, 0, not self.queued, 0, Notify.FINAL, len(self.octets),
-                    now + 86400, now, now, 0.0, 0, "79161234567", 0, content,
+                    id, "demo", "smpp", "sim", State.QUEUED, 0, not self.queued, 0, Notify.FINAL, len(self.parts),
+                    now + 86400, now, now, 0.0, 0, "79161234567", 0, content, cut=cut,
                 )
             )  # fmt: skip
         return messages
@@ -67,13 +68,13 @@ class Run:
         sent: Sequence[Message] = ()
         while True:
             coming = self.accept(count)
-            changes = Changes(accepts=coming, told=self.events)
+            changes = Changes(accepts=coming, acknowledged=self.events)
             going, accepted = accepted, coming
             if self.queued:
                 changes.claims = list(going)
             now = time.time()
             changes.outcomes = [
-                Sent(m, seq, f"{m.id * 7919 % 1000000007:010x}-{seq}", now + 86400)
+                PartSent(m, seq, f"{m.id * 7919 % 1000000007:010x}-{seq}", now + 86400)
                 for m in going
                 for seq in range(1, m.parts + 1)
             ]
@@ -98,15 +99,14 @@ def measure(size: int, options: argparse.Namespace) -> str:
         for number in range(commits + 8):
             changes = next(steps)
             if options.cold:
-                run.store._memory.awaiting.clear()
-                run.store._memory.lives.clear()
+                run.store.forget()
             started, busy = time.perf_counter(), time.thread_time()
             committed = done(run.store.commit(changes))
             if number >= 8:
                 clock += time.perf_counter() - started
                 cpu += time.thread_time() - busy
                 rows += len(changes.accepts) + 2 * len(changes.outcomes) + 2 * len(changes.receipts)
-                rows += len(committed.events) + len(changes.told)
+                rows += len(committed.events) + len(changes.acknowledged)
             run.events = committed.events
         run.store.close()
     finally:

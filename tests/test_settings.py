@@ -32,7 +32,7 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
     "GatewaySettings": {
         "state": "flows.test_starting:StartTests.test_state_cannot_be_made",
         "store": f"{WIRING}.test_store",
-        "node": "stores.test_sqlite:SqliteTests.test_floor",
+        "node": "stores.sqlite.test_engine:SqliteTests.test_floor",
         "log": "flows.test_log:LogTests.test_json",
         "country": "services.intake.test_intake:IntakeTests.test_country",
         "timezone": "frontends.smpp.test_receipts:DeliverTests.test_timezone",

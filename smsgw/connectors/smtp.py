@@ -129,7 +129,7 @@ class SmtpConnector(WholeMessageConnector):
         content = message.content
         settings = self._settings
         uid = f"{message.id}.{message.attempts}"
-        values = {"to": message.dst, "from": content.source, "text": "", "uid": uid, "id": ""}
+        values = {"to": message.recipient, "from": content.sender, "text": "", "uid": uid, "id": ""}
         id = f"<{uid}.{int(message.created)}@{settings.sender.rpartition('@')[2]}>"
         mail = EmailMessage(_SEVEN_BITS)
         mail["From"] = settings.sender

@@ -19,7 +19,7 @@ from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
 from smsgw.interfaces.rostelecom import ApiError, IJsonDelegate, MessageStatus
 from smsgw.interfaces.smpp import BindAccepted, ISmppDelegate, ISmppSession
 from smsgw.interfaces.smtp import IMailDelegate, Reply
-from smsgw.interfaces.store import Awaited, IMessageStore, Parked, Traced, Wanted
+from smsgw.interfaces.store import Awaited, IMessageStore, MessageDetails, MessageFilter, Parked
 
 __all__ = [
     "ApiError",
@@ -40,11 +40,11 @@ __all__ = [
     "ISmppDelegate",
     "ISmppSession",
     "IWebhookReceiver",
+    "MessageDetails",
+    "MessageFilter",
     "MessageStatus",
     "Parked",
     "Reply",
-    "Traced",
-    "Wanted",
     "WebhookRequest",
     "WebhookResponse",
 ]

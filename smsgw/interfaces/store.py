@@ -32,7 +32,7 @@ class Parked:
 
 
 @attrs.frozen
-class Traced:
+class MessageDetails:
     """Everything the store knows of one message, for people: its parts as (seq, state, error, remote_id),
     reports still awaited, and events not yet acknowledged."""
 
@@ -43,7 +43,7 @@ class Traced:
 
 
 @attrs.frozen
-class Wanted:
+class MessageFilter:
     """Which messages a list is to show: those that fit everything given.
 
     :ivar states: one of these; empty for any. :ivar number: the recipient, digits in international form.
@@ -71,10 +71,11 @@ class IMessageStore(Interface):
         "the program must end and be started again."
     )
 
-    def open() -> None:
-        """Open or create, migrate, take the lock against a second process. Blocking; before anything else.
+    def open() -> Deferred[None]:
+        """Open or create, migrate, take the lock against a second process; before anything else.
 
-        :raises StoreDown: when it cannot be opened, saying what to do (locked, newer schema, not writable).
+        :raises StoreDown: (through the Deferred) when it cannot be opened, saying what to do (locked, newer schema, not
+            writable).
         """
 
     def close() -> Deferred[None]:
@@ -94,32 +95,38 @@ class IMessageStore(Interface):
         messages fails as :class:`~smsgw.model.errors.StoreFull` at once while there is no room for them.
         """
 
-    def reclaim(after: int, limit: int) -> Deferred[list[Part]]:
-        """At start: parts of claimed messages with ids above `after` that may or may not have been sent, by id.
+    def recover_claims(after: int, limit: int) -> Deferred[list[Part]]:
+        """At start: parts of claimed messages with ids above `after` that may or may not have been sent, by id: those
+        of the former process of this node, and of nodes whose lease has ended, which this node takes over with their
+        events.
 
         Whole messages only (the last message's parts are complete), at most about `limit` parts; empty: no more.
         Counts one attempt for each message it hands out.
         """
 
-    def awaited(connector: str, after: tuple[int, int], limit: int) -> Deferred[list[Awaited]]:
+    def match_parked(limit: int) -> Deferred[Committed]:
+        """Take receipts that were parked here while another node sent the part, at most `limit`, as if they came now.
+        Where one node has the store alone there are none."""
+
+    def awaited_receipts(connector: str, after: tuple[int, int], limit: int) -> Deferred[list[Awaited]]:
         """Parts handed to `connector` whose receipt is awaited, ordered by (message id, seq) and above `after`."""
 
-    def connectors() -> Deferred[list[str]]:
+    def queued_connectors() -> Deferred[list[str]]:
         """Names of the connectors that messages are queued for and due now, configured or not."""
 
-    def waiting(connector: str) -> Deferred[dict[str, int]]:
+    def queue_depth(connector: str) -> Deferred[dict[str, int]]:
         """How many messages are queued for `connector` and due now, per account."""
 
-    def queued(connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
+    def queue_page(connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         """Queued messages due now, ordered by (-priority, id) and above `after` in that order. Claims nothing."""
 
-    def due(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
+    def release_due(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
         """(connector, account, message id) of queued messages whose time came between the last call and `now`.
 
         Scheduled ones among them are QUEUED from here on. Also finds what came due while the program was down.
         """
 
-    def overdue(now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
+    def scan_overdue(now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
         """(message, seq) that waited too long, some `limit` rows further at each call (a rolling cursor).
 
         Queued messages whose validity ended, with seq 0; and parts whose receipt is overdue, with their seq.
@@ -131,16 +138,16 @@ class IMessageStore(Interface):
         Messages of other accounts are unknown. `account` None is the operator of the gateway.
         """
 
-    def trace(id: int) -> Deferred[Traced | None]:
+    def details(id: int) -> Deferred[MessageDetails | None]:
         """Everything about one message, for the operator."""
 
-    def listed(account: str | None, wanted: Wanted, before: int, limit: int) -> Deferred[list[Message]]:
+    def list_messages(account: str | None, wanted: MessageFilter, before: int, limit: int) -> Deferred[list[Message]]:
         """Newest first, ids below `before` (0: from the newest), that fit `wanted`."""
 
-    def received(account: str | None, before: int, limit: int) -> Deferred[list[Incoming]]:
+    def list_incoming(account: str | None, before: int, limit: int) -> Deferred[list[Incoming]]:
         """What came from subscribers, newest first, ids below `before` (0: from the newest)."""
 
-    def expected(phone: str, number: str, now: float) -> Deferred[str]:
+    def find_confirmation(phone: str, number: str, now: float) -> Deferred[str]:
         """The account that waits for a call from `phone` to `number` (the latest to ask); empty for none."""
 
     def counts() -> Deferred[dict[int, int]]:
@@ -149,21 +156,21 @@ class IMessageStore(Interface):
     def events(account: str, path: str, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
         """Events not yet acknowledged, ordered by (message id, kind) and above `after`."""
 
-    def debtors(path: str) -> Deferred[list[str]]:
+    def accounts_with_events(path: str) -> Deferred[list[str]]:
         """Accounts that have events waiting on `path`."""
 
     def parked(limit: int) -> Deferred[list[Parked]]:
         """Receipts that match nothing, oldest first."""
 
-    def unheard(account: str | None, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
-        """Events that were given up because nobody took them in time, ordered by (message id, kind), above `after`."""
+    def dead_letters(account: str | None, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
+        """Events that were not taken in time, ordered by (message id, kind), above `after`."""
 
     def replay(account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
-        """Take events of these messages (empty: of all) that were given up back among those to be told, as if they
-        had never been tried and had just happened; at most `limit`, returned in the order of :meth:`unheard`."""
+        """Move dead letters of these messages (empty: of all) back to the outbox, as if they had never been tried and
+        had just happened; at most `limit`, returned in the order of :meth:`dead_letters`."""
 
     def purge(before: float, events_before: float, limit: int) -> Deferred[tuple[int, int]]:
-        """Delete at most `limit` final messages last changed before `before` (and parked receipts, given up events,
-        what came from subscribers, idempotency keys and awaited calls as old), and give up events of states reached
-        before `events_before`; returns how many messages went and how many events were given up.
-        A message with an event that is still to be told stays."""
+        """Delete at most `limit` final messages last changed before `before` (with their dead letters, and parked
+        receipts and what came from subscribers as old), and make dead letters of events of states reached before
+        `events_before`; returns how many messages went and how many events became dead letters. A message with an event
+        that is still to be told stays."""

@@ -15,9 +15,67 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
 
 
+@attrs.frozen
+class Once:
+    """A condition: `key` was not used in `scope` before, or not lately.
+
+    :ivar until: absolute time up to which this use counts. :ivar digest: what was asked for, hashed, kept with the key.
+    :ivar id: what is told of this use when the key comes again: the id of the message or of the batch.
+    :ivar otherwise: final state and error in which messages are stored if the key was used; None: they are not stored.
+    """
+
+    scope: str
+    key: str
+    until: float
+    digest: bytes = b""
+    id: int = 0
+    otherwise: tuple[State, int] | None = None
+
+
+@attrs.frozen
+class Limit:
+    """A condition: what was added under `key` in `scope` within `period` seconds, and `add`, is at most `at_most`.
+
+    A period begins with the first use behind the end of the former one; 0: it never ends.
+
+    :ivar otherwise: final state and error in which messages are stored beyond the limit; None: they are not stored.
+    """
+
+    scope: str
+    key: str
+    period: float
+    add: int
+    at_most: int
+    otherwise: tuple[State, int] | None = None
+
+
 @attrs.define(eq=False)
-class Sent:
-    """Part `seq` of `message` was taken by its connector under `remote_id`; a report is awaited until `due`."""
+class Conditional:
+    """`messages` (all among the accepts of the same call) are stored as they are only if all `conditions` hold.
+
+    Conditions are looked at in order, the first that does not hold decides. Then nothing is added to any limit; keys
+    are used only where the messages are stored after all, in a final state.
+    """
+
+    messages: Sequence[Message]
+    conditions: Sequence[Once | Limit]
+
+
+@attrs.frozen
+class Unmet:
+    """A condition that did not hold; its messages were stored in its `otherwise`, or not at all.
+
+    :ivar id, digest: of the use before, where it is a :class:`Once`.
+    """
+
+    condition: Once | Limit
+    id: int = 0
+    digest: bytes = b""
+
+
+@attrs.define(eq=False)
+class PartSent:
+    """Part `seq` of `message` was taken by its connector under `remote_id`; a receipt is awaited until `due`."""
 
     message: Message
     seq: int
@@ -26,8 +84,8 @@ class Sent:
 
 
 @attrs.define(eq=False)
-class Ended:
-    """Part `seq` of `message` (0: every part still open) reached the final `state`, without a report."""
+class PartEnded:
+    """Part `seq` of `message` (0: every part not sent yet) reached the final `state`, without a receipt."""
 
     message: Message
     seq: int
@@ -68,35 +126,11 @@ class Cancel:
 
 
 @attrs.define(eq=False)
-class Later:
+class Retry:
     """Telling `event` failed: try it again not before `due` (its attempts grow by one)."""
 
     event: Event
     due: float
-
-
-@attrs.define(eq=False)
-class Keyed:
-    """`messages` (all among the accepts of the same call) are to be stored only if `account` never used `key`.
-
-    :ivar digest: what was asked for, hashed, kept with the key. :ivar id: what the client is told: the id of the
-        message or of the batch. :ivar since: a use before this absolute time does not count any more.
-    """
-
-    account: str
-    key: str
-    digest: bytes
-    id: int
-    messages: Sequence[Message]
-    since: float
-
-
-@attrs.define(eq=False)
-class KeyUsed:
-    """A key was used before: for the message or batch `id`, with that `digest`."""
-
-    id: int
-    digest: bytes
 
 
 @attrs.define(eq=False)
@@ -113,24 +147,24 @@ class Confirmation:
 class Changes:
     """One atomic call to the store.
 
+    :ivar conditions: of new messages, per submission.
     :ivar accepts: new messages. One with ``claimed`` is stored as claimed, one in state SCHEDULED or QUEUED
         without it is queued for its connector, one in a final state is only kept (and told, if asked).
     :ivar claims: queued messages that are about to be handed to their connector.
     :ivar outcomes: what upstreams answered, or what dispatch decided, about claimed messages.
     :ivar receipts: statements of upstreams. :ivar cancels: wishes of senders.
-    :ivar told: events that their receiver acknowledged. :ivar later: events to try again.
-    :ivar keys: idempotency keys of new messages; the messages of one that was used before are not stored.
+    :ivar acknowledged: events that their receiver acknowledged. :ivar retries: events to try again.
     :ivar incoming: what came from subscribers. :ivar confirmations: calls that are waited for.
     """
 
     accepts: list[Message] = attrs.field(factory=list)
     claims: list[Message] = attrs.field(factory=list)
-    outcomes: list[Sent | Ended | Requeued] = attrs.field(factory=list)
+    outcomes: list[PartSent | PartEnded | Requeued] = attrs.field(factory=list)
     receipts: list[Reported] = attrs.field(factory=list)
     cancels: list[Cancel] = attrs.field(factory=list)
-    told: list[Event] = attrs.field(factory=list)
-    later: list[Later] = attrs.field(factory=list)
-    keys: list[Keyed] = attrs.field(factory=list)
+    acknowledged: list[Event] = attrs.field(factory=list)
+    retries: list[Retry] = attrs.field(factory=list)
+    conditions: list[Conditional] = attrs.field(factory=list)
     incoming: list[Incoming] = attrs.field(factory=list)
     confirmations: list[Confirmation] = attrs.field(factory=list)
 
@@ -144,11 +178,11 @@ class Committed:
         (intermediate, changes nothing).
     :ivar cancels: per wish: the messages cancelled, or why not.
     :ivar events: what senders are now to be told, in order of their happening.
-    :ivar keys: per key None if it is new, else what it was used for before.
+    :ivar conditions: per submission with conditions None if all held, else the one that did not.
     """
 
     claims: list[bool]
     receipts: list[str]
     cancels: list[list[Message] | Refused]
     events: list[Event]
-    keys: list[KeyUsed | None] = attrs.field(factory=list)
+    conditions: list[Unmet | None] = attrs.field(factory=list)

@@ -1,7 +1,12 @@
-"""What a message carries besides its fate: sender, coding, user data; packed into one value for the store."""
+"""What a message carries besides its state: sender, coding and the text uncut; and how the text was cut into parts.
+
+Both are immutable and packed into one value each for the store. The content stays as it was accepted; the cut follows
+from what the chosen connector needs.
+"""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from struct import Struct
 from typing import Final
 
@@ -9,12 +14,14 @@ import attrs
 
 from smsgw.text import coding, udh
 
-_HEAD: Final = Struct(">BBBBBBBBHHBBH")
+_HEAD: Final = Struct(">BBBBBBBBBBBH")
 _VERSION: Final = 1
 LABELLED: Final = 2
 """First octet of packed content that has labels."""
 
 _LABELS: Final = Struct(">HHH")
+_CUT: Final = Struct(">BBHH")
+_OWN_OCTETS: Final = 0x80
 _UDHI: Final = 0x40
 
 
@@ -35,31 +42,30 @@ class Labels:
 class Content:
     """The immutable content of a message.
 
-    :ivar source: the sender as upstreams shall see it, with its TON and NPI.
-    :ivar parts: user data per part, unpacked octets in `data_coding`, without a concatenation header of ours
-        (with `esm_class` 0x40 the client's own header stands at the start of the only part).
-    :ivar reference: concatenation reference shared by the parts (0-65535), the same on every attempt, so that
-        a part sent again completes the set on the handset.
+    :ivar sender: the sender as upstreams shall see it, with its TON and NPI.
+    :ivar octets: the whole user data, unpacked octets in `data_coding`, without a concatenation header of ours
+        (with `esm_class` 0x40 they begin with the client's own header).
+    :ivar recipient: the recipient as the client wrote it, empty where that is the number in international form.
     :ivar tlvs: encoded TLVs to pass on unchanged. :ivar labels: of the client, None for none.
     """
 
-    source: str
-    source_ton: int
-    source_npi: int
-    dest_ton: int
-    dest_npi: int
+    sender: str
+    sender_ton: int
+    sender_npi: int
+    recipient_ton: int
+    recipient_npi: int
     data_coding: int
     esm_class: int
-    parts: tuple[bytes, ...]
-    reference: int = 0
+    octets: bytes
     protocol_id: int = 0
     service_type: str = ""
     tlvs: bytes = b""
     labels: Labels | None = None
+    recipient: str = ""
 
     def text(self) -> str:
         """The text for people and front ends, without the client's user data header; never raises."""
-        octets = b"".join(self.parts)
+        octets = self.octets
         if self.esm_class & _UDHI:
             header = udh.parse(octets)
             return coding.decode(
@@ -68,37 +74,33 @@ class Content:
         return coding.decode(octets, self.data_coding)
 
     def pack(self) -> bytearray:
-        """The content as one value: fixed head, labels if there are any, lengths of the parts, then the octets
-        themselves. The driver of SQLite takes a bytearray quicker than bytes."""
-        source = self.source.encode("utf-8")
+        """The content as one value: fixed head, labels if there are any, then everything of variable length, the octets
+        last. The driver of SQLite takes a bytearray quicker than bytes."""
+        sender = self.sender.encode("utf-8")
         service_type = self.service_type.encode("latin-1") if self.service_type else b""
-        parts = self.parts
+        recipient = self.recipient.encode("utf-8") if self.recipient else b""
         labels = self.labels
         head = _HEAD.pack(
             _VERSION if labels is None else LABELLED,
-            self.source_ton,
-            self.source_npi,
-            self.dest_ton,
-            self.dest_npi,
+            self.sender_ton,
+            self.sender_npi,
+            self.recipient_ton,
+            self.recipient_npi,
             self.data_coding,
             self.esm_class,
             self.protocol_id,
-            self.reference,
-            len(parts),
-            len(source),
+            len(sender),
             len(service_type),
+            len(recipient),
             len(self.tlvs),
         )
         if labels is not None:
             words = [word.encode("utf-8") for word in (labels.callback, labels.reference, labels.comment)]
             head += b"".join((_LABELS.pack(*map(len, words)), *words))
-        head += source
-        if service_type or self.tlvs:
-            head += service_type + self.tlvs
-        if len(parts) == 1:
-            return bytearray(head + parts[0])
-        lengths = Struct(f">{len(parts)}H").pack(*map(len, parts))
-        return bytearray(b"".join((head, lengths, *parts)))
+        head += sender
+        if service_type or recipient or self.tlvs:
+            head += service_type + recipient + self.tlvs
+        return bytearray(head + self.octets)
 
     @classmethod
     def unpack(cls, octets: bytes) -> Content:
@@ -108,17 +110,16 @@ class Content:
         """
         (
             version,
-            source_ton,
-            source_npi,
-            dest_ton,
-            dest_npi,
+            sender_ton,
+            sender_npi,
+            recipient_ton,
+            recipient_npi,
             data_coding,
             esm_class,
             protocol_id,
-            reference,
-            count,
-            source_size,
+            sender_size,
             service_type_size,
+            recipient_size,
             tlvs_size,
         ) = _HEAD.unpack_from(octets)
         at = _HEAD.size
@@ -133,34 +134,85 @@ class Content:
                 words.append(octets[at : at + size].decode("utf-8"))
                 at += size
             labels = Labels(*words)
-        source = octets[at : at + source_size].decode("utf-8")
-        at += source_size
-        service_type = octets[at : at + service_type_size].decode("latin-1")
-        at += service_type_size
-        tlvs = octets[at : at + tlvs_size]
-        at += tlvs_size
-        if count == 1:
-            parts: tuple[bytes, ...] = (octets[at:],)
-        else:
-            lengths = Struct(f">{count}H").unpack_from(octets, at)
-            at += 2 * count
-            slices = []
-            for length in lengths:
-                slices.append(octets[at : at + length])
-                at += length
-            parts = tuple(slices)
+        sender = octets[at : at + sender_size].decode("utf-8")
+        at += sender_size
+        service_type = recipient = ""
+        tlvs = b""
+        if service_type_size or recipient_size or tlvs_size:
+            service_type = octets[at : at + service_type_size].decode("latin-1")
+            at += service_type_size
+            recipient = octets[at : at + recipient_size].decode("utf-8")
+            at += recipient_size
+            tlvs = octets[at : at + tlvs_size]
+            at += tlvs_size
         return cls(
-            source,
-            source_ton,
-            source_npi,
-            dest_ton,
-            dest_npi,
+            sender,
+            sender_ton,
+            sender_npi,
+            recipient_ton,
+            recipient_npi,
             data_coding,
             esm_class,
-            parts,
-            reference,
+            octets[at:],
             protocol_id,
             service_type,
             tlvs,
             labels,
+            recipient,
         )
+
+
+class Form(IntEnum):
+    """How the parts of a text say that they belong together."""
+
+    SINGLE = 0
+    """There is one part, and nothing to say."""
+    UDH8 = 1
+    """By a user data header with a reference of 8 bits (3GPP TS 23.040, 9.2.3.24.1)."""
+
+
+@attrs.frozen
+class Cut:
+    """How a text is cut into parts for an upstream.
+
+    :ivar data_coding: of the parts. :ivar parts: user data per part, unpacked octets in that coding, without a
+        concatenation header; empty where the only part is the whole text.
+    :ivar reference: concatenation reference shared by the parts (0-65535), the same on every attempt, so that a part
+        sent again completes the set on the handset.
+    """
+
+    form: Form = Form.SINGLE
+    data_coding: int = 0
+    parts: tuple[bytes, ...] = ()
+    reference: int = 0
+
+    def pack(self, text: bytes) -> bytes:
+        """The cut as one value, empty for the whole text; `text` are the octets of the content, which are not repeated
+        where the parts joined are the same."""
+        parts = self.parts
+        if not parts:
+            return b""
+        octets = b"".join(parts)
+        own = b"" if octets == text else octets
+        form = self.form | (_OWN_OCTETS if own else 0)
+        head = _CUT.pack(form, self.data_coding, self.reference, len(parts))
+        return head + Struct(f">{len(parts)}H").pack(*map(len, parts)) + own
+
+    @classmethod
+    def unpack(cls, packed: bytes, text: bytes) -> Cut:
+        """Read what :meth:`pack` wrote, with the same `text`."""
+        if not packed:
+            return WHOLE
+        form, data_coding, reference, count = _CUT.unpack_from(packed)
+        lengths = Struct(f">{count}H").unpack_from(packed, _CUT.size)
+        octets = packed[_CUT.size + 2 * count :] if form & _OWN_OCTETS else text
+        parts = []
+        at = 0
+        for length in lengths:
+            parts.append(octets[at : at + length])
+            at += length
+        return cls(Form(form & ~_OWN_OCTETS), data_coding, tuple(parts), reference)
+
+
+WHOLE: Final = Cut()
+"""The cut of a message of one part, which is the whole text."""

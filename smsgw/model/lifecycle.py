@@ -1,7 +1,7 @@
 """The states of a message, the legal moves between them, and how parts add up to a message.
 
-The table :data:`MOVES` is the one place that says what may follow what; stores enforce it with guarded
-updates, so a final state is never replaced.
+The table :data:`MOVES` is the one place that says what may follow what. Stores decide by it and guard what they write,
+so that a final state is never replaced.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 }
 
 
-def wants(notify: int, state: State) -> bool:
+def notifies(notify: int, state: State) -> bool:
     """Whether a sender who asked for `notify` is to be told of `state`."""
     if state is State.DELIVERED:
         return bool(notify & Notify.DELIVERED)
@@ -98,7 +98,7 @@ def wants(notify: int, state: State) -> bool:
     return state is State.ENROUTE and bool(notify & Notify.ENROUTE)
 
 
-def whole(parts: Iterable[tuple[State, int]]) -> tuple[State, int] | None:
+def combine_parts(parts: Iterable[tuple[State, int]]) -> tuple[State, int] | None:
     """The final (state, error) of a message whose parts, in order, have these states and errors.
 
     None while a part is open. Delivered if all are; else the state of the lowest-numbered undelivered part.

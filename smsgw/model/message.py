@@ -1,7 +1,7 @@
 """Submissions, messages, parts, delivery reports and events: the values that flow through the gateway.
 
-These travel by the ten thousand each second, so they are plain slotted classes made positionally; they are
-not changed after they were handed on, except where an attribute says so.
+These travel by the ten thousand each second, so they are plain slotted classes made positionally. Who hands one on
+changes only the attributes of its state from then on (state, claimed, connector, attempts, unsent ...).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 import attrs
 
-from smsgw.model.content import Content, Labels
+from smsgw.model.content import WHOLE, Content, Cut, Labels
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
 
@@ -51,7 +51,7 @@ class Submission:
 
     :ivar account: name of the account that submits.
     :ivar path: the return path that tells the sender what became of it: ``smpp``, ``callback``, or empty.
-    :ivar source: the sender as the client wrote it; empty means the account's default. Its TON and NPI follow from
+    :ivar sender: as the client wrote it; empty means the account's default. Its TON and NPI follow from
         its form, whatever the client says of them.
     :ivar recipients: the numbers as the client wrote them.
     :ivar notify: :class:`~smsgw.model.lifecycle.Notify` bits.
@@ -67,7 +67,7 @@ class Submission:
 
     account: str
     path: str
-    source: str
+    sender: str
     recipients: Sequence[str]
     text: str | None = None
     octets: bytes = b""
@@ -128,13 +128,16 @@ class Previewed:
 class Message:
     """One text to one recipient, as stored.
 
+    :ivar path: the return path that tells the sender what became of it: ``smpp``, ``callback``, or empty.
     :ivar claimed: whether it may have been written to the upstream already and its outcome is not known.
         Set by dispatch before the accepting commit or by a claim; a claimed message is in no queue.
     :ivar attempts: how often it was handed to a connector and came back.
+    :ivar parts: how many short messages carry it; their octets are those of `cut`.
     :ivar expires: absolute end of validity. :ivar due: absolute time before which it is not sent (0: at once).
-    :ivar created, changed, sent: absolute times of acceptance, of the last change of state, of the upstream's
-        first acceptance (0: not yet).
+    :ivar created, changed, sent: absolute times of acceptance, of the last change of state (of a new message: that of
+        acceptance), of the upstream's first acceptance (0: not yet).
     :ivar error: code of the failure that decided the state (0: none).
+    :ivar recipient: the number in international form, digits only.
     :ivar batch: id under which the client asks for several messages at once, 0 for none.
     :ivar remote_id: the upstream's id of the (first) part, empty before it is known.
     :ivar unsent: numbers of the parts that are still to be sent, of a message that came back after some of its
@@ -158,21 +161,23 @@ class Message:
     changed: float
     due: float
     error: int
-    dst: str
+    recipient: str
     batch: int
     content: Content
     sent: float = UNIX_NEVER
     remote_id: str = ""
     unsent: tuple[int, ...] = ()
+    cut: Cut = WHOLE
     login: str = ""
     listener: str = ""
 
 
 def brief(message: Message) -> Message:
     """The message with the octets of its first part only."""
-    if message.parts == 1:
+    if message.parts == 1 or not message.cut.parts:
         return message
-    return attrs.evolve(message, content=attrs.evolve(message.content, parts=message.content.parts[:1]))
+    content = attrs.evolve(message.content, octets=message.cut.parts[0])
+    return attrs.evolve(message, content=content, cut=WHOLE)
 
 
 @attrs.define(eq=False)
@@ -185,7 +190,8 @@ class Part:
     @property
     def octets(self) -> bytes:
         """User data of this part, without a concatenation header of ours."""
-        return self.message.content.parts[self.seq - 1]
+        parts = self.message.cut.parts
+        return parts[self.seq - 1] if parts else self.message.content.octets
 
 
 @attrs.define(eq=False)
@@ -219,7 +225,7 @@ class Incoming:
 
     :ivar id: from the same counter as the ids of messages. :ivar account: whose number it came to.
     :ivar path: the return path that tells the account of it; empty: it is only kept, and listed.
-    :ivar source, destination: the subscriber's number, and the number of ours that it came to.
+    :ivar sender, recipient: the subscriber's number, and the number of ours that it came to.
     :ivar text: of a message; the keys pressed, in order (``12``).
     :ivar at: absolute time of its arrival.
     :ivar answers: id of the message of ours that it answers (always known for keys), 0 for none.
@@ -232,8 +238,8 @@ class Incoming:
     path: str
     kind: IncomingKind
     connector: str
-    source: str
-    destination: str
+    sender: str
+    recipient: str
     text: str
     at: float
     answers: int = 0
@@ -241,6 +247,8 @@ class Incoming:
     callback: str = ""
     listener: ClassVar[str] = ""
     """No listener of ours: it came from an upstream."""
+    login: ClassVar[str] = ""
+    """What came from an upstream is told to the account's own login."""
 
 
 class EventKind(IntEnum):
@@ -255,7 +263,7 @@ class EventKind(IntEnum):
 class Event:
     """Something the sender of `message` is to be told over its return path.
 
-    Unique by (account, path, message.id, kind); kept until the sender acknowledged it, so it may be told twice.
+    Unique by (login, path, message.id, kind); kept until the sender acknowledged it, so it may be told twice.
 
     :ivar message: an :class:`Incoming` where `kind` is INCOMING, and only there. Otherwise :func:`brief`: many events
         wait in memory.

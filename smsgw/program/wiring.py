@@ -39,15 +39,14 @@ from smsgw.services.passwords import WorkerPool
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
-from smsgw.stores.groupcommit import StoreThread
-from smsgw.stores.metrics import StoreMetrics
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore, StoreMetrics
+from smsgw.stores.sqlite import SqliteEngine, StoreThread
 
 
 def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
     """A database in the state directory."""
     gateway = settings.gateway
-    return SqliteStore(gateway.state, gateway.node, now, StoreThread(reactor), metrics)
+    return MessageStore(SqliteEngine(gateway.state, StoreThread(reactor)), gateway.node, now, metrics)
 
 
 _STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreMetrics], IMessageStore]]] = {

@@ -38,6 +38,10 @@ class Commits:
         """
         return self.store.commit(changes).addCallback(self._announce)
 
+    def match_parked(self, limit: int) -> Deferred[Committed]:
+        """The same for :meth:`smsgw.interfaces.IMessageStore.match_parked`."""
+        return self.store.match_parked(limit).addCallback(self._announce)
+
     def _announce(self, committed: Committed) -> Committed:
         if committed.events:
             try:

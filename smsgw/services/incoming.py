@@ -94,8 +94,8 @@ class IncomingRouter:
 
     async def _assign(self, one: Incoming) -> Refused | None:
         """Fill in whose it is and how that account is told; or why it is nobody's."""
-        one.source = self._number(one.source)
-        one.destination = self._number(one.destination)
+        one.sender = self._number(one.sender)
+        one.recipient = self._number(one.recipient)
         if one.kind is IncomingKind.KEYS:
             refused = await self._as_answer(one)
         else:
@@ -115,15 +115,15 @@ class IncomingRouter:
             return _NOT_ANSWERED
         message = found[0]
         keys.account = message.account
-        keys.source = keys.source or message.dst
-        keys.destination = keys.destination or message.content.source
+        keys.sender = keys.sender or message.recipient
+        keys.recipient = keys.recipient or message.content.sender
         if message.content.labels is not None:
             keys.callback = message.content.labels.callback
         return None
 
     async def _at_number(self, one: Incoming) -> Refused | None:
         """Messages and calls belong to the number; calls to a shared one to whoever waits for them."""
-        number = self._numbers.get(one.destination)
+        number = self._numbers.get(one.recipient)
         if number is None:
             return _NOBODYS
         one.account = number.account
@@ -131,7 +131,7 @@ class IncomingRouter:
             if not number.calls:
                 return _NO_CALLS
             if not one.account:
-                one.account = await self._store.expected(one.source, one.destination, self._now())
+                one.account = await self._store.find_confirmation(one.sender, one.recipient, self._now())
             return None if one.account else _NO_CALLS
         if not one.account:
             return _NOBODYS
@@ -164,7 +164,7 @@ class IncomingRouter:
             return _NONE_TAKES_CALLS
         now = self._now()
         for number in candidates:
-            if await self._store.expected(phone, number.name, now) in ("", account):
+            if await self._store.find_confirmation(phone, number.name, now) in ("", account):
                 confirmation = Confirmation(account, phone, number.name, now + WAIT)
                 await self._commits.commit(Changes(confirmations=[confirmation]))
                 return confirmation

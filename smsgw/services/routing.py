@@ -117,7 +117,7 @@ class Router:
         if message.connector in self._connectors and message.connector not in self.down:
             return message.connector
         content = message.content
-        way = self.route(message.account, content.source, message.dst, content.text)
+        way = self.route(message.account, content.sender, message.recipient, content.text)
         return message.connector if isinstance(way, Refused) else way
 
     def _is_up(self, connector: str) -> bool:

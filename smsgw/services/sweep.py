@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from smsgw.config import Settings
 from smsgw.interfaces import IMessageStore
-from smsgw.model.changes import Changes, Ended
+from smsgw.model.changes import Changes, PartEnded
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
@@ -87,6 +87,7 @@ class Sweep:
             ("dispatch", self._tick),
             ("due", self._promote),
             ("overdue", self._end),
+            ("parked", self._match_parked),
             ("purge", self._purge),
         )
         for name, step in steps:
@@ -111,27 +112,30 @@ class Sweep:
 
     async def _promote(self) -> None:
         for _ in range(MOST_PAGES):
-            found = await self._store.due(self._now(), PAGE)
+            found = await self._store.release_due(self._now(), PAGE)
             if found:
                 await self._dispatch.promoted(found)
             if len(found) < PAGE:
                 return
 
     async def _end(self) -> None:
-        overdue = await self._store.overdue(self._now(), PAGE)
+        overdue = await self._store.scan_overdue(self._now(), PAGE)
         queued: list[Message] = [message for message, seq in overdue if not seq]
         ends = [
-            Ended(message, part, State.EXPIRED, 0)
+            PartEnded(message, part, State.EXPIRED, 0)
             for message in self._dispatch.withdraw(queued)
             for part in message.unsent or (0,)
         ]
         expired = len(ends)
-        ends += [Ended(message, seq, State.UNKNOWN, ErrorCode.NO_RECEIPT) for message, seq in overdue if seq]
+        ends += [PartEnded(message, seq, State.UNKNOWN, ErrorCode.NO_RECEIPT) for message, seq in overdue if seq]
         if not ends:
             return
         await self._commits.commit(Changes(outcomes=[*ends]))
         self._metrics.overdue[State.EXPIRED.word].inc(expired)
         self._metrics.overdue[State.UNKNOWN.word].inc(len(ends) - expired)
+
+    async def _match_parked(self) -> None:
+        await self._commits.match_parked(PAGE)
 
     async def _purge(self) -> None:
         given_up = 0

@@ -237,7 +237,7 @@ class CancelTests(MessageTestCase):
 class PrivacyTests(MessageTestCase):
     def test_nothing_private_by_default(self) -> None:
         """Whole numbers and texts are shown only with --text."""
-        self.admin.accept(source=PERSON)
+        self.admin.accept(sender=PERSON)
         self.admin.reported("early", raw=f"id:early text:{TEXT}".encode())
         commands = (["list"], ["list", "--json"], ["list", "parked"], ["list", "parked", "--json"], ["show", "1"],
                     ["show", "1", "--json"])

@@ -29,6 +29,7 @@ from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.plugins import dialects
 from smsgw.protocols.http.client import RequestFailed, WebResponse
 from tests.connectors import port
+from tests.cuts import cut_into
 
 VALUES = {"to": "79161234567", "from": "A&B", "text": 'Hi "you" {to} 50% ё', "uid": "1.0", "id": "x/y"}
 
@@ -197,10 +198,10 @@ class Case(SynchronousTestCase):
         """A message to be sent."""
         self.number += 1
         octets = tuple(text % number if b"%" in text else text for number in range(parts))
-        content = Content("DEMO", 5, 0, 1, 1, data_coding, 0, octets)
+        content = Content("DEMO", 5, 0, 1, 1, data_coding, 0, b"".join(octets))
         return Message(
             self.number, "demo", "", "up", State.QUEUED, 0, True, 0, 7, parts, 0.0, 1e9, 1e9, 0.0, 0, "79161234567", 0,
-            content, 0.0, remote_id,
+            content, 0.0, remote_id, cut=cut_into(octets, data_coding),
         )  # fmt: skip
 
     def send(self, message: Message | None = None, *seqs: int) -> Message:
@@ -466,7 +467,7 @@ class ReceiptTests(Case):
         self.sink.nobody = True
         self.assertEqual(self.call("key=key", b"phone=7903&to=9999&mes=x").status, 200)
         self.assertEqual(
-            [(one.source, one.destination, one.text) for one in self.sink.came],
+            [(one.sender, one.recipient, one.text) for one in self.sink.came],
             [("7903", "4455", "да"), ("7903", "9999", "x")],
         )
 

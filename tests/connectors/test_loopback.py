@@ -245,7 +245,7 @@ class MisbehavingTests(LoopbackTestCase):
     def served(self, **settings: Any) -> tuple[list[type], list[tuple[str, State | None, int]]]:
         """What becomes of a listed recipient (message 1) and one that is not (message 2)."""
         loopback = self.make(**settings)
-        self.send(loopback, message(1, dst="79990000001"), message(2))
+        self.send(loopback, message(1, recipient="79990000001"), message(2))
         self.clock.pump([2.0] * 10)
         return self.outcomes(), self.sink.said()
 
@@ -281,7 +281,7 @@ class MisbehavingTests(LoopbackTestCase):
     def test_unanswered(self) -> None:
         """A submit that is never answered is given up after the patience."""
         loopback = self.make(unanswered=("7999*",), patience=10.0)
-        self.send(loopback, message(1, dst="79990000001"), message(2))
+        self.send(loopback, message(1, recipient="79990000001"), message(2))
         self.clock.advance(9)
         self.assertEqual(self.outcomes(), [Sent])
         self.clock.advance(1)
@@ -291,7 +291,7 @@ class MisbehavingTests(LoopbackTestCase):
         """A throttled recipient is answered busy at its first attempts."""
         loopback = self.make(throttled=("7999*",), throttles=2)
         for attempts in range(3):
-            self.send(loopback, message(1, dst="79990000001", attempts=attempts))
+            self.send(loopback, message(1, recipient="79990000001", attempts=attempts))
         self.assertEqual(self.outcomes(), [Busy, Busy, Sent])
 
     def test_early(self) -> None:
@@ -299,7 +299,7 @@ class MisbehavingTests(LoopbackTestCase):
         for latency in (0.0, 1.0):
             loopback = self.make(early=("7999*",), latency=latency)
             self.sink.by_hand = True
-            self.send(loopback, message(1, dst="79990000001"))
+            self.send(loopback, message(1, recipient="79990000001"))
             self.clock.advance(5)
             self.assertEqual((self.sink.log, self.sink.answers), (["receipts"], []))
             self.sink.unacknowledged.pop().callback(None)
@@ -311,7 +311,7 @@ class MisbehavingTests(LoopbackTestCase):
         """An early receipt that could not be stored comes again later; the answer is not lost over it."""
         loopback = self.make(early=("7999*",))
         self.sink.broken = StoreDown("full")
-        self.send(loopback, message(1, dst="79990000001"))
+        self.send(loopback, message(1, recipient="79990000001"))
         self.assertEqual(self.outcomes(), [Sent])
         self.sink.broken = None
         self.clock.advance(2)

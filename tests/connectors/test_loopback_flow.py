@@ -41,7 +41,7 @@ class FlowTests(DispatchTestCase):
         """Whatever a list makes the SMSC do, the message ends as it should and its sender is told once."""
         lists: dict[str, Any] = {kind: Globs((f"7999{number}*",)) for number, kind in enumerate(KINDS)}
         self.run_gateway(**lists)
-        self.accept(*[message(number + 1, dst=f"7999{number}001122", expires=self.now() + 2 * DAY)
+        self.accept(*[message(number + 1, recipient=f"7999{number}001122", expires=self.now() + 2 * DAY)
                       for number in range(len(KINDS) + 1)])
         self.pass_time(60)
         states = dict(zip((*KINDS, "other"), (self.state(id) for id in range(1, 10)), strict=True))

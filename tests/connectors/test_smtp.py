@@ -30,6 +30,7 @@ from smsgw.program import certificates
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings
 from tests.connectors import port
 from tests.connectors.test_http import Sink
+from tests.cuts import cut_into
 
 
 @implementer(IMailDelegate)
@@ -146,14 +147,14 @@ class SmtpTests(TestCase):
             self.addCleanup(connector.stop)
         return connector
 
-    def part(self, parts: int = 1, source: str = "DEMO", data_coding: int = 0, text: bytes = b"part %d;") -> list[Part]:
+    def part(self, parts: int = 1, sender: str = "DEMO", data_coding: int = 0, text: bytes = b"part %d;") -> list[Part]:
         """All parts of a new message."""
         self.number += 1
         octets = tuple(text.replace(b"%d", b"%d" % number) for number in range(parts))
-        content = Content(source, 5, 0, 1, 1, data_coding, 0, octets)
+        content = Content(sender, 5, 0, 1, 1, data_coding, 0, b"".join(octets))
         message = Message(
             self.number, "demo", "", "mail", State.QUEUED, 0, True, 0, 7, parts, 0.0, 1e9, 1e9, 0.0, 0, "79161234567",
-            0, content,
+            0, content, cut=cut_into(octets, data_coding),
         )  # fmt: skip
         return [Part(message, seq) for seq in range(1, parts + 1)]
 
@@ -288,10 +289,10 @@ class SmtpTests(TestCase):
         """What cannot be a mail is refused; a sender cannot add headers."""
         connector = self.connect(self.listen())
         self.assertEqual(await self.outcome(connector, self.part(data_coding=4)), ["Rejected"])
-        self.assertEqual(await self.outcome(connector, self.part(source="A\r\nBcc: x@y.example")), ["Rejected"])
+        self.assertEqual(await self.outcome(connector, self.part(sender="A\r\nBcc: x@y.example")), ["Rejected"])
         for to in ("{from}@mail.example", "{from}", "{to}@a.example, {to}@b.example"):
             other = self.connect(self.listen(), to=to)
-            self.assertEqual(await self.outcome(other, self.part(source="ж")), ["Rejected"], to)
+            self.assertEqual(await self.outcome(other, self.part(sender="ж")), ["Rejected"], to)
         self.assertEqual(self.relay.mails, [])
 
     async def test_not_stored(self) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.model.lifecycle import FINAL, MOVES, OPEN, Notify, State, wants, whole
+from smsgw.model.lifecycle import FINAL, MOVES, OPEN, Notify, State, combine_parts, notifies
 
 parts = st.lists(st.tuples(st.sampled_from(State), st.integers(0, 255)), min_size=1, max_size=8)
 
@@ -33,25 +33,25 @@ class LifecycleTests(SynchronousTestCase):
     @given(parts)
     def test_whole_waits_for_every_part(self, states: list[tuple[State, int]]) -> None:
         """A message is final exactly when every part is."""
-        self.assertEqual(whole(states) is None, any(state not in FINAL for state, _ in states))
+        self.assertEqual(combine_parts(states) is None, any(state not in FINAL for state, _ in states))
 
     @given(parts)
     def test_lowest_undelivered_part_decides(self, states: list[tuple[State, int]]) -> None:
         """Delivered if all parts are, else the first part that was not decides, with its error."""
-        verdict = whole(states)
+        verdict = combine_parts(states)
         if verdict is not None:
             bad = [pair for pair in states if pair[0] is not State.DELIVERED]
             self.assertEqual(verdict, bad[0] if bad else (State.DELIVERED, 0))
 
     def test_wants(self) -> None:
         """A sender hears of what it asked for and of nothing else."""
-        self.assertTrue(wants(Notify.FINAL, State.DELIVERED))
-        self.assertTrue(wants(Notify.FINAL, State.EXPIRED))
-        self.assertFalse(wants(Notify.DELIVERED, State.EXPIRED))
-        self.assertFalse(wants(Notify.FAILED, State.DELIVERED))
-        self.assertFalse(wants(Notify.FINAL, State.ENROUTE))
-        self.assertTrue(wants(Notify.ENROUTE, State.ENROUTE))
-        self.assertFalse(wants(Notify.ENROUTE | Notify.FINAL, State.QUEUED))
+        self.assertTrue(notifies(Notify.FINAL, State.DELIVERED))
+        self.assertTrue(notifies(Notify.FINAL, State.EXPIRED))
+        self.assertFalse(notifies(Notify.DELIVERED, State.EXPIRED))
+        self.assertFalse(notifies(Notify.FAILED, State.DELIVERED))
+        self.assertFalse(notifies(Notify.FINAL, State.ENROUTE))
+        self.assertTrue(notifies(Notify.ENROUTE, State.ENROUTE))
+        self.assertFalse(notifies(Notify.ENROUTE | Notify.FINAL, State.QUEUED))
 
     def test_word(self) -> None:
         """People read states as plain words."""

@@ -21,7 +21,8 @@ from smsgw.program.listeners import make_listener
 from smsgw.program.parts import Parts
 from smsgw.program.wiring import build, make_parts
 from smsgw.services.dispatch.dispatch import Dispatch
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore
+from smsgw.stores.sqlite import SqliteEngine
 from tests.protocols.http.support import Client, request
 
 CONFIG = """
@@ -179,7 +180,9 @@ class WiringTests(SynchronousTestCase):
 
     def test_store(self) -> None:
         """store = chooses the engine."""
-        self.assertIsInstance(self.parts(gateway="store = sqlite:").store, SqliteStore)
+        store = self.parts(gateway="store = sqlite:").store
+        assert isinstance(store, MessageStore)
+        self.assertIsInstance(store.engine, SqliteEngine)
 
     def test_report_timeout(self) -> None:
         """report_timeout = bounds how long a part waits for its receipt."""

@@ -48,7 +48,7 @@ class MemoryStore:
         found = [self.messages.get(id) for id in ids]
         return succeed([[one] if one is not None and account in (None, one.account) else [] for one in found])
 
-    def expected(self, phone: str, number: str, now: float) -> Deferred[str]:
+    def find_confirmation(self, phone: str, number: str, now: float) -> Deferred[str]:
         """See IMessageStore."""
         fitting = [
             one.account for one in self.waiting if (one.phone, one.number) == (phone, number) and one.expires > now
@@ -88,7 +88,7 @@ class Told:
 def message(id: int, account: str, callback: str = "") -> Message:
     """A message of ours."""
     labels = Labels(callback) if callback else None
-    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",), labels=labels)
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello", labels=labels)
     return Message(
         id, account, "", "sim", State.DELIVERED, 0, False, 0, 0, 1, NOW, NOW, NOW, 0.0, 0, PHONE, 0, content
     )
@@ -161,14 +161,14 @@ class MessageTests(InboundTestCase):
         self.reload(NumberSettings(name=SHOPS, account="shop"), NumberSettings(name="4647", account="demo"))
         one, other = text("8" + SHOPS[1:], "+7 916 123-45-67"), text("4647", "OPERATOR")
         self.assertEqual(self.come(one, other), [None, None])
-        self.assertEqual((one.source, one.destination), (PHONE, SHOPS))
-        self.assertEqual((other.source, other.destination, other.account), ("OPERATOR", "4647", "demo"))
+        self.assertEqual((one.sender, one.recipient), (PHONE, SHOPS))
+        self.assertEqual((other.sender, other.recipient, other.account), ("OPERATOR", "4647", "demo"))
 
     def test_nobodys(self) -> None:
         """What is nobody's is refused and counted, and stops nothing beside it."""
         answers = self.come(text("79039999999"), text(SHARED), text(QUIET), text(SHOPS))
         self.assertEqual([answer and answer.refusal for answer in answers], [Refusal.NO_ROUTE] * 3 + [None])
-        self.assertEqual([one.destination for one in self.store.stored], [SHOPS])
+        self.assertEqual([one.recipient for one in self.store.stored], [SHOPS])
         self.assertEqual(value(self.counts.received["sim", "message", "refused"]), 3)
 
     def test_only_nobodys(self) -> None:
@@ -209,7 +209,7 @@ class KeyTests(InboundTestCase):
         self.store.messages = {7: message(7, "shop")}
         one = keys(7)
         self.assertEqual(self.come(one), [None])
-        self.assertEqual((one.account, one.source, one.destination, one.text), ("shop", PHONE, "DEMO", "12"))
+        self.assertEqual((one.account, one.sender, one.recipient, one.text), ("shop", PHONE, "DEMO", "12"))
 
     def test_own_callback(self) -> None:
         """They are told where the message wanted to be told of, also for an account without a callback."""
@@ -248,7 +248,7 @@ class CallTests(InboundTestCase):
         self.assertEqual(one.account, "demo")
         for other in (called(SHARED, "79167654321"), called(DEMOS), called("79039999999")):
             (answer,) = self.come(other)
-            self.assertIsInstance(answer, Refused, other.destination)
+            self.assertIsInstance(answer, Refused, other.recipient)
         self.clock.advance(WAIT)
         (answer,) = self.come(called(SHARED))
         self.assertIsInstance(answer, Refused)

@@ -16,7 +16,7 @@ from smsgw.model.message import Message
 from smsgw.services.routing import Router
 from tests.configured import configured
 
-CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
+CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
 NAMES = [ConnectorSettings(name=name) for name in ("a", "b", "c", "spare", "mts", "sim")]
 """The connectors there are."""
 

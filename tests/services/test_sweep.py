@@ -145,12 +145,12 @@ class SweepTests(DispatchTestCase):
     def test_failures(self) -> None:
         """What fails is counted, told once until it has succeeded, and tried again; other steps go on."""
         sim = self.begin()
-        overdue = self.store.overdue
+        overdue = self.store.scan_overdue
 
         def broken(*_: object) -> Deferred[None]:
             return fail(StoreDown("disk full"))
 
-        self.patch(self.store, "overdue", broken)
+        self.patch(self.store, "scan_overdue", broken)
         self.accept(message(1, state=State.SCHEDULED, due=NOON + 2), message(2, state=State.SCHEDULED, due=NOON + 60,
                                                                             expires=NOON + 4))
         told = "sweep: overdue failed and is tried again every second: disk full"
@@ -159,10 +159,10 @@ class SweepTests(DispatchTestCase):
         self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
         self.assertEqual(value(self.counts.sweep_failures["overdue"]), 5)
         self.assertEqual(sim.sent, [(1, 1)])
-        self.patch(self.store, "overdue", overdue)
+        self.patch(self.store, "scan_overdue", overdue)
         self.clock.advance(1)
         self.assertEqual(self.state(2), State.EXPIRED)
-        self.patch(self.store, "overdue", broken)
+        self.patch(self.store, "scan_overdue", broken)
         with capturedLogs() as logged:
             self.clock.pump([1.0] * 2)
         self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
@@ -187,7 +187,7 @@ class SweepTests(DispatchTestCase):
             under_way.append(Deferred())
             return under_way[-1]
 
-        self.patch(self.store, "due", slow)
+        self.patch(self.store, "release_due", slow)
         self.clock.pump([1.0] * 5)
         self.assertEqual(len(under_way), 1)
         under_way[0].callback([])

@@ -38,7 +38,7 @@ class AcceptingTests(StoreCase):
             new(self.store, state=State.REFUSED, claimed=False, error=255, batch=self.store.next_id()),
         ]
         messages[1].content = Content(
-            "+7916", 1, 1, 0, 9, 245, 0x40, (bytes(range(256)),), 65535, 64, "CMT", b"\x01" * 300
+            "+7916", 1, 1, 0, 9, 245, 0x40, bytes(range(256)), 64, "CMT", b"\x01" * 300, None, "8 916"
         )
         await self.accepted(*messages)
         for _ in range(2):
@@ -55,7 +55,7 @@ class AcceptingTests(StoreCase):
         """A message accepted claimed is in no queue."""
         await self.accepted(new(self.store))
         self.assertEqual(await self.queue(), [])
-        self.assertEqual(await self.store.waiting("sim"), {})
+        self.assertEqual(await self.store.queue_depth("sim"), {})
 
     async def test_unclaimed_is_queued(self) -> None:
         """A message accepted unclaimed waits for its connector, in the account's order of priority and age."""
@@ -68,11 +68,11 @@ class AcceptingTests(StoreCase):
         self.assertEqual(await self.queue(), [high.id, low.id])
         self.assertEqual(await self.queue(account="other"), [other.id])
         self.assertEqual(await self.queue(connector="mts"), [])
-        self.assertEqual(await self.store.waiting("sim"), {"demo": 2, "other": 1})
-        self.assertEqual(await self.store.waiting("mts"), {})
-        self.assertEqual(await self.store.connectors(), ["sim"])
+        self.assertEqual(await self.store.queue_depth("sim"), {"demo": 2, "other": 1})
+        self.assertEqual(await self.store.queue_depth("mts"), {})
+        self.assertEqual(await self.store.queued_connectors(), ["sim"])
         await self.accepted(new(self.store, claimed=False, connector="mts"), new(self.store, connector="idle"))
-        self.assertEqual(await self.store.connectors(), ["mts", "sim"])
+        self.assertEqual(await self.store.queued_connectors(), ["mts", "sim"])
 
     async def test_queue_in_pages(self) -> None:
         """The queue is read in pages by (-priority, id)."""
@@ -81,7 +81,7 @@ class AcceptingTests(StoreCase):
         expected = [m.id for m in sorted(messages, key=lambda m: (-m.priority, m.id))]
         seen: list[int] = []
         after = (-1000, 0)
-        while page := await self.store.queued("sim", "demo", after, 2):
+        while page := await self.store.queue_page("sim", "demo", after, 2):
             self.assertLessEqual(len(page), 2)
             seen += [m.id for m in page]
             after = (-page[-1].priority, page[-1].id)
@@ -99,12 +99,14 @@ class AcceptingTests(StoreCase):
         self.assertEqual(await self.queue(), [])
 
     async def test_ids_dense(self) -> None:
-        """Ids count from 1 without gaps, through restarts; those never stored are given again."""
+        """Ids count from 1 without gaps, but at restarts; those stored are not given again."""
         self.assertEqual([self.store.next_id() for _ in range(3)], [1, 2, 3])
         await self.reopen()
-        await self.accepted(new(self.store), new(self.store))
+        first, second = new(self.store), new(self.store)
+        self.assertEqual(second.id, first.id + 1)
+        await self.accepted(first, second)
         await self.reopen()
-        self.assertEqual(self.store.next_id(), 3)
+        self.assertGreater(self.store.next_id(), second.id)
 
     async def test_ids_of_batches(self) -> None:
         """The id of a stored batch is not given again, even if it is the highest."""
@@ -112,7 +114,7 @@ class AcceptingTests(StoreCase):
         message.batch = self.store.next_id()
         await self.accepted(message)
         await self.reopen()
-        self.assertEqual(self.store.next_id(), message.batch + 1)
+        self.assertGreater(self.store.next_id(), message.batch)
 
     async def test_ids_survive_purge(self) -> None:
         """Ids of deleted messages and batches are not given again."""
@@ -120,14 +122,14 @@ class AcceptingTests(StoreCase):
         await self.accepted(first)
         self.assertEqual(await self.store.purge(FAR, FAR, 10), (1, 0))
         await self.reopen()
-        self.assertEqual(self.store.next_id(), 3)
+        self.assertGreater(self.store.next_id(), first.batch)
 
     async def test_nothing_before_open_or_after_close(self) -> None:
         """A closed store answers StoreDown, it does not hang."""
         store = self.store
         await store.close()
         self.assertRaises(StoreDown, store.next_id)
-        for call in (store.commit(Changes()), store.find(None, [1]), store.reclaim(0, 1)):
+        for call in (store.commit(Changes()), store.find(None, [1]), store.recover_claims(0, 1)):
             with self.assertRaises(StoreDown):
                 await call
         await self.reopen()
@@ -177,7 +179,7 @@ class GroupTests(StoreCase):
         twice = new(self.store)
         twice.id = good[0].id
         unwritable = new(self.store)
-        unwritable.dst = "\ud800"
+        unwritable.recipient = "\ud800"
         too_big = new(self.store)
         too_big.error = 2**70
         calls = [

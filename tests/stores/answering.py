@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from smsgw.interfaces import Wanted
-from smsgw.model.changes import Cancel, Changes, Ended, Later
+from smsgw.interfaces import MessageFilter
+from smsgw.model.changes import Cancel, Changes, PartEnded, Retry
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import State
 from tests.stores.case import ENROUTE, FINAL, StoreCase
@@ -21,12 +21,12 @@ class EventTests(StoreCase):
         enroute, final = await self.store.events("demo", "smpp", (0, 0), 10)
         self.assertEqual((enroute.kind, final.kind, final.at), (ENROUTE, FINAL, START))
         self.assertEqual((final.message.state, final.message.remote_id), (State.DELIVERED, "a"))
-        await self.commit(Changes(told=[enroute]))
+        await self.commit(Changes(acknowledged=[enroute]))
         self.assertEqual(await self.owed(), [(message.id, FINAL, State.DELIVERED, 0)])
-        await self.commit(Changes(told=[final]))
-        await self.commit(Changes(told=[final]))
+        await self.commit(Changes(acknowledged=[final]))
+        await self.commit(Changes(acknowledged=[final]))
         await self.reopen()
-        self.assertEqual((await self.owed(), await self.store.debtors("smpp")), ([], []))
+        self.assertEqual((await self.owed(), await self.store.accounts_with_events("smpp")), ([], []))
 
     async def test_pages(self) -> None:
         """Events come ordered by message and kind, in pages."""
@@ -47,20 +47,20 @@ class EventTests(StoreCase):
         self.assertEqual([event[0] for event in await self.owed("http", "demo")], [2])
         self.assertEqual([event[0] for event in await self.owed("smpp", "z")], [4])
         self.assertEqual(await self.owed("smpp", "a"), [])
-        self.assertEqual(sorted(await self.store.debtors("smpp")), ["demo", "z"])
-        self.assertEqual(sorted(await self.store.debtors("http")), ["a", "demo"])
-        self.assertEqual(await self.store.debtors("pigeon"), [])
+        self.assertEqual(sorted(await self.store.accounts_with_events("smpp")), ["demo", "z"])
+        self.assertEqual(sorted(await self.store.accounts_with_events("http")), ["a", "demo"])
+        self.assertEqual(await self.store.accounts_with_events("pigeon"), [])
 
-    async def test_later(self) -> None:
+    async def test_retries(self) -> None:
         """An event tried in vain counts the attempt and says when to try again."""
         await self.on_its_way("a")
         (event,) = await self.store.events("demo", "smpp", (0, 0), 10)
         self.assertEqual((event.attempts, event.due), (0, 0.0))
-        await self.commit(Changes(later=[Later(event, START + 5)]))
-        await self.commit(Changes(later=[Later(event, START + 9)]))
+        await self.commit(Changes(retries=[Retry(event, START + 5)]))
+        await self.commit(Changes(retries=[Retry(event, START + 9)]))
         (event,) = await self.store.events("demo", "smpp", (0, 0), 10)
         self.assertEqual((event.attempts, event.due), (2, START + 9))
-        await self.commit(Changes(told=[event], later=[Later(event, START + 20)]))
+        await self.commit(Changes(acknowledged=[event], retries=[Retry(event, START + 20)]))
         self.assertEqual(await self.owed(), [])
 
 
@@ -86,8 +86,8 @@ class LookingUpTests(StoreCase):
             self.assertEqual([len(some) for some in found], [0, 1])
             committed = await self.commit(Changes(cancels=[Cancel(None, id)]))
             self.assertEqual(committed.cancels, [Refused(Refusal.UNKNOWN_ID)])
-            self.assertIsNone(await self.store.trace(id))
-        self.assertEqual(len(await self.store.listed(None, Wanted(), 10**30, 5)), 1)
+            self.assertIsNone(await self.store.details(id))
+        self.assertEqual(len(await self.store.list_messages(None, MessageFilter(), 10**30, 5)), 1)
 
     async def test_isolation(self) -> None:
         """No look-up shows an account anything of another's."""
@@ -98,7 +98,7 @@ class LookingUpTests(StoreCase):
         self.assertEqual([[m.id for m in some] for some in found], [[mine.id], [], [mine.id]])
         found = await self.store.find("stranger", [mine.id, foreign.id, batch])
         self.assertEqual(found, [[], [], []])
-        self.assertEqual([m.id for m in await self.store.listed("other", Wanted(), 0, 10)], [foreign.id])
+        self.assertEqual([m.id for m in await self.store.list_messages("other", MessageFilter(), 0, 10)], [foreign.id])
         found = await self.store.find(None, [mine.id, foreign.id, batch])
         self.assertEqual([len(some) for some in found], [1, 1, 2])
 
@@ -109,35 +109,39 @@ class LookingUpTests(StoreCase):
         found = await self.store.find("demo", [m.id for m in reversed(messages)])
         self.assertEqual([m.id for (m,) in found], [m.id for m in reversed(messages)])
 
-    async def test_trace(self) -> None:
+    async def test_details(self) -> None:
         """The operator sees the parts, what is awaited and what is still to be told of one message."""
         message = await self.on_its_way("a")
-        trace = await self.store.trace(message.id)
-        assert trace is not None
-        self.assertEqual(trace.message.id, message.id)
-        self.assertEqual([tuple(part) for part in trace.parts], [(1, State.ENROUTE, 0, "a")])
-        self.assertEqual([(a.remote_id, a.seq, a.due) for a in trace.awaited], [("a", 1, FAR)])
-        self.assertEqual([event.kind for event in trace.events], [ENROUTE])
+        details = await self.store.details(message.id)
+        assert details is not None
+        self.assertEqual(details.message.id, message.id)
+        self.assertEqual([tuple(part) for part in details.parts], [(1, State.ENROUTE, 0, "a")])
+        self.assertEqual([(a.remote_id, a.seq, a.due) for a in details.awaited], [("a", 1, FAR)])
+        self.assertEqual([event.kind for event in details.events], [ENROUTE])
         await self.commit(receipts(receipt("a", State.EXPIRED, 4)))
-        trace = await self.store.trace(message.id)
-        assert trace is not None
-        self.assertEqual([tuple(part) for part in trace.parts], [(1, State.EXPIRED, 4, "a")])
-        self.assertEqual((trace.awaited, [event.kind for event in trace.events]), ([], [ENROUTE, FINAL]))
-        self.assertIsNone(await self.store.trace(message.id + 1))
+        details = await self.store.details(message.id)
+        assert details is not None
+        self.assertEqual([tuple(part) for part in details.parts], [(1, State.EXPIRED, 4, "a")])
+        self.assertEqual((details.awaited, [event.kind for event in details.events]), ([], [ENROUTE, FINAL]))
+        self.assertIsNone(await self.store.details(message.id + 1))
 
-    async def test_listed(self) -> None:
+    async def test_list_messages(self) -> None:
         """Messages are listed newest first, by account and states, in pages."""
         queued = [new(self.store, claimed=False) for _ in range(3)]
         refused = [new(self.store, claimed=False, state=State.REFUSED) for _ in range(2)]
         foreign = new(self.store, account="other")
         await self.accepted(*queued, *refused, foreign)
-        ids = [m.id for m in await self.store.listed(None, Wanted(), 0, 10)]
+        ids = [m.id for m in await self.store.list_messages(None, MessageFilter(), 0, 10)]
         self.assertEqual(ids, [6, 5, 4, 3, 2, 1])
-        self.assertEqual([m.id for m in await self.store.listed("demo", Wanted([State.QUEUED]), 0, 2)], [3, 2])
-        self.assertEqual([m.id for m in await self.store.listed("demo", Wanted([State.QUEUED]), 2, 2)], [1])
-        ended = Wanted([State.REFUSED, State.EXPIRED])
-        self.assertEqual([m.id for m in await self.store.listed(None, ended, 5, 9)], [4])
-        self.assertEqual(await self.store.listed("demo", Wanted(), 1, 2), [])
+        self.assertEqual(
+            [m.id for m in await self.store.list_messages("demo", MessageFilter([State.QUEUED]), 0, 2)], [3, 2]
+        )
+        self.assertEqual(
+            [m.id for m in await self.store.list_messages("demo", MessageFilter([State.QUEUED]), 2, 2)], [1]
+        )
+        ended = MessageFilter([State.REFUSED, State.EXPIRED])
+        self.assertEqual([m.id for m in await self.store.list_messages(None, ended, 5, 9)], [4])
+        self.assertEqual(await self.store.list_messages("demo", MessageFilter(), 1, 2), [])
 
     async def test_counts(self) -> None:
         """The numbers per state are those of the messages, whatever happened, after restarts too."""
@@ -149,7 +153,7 @@ class LookingUpTests(StoreCase):
         await self.commit(receipts(receipt("a"), receipt("a")))
         await self.on_its_way("b")
         await self.commit(Changes(cancels=[Cancel("demo", messages[0].id)]))
-        await self.commit(outcomes(Ended(messages[1], 0, State.EXPIRED, 0)))
+        await self.commit(outcomes(PartEnded(messages[1], 0, State.EXPIRED, 0)))
         expected = {
             State.QUEUED: 2,
             State.SCHEDULED: 1,

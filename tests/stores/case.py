@@ -80,12 +80,12 @@ class StoreCase(Case):
 
     async def queue(self, connector: str = "sim", account: str = "demo") -> list[int]:
         """Ids of what waits and is due, in order."""
-        return [m.id for m in await self.store.queued(connector, account, (-1000, 0), 1000)]
+        return [m.id for m in await self.store.queue_page(connector, account, (-1000, 0), 1000)]
 
     async def claimed(self) -> list[tuple[int, int]]:
         """What a restart would find claimed: (id, seq)."""
         await self.reopen()
-        return [(part.message.id, part.seq) for part in await self.store.reclaim(0, 1000)]
+        return [(part.message.id, part.seq) for part in await self.store.recover_claims(0, 1000)]
 
     async def owed(self, path: str = "smpp", account: str = "demo") -> list[tuple[int, int, State, int]]:
         """Events not yet acknowledged."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from tests.stores.accepting import AcceptingTests, GroupTests
 from tests.stores.answering import EventTests, LookingUpTests
-from tests.stores.hearing import HearingTests, KeyTests, UnheardTests, WantedTests
+from tests.stores.conditions import ConditionTests
+from tests.stores.incoming import DeadLetterTests, FilterTests, IncomingTests
 from tests.stores.keeping import UpkeepTests
 from tests.stores.reporting import PartsTests, ReceiptTests
 from tests.stores.sending import CancelTests, ClaimingTests, OutcomeTests
@@ -25,9 +26,9 @@ class MessageStoreTests(
     EventTests,
     LookingUpTests,
     UpkeepTests,
-    HearingTests,
-    KeyTests,
-    UnheardTests,
-    WantedTests,
+    ConditionTests,
+    IncomingTests,
+    DeadLetterTests,
+    FilterTests,
 ):
     """All of it; see :class:`~tests.stores.case.StoreCase` for what a store's own class has to say."""

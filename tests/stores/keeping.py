@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from smsgw.interfaces import Wanted
-from smsgw.model.changes import Changes, Ended, Requeued
+from smsgw.interfaces import MessageFilter
+from smsgw.model.changes import Changes, PartEnded, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from tests.stores.case import FINAL, StoreCase
@@ -13,7 +13,7 @@ from tests.stores.support import FAR, START, happened, new, outcomes, receipt, r
 class UpkeepTests(StoreCase):
     """Restarts, deadlines, retention."""
 
-    async def test_reclaim(self) -> None:
+    async def test_recover_claims(self) -> None:
         """After a restart claimed messages are handed out whole and in pages, each charged an attempt."""
         messages = [new(self.store, parts=parts) for parts in (1, 3, 1, 2)]
         await self.accepted(*messages, new(self.store, claimed=False))
@@ -21,26 +21,26 @@ class UpkeepTests(StoreCase):
         await self.reopen()
         handed: list[tuple[int, int]] = []
         after = 0
-        while page := await self.store.reclaim(after, 2):
+        while page := await self.store.recover_claims(after, 2):
             handed += [(part.message.id, part.seq) for part in page]
             self.assertEqual({part.message.attempts for part in page}, {1})
             after = page[-1].message.id
         self.assertEqual(handed, [(m.id, seq) for m in messages for seq in range(1, m.parts + 1)])
         await self.reopen()
-        self.assertEqual({part.message.attempts for part in await self.store.reclaim(0, 100)}, {2})
+        self.assertEqual({part.message.attempts for part in await self.store.recover_claims(0, 100)}, {2})
 
-    async def test_reclaimed_goes_on(self) -> None:
+    async def test_recovered_goes_on(self) -> None:
         """What was handed out after a restart is sent, requeued or ended like anything claimed."""
         messages = [new(self.store), new(self.store), new(self.store, parts=2)]
         await self.accepted(*messages)
         await self.reopen()
-        first, second, *third = await self.store.reclaim(0, 100)
+        first, second, *third = await self.store.recover_claims(0, 100)
         await self.commit(
             outcomes(
                 sent(first.message, "a"),
                 Requeued(second.message, "sim", 0.0, False),
                 sent(third[0].message, "b", 1),
-                Ended(third[0].message, 2, State.FAILED, 1),
+                PartEnded(third[0].message, 2, State.FAILED, 1),
             )
         )
         committed = await self.commit(receipts(receipt("a"), receipt("b")))
@@ -49,7 +49,7 @@ class UpkeepTests(StoreCase):
         self.assertEqual((await self.found(second.message.id)).attempts, 1)
         self.assertEqual(await self.claimed(), [])
 
-    async def test_reclaim_of_old(self) -> None:
+    async def test_recover_claims_of_old(self) -> None:
         """A message claimed long after its acceptance is handed out, too."""
         old = new(self.store, claimed=False)
         await self.accepted(old)
@@ -58,7 +58,7 @@ class UpkeepTests(StoreCase):
         await self.commit(Changes(claims=[old]))
         self.assertEqual(await self.claimed(), [(old.id, 1)])
 
-    async def test_awaited(self) -> None:
+    async def test_awaited_receipts(self) -> None:
         """Receipts owed by a connector are listed by message and part, in pages."""
         first = await self.on_its_way("z")
         second = new(self.store, parts=2)
@@ -70,7 +70,7 @@ class UpkeepTests(StoreCase):
         await self.commit(receipts(receipt("b")))
         seen = []
         after = (0, 0)
-        while page := await self.store.awaited("sim", after, 2):
+        while page := await self.store.awaited_receipts("sim", after, 2):
             seen += [(a.remote_id, a.message.id, a.seq, a.due) for a in page]
             after = seen[-1][1:3]
         self.assertEqual(
@@ -86,13 +86,13 @@ class UpkeepTests(StoreCase):
         again = new(self.store)
         await self.accepted(later, soon, at_once, again)
         await self.commit(outcomes(Requeued(again, "mts", START + 10, True)))
-        self.assertEqual(await self.store.due(START + 9, 10), [])
-        found = await self.store.due(START + 10, 10)
+        self.assertEqual(await self.store.release_due(START + 9, 10), [])
+        found = await self.store.release_due(START + 10, 10)
         self.assertEqual(sorted(found), [("mts", "demo", again.id), ("sim", "demo", soon.id)])
         self.assertEqual(await self.states(soon, later), [State.QUEUED, State.SCHEDULED])
-        self.assertEqual(await self.store.due(START + 19, 10), [])
-        self.assertEqual(await self.store.due(START + 20, 10), [("sim", "other", later.id)])
-        self.assertEqual(await self.store.due(START + 99, 10), [])
+        self.assertEqual(await self.store.release_due(START + 19, 10), [])
+        self.assertEqual(await self.store.release_due(START + 20, 10), [("sim", "other", later.id)])
+        self.assertEqual(await self.store.release_due(START + 99, 10), [])
         self.assertEqual(await self.store.counts(), {State.QUEUED: 4})
 
     async def test_due_in_pages(self) -> None:
@@ -100,7 +100,7 @@ class UpkeepTests(StoreCase):
         messages = [new(self.store, claimed=False, state=State.SCHEDULED, due=START + 1) for _ in range(5)]
         await self.accepted(*messages)
         seen = []
-        while page := await self.store.due(START + 1, 2):
+        while page := await self.store.release_due(START + 1, 2):
             seen += [id for _, _, id in page]
         self.assertEqual(seen, [m.id for m in messages])
 
@@ -108,24 +108,24 @@ class UpkeepTests(StoreCase):
         """What came due while the program was down is found after the start."""
         message = new(self.store, claimed=False, state=State.SCHEDULED, due=START + 1)
         await self.accepted(message)
-        await self.store.due(START + 0.5, 10)
+        await self.store.release_due(START + 0.5, 10)
         await self.reopen()
-        self.assertEqual(await self.store.due(START + 100, 10), [("sim", "demo", message.id)])
+        self.assertEqual(await self.store.release_due(START + 100, 10), [("sim", "demo", message.id)])
 
     async def test_due_already_passed(self) -> None:
         """A message queued for a time that was already looked at is reported by the next call."""
         message = new(self.store)
         await self.accepted(message)
-        self.assertEqual(await self.store.due(START + 50, 10), [])
+        self.assertEqual(await self.store.release_due(START + 50, 10), [])
         await self.commit(outcomes(Requeued(message, "sim", START + 40, True)))
-        self.assertEqual(await self.store.due(START + 51, 10), [("sim", "demo", message.id)])
-        self.assertEqual(await self.store.due(START + 52, 10), [])
+        self.assertEqual(await self.store.release_due(START + 51, 10), [("sim", "demo", message.id)])
+        self.assertEqual(await self.store.release_due(START + 52, 10), [])
 
     async def sweep(self, now: float, limit: int, calls: int) -> list[tuple[int, int]]:
         """What so many calls of overdue find."""
         found: list[tuple[Message, int]] = []
         for _ in range(calls):
-            found += await self.store.overdue(now, limit)
+            found += await self.store.scan_overdue(now, limit)
         return [(message.id, seq) for message, seq in found]
 
     async def test_overdue_in_queue(self) -> None:
@@ -138,7 +138,7 @@ class UpkeepTests(StoreCase):
         self.assertEqual(await self.sweep(START + 9, 3, 4), [])
         found = await self.sweep(START + 10, 3, 3)
         self.assertEqual(sorted(set(found)), [(m.id, 0) for m in (*old, scheduled)])
-        await self.commit(outcomes(*(Ended(m, 0, State.EXPIRED, 0) for m in (*old, scheduled))))
+        await self.commit(outcomes(*(PartEnded(m, 0, State.EXPIRED, 0) for m in (*old, scheduled))))
         self.assertEqual(await self.sweep(START + 10, 3, 4), [])
 
     async def test_overdue_in_part(self) -> None:
@@ -146,7 +146,7 @@ class UpkeepTests(StoreCase):
         message = new(self.store, parts=3, expires=START + 5)
         await self.accepted(message)
         await self.commit(outcomes(sent(message, "a", 2), Requeued(message, "sim", 0.0, False)))
-        ((found, seq),) = await self.store.overdue(START + 6, 10)
+        ((found, seq),) = await self.store.scan_overdue(START + 6, 10)
         self.assertEqual((found.id, seq, found.unsent), (message.id, 0, (1, 3)))
 
     async def test_overdue_receipts(self) -> None:
@@ -160,7 +160,7 @@ class UpkeepTests(StoreCase):
         self.assertEqual(await self.sweep(START + 9, 4, 5), [])
         found = await self.sweep(START + 10, 4, 3)
         self.assertEqual(sorted(set(found)), [(m.id, 1) for m in (*late, parts)])
-        ends = [Ended(m, 1, State.UNKNOWN, 245) for m in (*late, parts)]
+        ends = [PartEnded(m, 1, State.UNKNOWN, 245) for m in (*late, parts)]
         committed = await self.commit(outcomes(*ends))
         self.assertEqual(happened(committed), [(m.id, FINAL, State.UNKNOWN, 245) for m in late])
         self.assertEqual(await self.sweep(START + 10, 4, 5), [])
@@ -190,7 +190,7 @@ class UpkeepTests(StoreCase):
         self.assertEqual(sum(messages for messages, _ in gone), 5)
         self.assertLessEqual(max(messages for messages, _ in gone), 2)
         self.assertEqual(await self.store.find(None, [m.id for m in old] + [batch]), [[]] * 6)
-        self.assertEqual(len(await self.store.listed(None, Wanted(), 0, 100)), 5)
+        self.assertEqual(len(await self.store.list_messages(None, MessageFilter(), 0, 100)), 5)
         self.assertEqual(await self.store.counts(), {State.QUEUED: 2, State.ENROUTE: 1, State.REFUSED: 2})
         self.assertEqual((await self.commit(receipts(receipt("a")))).receipts, ["matched"])
 
@@ -203,7 +203,7 @@ class UpkeepTests(StoreCase):
         gone = [await self.store.purge(START + 1, START + 1, 2) for _ in range(12)]
         self.assertEqual((sum(m for m, _ in gone), sum(e for _, e in gone)), (3, 6))
         self.assertLessEqual(max(e for _, e in gone), 2)
-        self.assertEqual(await self.store.debtors("smpp"), [])
+        self.assertEqual(await self.store.accounts_with_events("smpp"), [])
         self.assertEqual(await self.store.counts(), {})
 
     async def test_purge_parked(self) -> None:

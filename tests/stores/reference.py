@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smsgw.model.changes import Cancel, Changes, Ended, Reported, Requeued, Sent
-from smsgw.model.lifecycle import FINAL, MOVES, State, wants, whole
+from smsgw.model.changes import Cancel, Changes, PartEnded, PartSent, Reported, Requeued
+from smsgw.model.lifecycle import FINAL, MOVES, State, combine_parts, notifies
 from smsgw.model.message import Event, EventKind, Message
 
 
@@ -18,6 +18,7 @@ class Known:
     claimed: bool
     queued: bool
     connector: str
+    due: float = 0.0
     attempts: int = 0
     error: int = 0
     parts: list[State] = field(default_factory=list)
@@ -46,22 +47,24 @@ class Reference:
             self._accept(m)
         claims = [self._claim(m) for m in call.claims]
         for outcome in call.outcomes:
-            if isinstance(outcome, Sent):
+            if isinstance(outcome, PartSent):
                 self._sent(outcome)
-            elif isinstance(outcome, Ended):
+            elif isinstance(outcome, PartEnded):
                 self._ended(outcome)
             else:
                 self._requeued(outcome)
         for reported in call.receipts:
             self._reported(reported)
         cancels = [self._cancel(wish) for wish in call.cancels]
-        for event in call.told:
+        for event in call.acknowledged:
             self.events.pop((event.message.id, event.kind), None)
         return claims, cancels
 
     def _accept(self, m: Message) -> None:
         waits = m.state < State.ENROUTE and not m.claimed
-        known = Known(m, m.state, m.claimed, waits, m.connector, 0, m.error, [m.state] * m.parts, [m.error] * m.parts)
+        known = Known(
+            m, m.state, m.claimed, waits, m.connector, m.due, 0, m.error, [m.state] * m.parts, [m.error] * m.parts
+        )
         self.messages[m.id] = known
         if m.state in FINAL:
             self._tell(known, EventKind.FINAL, m.state, m.error)
@@ -76,7 +79,7 @@ class Reference:
         known.parts = [max(part, State.QUEUED) for part in known.parts]
         return True
 
-    def _sent(self, sent: Sent) -> None:
+    def _sent(self, sent: PartSent) -> None:
         self.used.add(sent.remote_id)
         known = self.messages[sent.message.id]
         if known.parts[sent.seq - 1] in FINAL:
@@ -91,7 +94,7 @@ class Reference:
         if early is not None:
             self._reported(early)
 
-    def _ended(self, ended: Ended) -> None:
+    def _ended(self, ended: PartEnded) -> None:
         known = self.messages[ended.message.id]
         if known.state not in FINAL:
             self._end(known, (ended.seq,) if ended.seq else known.unsent, ended.state, ended.error)
@@ -102,7 +105,7 @@ class Reference:
             if state in MOVES[known.parts[seq - 1]]:
                 known.parts[seq - 1] = state
                 known.errors[seq - 1] = error
-        verdict = whole(zip(known.parts, known.errors, strict=True))
+        verdict = combine_parts(zip(known.parts, known.errors, strict=True))
         if verdict is None:
             self._handed_over(known, before)
         else:
@@ -121,6 +124,7 @@ class Reference:
             known.claimed = False
             known.queued = True
             known.connector = requeued.connector
+            known.due = requeued.due
             known.attempts += requeued.charged
 
     def _reported(self, reported: Reported) -> None:
@@ -150,7 +154,7 @@ class Reference:
 
     def _tell(self, known: Known, kind: EventKind, state: State, error: int) -> None:
         m = known.message
-        if m.path and wants(m.notify, state):
+        if m.path and notifies(m.notify, state):
             self.events[m.id, kind] = (state, error)
             self.heard.append((m.id, kind, state, error))
 

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import attrs
 
-from smsgw.model.changes import Cancel, Changes, Ended, Requeued
+from smsgw.model.changes import Cancel, Changes, PartEnded, Requeued
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Message
@@ -30,7 +30,7 @@ class ReceiptTests(StoreCase):
             self.assertEqual(committed.events[0].at, self.clock.seconds() - 1)
             kept = await self.found(message.id)
             self.assertEqual((kept.state, kept.error, kept.remote_id), (state, number, f"a{number}"))
-        self.assertEqual(await self.store.awaited("sim", (0, 0), 10), [])
+        self.assertEqual(await self.store.awaited_receipts("sim", (0, 0), 10), [])
 
     async def test_time_within_reason(self) -> None:
         """An upstream's clock cannot date a report before the acceptance or into the future."""
@@ -136,7 +136,7 @@ class ReceiptTests(StoreCase):
             )
             self.assertEqual(await self.states(message), [State.UNDELIVERABLE])
             self.assertEqual(await self.store.parked(10), [])
-            self.assertEqual(await self.store.awaited("sim", (0, 0), 10), [])
+            self.assertEqual(await self.store.awaited_receipts("sim", (0, 0), 10), [])
             self.assertEqual((await self.commit(receipts(receipt(remote_id)))).receipts, ["repeated"])
 
     async def test_early_in_the_same_call(self) -> None:
@@ -164,7 +164,7 @@ class ReceiptTests(StoreCase):
         second = await self.on_its_way("a")
         committed = await self.commit(receipts(receipt("a")))
         self.assertEqual([event.message.id for event in committed.events], [second.id])
-        overdue = await self.store.overdue(FAR + 1, 100)
+        overdue = await self.store.scan_overdue(FAR + 1, 100)
         self.assertEqual([(m.id, seq) for m, seq in overdue], [(first.id, 1)])
         third = await self.on_its_way("a")
         await self.commit(receipts(receipt("a")))
@@ -186,7 +186,7 @@ class ReceiptTests(StoreCase):
                 committed = await self.commit(receipts(receipt(second, State.EXPIRED)))
                 self.assertEqual((committed.receipts, committed.events), (["repeated"], []))
                 self.assertEqual(await self.states(message), [State.DELIVERED])
-                self.assertEqual(await self.store.awaited("sim", (0, 0), 10), [])
+                self.assertEqual(await self.store.awaited_receipts("sim", (0, 0), 10), [])
 
     async def test_two_ids_at_once(self) -> None:
         """Receipts under both ids may come together, known to memory or not: the first counts."""
@@ -199,7 +199,7 @@ class ReceiptTests(StoreCase):
                 committed = await self.commit(receipts(receipt(first, State.EXPIRED, 1), receipt(second)))
                 self.assertEqual(sorted(committed.receipts), ["matched", "repeated"])
                 self.assertEqual(len(committed.events), 1)
-                self.assertEqual(await self.store.awaited("sim", (0, 0), 10), [])
+                self.assertEqual(await self.store.awaited_receipts("sim", (0, 0), 10), [])
 
     async def test_receipt_while_queued_again(self) -> None:
         """A receipt under the first id ends a message that waits to be sent again: it leaves the queue."""
@@ -220,9 +220,9 @@ class ReceiptTests(StoreCase):
             told = event.message
             assert isinstance(told, Message)
             self.assertEqual((told.id, told.parts), (message.id, 2))
-            self.assertEqual(told.content.parts, message.content.parts[:1])
+            self.assertEqual(told.content.octets, message.cut.parts[0])
         (kept,) = await self.store.find(None, [message.id])
-        self.assertEqual(kept[0].content.parts, message.content.parts)
+        self.assertEqual((kept[0].content, kept[0].cut), (message.content, message.cut))
 
     async def test_many(self) -> None:
         """More messages than memory is promised for, in one call each way, all reach their end."""
@@ -234,8 +234,8 @@ class ReceiptTests(StoreCase):
         self.assertEqual(committed.receipts, ["matched"] * 1300)
         self.assertEqual({event.message.id for event in committed.events}, {m.id for m in messages})
         self.assertEqual(await self.store.counts(), {State.DELIVERED: 1300})
-        await self.commit(Changes(told=committed.events))
-        self.assertEqual(await self.store.debtors("smpp"), [])
+        await self.commit(Changes(acknowledged=committed.events))
+        self.assertEqual(await self.store.accounts_with_events("smpp"), [])
 
 
 class PartsTests(StoreCase):
@@ -276,7 +276,7 @@ class PartsTests(StoreCase):
         """A part that ends unsent leaves the others to be waited for, and nothing to be claimed."""
         message = new(self.store, parts=2)
         await self.accepted(message)
-        committed = await self.commit(outcomes(sent(message, "a", 1), Ended(message, 2, State.REJECTED, 8)))
+        committed = await self.commit(outcomes(sent(message, "a", 1), PartEnded(message, 2, State.REJECTED, 8)))
         self.assertEqual(happened(committed), [(message.id, ENROUTE, State.ENROUTE, 0)])
         self.assertEqual(await self.claimed(), [])
         committed = await self.commit(receipts(receipt("a")))
@@ -286,7 +286,7 @@ class PartsTests(StoreCase):
         """When every part ends unsent the message ends, and was never on its way."""
         message = new(self.store, parts=2)
         await self.accepted(message)
-        committed = await self.commit(outcomes(*(Ended(message, seq, State.REJECTED, seq) for seq in (2, 1))))
+        committed = await self.commit(outcomes(*(PartEnded(message, seq, State.REJECTED, seq) for seq in (2, 1))))
         self.assertEqual(happened(committed), [(message.id, FINAL, State.REJECTED, 1)])
 
     async def test_ending_what_was_not_sent(self) -> None:
@@ -294,7 +294,7 @@ class PartsTests(StoreCase):
         message = new(self.store, parts=3)
         await self.accepted(message)
         await self.commit(outcomes(sent(message, "a", 2), Requeued(message, "sim", 0.0, True)))
-        committed = await self.commit(outcomes(Ended(message, 0, State.EXPIRED, 0)))
+        committed = await self.commit(outcomes(PartEnded(message, 0, State.EXPIRED, 0)))
         self.assertEqual(happened(committed), [(message.id, ENROUTE, State.ENROUTE, 0)])
         self.assertEqual(await self.queue(), [])
         committed = await self.commit(receipts(receipt("a")))
@@ -306,7 +306,7 @@ class PartsTests(StoreCase):
         await self.accepted(message)
         await self.commit(outcomes(sent(message, "a", 2), Requeued(message, "mts", 0.0, True)))
         for _ in range(2):
-            (waiting,) = await self.store.queued("mts", "demo", (-1000, 0), 10)
+            (waiting,) = await self.store.queue_page("mts", "demo", (-1000, 0), 10)
             self.assertEqual((waiting.id, waiting.unsent, waiting.attempts), (message.id, (1, 3), 1))
             self.assertEqual((await self.found(message.id)).unsent, (1, 3))
             await self.reopen()
@@ -325,12 +325,12 @@ class PartsTests(StoreCase):
         """After a restart only the parts without an outcome are handed out."""
         message = new(self.store, parts=4)
         await self.accepted(message)
-        await self.commit(outcomes(sent(message, "a", 1), Ended(message, 3, State.REJECTED, 0)))
+        await self.commit(outcomes(sent(message, "a", 1), PartEnded(message, 3, State.REJECTED, 0)))
         self.assertEqual(await self.claimed(), [(message.id, 2), (message.id, 4)])
-        trace = await self.store.trace(message.id)
-        assert trace is not None
+        details = await self.store.details(message.id)
+        assert details is not None
         self.assertEqual(
-            [tuple(part) for part in trace.parts],
+            [tuple(part) for part in details.parts],
             [
                 (1, State.ENROUTE, 0, "a"),
                 (2, State.QUEUED, 0, ""),
@@ -338,7 +338,7 @@ class PartsTests(StoreCase):
                 (4, State.QUEUED, 0, ""),
             ],
         )
-        self.assertEqual([(a.remote_id, a.seq) for a in trace.awaited], [("a", 1)])
+        self.assertEqual([(a.remote_id, a.seq) for a in details.awaited], [("a", 1)])
 
     async def test_early_receipts_of_parts(self) -> None:
         """Receipts of parts that come before their acceptances count, each for its part."""

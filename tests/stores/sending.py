@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smsgw.model.changes import Cancel, Changes, Ended, Requeued
+from smsgw.model.changes import Cancel, Changes, PartEnded, Requeued
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
 from tests.stores.case import ENROUTE, FINAL, StoreCase
@@ -80,7 +80,7 @@ class OutcomeTests(StoreCase):
         message = new(self.store)
         await self.accepted(message)
         self.clock.advance(2)
-        committed = await self.commit(outcomes(Ended(message, 1, State.REJECTED, 255)))
+        committed = await self.commit(outcomes(PartEnded(message, 1, State.REJECTED, 255)))
         self.assertEqual(happened(committed), [(message.id, FINAL, State.REJECTED, 255)])
         kept = await self.found(message.id)
         self.assertEqual((kept.state, kept.error, kept.changed, kept.claimed), (State.REJECTED, 255, START + 2, False))
@@ -92,24 +92,24 @@ class OutcomeTests(StoreCase):
         scheduled = new(self.store, claimed=False, state=State.SCHEDULED, due=START + 9)
         await self.accepted(message, scheduled)
         committed = await self.commit(
-            outcomes(Ended(message, 0, State.EXPIRED, 0), Ended(scheduled, 0, State.EXPIRED, 0))
+            outcomes(PartEnded(message, 0, State.EXPIRED, 0), PartEnded(scheduled, 0, State.EXPIRED, 0))
         )
         self.assertEqual(
             happened(committed), [(message.id, FINAL, State.EXPIRED, 0), (scheduled.id, FINAL, State.EXPIRED, 0)]
         )
         self.assertEqual(await self.queue(), [])
-        self.assertEqual(await self.store.due(START + 10, 10), [])
+        self.assertEqual(await self.store.release_due(START + 10, 10), [])
         self.assertEqual((await self.commit(Changes(claims=[message]))).claims, [False])
 
     async def test_ended_while_awaited(self) -> None:
         """A message whose report never came can end; a report that comes after all changes nothing."""
         message = await self.on_its_way("a")
-        committed = await self.commit(outcomes(Ended(message, 1, State.UNKNOWN, 245)))
+        committed = await self.commit(outcomes(PartEnded(message, 1, State.UNKNOWN, 245)))
         self.assertEqual(happened(committed), [(message.id, FINAL, State.UNKNOWN, 245)])
         committed = await self.commit(receipts(receipt("a")))
         self.assertEqual((committed.receipts, committed.events), (["repeated"], []))
         self.assertEqual(await self.states(message), [State.UNKNOWN])
-        self.assertEqual(await self.store.awaited("sim", (0, 0), 10), [])
+        self.assertEqual(await self.store.awaited_receipts("sim", (0, 0), 10), [])
 
     async def test_final_stays(self) -> None:
         """Nothing replaces a final state, and nothing is told twice."""
@@ -117,8 +117,8 @@ class OutcomeTests(StoreCase):
         await self.commit(receipts(receipt("a", State.UNDELIVERABLE, 20)))
         committed = await self.commit(
             outcomes(
-                Ended(message, 0, State.EXPIRED, 0),
-                Ended(message, 1, State.EXPIRED, 0),
+                PartEnded(message, 0, State.EXPIRED, 0),
+                PartEnded(message, 1, State.EXPIRED, 0),
                 Requeued(message, "sim", 0.0, True),
                 sent(message, "b"),
             )
@@ -135,7 +135,7 @@ class OutcomeTests(StoreCase):
         """A change that the table of states does not know is not made."""
         message = new(self.store, claimed=False, state=State.SCHEDULED, due=START + 9)
         await self.accepted(message)
-        committed = await self.commit(outcomes(Ended(message, 1, State.DELIVERED, 0)))
+        committed = await self.commit(outcomes(PartEnded(message, 1, State.DELIVERED, 0)))
         self.assertEqual(committed.events, [])
         self.assertEqual(await self.states(message), [State.SCHEDULED])
 
@@ -163,11 +163,11 @@ class OutcomeTests(StoreCase):
         await self.accepted(message)
         await self.commit(outcomes(Requeued(message, "sim", START + 10, True)))
         self.assertEqual(await self.queue(), [])
-        self.assertEqual(await self.store.waiting("sim"), {})
+        self.assertEqual(await self.store.queue_depth("sim"), {})
         self.clock.advance(10)
-        self.assertEqual(await self.store.due(START + 10, 10), [("sim", "demo", message.id)])
+        self.assertEqual(await self.store.release_due(START + 10, 10), [("sim", "demo", message.id)])
         self.assertEqual(await self.queue(), [message.id])
-        self.assertEqual(await self.store.waiting("sim"), {"demo": 1})
+        self.assertEqual(await self.store.queue_depth("sim"), {"demo": 1})
 
     async def test_requeued_twice(self) -> None:
         """A message that is queued already stays where it is."""
@@ -192,7 +192,7 @@ class OutcomeTests(StoreCase):
         """Outcomes of a message that is not stored (any more) change nothing."""
         message = new(self.store)
         committed = await self.commit(
-            outcomes(sent(message, "a"), Ended(message, 0, State.EXPIRED, 0), Requeued(message, "sim", 0.0, True))
+            outcomes(sent(message, "a"), PartEnded(message, 0, State.EXPIRED, 0), Requeued(message, "sim", 0.0, True))
         )
         self.assertEqual(committed.events, [])
         self.assertEqual(await self.store.counts(), {})
@@ -219,7 +219,7 @@ class CancelTests(StoreCase):
         )
         self.assertEqual((await self.commit(Changes(claims=[queued, scheduled]))).claims, [False, False])
         self.assertEqual(await self.store.counts(), {State.CANCELLED: 2})
-        self.assertEqual(await self.store.due(START + 10, 10), [])
+        self.assertEqual(await self.store.release_due(START + 10, 10), [])
 
     async def test_too_late(self) -> None:
         """Claimed, sent and ended messages can no longer be cancelled."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from smsgw.stores.groupcommit import Inline
+from smsgw.stores.sqlite import Inline
 
 
 class Stepped(Inline):

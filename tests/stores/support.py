@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from smsgw.interfaces import IMessageStore
-from smsgw.model.changes import Changes, Committed, Ended, Reported, Requeued, Sent
-from smsgw.model.content import Content
+from smsgw.model.changes import Changes, Committed, PartEnded, PartSent, Reported, Requeued
+from smsgw.model.content import WHOLE, Content, Cut, Form
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import DeliveryReport, Event, Message
 
@@ -34,9 +34,12 @@ def new(
     batch: int = 0,
     text: str = "hi",
     at: float = START,
+    login: str = "",
+    listener: str = "",
 ) -> Message:
     """A message with a fresh id, as intake makes them."""
     octets = tuple(f"{text} {number}".encode() for number in range(parts))
+    cut = Cut(Form.UDH8, 0, octets, 7) if parts > 1 else WHOLE
     return Message(
         store.next_id(),
         account,
@@ -55,13 +58,16 @@ def new(
         error,
         "79161234567",
         batch,
-        Content("DEMO", 5, 0, 1, 1, 0, 0, octets, 7, 0, "", b"\x02\x0c\x00\x02\x00\x07"),
+        Content("DEMO", 5, 0, 1, 1, 0, 0, b"".join(octets), 0, "", b"\x02\x0c\x00\x02\x00\x07"),
+        cut=cut,
+        login=login,
+        listener=listener,
     )
 
 
-def sent(message: Message, remote_id: str, seq: int = 1, due: float = FAR) -> Sent:
+def sent(message: Message, remote_id: str, seq: int = 1, due: float = FAR) -> PartSent:
     """The connector took a part."""
-    return Sent(message, seq, remote_id, due)
+    return PartSent(message, seq, remote_id, due)
 
 
 def receipt(
@@ -76,7 +82,7 @@ def receipt(
     return Reported(connector, DeliveryReport(remote_id, state, error, at, raw))
 
 
-def outcomes(*changes: Sent | Ended | Requeued) -> Changes:
+def outcomes(*changes: PartSent | PartEnded | Requeued) -> Changes:
     """A call with nothing else."""
     return Changes(outcomes=[*changes])
 

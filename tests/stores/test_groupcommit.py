@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,7 +14,41 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.model.changes import Cancel, Changes, Committed
 from smsgw.model.errors import StoreDown
 from smsgw.stores.groupcommit import GroupCommit
+from smsgw.stores.steps import Step, Steps, drive
 from tests.stores.stepped import Stepped
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class SteppedEngine:
+    """An engine without data, which works when the test lets it."""
+
+    runner: Stepped
+    shared = False
+
+    def open(self, broke: Callable[[str], None]) -> None:
+        """Nothing is to be opened."""
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
+    def room(self) -> bool:
+        """There is always room."""
+        return True
+
+    def run(self, steps: Steps[Any], done: Callable[[Any], None]) -> None:
+        self.runner.run(partial(self._work, steps, done))
+
+    def _work(self, steps: Steps[Any], done: Callable[[Any], None]) -> None:
+        try:
+            result = drive(steps, self._take)
+        except (ZeroDivisionError, AssertionError):
+            result = Failure()
+        self.runner.report(partial(done, result))
+
+    def _take(self, step: Step) -> None:
+        raise AssertionError("there are no data")
 
 
 class GroupCommitTests(SynchronousTestCase):
@@ -19,13 +58,19 @@ class GroupCommitTests(SynchronousTestCase):
         """A group whose commits note what they carried."""
         self.runner = Stepped()
         self.carried: list[list[int]] = []
-        self.group = GroupCommit(self.runner, self.carry_out, 10)
+        self.group = GroupCommit(SteppedEngine(self.runner), self.carry_out, 10)
         self.log: list[object] = []
 
-    def carry_out(self, calls: list[Changes]) -> list[Committed | Failure]:
+    def carry_out(self, calls: Sequence[Changes]) -> Steps[list[Committed | Failure]]:
         """Number calls by their cancels."""
+        yield from ()
         self.carried.append([call.cancels[0].id for call in calls])
         return [Committed([], [], [[]] * call.cancels[0].id, []) for call in calls]
+
+    def look(self, ask: Callable[[], T]) -> Steps[T]:
+        """A look-up."""
+        yield from ()
+        return ask()
 
     def commit(self, number: int, rows: int = 1) -> Deferred[Committed]:
         """Call number `number`, of so many rows."""
@@ -72,7 +117,7 @@ class GroupCommitTests(SynchronousTestCase):
         """A read is done after the commit that shares its batch, and callers of the commit do not wait for it."""
         self.commit(1)
         self.commit(2)
-        self.group.read(lambda: len(self.carried)).addCallback(lambda seen: self.log.append(("read", seen)))
+        self.group.run(self.look(lambda: len(self.carried))).addCallback(lambda seen: self.log.append(("read", seen)))
         self.commit(3)
         self.runner.step()
         self.runner.step()
@@ -80,8 +125,8 @@ class GroupCommitTests(SynchronousTestCase):
 
     def test_a_read_fails_alone(self) -> None:
         """A look-up that raises fails its caller and nobody else."""
-        failing = self.group.read(lambda: 1 // 0)
-        following = self.group.read(lambda: 5)
+        failing = self.group.run(self.look(lambda: 1 // 0))
+        following = self.group.run(self.look(lambda: 5))
         self.runner.step()
         self.runner.step()
         self.failureResultOf(failing, ZeroDivisionError)
@@ -90,10 +135,11 @@ class GroupCommitTests(SynchronousTestCase):
     def test_nobody_waits_for_ever(self) -> None:
         """Even a fault of the store itself is answered, and the next commit is done."""
 
-        def fault(calls: list[Changes]) -> list[Committed | Failure]:
+        def fault(calls: Sequence[Changes]) -> Steps[list[Committed | Failure]]:
+            yield from ()
             raise ZeroDivisionError
 
-        self.group = GroupCommit(self.runner, fault, 10)
+        self.group = GroupCommit(SteppedEngine(self.runner), fault, 10)
         failing, next_one = self.group.commit(Changes()), self.group.commit(Changes())
         self.runner.step()
         self.failureResultOf(failing, ZeroDivisionError)
@@ -126,7 +172,7 @@ class GroupCommitTests(SynchronousTestCase):
         self.commit(2)
         first, second = self.group.close(), self.group.close()
         self.failureResultOf(self.group.commit(Changes()), StoreDown)
-        self.failureResultOf(self.group.read(lambda: 1), StoreDown)
+        self.failureResultOf(self.group.run(self.look(lambda: 1)), StoreDown)
         self.runner.step()
         self.assertNoResult(first)
         self.runner.step()

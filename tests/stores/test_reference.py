@@ -1,8 +1,7 @@
-"""The SQLite store against the reference, over any sequence of calls."""
+"""Stores against the reference, over any sequence of calls."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,13 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.model.changes import Cancel, Changes, Committed, Ended, Requeued
+from smsgw.model.changes import Cancel, Changes, Committed, PartEnded, Requeued
 from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Message
-from smsgw.stores import sqlite
 from tests.stores.reference import Reference, heard
-from tests.stores.stepped import Stepped
 from tests.stores.support import ALL, FAR, START, new, receipt, sent
+from tests.stores.worlds import MemoryWorld, SqliteWorld, World, answer, opened
 
 NUMBER = st.integers(0, 30)
 STATE = st.sampled_from([State.DELIVERED, State.EXPIRED, State.UNDELIVERABLE, State.REJECTED])
@@ -47,8 +45,8 @@ STEP = st.one_of(
 class Comparison:
     """One store and the reference, given the same calls."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, world: World) -> None:
+        self.world = world
         self.reference = Reference()
         self.made: list[Message] = []
         self.ids = 0
@@ -57,17 +55,11 @@ class Comparison:
 
     def open(self) -> None:
         """A restart."""
-        self.runner = Stepped()
-        self.store = sqlite.SqliteStore(self.path, "gw1", lambda: START, self.runner)
-        self.store.open()
+        self.store = opened(self.world, lambda: START)
 
     def answer(self, deferred: Deferred[Any]) -> Any:
         """What a call gave."""
-        self.runner.finish()
-        results: list[Any] = []
-        deferred.addBoth(results.append)
-        (result,) = results
-        return result
+        return answer(self.world, deferred)
 
     def change(self, call: Changes, change: tuple[Any, ...]) -> None:
         """Add a change to a call."""
@@ -99,14 +91,14 @@ class Comparison:
             self.remote += 1
             call.outcomes.append(sent(m, f"r{self.remote}", seq))
         elif kind == "ended":
-            call.outcomes.append(Ended(m, seq, how[2], how[0]))
+            call.outcomes.append(PartEnded(m, seq, how[2], how[0]))
         elif kind == "requeued":
             call.outcomes.append(Requeued(m, "sim", how[2], how[1]))
         elif kind == "cancel":
             call.cancels.append(Cancel(how[1], 1000 if how[0] == 30 else m.id))
         else:
             events = self.answer(self.store.events("demo", "smpp", (0, 0), 100))
-            call.told += events[how[0] : how[0] + 3]
+            call.acknowledged += events[how[0] : how[0] + 3]
 
     def group(self, changes: list[list[tuple[Any, ...]]], case: SynchronousTestCase) -> None:
         """Several calls that share a commit."""
@@ -148,10 +140,8 @@ class Comparison:
                 (expected.state, expected.claimed, expected.connector, expected.attempts,
                  expected.error if expected.state in FINAL else 0, unsent if expected.state not in FINAL else ()),
             )  # fmt: skip
-        queue = self.store._connection.execute(
-            "SELECT message FROM queue UNION ALL SELECT message FROM later ORDER BY message"
-        ).fetchall()
-        case.assertEqual([id for (id,) in queue], sorted(id for id, m in known.items() if m.queued))
+        due = [m.id for m in self.answer(self.store.queue_page("sim", "demo", (-1000, 0), 1000))]
+        case.assertEqual(due, sorted(id for id, m in known.items() if m.queued and not m.due))
         counts: dict[State, int] = {}
         for m in known.values():
             counts[m.state] = counts.get(m.state, 0) + 1
@@ -162,40 +152,55 @@ class Comparison:
         )
         unknown = {p.report.remote_id for p in self.answer(self.store.parked(1000))} - self.reference.used
         case.assertEqual(unknown, set(self.reference.parked) - self.reference.used)
-        awaited = self.answer(self.store.awaited("sim", (0, 0), 1000))
+        awaited = self.answer(self.store.awaited_receipts("sim", (0, 0), 1000))
         expected_ids = {
             key for key, (id, seq) in self.reference.awaited.items() if known[id].parts[seq - 1] is State.ENROUTE
         }
         case.assertLessEqual(expected_ids, {a.remote_id for a in awaited})
-        case.assertEqual(self.store._memory.claimed, {id for id, m in known.items() if m.claimed})
+
+    def end(self, case: SynchronousTestCase) -> None:
+        """What comes due is queued; what is claimed is found after a restart, and nothing else."""
+        known = self.reference.messages
+        released = [id for _, _, id in self.answer(self.store.release_due(FAR, 1000))]
+        case.assertEqual(sorted(released), sorted(id for id, m in known.items() if m.queued and m.due))
+        self.answer(self.store.close())
+        self.open()
+        found = {(part.message.id, part.seq) for part in self.answer(self.store.recover_claims(0, 1000))}
+        case.assertEqual(found, {(id, seq) for id, m in known.items() if m.claimed for seq in m.unsent})
 
 
 class ReferenceTests(SynchronousTestCase):
     """Sequences of calls."""
 
-    @settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-    @given(st.lists(STEP, min_size=1, max_size=12))
-    def test_like_the_reference(self, steps: list[Any]) -> None:
+    def compare(self, world: World, steps: list[Any]) -> None:
         """Whatever is called, in whatever groups, with restarts and losses of memory between: the store holds and
         tells what the reference does."""
-        path = Path(tempfile.mkdtemp(dir=self.directory))
-        comparison = Comparison(path)
+        comparison = Comparison(world)
         try:
             for step in steps:
                 if step == "reopen":
                     self.assertIsNone(comparison.answer(comparison.store.close()))
                     comparison.open()
                 elif step == "forget":
-                    comparison.store._memory.awaiting.clear()
-                    comparison.store._memory.lives.clear()
+                    comparison.store.forget()
                 else:
                     comparison.group(step, self)
                 comparison.check(self)
+            comparison.end(self)
         finally:
             comparison.answer(comparison.store.close())
-            shutil.rmtree(path)
 
-    def setUp(self) -> None:
-        """Memory instead of a disk, where there is one: thousands of commits are made."""
+    @settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @given(st.lists(STEP, min_size=1, max_size=12))
+    def test_sqlite(self, steps: list[Any]) -> None:
+        """SQLite; in memory instead of on a disk, where there is a directory for that: thousands of commits are
+        made."""
         memory = Path("/dev/shm")
-        self.directory = str(memory) if memory.is_dir() else None
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
+            self.compare(SqliteWorld(Path(path)), steps)
+
+    @settings(max_examples=200, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @given(st.lists(STEP, min_size=1, max_size=12))
+    def test_memory(self, steps: list[Any]) -> None:
+        """Tables in memory."""
+        self.compare(MemoryWorld(), steps)

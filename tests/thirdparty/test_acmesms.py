@@ -192,7 +192,7 @@ class CarriedTests(DispatchTestCase):
     def test_carries(self) -> None:
         """A message goes out, is taken, and is delivered; the receipt is thanked for when it is stored."""
         self.welcome()
-        self.accept(message(1, connector="acme", dst="79161234567", text=b"Hi"))
+        self.accept(message(1, connector="acme", recipient="79161234567", text=b"Hi"))
         self.assertEqual(self.acme.heard(), ["SEND 1.1 79161234567 0 4869"])
         self.acme.says("TAKEN 1.1 A77")
         self.assertEqual(self.state(1), State.ENROUTE)

@@ -80,7 +80,7 @@ class HttpConnector(WholeMessageConnector):
         message = part.message
         content = message.content
         uid = f"{message.id}.{message.attempts}"
-        values = {"to": message.dst, "from": content.source, "text": content.text(), "uid": uid, "id": ""}
+        values = {"to": message.recipient, "from": content.sender, "text": content.text(), "uid": uid, "id": ""}
         settings = self._settings
         body: bytes | None = None
         headers = self._headers

@@ -83,7 +83,7 @@ class Behaviour:
     def _react(self, part: Part, reaction: Reaction) -> None:
         settings = self._settings
         message = part.message
-        recipient = message.dst
+        recipient = message.recipient
         if settings.rejected.matches(recipient):
             reaction.answers.append((part, Rejected(ErrorCode.UNEXPLAINED, "listed as rejected")))
         elif message.attempts < settings.throttles and settings.throttled.matches(recipient):
@@ -110,7 +110,7 @@ class Behaviour:
     def _receipt(self, message: Message, id: str) -> Owed | None:
         """The receipt of one part, or None if there is to be none."""
         settings = self._settings
-        recipient = message.dst
+        recipient = message.recipient
         if settings.never.matches(recipient):
             return None
         again = settings.twice.matches(recipient)

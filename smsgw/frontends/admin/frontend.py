@@ -20,7 +20,7 @@ from twisted.web.server import Request
 
 from smsgw.frontends.admin import requests, views
 from smsgw.frontends.admin.metrics import StoredMetrics
-from smsgw.interfaces import IMessageStore, Parked, Traced, Wanted
+from smsgw.interfaces import IMessageStore, MessageDetails, MessageFilter, Parked
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Incoming, Message
@@ -167,13 +167,14 @@ class AdminFrontend:
                 }
             )
 
-        return self._store.listed(asked.account, Wanted(asked.states), asked.before, asked.limit).addCallback(told)
+        wanted = MessageFilter(asked.states)
+        return self._store.list_messages(asked.account, wanted, asked.before, asked.limit).addCallback(told)
 
     @_guarded
     def _show_message(self, request: Request, number: str) -> Deferred[Answer]:
         asked = _Query.read(request, "text")
 
-        def told(traced: Traced | None) -> Answer | Deferred[Answer]:
+        def told(traced: MessageDetails | None) -> Answer | Deferred[Answer]:
             if traced is None:
                 return self._store.find(None, [int(number)]).addCallback(lambda found: batch(found[0]))
             return json_answer(views.details(traced, asked.text))
@@ -184,7 +185,7 @@ class AdminFrontend:
             shown = [views.summary(message, asked.text) for message in messages]
             return json_answer({"batch": int(number), "messages": shown})
 
-        return self._store.trace(int(number)).addCallback(told)
+        return self._store.details(int(number)).addCallback(told)
 
     @_guarded
     def _cancel_message(self, request: Request, number: str) -> Deferred[Answer]:
@@ -220,7 +221,7 @@ class AdminFrontend:
                 }
             )
 
-        return self._store.received(asked.account, asked.before, asked.limit).addCallback(told)
+        return self._store.list_incoming(asked.account, asked.before, asked.limit).addCallback(told)
 
     @_guarded
     def _list_events(self, request: Request) -> Deferred[Answer]:
@@ -236,7 +237,7 @@ class AdminFrontend:
                 }
             )
 
-        return self._store.unheard(asked.account, asked.after, asked.limit).addCallback(told)
+        return self._store.dead_letters(asked.account, asked.after, asked.limit).addCallback(told)
 
     @_guarded
     def _replay_events(self, request: Request) -> Deferred[Answer]:

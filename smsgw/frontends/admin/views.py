@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from smsgw.interfaces import Parked, Traced
+from smsgw.interfaces import MessageDetails, Parked
 from smsgw.model.address import masked
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import FINAL, Notify, State
@@ -47,8 +47,8 @@ def summary(message: Message, private: bool = False) -> Fact:
         "connector": message.connector,
         "state": message.state.word,
         "error": message.error,
-        "from": message.content.source if private else _sender(message.content.source),
-        "to": message.dst if private else masked(message.dst),
+        "from": message.content.sender if private else _sender(message.content.sender),
+        "to": message.recipient if private else masked(message.recipient),
         "text": _text(message.content, private),
         "parts": message.parts,
         "created": _moment(message.created),
@@ -56,7 +56,7 @@ def summary(message: Message, private: bool = False) -> Fact:
     }
 
 
-def details(traced: Traced, private: bool = False) -> Fact:
+def details(traced: MessageDetails, private: bool = False) -> Fact:
     """Return all details of a message, with a ``timeline`` of past and expected steps."""
     message = traced.message
     return {
@@ -77,7 +77,7 @@ def details(traced: Traced, private: bool = False) -> Fact:
     }
 
 
-def timeline(traced: Traced) -> Iterator[Fact]:
+def timeline(traced: MessageDetails) -> Iterator[Fact]:
     """Yield the steps of a message: first the past ones by time, then the ``expected`` ones.
 
     Of repeated steps (sent, retried) the store keeps the first and the last time.
@@ -106,7 +106,7 @@ def timeline(traced: Traced) -> Iterator[Fact]:
         }
 
 
-def _expected(traced: Traced) -> Iterator[Fact]:
+def _expected(traced: MessageDetails) -> Iterator[Fact]:
     """Yield the steps that an open message waits for."""
     message = traced.message
     if message.state is State.SCHEDULED:
@@ -152,8 +152,8 @@ def incoming(one: Incoming, private: bool = False) -> Fact:
         "path": one.path,
         "kind": one.kind.name.lower(),
         "connector": one.connector,
-        "from": one.source if private else _sender(one.source),
-        "to": one.destination if private else _sender(one.destination),
+        "from": one.sender if private else _sender(one.sender),
+        "to": one.recipient if private else _sender(one.recipient),
         "at": _moment(one.at),
         "answers": one.answers or None,
         "seconds": one.seconds or None,
@@ -165,7 +165,7 @@ def incoming(one: Incoming, private: bool = False) -> Fact:
 def given_up(event: Event, private: bool = False) -> Fact:
     """Return a dead letter with the addresses of its message."""
     about = event.message
-    number = about.source if isinstance(about, Incoming) else about.dst
+    number = about.sender if isinstance(about, Incoming) else about.recipient
     return {
         "message": about.id,
         "account": about.account,
@@ -180,7 +180,7 @@ def _text(content: Content, private: bool) -> Fact:
     text = content.text()
     return {
         "encoding": coding.alphabet(content.data_coding).value,
-        "octets": sum(map(len, content.parts)),
+        "octets": len(content.octets),
         "characters": len(text),
         **({"text": text} if private else {}),
     }

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from smsgw.interfaces import Wanted
+from smsgw.interfaces import MessageFilter
 from smsgw.model.content import Labels
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Options, Submission
@@ -203,7 +203,7 @@ def _escaped(name: str) -> str:
 # Queries of lists
 
 
-def read_wanted(given: Mapping[str, str]) -> Wanted:
+def read_wanted(given: Mapping[str, str]) -> MessageFilter:
     """Parse the query of a list of messages.
 
     :raises BadFields: with every fault of the query.
@@ -219,7 +219,7 @@ def read_wanted(given: Mapping[str, str]) -> Wanted:
             errors.append(Wrong(name, str(error)))
             return default
 
-    wanted = Wanted(
+    wanted = MessageFilter(
         read("state", _states, ()),
         read("to", _digits, ""),
         read("since", moment, 0.0),

@@ -284,7 +284,7 @@ class V1Resource(JsonResource):
         given = self._query(request)
         cursor, limit = read_page(given, _LIST)
         wanted = read_wanted(given)
-        found = await self._searching[account.name].run(self._store.listed, account.name, wanted, cursor, limit)
+        found = await self._searching[account.name].run(self._store.list_messages, account.name, wanted, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
         return json_answer({"messages": [views.message(one) for one in found], "next": following})
 
@@ -303,7 +303,7 @@ class V1Resource(JsonResource):
     async def _incoming(self, request: Request, account: Account) -> Answer:
         """Return a page of incoming texts, calls and keys, newest first."""
         cursor, limit = read_page(self._query(request), _PAGE)
-        found = await self._store.received(account.name, cursor, limit)
+        found = await self._store.list_incoming(account.name, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
         return json_answer({"incoming": [views.incoming(one) for one in found], "next": following})
 

@@ -101,8 +101,8 @@ def message(one: Message) -> dict[str, Any]:
     return {
         "id": one.id,
         "batch": one.batch or None,
-        "to": one.dst,
-        "from": one.content.source,
+        "to": one.recipient,
+        "from": one.content.sender,
         "text": one.content.text(),
         "state": one.state.word,
         "final": one.state in FINAL,
@@ -129,8 +129,8 @@ def incoming(one: Incoming) -> dict[str, Any]:
     return {
         "id": one.id,
         "type": one.kind.name.lower(),
-        "from": one.source,
-        "to": one.destination,
+        "from": one.sender,
+        "to": one.recipient,
         "text": one.text,
         "answers": one.answers or None,
         "seconds": one.seconds,

@@ -82,19 +82,19 @@ def smsc(handler: Handler, event: Event, zone: tzinfo) -> CallbackRequest:
     signed: tuple[str, ...]
     if isinstance(message, Message):
         status = SMSC_STATUSES[event.state]
-        values = {"id": message.id, "phone": message.dst, "status": status, **when}
-        values |= {"err": _error(event), "cnt": message.parts, "type": 0, "flag": 0, "sender": message.content.source}
+        values = {"id": message.id, "phone": message.recipient, "status": status, **when}
+        values |= {"err": _error(event), "cnt": message.parts, "type": 0, "flag": 0, "sender": message.content.sender}
         signed = ("id", "phone", "status")
     elif message.kind is IncomingKind.MESSAGE:
-        values = {"id": message.id, "phone": message.source, "mes": message.text, "to": message.destination, **when}
+        values = {"id": message.id, "phone": message.sender, "mes": message.text, "to": message.recipient, **when}
         if message.answers:
             values["sms_id"] = message.answers
         signed = ("phone", "mes", "to")
     elif message.kind is IncomingKind.CALL:
-        values = {"phone": message.source, "waitcall": message.destination, **when}
+        values = {"phone": message.sender, "waitcall": message.recipient, **when}
         signed = ("phone", "ts")
     else:
-        values = {"id": message.answers, "phone": message.source, "status": SMSC_STATUSES[State.DELIVERED], **when}
+        values = {"id": message.answers, "phone": message.sender, "status": SMSC_STATUSES[State.DELIVERED], **when}
         values |= {"err": 0, "cnt": message.seconds, "type": 0, "flag": 0}
         values |= {"key": message.text, "duration": message.seconds}
         signed = ("id", "phone", "status")
@@ -196,8 +196,8 @@ def document(event: Event) -> dict[str, Any]:
             "id": message.id,
             "batch": message.batch or None,
             "reference": labels.reference if labels is not None else "",
-            "to": message.dst,
-            "from": message.content.source,
+            "to": message.recipient,
+            "from": message.content.sender,
             "state": event.state.word,
             "final": event.state in FINAL,
             "error": event.error,
@@ -205,7 +205,7 @@ def document(event: Event) -> dict[str, Any]:
             "accepted_at": utc(message.created),
             "at": utc(event.at),
         }
-    told |= {"type": message.kind.name.lower(), "id": message.id, "from": message.source, "to": message.destination}
+    told |= {"type": message.kind.name.lower(), "id": message.id, "from": message.sender, "to": message.recipient}
     if message.kind is not IncomingKind.CALL:
         told["keys" if message.kind is IncomingKind.KEYS else "text"] = message.text
     if message.kind is not IncomingKind.MESSAGE:

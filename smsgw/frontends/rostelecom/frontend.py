@@ -110,7 +110,7 @@ def shown(message: Message, manner: SendMessageManner) -> MessageStatus:
     return MessageStatus(
         int(message.created),
         int(message.changed),
-        message.dst,
+        message.recipient,
         message.parts,
         word,
         message.content.text(),

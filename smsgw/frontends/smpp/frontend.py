@@ -198,9 +198,9 @@ class SmppFrontend:
     def _is_of(self, message: Message, pdu: QuerySm | CancelSm) -> bool:
         """Whether the addresses named in a request, if any, are those of the message (5.0 sections 4.5.1, 4.5.2)."""
         source = pdu.source_addr.decode("latin-1").removeprefix("+")
-        if source and source.casefold() != message.content.source.casefold():
+        if source and source.casefold() != message.content.sender.casefold():
             return False
         if isinstance(pdu, QuerySm) or not pdu.destination_addr:
             return True
         destination = pdu.destination_addr.decode("latin-1")
-        return message.dst in (destination, normalise(destination, self._national))
+        return message.recipient in (destination, normalise(destination, self._national))

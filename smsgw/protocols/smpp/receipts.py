@@ -101,12 +101,12 @@ class ReceiptWriter:
         id = form.id % message.id
         excerpt = _excerpt(content, self._excerpts)
         gaps: tuple[int | bytes, ...] = (
-            content.dest_ton,
-            content.dest_npi,
-            message.dst.encode("latin-1", "replace"),
-            content.source_ton,
-            content.source_npi,
-            content.source.encode("latin-1", "replace"),
+            content.recipient_ton,
+            content.recipient_npi,
+            message.recipient.encode("latin-1", "replace"),
+            content.sender_ton,
+            content.sender_npi,
+            content.sender.encode("latin-1", "replace"),
             form.size + len(id) + len(excerpt),
             id,
             minutes[message.created // 60.0],
@@ -136,7 +136,7 @@ def passed(content: Content) -> list[Tlv]:
 
 def _excerpt(content: Content, most: int) -> bytes:
     """Return the first characters of the text in the default alphabet, for a receipt; empty for binary data."""
-    octets = content.parts[0]
+    octets = content.octets
     if content.esm_class & _UDHI:
         octets = octets[udh.parse(octets).length :]
     if content.data_coding:

@@ -129,7 +129,7 @@ class Backlog:
                 self._beyond[account] = _Beyond(START)
             return self._read_next()
 
-        return self._store.waiting(self._connector).addCallback(counted)
+        return self._store.queue_depth(self._connector).addCallback(counted)
 
     def refill(self) -> None:
         """Read a page for the account with the least in memory, unless there is too little room for one."""
@@ -161,7 +161,7 @@ class Backlog:
             self._reading = False
             return failure
 
-        reading = self._store.queued(self._connector, account, rest.cursor, limit)
+        reading = self._store.queue_page(self._connector, account, rest.cursor, limit)
         return reading.addCallbacks(read, failed)
 
     def _neediest(self) -> tuple[str, int] | None:

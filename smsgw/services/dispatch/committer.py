@@ -10,8 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from smsgw.model.changes import Changes, Committed
-from smsgw.model.changes import Ended as PartEnded
+from smsgw.model.changes import Changes, Committed, PartEnded
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Outcome

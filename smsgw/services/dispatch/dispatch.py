@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from smsgw.config import ConnectorSettings
 from smsgw.interfaces import IConnector, IConnectorSink, IMessageStore
-from smsgw.model.changes import Changes, Committed, Keyed
+from smsgw.model.changes import Changes, Committed, Conditional
 from smsgw.model.errors import Refused, StoreDown
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
@@ -96,16 +96,17 @@ class Dispatch:
 
     # What intake, cancelling and the sweep call.
 
-    def accept(self, messages: list[Message], conditions: Sequence[Keyed] = ()) -> Deferred[Committed]:
+    def accept(self, messages: list[Message], conditions: Sequence[Conditional] = ()) -> Deferred[Committed]:
         """Store new messages, send those of them for which there is room, and queue the others.
 
-        Messages that are not QUEUED are stored as they are. Those whose condition is not met are not stored.
+        Messages that are not QUEUED are stored as they are. Those whose conditions do not
+        hold are not stored, or in a final state.
 
         :return: fires with the result of the synced commit, or fails as
             :meth:`smsgw.interfaces.IMessageStore.commit` does; then nothing is sent.
         """
         reservations = self._reserve(messages)
-        committing = self._commits.commit(Changes(accepts=messages, keys=list(conditions)))
+        committing = self._commits.commit(Changes(accepts=messages, conditions=list(conditions)))
         return committing.addCallbacks(
             self._accepted,
             self._not_accepted,
@@ -129,11 +130,11 @@ class Dispatch:
         return [(self._pumps[name], self._pumps[name].reserve(own)) for name, own in by_name.items()]
 
     def _accepted(
-        self, committed: Committed, reservations: Sequence[tuple[Pump, Reservation]], conditions: Sequence[Keyed]
+        self, committed: Committed, reservations: Sequence[tuple[Pump, Reservation]], conditions: Sequence[Conditional]
     ) -> Committed:
         if conditions:
-            unmet = [key for key, used in zip(conditions, committed.keys, strict=True) if used is not None]
-            reservations = _without({message.id for key in unmet for message in key.messages}, reservations)
+            unmet = [one for one, why in zip(conditions, committed.conditions, strict=True) if why is not None]
+            reservations = _without({message.id for one in unmet for message in one.messages}, reservations)
         for pump, reservation in reservations:
             pump.accepted(reservation)
         return committed

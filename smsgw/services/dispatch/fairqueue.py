@@ -33,10 +33,10 @@ _id: Final = attrgetter("id")
 def lane_of(message: Message) -> Key:
     """The lane of a message; the beginning of the text is its first 12 characters, behind the client's own header."""
     content = message.content
-    octets = content.parts[0]
+    octets = content.octets
     start = octets[0] + 1 if content.esm_class & _UDHI and octets else 0
     size = _BEGINNING * 2 if content.data_coding & 0x0C == _WIDE else _BEGINNING
-    return message.account, message.priority, content.source, octets[start : start + size]
+    return message.account, message.priority, content.sender, octets[start : start + size]
 
 
 def parts_of(message: Message) -> int:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from smsgw.config import ConnectorSettings
-from smsgw.model.changes import Ended as PartEnded
-from smsgw.model.changes import Requeued
-from smsgw.model.changes import Sent as PartSent
+from smsgw.model.changes import PartEnded, PartSent, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Outcome, Rejected, Sent

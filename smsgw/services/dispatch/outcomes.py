@@ -7,9 +7,7 @@ from typing import Final
 
 import attrs
 
-from smsgw.model.changes import Ended as PartEnded
-from smsgw.model.changes import Requeued
-from smsgw.model.changes import Sent as PartSent
+from smsgw.model.changes import PartEnded, PartSent, Requeued
 from smsgw.model.message import Part
 from smsgw.model.outcome import Busy, Lost
 

@@ -8,8 +8,7 @@ import attrs
 
 from smsgw.config import ConnectorSettings
 from smsgw.interfaces import IConnector, IConnectorSink
-from smsgw.model.changes import Ended as PartEnded
-from smsgw.model.changes import Requeued
+from smsgw.model.changes import PartEnded, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Outcome

@@ -39,7 +39,7 @@ async def recover(
     """
     after = 0
     found = 0
-    while parts := await store.reclaim(after, PAGE):
+    while parts := await store.recover_claims(after, PAGE):
         after = parts[-1].message.id
         found += len(parts)
         changes: list[Change] = []
@@ -68,13 +68,13 @@ async def rehome(
     store: IMessageStore, commits: Commits, pumps: Mapping[str, Pump], reroute: Callable[[Message], str]
 ) -> None:
     """Give what is queued for connectors that are no longer configured to others, or log how much has no other."""
-    for name in await store.connectors():
+    for name in await store.queued_connectors():
         if name in pumps:
             continue
         left = gone = 0
-        for account in await store.waiting(name):
+        for account in await store.queue_depth(name):
             after = FIRST
-            while page := await store.queued(name, account, after, PAGE):
+            while page := await store.queue_page(name, account, after, PAGE):
                 after = (-page[-1].priority, page[-1].id)
                 moved = len(await move(commits, page, pumps, reroute))
                 gone += moved
@@ -116,7 +116,7 @@ async def move(
 async def resume(store: IMessageStore, pump: Pump) -> None:
     """Tell the connector which receipts are still awaited, then fill its queue."""
     after = (0, 0)
-    while page := await store.awaited(pump.name, after, PAGE):
+    while page := await store.awaited_receipts(pump.name, after, PAGE):
         pump.connector.resume(page)
         after = (page[-1].message.id, page[-1].seq)
     await pump.backlog.load()

@@ -9,8 +9,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from smsgw.model.changes import Ended as PartEnded
-from smsgw.model.changes import Requeued
+from smsgw.model.changes import PartEnded, Requeued
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.pacing import back_off

@@ -8,8 +8,7 @@ from typing import Final
 import attrs
 
 from smsgw.config import ConnectorSettings
-from smsgw.model.changes import Ended as PartEnded
-from smsgw.model.changes import Requeued
+from smsgw.model.changes import PartEnded, Requeued
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from smsgw.model.content import Content
+from smsgw.model.content import WHOLE, Content, Cut, Form
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Submission
 from smsgw.services.senders import Sender
@@ -42,11 +42,7 @@ _KNOWN: Final = frozenset(octet for octet in range(256) if coding.known(octet))
 
 
 def build(submission: Submission, sender: Sender) -> Content | Refused:
-    """The content of a submission's messages, cut into parts; the concatenation reference comes with the id.
-
-    User data that an ESME submitted passes as it came; it is cut only when it is longer than one part and brings
-    no header of its own.
-    """
+    """The content of a submission's messages. User data that an ESME submitted passes as it came."""
     octets, data_coding, esm_class = submission.octets, submission.data_coding, submission.esm_class
     options = submission.options
     if submission.protocol_id in FORBIDDEN_PROTOCOLS:
@@ -69,16 +65,6 @@ def build(submission: Submission, sender: Sender) -> Content | Refused:
         return Refused(Refusal.BAD_ENCODING, f"data_coding 0x{data_coding:02X} is not known")
     if not octets:
         return _NO_TEXT
-    pieces: tuple[bytes, ...]
-    if len(octets) <= ALWAYS_ONE_PART or esm_class & _UDHI:
-        if len(octets) > LONGEST_PART:
-            return Refused(Refusal.TEXT_TOO_LONG, f"{len(octets)} octets with a header of their own")
-        pieces = (octets,)
-    else:
-        try:
-            pieces = tuple(parts.split(octets, coding.alphabet(data_coding), parts.NARROW))
-        except parts.TooManyParts as error:
-            return Refused(Refusal.TEXT_TOO_LONG, str(error))
     return Content(
         sender.value,
         sender.ton,
@@ -87,8 +73,7 @@ def build(submission: Submission, sender: Sender) -> Content | Refused:
         1,
         data_coding,
         esm_class,
-        pieces,
-        0,
+        octets,
         submission.protocol_id,
         submission.service_type,
         submission.tlvs,
@@ -106,20 +91,32 @@ def _forbidden_port(submission: Submission) -> int:
     return next((port for port in found if port in FORBIDDEN_PORTS), 0)
 
 
-def with_reference(content: Content, number: int) -> Content:
-    """The content, which has several parts, with a concatenation reference taken from the id of its message."""
-    return Content(
-        content.source,
-        content.source_ton,
-        content.source_npi,
-        content.dest_ton,
-        content.dest_npi,
-        content.data_coding,
-        content.esm_class,
-        content.parts,
-        number & 0xFFFF,
-        content.protocol_id,
-        content.service_type,
-        content.tlvs,
-        content.labels,
-    )
+def cut(content: Content) -> Cut | Refused:
+    """How the text is cut into parts; the concatenation reference comes with the id.
+
+    User data is cut only when it is longer than one part and brings no header of its own.
+    """
+    octets = content.octets
+    if len(octets) <= ALWAYS_ONE_PART or content.esm_class & _UDHI:
+        if len(octets) > LONGEST_PART:
+            return Refused(Refusal.TEXT_TOO_LONG, f"{len(octets)} octets with a header of their own")
+        return WHOLE
+    try:
+        pieces = parts.split(octets, coding.alphabet(content.data_coding), parts.NARROW)
+    except parts.TooManyParts as error:
+        return Refused(Refusal.TEXT_TOO_LONG, str(error))
+    return Cut(Form.UDH8, content.data_coding, tuple(pieces)) if len(pieces) > 1 else WHOLE
+
+
+def prepare(submission: Submission, sender: Sender) -> tuple[Content, Cut] | Refused:
+    """The content of a submission's messages, and its cut."""
+    content = build(submission, sender)
+    if isinstance(content, Refused):
+        return content
+    made = cut(content)
+    return made if isinstance(made, Refused) else (content, made)
+
+
+def with_reference(made: Cut, number: int) -> Cut:
+    """A cut into several parts, with a concatenation reference taken from the id of its message."""
+    return Cut(made.form, made.data_coding, made.parts, number & 0xFFFF)

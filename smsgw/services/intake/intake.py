@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -13,13 +14,13 @@ from zope.interface import implementer
 from smsgw.interfaces import IIntake, IMessageStore, IPolicy
 from smsgw.model import errorcodes
 from smsgw.model.address import NATIONAL, normalise
-from smsgw.model.changes import Committed, Keyed
-from smsgw.model.content import Content
+from smsgw.model.changes import Committed, Conditional, Once
+from smsgw.model.content import WHOLE, Content, Cut
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
-from smsgw.services.intake.content import build, with_reference
+from smsgw.services.intake.content import prepare, with_reference
 from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.intake.options import validate
 from smsgw.services.routing import Router
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from smsgw.services.dispatch import Dispatch
 
 log = Logger()
+
+IDEMPOTENCY: Final = "idempotency "
+"""Begins the scope of an account's idempotency keys."""
+
+WRITTEN: Final = 40
+"""Characters kept of a recipient as the client wrote it."""
 
 
 _NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
@@ -83,7 +90,7 @@ class Intake:
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
         """See :meth:`smsgw.interfaces.IIntake.submit`."""
         messages: list[Message] = []
-        keys: list[Keyed] = []
+        keys: list[Conditional] = []
         try:
             answers = self._registered(submissions, messages, keys)
         except StoreDown as down:
@@ -123,12 +130,13 @@ class Intake:
         settings, options = account.settings, submission.options
         if options is not None and (refused := validate(options, settings)) is not None:
             return refused
-        sender = self._senders.resolve(settings, submission.source)
+        sender = self._senders.resolve(settings, submission.sender)
         if isinstance(sender, Refused):
             return sender
-        content = build(submission, sender)
-        if isinstance(content, Refused):
-            return content
+        prepared = prepare(submission, sender)
+        if isinstance(prepared, Refused):
+            return prepared
+        content, made = prepared
         times = _times(submission, now, settings.validity)
         if isinstance(times, Refused):
             return times
@@ -136,10 +144,10 @@ class Intake:
         if isinstance(way, Refused):
             return way
         encoding = coding.alphabet(content.data_coding).value
-        return Previewed(encoding, len(content.text()), len(content.parts), number, way)
+        return Previewed(encoding, len(content.text()), len(made.parts) or 1, number, way)
 
     def _registered(
-        self, submissions: Sequence[Submission], messages: list[Message], keys: list[Keyed]
+        self, submissions: Sequence[Submission], messages: list[Message], keys: list[Conditional]
     ) -> list[Accepted | Refused]:
         """Per submission what the client will be told; its messages and its key are appended."""
         now, seconds = self._now(), self._seconds()
@@ -162,27 +170,33 @@ class Intake:
             answers.append(answer)
         return answers
 
-    def _keyed(self, account: str, options: Options, id: int, messages: Sequence[Message], now: float) -> Keyed:
-        return Keyed(account, options.key, options.digest, id, messages, now - self._key_life)
+    def _keyed(self, account: str, options: Options, id: int, messages: Sequence[Message], now: float) -> Conditional:
+        once = Once(IDEMPOTENCY + account, options.key, now + self._key_life, options.digest, id)
+        return Conditional(messages, [once])
 
     def _without_repeats(
-        self, messages: list[Message], keys: list[Keyed], committed: Committed, answers: list[Accepted | Refused]
+        self, messages: list[Message], keys: list[Conditional], committed: Committed, answers: list[Accepted | Refused]
     ) -> list[Message]:
         """The messages that were stored. Those of a key that was used before were not: the answer becomes that
         of the first use, or a refusal if then something else was asked for."""
-        repeats = {key.id: (key, used) for key, used in zip(keys, committed.keys, strict=True) if used is not None}
+        repeats = {
+            unmet.condition.id: (unmet, key.messages)
+            for key, unmet in zip(keys, committed.conditions, strict=True)
+            if unmet is not None and isinstance(unmet.condition, Once)
+        }
         if not repeats:
             return messages
         for at, answer in enumerate(answers):
             if isinstance(answer, Accepted) and answer.id in repeats:
-                key, used = repeats[answer.id]
-                if used.digest == key.digest:
+                used, own = repeats[answer.id]
+                account = own[0].account
+                if isinstance(used.condition, Once) and used.digest == used.condition.digest:
                     answers[at] = Accepted(used.id, (used.id,), 0, State.SCHEDULED, True)
-                    self._metrics.repeated[key.account].inc()
+                    self._metrics.repeated[account].inc()
                 else:
                     answers[at] = _REUSED
-                    self._metrics.refused[key.account, Refusal.KEY_REUSED.name.lower()].inc()
-        gone = {message.id for key, _ in repeats.values() for message in key.messages}
+                    self._metrics.refused[account, Refusal.KEY_REUSED.name.lower()].inc()
+        gone = {message.id for _, own in repeats.values() for message in own}
         return [message for message in messages if message.id not in gone]
 
     def _register(
@@ -200,12 +214,13 @@ class Intake:
         settings, options = account.settings, submission.options
         if options is not None and (refused := validate(options, settings)) is not None:
             return refused
-        sender = self._senders.resolve(settings, submission.source)
+        sender = self._senders.resolve(settings, submission.sender)
         if isinstance(sender, Refused):
             return sender
-        content = build(submission, sender)
-        if isinstance(content, Refused):
-            return content
+        prepared = prepare(submission, sender)
+        if isinstance(prepared, Refused):
+            return prepared
+        content, made = prepared
         if submission.schedule or submission.expires:
             times = _times(submission, now, settings.validity)
             if isinstance(times, Refused):
@@ -216,11 +231,11 @@ class Intake:
         if bucket.rate and bucket.level(seconds) <= 0:
             return _OVER_RATE
         if several or (options is not None and options.batch):
-            return self._to_several(account, submission, numbers, sender, content, times, now, messages)
+            return self._to_several(account, submission, numbers, sender, content, made, times, now, messages)
         way = self._way(submission, sender, number, content)
         if isinstance(way, Refused) and way.refusal not in submission.as_states:
             return way
-        message = self._message(submission, number, way, content, times, now, 0)
+        message = self._message(submission, number, recipients[0], way, content, made, times, now, 0)
         messages.append(message)
         if bucket.rate:
             bucket.charge(message.parts)
@@ -233,6 +248,7 @@ class Intake:
         numbers: Sequence[str | None],
         sender: Sender,
         content: Content,
+        made: Cut,
         times: tuple[State, float, float],
         now: float,
         messages: list[Message],
@@ -248,12 +264,13 @@ class Intake:
         options = submission.options
         batch = (options.batch if options is not None else 0) or self._store.next_id()
         own = [
-            self._message(submission, number or written[:20], way, content, times, now, batch)
+            self._message(submission, number or written[:20], written, way, content, made, times, now, batch)
             for written, number, way in zip(submission.recipients, numbers, ways, strict=True)
         ]
         messages += own
-        account.bucket.charge(taken * len(content.parts))
-        return Accepted(batch, [message.id for message in own], len(own) * len(content.parts), own[0].state)
+        count = len(made.parts) or 1
+        account.bucket.charge(taken * count)
+        return Accepted(batch, [message.id for message in own], len(own) * count, own[0].state)
 
     def _way(
         self, submission: Submission, sender: Sender, number: str | None, content: Content, only_look: bool = False
@@ -269,8 +286,10 @@ class Intake:
         self,
         submission: Submission,
         number: str | None,
+        written: str,
         way: str | Refused,
         content: Content,
+        made: Cut,
         times: tuple[State, float, float],
         now: float,
         batch: int,
@@ -293,7 +312,7 @@ class Intake:
             False,
             0,
             submission.notify,
-            len(content.parts),
+            len(made.parts) or 1,
             expires,
             now,
             now,
@@ -301,7 +320,8 @@ class Intake:
             error,
             number or "",
             batch,
-            content if len(content.parts) == 1 else with_reference(content, id),
+            content if written == number else attrs.evolve(content, recipient=written[:WRITTEN]),
+            cut=made if made is WHOLE else with_reference(made, id),
             login=submission.login,
             listener=submission.listener,
         )

@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from smsgw.config import Settings
 from smsgw.interfaces import IMessageStore, IReturnPath, IReturnSink
-from smsgw.model.changes import Changes, Committed, Later
+from smsgw.model.changes import Changes, Committed, Retry
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Event
 from smsgw.model.pacing import back_off
@@ -81,7 +81,7 @@ class Outbox:
         self._roused: list[EventQueue] = []
         self._held = 0
         self._told: list[Event] = []
-        self._later: list[Later] = []
+        self._later: list[Retry] = []
         self._put_off: list[tuple[float, int, EventQueue, Event]] = []
         self._serial = count()
         self._turn: IDelayedCall | None = None
@@ -170,7 +170,7 @@ class Outbox:
             attempts = event.attempts + 1
             pause = back_off(attempts, FIRST_PAUSE, LONGEST_PAUSE) if seconds is None else seconds
             again = Event(event.message, event.kind, event.state, event.error, event.at, attempts, wall + pause)
-            self._later.append(Later(event, again.due))
+            self._later.append(Retry(event, again.due))
             lane = self._lane(event.message.path, event.message.account)
             lane.held[key_of(event)] = again
             heappush(self._put_off, (now + pause, next(self._serial), lane, again))
@@ -190,7 +190,7 @@ class Outbox:
     def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
         """See :class:`~smsgw.interfaces.IReturnSink`."""
         self._forgetting += 1
-        done = self._store.commit(Changes(told=list(events)))
+        done = self._store.commit(Changes(acknowledged=list(events)))
         return done.addCallbacks(self._let_go, self._keep_on, callbackArgs=(events,), errbackArgs=(events,))
 
     def _let_go(self, _: Committed, events: Sequence[Event]) -> None:
@@ -315,7 +315,7 @@ class Outbox:
         self._asking = True
         try:
             for path in sorted(self._unasked):
-                for account in await self._store.debtors(path):
+                for account in await self._store.accounts_with_events(path):
                     self._lane(path, account)
                 self._unasked.discard(path)
                 for lane in list(self._lanes[path].values()):
@@ -354,7 +354,7 @@ class Outbox:
         told, self._told = self._told, []
         later, self._later = self._later, []
         self._committing = True
-        self._store.commit(Changes(told=told, later=later)).addCallbacks(
+        self._store.commit(Changes(acknowledged=told, retries=later)).addCallbacks(
             self._forget, self._remember, callbackArgs=(told,), errbackArgs=(told,)
         ).addErrback(lambda failure: _log.failure("forgetting events failed", failure))
 

@@ -9,13 +9,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from smsgw.frontends.admin.frontend import AdminFrontend
-from smsgw.model.changes import Cancel, Changes, Committed, Ended, Reported, Sent
+from smsgw.model.changes import Cancel, Changes, Committed, PartEnded, PartSent, Reported
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import DeliveryReport, Incoming, Message
-from smsgw.stores.groupcommit import Inline
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore
+from smsgw.stores.sqlite import Inline, SqliteEngine
+from tests.cuts import cut_into
 from tests.protocols.http.support import Client, Heard, request
 
 NUMBER = "79161234567"
@@ -35,7 +36,7 @@ class Admin:
     def __init__(self, directory: str) -> None:
         self.clock = Clock()
         self.clock.advance(START)
-        self.store = SqliteStore(directory, "gw1", self.clock.seconds, Inline())
+        self.store = MessageStore(SqliteEngine(directory, Inline()), "gw1", self.clock.seconds)
         self.store.open()
         self.state = "running"
         self.broken: Exception | None = None
@@ -95,8 +96,8 @@ class Admin:
         *,
         account: str = "demo",
         state: State = State.QUEUED,
-        dst: str = NUMBER,
-        source: str = "DEMO",
+        recipient: str = NUMBER,
+        sender: str = "DEMO",
         parts: tuple[bytes, ...] = (TEXT.encode(),),
         claimed: bool = False,
         due: float = 0.0,
@@ -106,11 +107,11 @@ class Admin:
     ) -> Message:
         """Store a message."""
         now = self.clock.seconds()
-        content = Content(source, 5, 0, 1, 1, 0, 0, parts)
+        content = Content(sender, 5, 0, 1, 1, 0, 0, b"".join(parts))
         id = self.store.next_id()
         message = Message(
             id, account, path, "sim", state, 0, claimed, 0, int(Notify.FINAL), len(parts), now + 86_400.0, now, now,
-            due, error, dst, batch, content,
+            due, error, recipient, batch, content, cut=cut_into(parts),
         )
         self.commit(accepts=[message])
         return message
@@ -123,11 +124,11 @@ class Admin:
 
     def sent(self, message: Message, remote_id: str = "r1", seq: int = 1) -> None:
         """An upstream took a part of it."""
-        self.commit(outcomes=[Sent(message, seq, remote_id, self.clock.seconds() + 3600.0)])
+        self.commit(outcomes=[PartSent(message, seq, remote_id, self.clock.seconds() + 3600.0)])
 
     def ended(self, message: Message, state: State, error: int) -> None:
         """All of it ended without a receipt."""
-        self.commit(outcomes=[Ended(message, 0, state, error)])
+        self.commit(outcomes=[PartEnded(message, 0, state, error)])
 
     def reported(self, remote_id: str, state: State = State.DELIVERED, raw: bytes = b"") -> None:
         """A receipt came."""

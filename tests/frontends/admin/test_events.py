@@ -106,7 +106,7 @@ class HearingTests(SynchronousTestCase):
         status, _ = self.post("/simulate", kind="message", **wish)
         ((connector, made),) = self.admin.made_up
         self.assertEqual((status, connector, made.kind), (200, "sim", IncomingKind.MESSAGE))
-        self.assertEqual((made.source, made.destination, made.text, made.answers), (PERSON, "4455", TEXT, 7))
+        self.assertEqual((made.sender, made.recipient, made.text, made.answers), (PERSON, "4455", TEXT, 7))
         self.post("/simulate", kind="keys", answers=7, keys="12#", seconds=5)
         connector, made = self.admin.made_up[1]
         self.assertEqual((connector, made.kind, made.text, made.seconds), ("", IncomingKind.KEYS, "12#", 5))

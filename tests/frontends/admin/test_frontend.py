@@ -350,11 +350,11 @@ class PrivacyTests(AdminTests):
     def setUp(self) -> None:
         """Messages of which number and text, and a sender who is a person, are known; one is a batch's."""
         super().setUp()
-        message = self.admin.accept(source=PERSON, claimed=True)
+        message = self.admin.accept(sender=PERSON, claimed=True)
         self.admin.sent(message, "abc")
         batch = self.admin.store.next_id()
         self.admin.accept(batch=batch)
-        self.admin.accept(source=f"+{PERSON}", state=State.REFUSED, error=22)
+        self.admin.accept(sender=f"+{PERSON}", state=State.REFUSED, error=22)
         self.admin.reported("early", raw=f"id:early text:{TEXT}".encode())
 
     def test_nothing_private_by_default(self) -> None:
@@ -376,13 +376,13 @@ class PrivacyTests(AdminTests):
 
     def test_public_senders(self) -> None:
         """Names and short codes of senders are nobody's secret."""
-        self.admin.accept(source="AVARIA")
-        self.admin.accept(source="7916")
+        self.admin.accept(sender="AVARIA")
+        self.admin.accept(sender="7916")
         self.assertEqual([one["from"] for one in self.shown("/messages?limit=2")["messages"]], ["7916", "AVARIA"])
 
     def test_hostile_text(self) -> None:
         """Control characters of a text arrive escaped."""
-        self.admin.accept(parts=(b"\x0a\x0d",), source="DEMO")
+        self.admin.accept(parts=(b"\x0a\x0d",), sender="DEMO")
         answer = self.admin.get("/messages?limit=1&text=1")
         self.assertNotIn(b"\n", answer.body)
         self.assertEqual(json.loads(answer.body)["messages"][0]["text"]["text"], "\n\r")

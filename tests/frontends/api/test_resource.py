@@ -28,7 +28,7 @@ from smsgw.config.values import folded_network
 from smsgw.frontends.api.fields import FIELDS, BadFields, read_message
 from smsgw.frontends.api.resource import SEARCHES, V1Resource
 from smsgw.frontends.api.views import STATUSES, error
-from smsgw.interfaces import Wanted
+from smsgw.interfaces import MessageFilter
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refusal, Refused, StoreDown
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
@@ -40,8 +40,8 @@ from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
-from smsgw.stores.groupcommit import Inline
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore
+from smsgw.stores.sqlite import Inline, SqliteEngine
 from tests.configured import configured
 from tests.protocols.http.support import Client, Heard, request
 from tests.services.intake.support import NoOutbox, StoringDispatch
@@ -61,7 +61,7 @@ class V1TestCase(SynchronousTestCase):
         """Two accounts, and a store."""
         self.clock = Clock()
         self.clock.advance(START)
-        self.store = SqliteStore(self.mktemp(), "gw1", self.clock.seconds, Inline())
+        self.store = MessageStore(SqliteEngine(self.mktemp(), Inline()), "gw1", self.clock.seconds)
         self.store.open()
         self.addCleanup(self.store.close)
         common: dict[str, Any] = {
@@ -127,7 +127,7 @@ class V1TestCase(SynchronousTestCase):
 
     def stored(self) -> list[Message]:
         """Everything in the store, newest first."""
-        return self.successResultOf(self.store.listed(None, Wanted(), 0, 100))
+        return self.successResultOf(self.store.list_messages(None, MessageFilter(), 0, 100))
 
     def problem(self, answer: Heard, status: int, kind: str) -> Any:
         """Checks that the answer is this problem; its value."""
@@ -149,7 +149,7 @@ class SendingTests(V1TestCase):
             (answer.status, answer.json), (201, {"id": 1, "state": "queued", "parts": 1, "repeated": False})
         )
         (message,) = self.stored()
-        self.assertEqual((message.dst, message.content.source, message.content.text()), (NUMBER, "DEMO", "Hello"))
+        self.assertEqual((message.recipient, message.content.sender, message.content.text()), (NUMBER, "DEMO", "Hello"))
         self.assertEqual((message.path, message.content.labels), (CALLBACK, None))
 
     def test_everything(self) -> None:
@@ -365,7 +365,7 @@ class LookingTests(V1TestCase):
             waiting.append(Deferred())
             return waiting[-1]
 
-        self.patch(self.store, "listed", listed)
+        self.patch(self.store, "list_messages", listed)
         clients = [Client(BoundedSite(self.resource, self.clock)) for _ in range(4)]
         for client in clients:
             client.send(request(b"GET", b"/v1/messages?comment=rare", None, BASIC))

@@ -55,7 +55,7 @@ def status(
     state: State = State.DELIVERED, error: int = 0, *, id: int = 854_019, parts: int = 1, labels: Labels | None = None
 ) -> Event:
     """A message's change of state."""
-    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hi",) * parts, labels=labels)
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hi" * parts, labels=labels)
     made = AT - 60
     message = Message(
         id, "demo", CALLBACK, "sim", state, 0, False, 0, 7, parts, 0.0, made, AT, 0.0, error, "79161234567", 0, content

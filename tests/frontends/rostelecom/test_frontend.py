@@ -77,7 +77,7 @@ COLUMN: dict[Refusal, tuple[int, str] | None] = {
 
 def message(state: State, error: int = 0, parts: int = 1) -> Message:
     """A stored message of which only the fate matters."""
-    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"x",) * parts)
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"x" * parts)
     return Message(
         33, "demo", "", "sim", state, 0, False, 0, 0, parts, 0.0, 1574087003.9, 1574087004.2, 0.0, error, "79377778686",
         0, content,
@@ -186,8 +186,8 @@ class Sending(HttpTestCase):
         answer = self.post(text="Добрый день")
         self.assertEqual(answer.json, {"result": {"uid": "message-id-33"}, "status": "ok"})
         stored = self.shelf.messages[33]
-        self.assertEqual((stored.account, stored.dst, stored.connector), ("demo", "79104567890", "sim"))
-        self.assertEqual((stored.content.source, stored.content.text()), ("DEMO", "Добрый день"))
+        self.assertEqual((stored.account, stored.recipient, stored.connector), ("demo", "79104567890", "sim"))
+        self.assertEqual((stored.content.sender, stored.content.text()), ("DEMO", "Добрый день"))
         self.assertEqual((stored.listener, stored.login), ("api", "demo"))
 
     def test_after_the_commit(self) -> None:

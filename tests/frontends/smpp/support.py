@@ -166,7 +166,7 @@ class HandStore:
 
 def message(id: int, state: State = State.QUEUED, account: str = "demo", error: int = 0) -> Message:
     """A message from DEMO to 79161234567."""
-    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
     return Message(
         id, account, "smpp", "sim", state, 0, False, 0, 7, 1, 9e9, 1e9, 1e9, 0.0, error, "79161234567", 0, content
     )

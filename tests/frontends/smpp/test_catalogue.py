@@ -34,8 +34,8 @@ from smsgw.smpp.codec import Framer, decode, encode
 from smsgw.smpp.consts import Tag
 from smsgw.smpp.pdus import BindTransceiver, CancelSm, DataSm, Pdu, QuerySm, ReplaceSm, Request, SubmitMulti, SubmitSm
 from smsgw.smpp.tlvs import tlv
-from smsgw.stores.groupcommit import Inline
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore
+from smsgw.stores.sqlite import Inline, SqliteEngine
 from tests.configured import configured
 from tests.frontends.smpp.support import HandSink
 from tests.services.intake.support import NoOutbox, StoringDispatch
@@ -123,7 +123,7 @@ class CatalogueTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Two accounts with a route for Russian numbers, a store, and a listener."""
         self.clock = Clock()
-        self.store = SqliteStore(self.mktemp(), "gw1", lambda: START, Inline())
+        self.store = MessageStore(SqliteEngine(self.mktemp(), Inline()), "gw1", lambda: START)
         self.store.open()
         self.addCleanup(self.store.close)
         settings = configured(
@@ -207,7 +207,7 @@ class CatalogueTests(SynchronousTestCase):
                 (answer,) = self.answers(session, transport, SubmitSm(7, **(SOUND | fields)))
                 self.assertEqual(answer.command_status, 0)
                 ((message,),) = self.successResultOf(self.store.find("demo", [int(answer.message_id)]))
-                self.assertEqual((message.content.text(), message.dst), (text, "79161234567"))
+                self.assertEqual((message.content.text(), message.recipient), (text, "79161234567"))
 
     def test_unsupported(self) -> None:
         """Operations that the dialect standard does not have are refused by their own response."""

@@ -17,7 +17,7 @@ from smsgw.dialects.standard import SMPP
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smpp.receipts import SmppReceipts
-from smsgw.model.changes import Changes, Reported, Sent
+from smsgw.model.changes import Changes, PartSent, Reported
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import DeliveryReport, Message
@@ -41,14 +41,14 @@ from smsgw.smpp.pdus import (
     QuerySmResp,
 )
 from smsgw.smpp.receipt import read_receipt
-from smsgw.stores.groupcommit import Inline
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore
+from smsgw.stores.sqlite import Inline, SqliteEngine
 from tests.configured import configured
 from tests.frontends.smpp.support import HandIntake
 from tests.services.intake.support import StoringDispatch
 
 START = 1_700_000_000.0
-CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
+CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
 
 
 class Esme:
@@ -110,7 +110,7 @@ class FlowTests(SynchronousTestCase):
             AccountSettings(name="demo", password=Secret("demo"), allow_from=AllowList(everyone=True)),
             timezone=ZoneInfo("UTC"),
         )
-        self.store = SqliteStore(self.directory, "gw1", self.wall, Inline(), low_water=0)
+        self.store = MessageStore(SqliteEngine(self.directory, Inline(), low_water=0), "gw1", self.wall)
         self.store.open()
         self.outbox = Outbox(settings, self.store, self.clock, self.wall)
         receipts = SmppReceipts(settings, Binds())
@@ -156,7 +156,7 @@ class FlowTests(SynchronousTestCase):
 
     def send(self, *messages: Message) -> None:
         """The upstream takes them."""
-        changes = Changes(outcomes=[Sent(each, 1, f"r{each.id}", self.wall() + 999) for each in messages])
+        changes = Changes(outcomes=[PartSent(each, 1, f"r{each.id}", self.wall() + 999) for each in messages])
         self.outbox.occurred(self.successResultOf(self.store.commit(changes)).events)
 
     def report(self, *messages: Message) -> None:

@@ -312,7 +312,7 @@ class LookUpTests(FrontendTestCase):
     def test_numbers_as_senders(self) -> None:
         """A sender that is a number is the same with and without its plus sign."""
         self.store.messages[1] = [message(1)]
-        self.store.messages[1][0].content.source = "74951234567"
+        self.store.messages[1][0].content.sender = "74951234567"
         for source in (b"74951234567", b"+74951234567"):
             (answer,) = self.ask(QuerySm(1, b"1", 1, 1, source))
             self.assertIsInstance(answer, QuerySmResp)

@@ -140,11 +140,11 @@ class DeliverTests(ReceiptsTestCase):
         """An event whose receipt cannot be written is put off alone, and logged; the others go out."""
         session = self.bind()
         events = [event(1), event(2), event(3)]
-        events[1].message.content.parts = ()
+        events[1].message.content.sender = None
         self.receipts.deliver(events)
         self.assertEqual(self.ids(session), [b"1", b"3"])
         self.assertEqual(self.sink.retried, [(events[1], None)])
-        self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
     def test_binds_are_counted(self) -> None:
         """How many sessions an account has is known, also to the metrics, until they are gone."""

@@ -33,7 +33,7 @@ from tests.protocols.smtp.support import Wire, quicktel
 
 def message(number: int, state: State, parts: int = 1, account: str = "demo") -> Message:
     """A stored message of which only the fate matters."""
-    content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"x",) * parts)
+    content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"x" * parts)
     return Message(number, account, "", "sim", state, 0, False, 0, 0, parts, 0.0, 0.0, 0.0, 0.0, 0, "7916", 0, content)
 
 
@@ -192,7 +192,7 @@ class MailTests(MailCase):
         self.login()
         self.assertEqual(self.mail("Привет", sender="demo@any.example"), "250 1 message accepted")
         (submission,) = self.behind.submitted
-        self.assertEqual((submission.account, submission.source, submission.text), ("demo", "demo", "Привет"))
+        self.assertEqual((submission.account, submission.sender, submission.text), ("demo", "demo", "Привет"))
         self.assertEqual(list(submission.recipients), ["89061234567"])
         self.assertEqual((submission.listener, submission.login), ("mail", "demo"))
 
@@ -207,7 +207,7 @@ class MailTests(MailCase):
         self.login()
         for written in ("boss@corp.example", "Default@x.example", "AVARIA@y.example"):
             self.mail(sender=written)
-        self.assertEqual([one.source for one in self.behind.submitted], ["AVARIA", "", "AVARIA"])
+        self.assertEqual([one.sender for one in self.behind.submitted], ["AVARIA", "", "AVARIA"])
 
     def test_sender_not_agreed(self) -> None:
         """A sender that is not agreed is refused at the first number, a malformed one too."""
@@ -301,7 +301,7 @@ class ListTests(MailCase):
         self.assertEqual(self.mail(to="List_Staff", sender="nobody@corp.example"), "250 1000 message accepted")
         (submission,) = self.behind.submitted
         self.assertEqual(list(submission.recipients), ["89061234567", "89061234568"])
-        self.assertEqual((submission.source, submission.text), ("AVARIA", "hello"))
+        self.assertEqual((submission.sender, submission.text), ("AVARIA", "hello"))
         self.assertEqual((submission.listener, submission.login), ("mail", "demo"))
 
     def test_unknown_list(self) -> None:
@@ -319,7 +319,7 @@ class ListTests(MailCase):
         for command in (*commands, "DATA"):
             self.say(command)
         self.assertEqual(self.say("", "hello", "."), "250 1000 message accepted")
-        self.assertEqual([one.source for one in self.behind.submitted], ["DEMO", "AVARIA"])
+        self.assertEqual([one.sender for one in self.behind.submitted], ["DEMO", "AVARIA"])
 
     def test_file(self) -> None:
         """A list in a file is sent a page at a time, from whichever column has the numbers."""

@@ -63,7 +63,7 @@ class SubmissionTests(SynchronousTestCase):
             )
         )
         self.assertEqual((made.account, made.path), ("demo", "smpp"))
-        self.assertEqual(made.source, "DEMO")
+        self.assertEqual(made.sender, "DEMO")
         self.assertEqual(list(made.recipients), ["79161234567"])
         self.assertEqual((made.text, made.octets, made.data_coding, made.esm_class), (None, b"hello", 0xF0, 3))
         self.assertEqual((made.service_type, made.protocol_id, made.priority), ("CMT", 0x41, 2))
@@ -75,7 +75,7 @@ class SubmissionTests(SynchronousTestCase):
         """Addresses and texts of any octets are passed on without an exception."""
         made = self.made(submit(source_addr=source, destination_addr=destination, short_message=text))
         self.assertEqual(made.octets, text)
-        self.assertEqual(made.source.encode("latin-1"), source)
+        self.assertEqual(made.sender.encode("latin-1"), source)
         self.assertEqual(made.recipients[0].encode("latin-1"), destination)
 
     def test_registered_delivery(self) -> None:
@@ -146,7 +146,7 @@ class SubmissionTests(SynchronousTestCase):
             (0x1501, b""),
         )
         made = self.made(submit(tlvs=(*tlvs, tlv(Tag.MESSAGE_PAYLOAD, b"x"))))
-        content = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"x",), tlvs=made.tlvs)
+        content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"x", tlvs=made.tlvs)
         self.assertEqual(tuple(passed(content)), tlvs)
         self.assertEqual(Content.unpack(content.pack()), content)
 
@@ -239,7 +239,7 @@ class SubmissionTests(SynchronousTestCase):
 
 def message(state: State = State.DELIVERED, error: int = 0, **content: Any) -> Message:
     """A message from DEMO, accepted at 12:00:30 UTC."""
-    values: dict[str, Any] = {"data_coding": 0, "esm_class": 0, "parts": (b"hello world, this is a text",)} | content
+    values: dict[str, Any] = {"data_coding": 0, "esm_class": 0, "octets": b"hello world, this is a text"} | content
     return Message(
         4711, "demo", "smpp", "sim", state, 0, False, 0, 3, 1, 0.0, NOW, NOW + 60, 0.0, error, "79161234567", 0,
         Content("DEMO", 5, 0, 1, 1, **values),

@@ -27,7 +27,7 @@ VERSIONS = (0x33, 0x34, 0x50)
 
 def message(state: State = State.DELIVERED, error: int = 0, **content: Any) -> Message:
     """A message from DEMO, accepted at 12:00:30 UTC."""
-    values: dict[str, Any] = {"data_coding": 0, "esm_class": 0, "parts": (b"hello world, this is a text",)} | content
+    values: dict[str, Any] = {"data_coding": 0, "esm_class": 0, "octets": b"hello world, this is a text"} | content
     return Message(
         4711, "demo", "smpp", "sim", state, 0, False, 0, 3, 1, 0.0, NOW, NOW + 60, 0.0, error, "79161234567", 0,
         Content("DEMO", 5, 0, 1, 1, **values),
@@ -80,7 +80,7 @@ class ReceiptTests(SynchronousTestCase):
         """Senders of any characters and long ids are written unchanged."""
         occurred = event()
         assert isinstance(occurred.message, Message)
-        occurred.message.content.source = "100%b \u20ac"
+        occurred.message.content.sender = "100%b \u20ac"
         occurred.message.id = 2**63 - 1
         pdu = self.write(occurred)
         self.assertEqual(pdu.destination_addr, b"100%b ?")
@@ -120,18 +120,18 @@ class ReceiptTests(SynchronousTestCase):
         """The text is cut to 20 characters of the default alphabet; other characters are question marks."""
         header = b"\x05\x00\x03\x01\x02\x01"
         cases: list[tuple[dict[str, Any], bytes]] = [
-            ({"parts": (b"",)}, b""),
-            ({"parts": (b"a" * 100, b"b" * 9)}, b"a" * 20),
-            ({"parts": (b"a" * 19 + b"\x1be",)}, b"a" * 19),
-            ({"parts": (b"a" * 18 + b"\x1be!",)}, b"a" * 18 + b"\x1be"),
-            ({"parts": (b"\0\x11 100%b",)}, b"\0\x11 100%b"),
-            ({"parts": (header + b"text",), "esm_class": 0x40}, b"text"),
-            ({"parts": ("Код 1234".encode("utf-16-be"),), "data_coding": 8}, b"??? 1234"),
-            ({"parts": (("x" * 30).encode("utf-16-be"),), "data_coding": 8}, b"x" * 20),
-            ({"parts": (header + "да no".encode("utf-16-be"),), "data_coding": 8, "esm_class": 0x40}, b"?? no"),
-            ({"parts": (b"caf\xe9",), "data_coding": 3}, b"caf?"),
-            ({"parts": (b"\1\2\3",), "data_coding": 4}, b""),
-            ({"parts": (b"flash",), "data_coding": 0xF0}, b"flash"),
+            ({"octets": b""}, b""),
+            ({"octets": b"a" * 100 + b"b" * 9}, b"a" * 20),
+            ({"octets": b"a" * 19 + b"\x1be"}, b"a" * 19),
+            ({"octets": b"a" * 18 + b"\x1be!"}, b"a" * 18 + b"\x1be"),
+            ({"octets": b"\0\x11 100%b"}, b"\0\x11 100%b"),
+            ({"octets": header + b"text", "esm_class": 0x40}, b"text"),
+            ({"octets": "Код 1234".encode("utf-16-be"), "data_coding": 8}, b"??? 1234"),
+            ({"octets": ("x" * 30).encode("utf-16-be"), "data_coding": 8}, b"x" * 20),
+            ({"octets": header + "да no".encode("utf-16-be"), "data_coding": 8, "esm_class": 0x40}, b"?? no"),
+            ({"octets": b"caf\xe9", "data_coding": 3}, b"caf?"),
+            ({"octets": b"\1\2\3", "data_coding": 4}, b""),
+            ({"octets": b"flash", "data_coding": 0xF0}, b"flash"),
         ]
         for content, text in cases:
             pdu = self.write(event(**content))

@@ -24,8 +24,9 @@ from smsgw.model.outcome import Lost, Outcome, Sent
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.dispatch.metrics import DispatchMetrics
-from smsgw.stores.groupcommit import Inline
-from smsgw.stores.sqlite import SqliteStore
+from smsgw.stores import MessageStore
+from smsgw.stores.sqlite import Inline, SqliteEngine
+from tests.cuts import cut_into
 
 NOON = 1_800_000_000.0
 """The absolute time at which tests begin."""
@@ -33,9 +34,9 @@ NOON = 1_800_000_000.0
 DAY = 86_400.0
 
 
-def content(*texts: bytes, source: str = "DEMO", data_coding: int = 0, esm_class: int = 0) -> Content:
+def content(*texts: bytes, sender: str = "DEMO", data_coding: int = 0, esm_class: int = 0) -> Content:
     """The content of a message with these parts."""
-    return Content(source, 5, 0, 1, 1, data_coding, esm_class, texts or (b"hello",))
+    return Content(sender, 5, 0, 1, 1, data_coding, esm_class, b"".join(texts) or b"hello")
 
 
 def message(
@@ -51,6 +52,7 @@ def message(
     made = Message(
         id, account, "smpp", connector, State.QUEUED, priority, False, 0, Notify.FINAL | Notify.ENROUTE, parts,
         NOON + DAY, NOON, NOON, 0.0, 0, f"7916{id:07}", 0, content(*[text] * parts),
+        cut=cut_into([text] * parts),
     )
     for name, value in changes.items():
         setattr(made, name, value)
@@ -214,7 +216,7 @@ class HastyConnection(sqlite3.Connection):
         return super().execute("PRAGMA synchronous = OFF" if sql == "PRAGMA synchronous = FULL" else sql, *parameters)
 
 
-class FlakyStore(SqliteStore):
+class FlakyStore(MessageStore):
     """A store that fails commits when a test wants it to.
 
     :ivar trouble: what every commit fails with; or a function of the changes that says so.
@@ -288,7 +290,9 @@ class DispatchTestCase(SynchronousTestCase):
 
     def open_store(self) -> None:
         """Open the store as a fresh process would."""
-        self.store = FlakyStore(self.directory, "gw1", self.now, self.runner, low_water=0, connect=self._connect)
+        self.store = FlakyStore(
+            SqliteEngine(self.directory, self.runner, low_water=0, connect=self._connect), "gw1", self.now
+        )
         self.store.open()
         self.addCleanup(self.shut)
 
@@ -335,7 +339,8 @@ class DispatchTestCase(SynchronousTestCase):
         self.runner.todo.clear()
         self.runner.dead = True
         self._connection.close()
-        self.store._lock.release()
+        assert isinstance(self.store.engine, SqliteEngine)
+        self.store.engine.lock.release()
         self.runner = HandRunner()
         self.open_store()
 
@@ -345,7 +350,7 @@ class DispatchTestCase(SynchronousTestCase):
 
     def promote(self) -> None:
         """What the sweep does with messages whose time came."""
-        found = self.successResultOf(self.store.due(self.now(), 1000))
+        found = self.successResultOf(self.store.release_due(self.now(), 1000))
         self.successResultOf(self.dispatch.promoted(found))
 
     def state(self, id: int) -> State:
@@ -361,5 +366,5 @@ class DispatchTestCase(SynchronousTestCase):
     def waiting(self, connector: str = "sim") -> int:
         """How many messages the store has queued and due for a connector."""
         self.runner.by_hand = False
-        counted: dict[str, int] = self.successResultOf(self.store.waiting(connector))
+        counted: dict[str, int] = self.successResultOf(self.store.queue_depth(connector))
         return sum(counted.values())

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-from smsgw.model.changes import Keyed
+from smsgw.model.changes import Conditional, Once
 from smsgw.model.errors import StoreDown, StoreFull
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.model.outcome import Sent
-from tests.services.dispatch.support import NOON, DispatchTestCase, HandConnector, ids, message
+from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, ids, message
 
 
 class AcceptTests(DispatchTestCase):
     """An acceptance as a whole: reserve, commit, send or undo."""
 
-    def keyed(self, *messages: Message, key: str = "k") -> Keyed:
+    def keyed(self, *messages: Message, key: str = "k") -> Conditional:
         """A condition: these are stored only where the key was not used before."""
-        return Keyed("demo", key, b"digest", messages[0].id, messages, NOON - 1)
+        return Conditional(messages, [Once("demo", key, NOON + DAY, b"digest", messages[0].id)])
 
     def test_fires_after_the_commit(self) -> None:
         """The result comes after the synced commit, and nothing is sent before it."""
@@ -47,7 +47,7 @@ class AcceptTests(DispatchTestCase):
         committed = self.successResultOf(
             self.dispatch.accept(again, [self.keyed(again[0], again[3]), self.keyed(again[1], key="other")])
         )
-        self.assertEqual([used is None for used in committed.keys], [False, True])
+        self.assertEqual([unmet is None for unmet in committed.conditions], [False, True])
         self.assertEqual(sim.sent, [(1, 1), (3, 1), (4, 1)])
         self.assertEqual(self.successResultOf(self.store.find(None, [2, 5])), [[], []])
         while sim.waiting:

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.interfaces import Wanted
+from smsgw.interfaces import MessageFilter
 from smsgw.model.changes import Cancel, Changes, Committed
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
@@ -156,17 +156,17 @@ class MemoryTests(BacklogTestCase):
         """A page that cannot be read is asked for again with the next tick."""
         sim = self.begin(HandConnector(window=5))
         self.accept(*[message(id) for id in range(1, 101)])
-        queued = self.store.queued
+        queued = self.store.queue_page
 
         def broken(*_: object) -> None:
             raise StoreDown("I/O error")
 
         from twisted.internet.defer import maybeDeferred
 
-        self.patch(self.store, "queued", lambda *_: maybeDeferred(broken))
+        self.patch(self.store, "queue_page", lambda *_: maybeDeferred(broken))
         self.drain(sim)
         self.assertEqual(len(sim.sent), 25)
-        self.patch(self.store, "queued", queued)
+        self.patch(self.store, "queue_page", queued)
         self.dispatch.tick()
         self.drain(sim)
         self.assertEqual(sim.sent, [(id, 1) for id in range(1, 101)])
@@ -341,7 +341,7 @@ class Play:
     def start(self) -> None:
         """Begin to run; what is claimed in the store now is in doubt."""
         rig = self.rig
-        listed = rig.successResultOf(rig.store.listed(None, Wanted(), 0, 10_000))
+        listed = rig.successResultOf(rig.store.list_messages(None, MessageFilter(), 0, 10_000))
         claimed = {one.id for one in listed if one.claimed}
         rig.assertLessEqual(len(claimed), self.window)
         before = value(rig.metrics.resends["sim"])
@@ -405,7 +405,7 @@ class Play:
     def tick(self, _: object) -> None:
         """What happens every second."""
         self.rig.clock.advance(1)
-        self.rig.store.due(self.rig.now(), 100).addCallback(self.rig.dispatch.promoted)
+        self.rig.store.release_due(self.rig.now(), 100).addCallback(self.rig.dispatch.promoted)
         self.rig.dispatch.tick()
 
     def finish(self) -> None:

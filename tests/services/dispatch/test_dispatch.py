@@ -4,8 +4,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from zope.interface.verify import verifyObject
 
 from smsgw.interfaces import IConnectorSink
-from smsgw.model.changes import Cancel, Changes
-from smsgw.model.changes import Sent as PartSent
+from smsgw.model.changes import Cancel, Changes, PartSent
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.outcome import Busy, Rejected, Sent
@@ -413,7 +412,7 @@ class DrainTests(DispatchTestCase):
         draining = self.dispatch.drain()
         sim.answer()
         self.successResultOf(draining)
-        self.assertEqual(self.successResultOf(self.store.reclaim(0, 100)), [])
+        self.assertEqual(self.successResultOf(self.store.recover_claims(0, 100)), [])
         self.assertFalse(any(self.found(id).claimed for id in (1, 2, 3)))
 
     def test_claim_under_way(self) -> None:

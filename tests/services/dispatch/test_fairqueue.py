@@ -30,7 +30,7 @@ class LaneTests(SynchronousTestCase):
             message(3, text=b"Sale: 1234567"),
             message(3, account="other", text=b"Your code is 1234"),
             message(3, priority=1, text=b"Your code is 1234"),
-            message(3, content=content(b"Your code is 1234", source="OTHER")),
+            message(3, content=content(b"Your code is 1234", sender="OTHER")),
         ):
             self.assertNotEqual(lane_of(base), lane_of(other))
 

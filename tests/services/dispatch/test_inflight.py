@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import ConnectorSettings
-from smsgw.model.changes import Ended as PartEnded
-from smsgw.model.changes import Requeued
-from smsgw.model.changes import Sent as PartSent
+from smsgw.model.changes import PartEnded, PartSent, Requeued
 from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.services.dispatch.fairqueue import parts_of

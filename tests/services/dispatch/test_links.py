@@ -68,7 +68,7 @@ class FailoverTests(DispatchTestCase):
 
     def reroute(self, one: Message) -> str:
         """What routing does for a route of both, except for messages to numbers that end in 9."""
-        if one.connector not in self.down or one.dst.endswith("9"):
+        if one.connector not in self.down or one.recipient.endswith("9"):
             return one.connector
         return "two" if one.connector == "one" else "one"
 
@@ -152,7 +152,7 @@ class FailoverTests(DispatchTestCase):
         """A connector that is down or full does not keep the others from their messages."""
         one, two = self.pair(window=2)
         one.up = False
-        self.accept(*[message(id, connector="one", dst="79990000009") for id in range(1, 11)])
+        self.accept(*[message(id, connector="one", recipient="79990000009") for id in range(1, 11)])
         self.accept(*[message(id, connector="two") for id in range(11, 21)])
         while two.waiting:
             two.answer()

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from smsgw.model.changes import Ended as PartEnded
-from smsgw.model.changes import Requeued
-from smsgw.model.changes import Sent as PartSent
+from smsgw.model.changes import PartEnded, PartSent, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.outcome import Busy, Lost, Rejected, Sent
 from tests.services.dispatch.support import NOON, DispatchTestCase, HandConnector, message
@@ -115,7 +113,7 @@ class PartsTests(DispatchTestCase):
         sim.answer(Busy())
         self.clock.advance(9)
         self.promote()
-        traced = self.successResultOf(self.store.trace(1))
+        traced = self.successResultOf(self.store.details(1))
         assert traced is not None
         self.assertEqual([state for _, state, _, _ in traced.parts], [State.ENROUTE, State.EXPIRED])
         self.assertEqual(self.state(1), State.ENROUTE)

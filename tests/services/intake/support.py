@@ -20,7 +20,7 @@ class StoringDispatch:
 
     def accept(self, messages: list[Message], conditions: Sequence[Any] = ()) -> Deferred[Committed]:
         """As Dispatch does it."""
-        committing: Deferred[Committed] = self.store.commit(Changes(accepts=messages, keys=list(conditions)))
+        committing: Deferred[Committed] = self.store.commit(Changes(accepts=messages, conditions=list(conditions)))
         return committing
 
     def withdraw(self, messages: Sequence[Message]) -> Sequence[Message]:

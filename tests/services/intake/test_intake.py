@@ -122,7 +122,7 @@ class IntakeTestCase(SynchronousTestCase):
 
     def submission(self, *recipients: str, **changed: Any) -> Submission:
         """A submission that would be accepted but for what is changed."""
-        values = {"account": "demo", "path": "smpp", "source": "DEMO", "recipients": recipients or ("79161234567",)}
+        values = {"account": "demo", "path": "smpp", "sender": "DEMO", "recipients": recipients or ("79161234567",)}
         return Submission(**(values | {"text": "hello"} | changed))
 
     def refused(self, submission: Submission) -> Refused:
@@ -156,7 +156,7 @@ class IntakeTests(IntakeTestCase):
         (answer,) = self.successResultOf(answers)
         assert isinstance(answer, Accepted)
         self.assertEqual((answer.id, answer.message_ids, answer.parts, answer.state), (1, (1,), 1, State.QUEUED))
-        self.assertEqual((message.connector, message.dst, message.expires), ("sim", "79161234567", NOW + 3600))
+        self.assertEqual((message.connector, message.recipient, message.expires), ("sim", "79161234567", NOW + 3600))
 
     def test_disabled_meanwhile(self) -> None:
         """An account that a reload has switched off sends nothing more, whatever session it still has."""
@@ -167,7 +167,7 @@ class IntakeTests(IntakeTestCase):
 
     def test_order_and_length(self) -> None:
         """Answers have the order of the submissions, refused ones between accepted ones included."""
-        answers = self.intake.submit([self.submission(), self.submission("nobody"), self.submission(source="MTS")])
+        answers = self.intake.submit([self.submission(), self.submission("nobody"), self.submission(sender="MTS")])
         self.store.finish()
         kinds = [type(answer).__name__ for answer in self.successResultOf(answers)]
         self.assertEqual(kinds, ["Accepted", "Refused", "Refused"])
@@ -197,9 +197,9 @@ class IntakeTests(IntakeTestCase):
         cases: list[tuple[Refusal, dict[str, Any]]] = [
             (Refusal.NOT_ALLOWED, {"account": "nobody"}),
             (Refusal.BAD_RECIPIENT, {"recipients": ("12",)}),
-            (Refusal.BAD_SENDER, {"source": "FAR TOO LONG A NAME"}),
-            (Refusal.SENDER_NOT_AGREED, {"source": "OTHER"}),
-            (Refusal.SENDER_NOT_AGREED_FOR_OPERATOR, {"source": "MTS"}),
+            (Refusal.BAD_SENDER, {"sender": "FAR TOO LONG A NAME"}),
+            (Refusal.SENDER_NOT_AGREED, {"sender": "OTHER"}),
+            (Refusal.SENDER_NOT_AGREED_FOR_OPERATOR, {"sender": "MTS"}),
             (Refusal.EMPTY_TEXT, {"text": ""}),
             (Refusal.EMPTY_TEXT, {"text": None}),
             (Refusal.TEXT_TOO_LONG, {"text": "x" * 481, "text_limit": 480}),
@@ -254,7 +254,7 @@ class IntakeTests(IntakeTestCase):
     def test_parts(self) -> None:
         """A long text becomes parts that share a reference; user data of an ESME with a header passes as one."""
         answer, (message,) = self.accepted(self.submission(text="я" * 100))
-        self.assertEqual((answer.parts, message.content.data_coding, message.content.reference), (2, 8, message.id))
+        self.assertEqual((answer.parts, message.content.data_coding, message.cut.reference), (2, 8, message.id))
         self.assertEqual(message.content.text(), "я" * 100)
         self.clock.advance(10)
         header = b"\x05\x00\x03\x01\x02\x01"
@@ -273,7 +273,7 @@ class IntakeTests(IntakeTestCase):
         """User data longer than one part and without a header is cut like a text."""
         answer, (message,) = self.accepted(self.submission(text=None, octets=b"x" * 200))
         self.assertEqual(answer.parts, 2)
-        self.assertEqual(b"".join(message.content.parts), b"x" * 200)
+        self.assertEqual(b"".join(message.cut.parts), b"x" * 200)
 
     def test_country(self) -> None:
         """A national number is read as the country of the configuration writes it."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsgw.config import ConnectorSettings, Globs, RouteSettings, Way
-from smsgw.model.changes import Changes, Committed, KeyUsed
+from smsgw.model.changes import Committed, Once, Unmet
 from smsgw.model.content import Labels
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
@@ -131,35 +131,38 @@ class KeyTests(OptionsTestCase):
         super().setUp()
         self.configure()
 
-    def committed(self, *used: KeyUsed | None) -> tuple[Changes, list[Message]]:
-        """Let the commit go, in which the keys were used before for these: what it held."""
+    def committed(self, *used: tuple[int, bytes] | None) -> tuple[list[Once], list[Message]]:
+        """Let the commit go, in which the keys were used before for these ids and digests: what it held."""
         changes = self.store.commits[0][0]
-        return changes, self.store.finish(Committed([], [], [], [], list(used)))
+        keys = [one.conditions[0] for one in changes.conditions]
+        unmet = [None if before is None else Unmet(key, *before) for key, before in zip(keys, used, strict=True)]
+        messages = self.store.finish(Committed([], [], [], [], unmet))
+        return [key for key in keys if isinstance(key, Once)], messages
 
     def test_new_key(self) -> None:
-        """A new key goes into the commit with what it protects, for a day back."""
+        """A new key goes into the commit with what it protects, for a day."""
         answers = self.intake.submit([
             self.submission(), self.with_options("79161234567", "79161234568", key="k", digest=b"d"), self.submission(),
         ])
-        changes, messages = self.committed(None)
-        (keyed,) = changes.keys
-        self.assertEqual((keyed.account, keyed.key, keyed.digest, keyed.since), ("demo", "k", b"d", NOW - 86_400))
-        self.assertEqual([message.batch for message in keyed.messages], [keyed.id, keyed.id])
+        (conditional,) = self.store.commits[0][0].conditions
+        (once,), messages = self.committed(None)
+        self.assertEqual((once.scope, once.key, once.digest, once.until), ("idempotency demo", "k", b"d", NOW + 86_400))
+        self.assertEqual([message.batch for message in conditional.messages], [once.id, once.id])
         self.assertEqual(len(messages), 4)
         accepted = [answer.id for answer in self.successResultOf(answers) if isinstance(answer, Accepted)]
-        self.assertEqual(accepted[1], keyed.id)
+        self.assertEqual(accepted[1], once.id)
 
     def test_key_life(self) -> None:
-        """Keys are looked for as far back as ``idempotency`` says."""
+        """Keys count for as long as ``idempotency`` says."""
         self.intake.apply(configured(idempotency=60.0))
         self.intake.submit([self.with_options(key="k", digest=b"d")])
-        changes, _ = self.committed(None)
-        self.assertEqual([keyed.since for keyed in changes.keys], [NOW - 60])
+        keys, _ = self.committed(None)
+        self.assertEqual([once.until for once in keys], [NOW + 60])
 
     def test_repeated_key(self) -> None:
         """The same key for the same request: the first id, and nothing is counted a second time."""
         answers = self.intake.submit([self.with_options(key="k", digest=b"d"), self.submission()])
-        _, (_, kept) = self.committed(KeyUsed(99, b"d"))
+        _, (_, kept) = self.committed((99, b"d"))
         first, second = self.successResultOf(answers)
         assert isinstance(first, Accepted)
         assert isinstance(second, Accepted)
@@ -171,7 +174,7 @@ class KeyTests(OptionsTestCase):
     def test_reused_key(self) -> None:
         """The same key for another request is refused."""
         answers = self.intake.submit([self.with_options(key="k", digest=b"d")])
-        self.committed(KeyUsed(99, b"other"))
+        self.committed((99, b"other"))
         (answer,) = self.successResultOf(answers)
         assert isinstance(answer, Refused)
         self.assertIs(answer.refusal, Refusal.KEY_REUSED)
@@ -235,7 +238,7 @@ class PreviewTests(OptionsTestCase):
         """What a preview says is what becomes of the submission, whatever that is."""
         self.setUp()
         self.configure()
-        changed = {"source": source, "text": text, "expires": expires, "schedule": schedule, "options": options,
+        changed = {"sender": source, "text": text, "expires": expires, "schedule": schedule, "options": options,
                    "text_limit": limit}
         (looked,) = self.intake.preview([self.submission(to, **changed)])
         answers = self.intake.submit([self.submission(to, **changed)])
@@ -246,4 +249,4 @@ class PreviewTests(OptionsTestCase):
         else:
             (message,) = messages
             self.assertEqual((looked.parts, looked.number, looked.connector),
-                             (message.parts, message.dst, message.connector))
+                             (message.parts, message.recipient, message.connector))

@@ -21,7 +21,7 @@ from smsgw.services.outbox.outbox import Outbox
 from tests.configured import configured
 
 ENROUTE, FINAL = EventKind.ENROUTE, EventKind.FINAL
-CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, (b"hello",))
+CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
 
 
 def event(
@@ -65,7 +65,7 @@ class ByHandStore:
         for each in events:
             self.rows.setdefault((each.message.path, each.message.account), {})[name(each)] = each
 
-    def debtors(self, path: str) -> Deferred[list[str]]:
+    def accounts_with_events(self, path: str) -> Deferred[list[str]]:
         """See IMessageStore."""
         return self._call(lambda: sorted(account for (of, account), rows in self.rows.items() if of == path and rows))
 
@@ -98,10 +98,10 @@ class ByHandStore:
 
         def carry_out() -> Committed:
             self.commits += 1
-            for each in changes.told:
+            for each in changes.acknowledged:
                 self.told.append(name(each))
                 self.rows.get((each.message.path, each.message.account), {}).pop(name(each), None)
-            self.later += [(name(each.event), each.due) for each in changes.later]
+            self.later += [(name(each.event), each.due) for each in changes.retries]
             return Committed([], [], [], [])
 
         return self._call(carry_out)

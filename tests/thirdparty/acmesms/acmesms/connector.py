@@ -76,7 +76,7 @@ class AcmeConnector:
             message = part.message
             token = f"{message.id}.{part.seq}"
             self._sent[token] = part, now
-            lines.append(("SEND", token, message.dst, message.content.data_coding, part.octets.hex()))
+            lines.append(("SEND", token, message.recipient, message.content.data_coding, part.octets.hex()))
         self._taken += len(parts)
         self._link.say(lines)
 

@@ -1,0 +1,150 @@
+"""Tables in dictionaries, with what is needed to undo a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+
+from smsgw.stores.rows import MESSAGE
+from smsgw.stores.steps import NO_ID, Key, Row
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+PLACES: Final = {name: place for place, name in enumerate(MESSAGE)}
+"""Places of the columns of a message."""
+
+
+class Table(Generic[K, V]):
+    """Rows by key; every change is noted in `undo` before it is made."""
+
+    def __init__(self, undo: list[Callable[[], object]]) -> None:
+        self._undo = undo
+        self.rows: dict[K, V] = {}
+
+    def put(self, key: K, row: V) -> None:
+        """Insert or replace a row."""
+        self._note(key)
+        self.rows[key] = row
+
+    def insert(self, key: K, row: V) -> None:
+        """Insert a row.
+
+        :raises ValueError: when there is one.
+        """
+        if key in self.rows:
+            raise ValueError(f"the key {key!r} is there already")
+        self.put(key, row)
+
+    def drop(self, key: K) -> bool:
+        """Delete a row; whether there was one."""
+        if key not in self.rows:
+            return False
+        self._note(key)
+        del self.rows[key]
+        return True
+
+    def page(self, after: Any, limit: int) -> tuple[list[K], K | None]:
+        """The keys behind `after` in order, at most `limit`, and the last of them where there are so many."""
+        keys = sorted(key for key in self.rows if key > after)[:limit]  # type: ignore[type-var]
+        return keys, keys[-1] if len(keys) == limit else None
+
+    def _note(self, key: K) -> None:
+        if key in self.rows:
+            former = self.rows[key]
+            self._undo.append(lambda: self.rows.__setitem__(key, former))
+        else:
+            self._undo.append(lambda: self.rows.pop(key))
+
+
+@attrs.frozen
+class Node:
+    """A node that was registered."""
+
+    epoch: int
+    lease_until: float
+
+    def renewed(self, lease_until: float) -> Node:
+        """With another end of its lease."""
+        return Node(self.epoch, lease_until)
+
+    def taken(self) -> Node:
+        """What it has is another's: whatever it still writes is refused."""
+        return Node(self.epoch + 1, 0.0)
+
+
+class Tables:
+    """All data of the nodes that share them. Keys and rows:
+
+    :ivar messages: id: MESSAGE. :ivar parts: (message, seq): PART.
+    :ivar awaited: (remote_id, connector, message, seq): due.
+    :ivar waiting: (connector, account, -priority, message): expires.
+    :ivar deferred: (due, message): (connector, account, -priority, expires).
+    :ivar parked: (remote_id, connector): PARKED.
+    :ivar events: (login, path, message, seq): EVENT and the node that has it.
+    :ivar letters: (message, seq, login, path): EVENT.
+    :ivar incoming: id: INCOMING. :ivar confirmations: (phone, number): (account, expires).
+    :ivar conditions: (scope, key): CONDITION. :ivar nodes: name: :class:`Node`.
+    :ivar counts: (node, state): messages. :ivar last_id: the last id that was set aside for a node.
+    """
+
+    def __init__(self) -> None:
+        self.undo: list[Callable[[], object]] = []
+        self.messages: Table[int, Row] = Table(self.undo)
+        self.parts: Table[tuple[int, int], Row] = Table(self.undo)
+        self.awaited: Table[tuple[str, str, int, int], float] = Table(self.undo)
+        self.waiting: Table[tuple[str, str, int, int], float] = Table(self.undo)
+        self.deferred: Table[tuple[float, int], Row] = Table(self.undo)
+        self.parked: Table[Key, Row] = Table(self.undo)
+        self.events: Table[tuple[str, str, int, int], Row] = Table(self.undo)
+        self.letters: Table[tuple[int, int, str, str], Row] = Table(self.undo)
+        self.incoming: Table[int, Row] = Table(self.undo)
+        self.confirmations: Table[tuple[str, str], tuple[str, float]] = Table(self.undo)
+        self.conditions: Table[tuple[str, str], Row] = Table(self.undo)
+        self.nodes: Table[str, Node] = Table(self.undo)
+        self.counts: Table[tuple[str, int], int] = Table(self.undo)
+        self.last_id = 0
+
+    def transaction(self, change: Callable[[], None]) -> None:
+        """Make a change whole or, if it raises, not at all."""
+        self.undo.clear()
+        try:
+            change()
+        except BaseException:
+            for undo in reversed(self.undo):
+                undo()
+            raise
+
+    def set_message(self, id: int, values: Mapping[str, Any]) -> None:
+        """Change some columns of a message; its version grows by one."""
+        row = list(self.messages.rows[id])
+        for name, value in values.items():
+            row[PLACES[name]] = storable(value)
+        row[PLACES["version"]] += 1
+        self.messages.put(id, tuple(row))
+
+    def column(self, id: int, name: str) -> Any:
+        """A column of a message, None where there is no such message."""
+        row = self.messages.rows.get(id)
+        return None if row is None else row[PLACES[name]]
+
+    def parts_of(self, rows: Sequence[Row]) -> list[Row]:
+        """The parts of those messages that have several."""
+        ids = {row[0] for row in rows if row[0] is not None and row[PLACES["parts"]] > 1}
+        return [row for (id, _), row in sorted(self.parts.rows.items()) if id in ids]
+
+
+def storable(value: Any) -> Any:
+    """The value as a database would take it.
+
+    :raises ValueError: or UnicodeEncodeError, when none would.
+    """
+    if isinstance(value, bytearray):
+        return bytes(value)
+    if isinstance(value, str):
+        value.encode("utf-8")
+    elif isinstance(value, int) and not -NO_ID <= value <= NO_ID:
+        raise ValueError(f"{value} does not fit 64 bits")
+    return value

@@ -1,0 +1,185 @@
+"""Look-ups, as steps of questions to the engine. Pure; none changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from smsgw.interfaces import Awaited, MessageDetails, MessageFilter, Parked
+from smsgw.model.content import LABELLED
+from smsgw.model.lifecycle import State
+from smsgw.model.message import DeliveryReport, Event, Incoming, Message
+from smsgw.stores.maintenance import messages
+from smsgw.stores.questions import (
+    AwaitedOf,
+    AwaitedPage,
+    DeadLetters,
+    EventsOf,
+    EventsPage,
+    Found,
+    IncomingById,
+    IncomingPage,
+    LastCreated,
+    MessageSpan,
+    NextCreated,
+    ParkedPage,
+    QueuePage,
+)
+from smsgw.stores.rows import MESSAGE_WIDTH, STATES, to_events, to_incoming, to_message
+from smsgw.stores.steps import NO_ID, Loaded, Row, Steps
+
+LISTED_SPAN: Final = 20_000
+"""Ids looked at in one go by :func:`list_messages`: some milliseconds during which no commit runs."""
+
+_SLACK: Final = 60.0
+"""Seconds by which the times of acceptance may go against the order of ids."""
+
+_ENROUTE: Final = State.ENROUTE + 0
+
+
+def find(account: str | None, ids: Sequence[int]) -> Steps[list[list[Message]]]:
+    """See :meth:`smsgw.interfaces.IMessageStore.find`."""
+    loaded: Loaded = yield Found([id for id in ids if 0 < id <= NO_ID])
+    known: dict[int, list[Message]] = {}
+    batches: dict[int, list[Message]] = {}
+    for m in messages(loaded.messages, loaded.parts):
+        if account is None or m.account == account:
+            known[m.id] = [m]
+            if m.batch:
+                batches.setdefault(m.batch, []).append(m)
+    return [known.get(id) or batches.get(id, []) for id in ids]
+
+
+def queue_page(connector: str, account: str, after: tuple[int, int], limit: int) -> Steps[list[Message]]:
+    """See :meth:`smsgw.interfaces.IMessageStore.queue_page`."""
+    loaded: Loaded = yield QueuePage(connector, account, after, limit)
+    return messages(loaded.messages, loaded.parts)
+
+
+def awaited_receipts(connector: str, after: tuple[int, int], limit: int) -> Steps[list[Awaited]]:
+    """See :meth:`smsgw.interfaces.IMessageStore.awaited_receipts`."""
+    rows = yield AwaitedPage(connector, _ENROUTE, after, limit)
+    made: dict[int, Message] = {}
+    found = []
+    for row in rows:
+        m = made.get(row[0])
+        if m is None:
+            m = made[row[0]] = to_message(row)
+        remote_id, seq, due = row[MESSAGE_WIDTH:]
+        found.append(Awaited(remote_id, m, seq, due))
+    return found
+
+
+def details(id: int) -> Steps[MessageDetails | None]:
+    """See :meth:`smsgw.interfaces.IMessageStore.details`."""
+    loaded: Loaded = yield Found([id] if 0 < id <= NO_ID else [])
+    rows = [row for row in loaded.messages if row[0] == id]
+    if not rows:
+        return None
+    m = to_message(rows[0])
+    if m.parts == 1:
+        parts = [(1, m.state + 0, m.error, m.remote_id)]
+    else:
+        known = {seq: (seq, state, error, remote_id) for _, seq, state, error, remote_id in loaded.parts}
+        state = State.QUEUED if m.state is State.ENROUTE else m.state
+        parts = [known.get(seq, (seq, state + 0, m.error, "")) for seq in range(1, m.parts + 1)]
+    awaited = yield AwaitedOf(id, sorted({remote_id for *_, remote_id in parts if remote_id}))
+    events = yield EventsOf(m.login or m.account, m.path, id)
+    return MessageDetails(
+        m,
+        parts,
+        [Awaited(remote_id, m, seq, due) for seq, remote_id, due in sorted(awaited)],
+        to_events(events, {}),
+    )
+
+
+def events(node: str, login: str, path: str, after: tuple[int, int], limit: int) -> Steps[list[Event]]:
+    """See :meth:`smsgw.interfaces.IMessageStore.events`."""
+    rows = yield EventsPage(node, login, path, after, limit)
+    return (yield from _events(rows))
+
+
+def dead_letters(login: str | None, after: tuple[int, int], limit: int) -> Steps[list[Event]]:
+    """See :meth:`smsgw.interfaces.IMessageStore.dead_letters`."""
+    rows = yield DeadLetters(login, after, limit)
+    return (yield from _events(rows))
+
+
+def _events(rows: Sequence[Row]) -> Steps[list[Event]]:
+    ids = [row[MESSAGE_WIDTH + 2] for row in rows if row[0] is None]
+    incoming = (yield IncomingById(ids)) if ids else []
+    came = {row[0]: to_incoming(row) for row in incoming}
+    return to_events(rows, came)
+
+
+def list_incoming(account: str | None, before: int, limit: int) -> Steps[list[Incoming]]:
+    """See :meth:`smsgw.interfaces.IMessageStore.list_incoming`."""
+    rows = yield IncomingPage(account, min(before, NO_ID) if before > 0 else NO_ID, limit)
+    return [to_incoming(row) for row in rows]
+
+
+def parked(limit: int) -> Steps[list[Parked]]:
+    """See :meth:`smsgw.interfaces.IMessageStore.parked`."""
+    rows = yield ParkedPage(limit)
+    return [
+        Parked(connector, DeliveryReport(remote_id, STATES[state], error, at, bytes(raw)), since)
+        for remote_id, connector, since, state, error, at, raw in rows
+    ]
+
+
+def list_messages(
+    account: str | None, wanted: MessageFilter, before: int, limit: int
+) -> Steps[tuple[list[Message], int]]:
+    """Newest first among the :data:`LISTED_SPAN` ids below `before` (0: the newest), a tenth of them where what the
+    client attached is looked at; and below which id to go on, 0 when nothing is left.
+
+    Ids are in order of acceptance but for the moments between making and storing: :data:`_SLACK` allows for those.
+    """
+    newest = yield LastCreated(NO_ID)
+    top = newest[0] + 1 if newest else 1
+    before = min(before, top) if before > 0 else top
+    if wanted.until:
+        reached = yield from _reached(wanted.until + _SLACK, before)
+        before = min(before, reached)
+    labelled = bool(wanted.comment or wanted.reference)
+    span = LISTED_SPAN // 10 if labelled else LISTED_SPAN
+    lowest = max(before - span, 1)
+    rows = yield MessageSpan(
+        lowest,
+        before,
+        span if labelled else limit,
+        account,
+        wanted.number,
+        wanted.since,
+        wanted.until,
+        [state + 0 for state in wanted.states],
+        LABELLED if labelled else -1,
+    )
+    found = [m for m in map(to_message, rows) if not labelled or _fits(m, wanted)][:limit]
+    if wanted.since and lowest > 1:
+        last = yield LastCreated(lowest)
+        if last is None or last[1] < wanted.since - _SLACK:
+            lowest = 1
+    return found, lowest if lowest > 1 else 0
+
+
+def _fits(m: Message, wanted: MessageFilter) -> bool:
+    labels = m.content.labels
+    return (
+        labels is not None
+        and wanted.comment.casefold() in labels.comment.casefold()
+        and wanted.reference in ("", labels.reference)
+    )
+
+
+def _reached(moment: float, above: int) -> Steps[int]:
+    """About the first id below `above` that was accepted at `moment` or later; `above` if there is none."""
+    low, high = 1, above
+    while low < high:
+        middle = (low + high) // 2
+        row = yield NextCreated(middle)
+        if row is None or row[0] >= high or row[1] >= moment:
+            high = middle
+        else:
+            low = row[0] + 1
+    return high

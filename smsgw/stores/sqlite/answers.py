@@ -1,0 +1,230 @@
+"""Answers the questions of :mod:`smsgw.stores.questions`: each a function of the connection, none changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from smsgw.stores import questions as q
+from smsgw.stores.rows import EVENT, INCOMING, PARKED
+from smsgw.stores.sqlite.load import COLUMNS, find, with_parts
+from smsgw.stores.sqlite.statements import Execute, InList
+from smsgw.stores.steps import NO_ID, Loaded, Row
+
+_EVENT: Final = ", ".join(f"e.{name}" for name in EVENT)
+_INCOMING: Final = ", ".join(INCOMING)
+_INCOMING_BY_ID: Final = InList(f"SELECT {_INCOMING} FROM incoming WHERE id IN ({{marks}})")
+_AWAITED_OF: Final = InList(
+    "SELECT seq, remote_id, due FROM awaited_receipt WHERE +message = ? AND remote_id IN ({marks})"
+)
+_CREATED: Final = "SELECT id, created FROM message WHERE id"
+
+
+def found(execute: Execute, asked: q.Found) -> Loaded:
+    """See the question."""
+    return with_parts(execute, find(execute, asked.ids) if asked.ids else [])
+
+
+def queued_connectors(execute: Execute, _: q.QueuedConnectors) -> list[str]:
+    """One step in the index per name."""
+    rows = execute(
+        "WITH RECURSIVE found(name) AS (SELECT min(connector) FROM waiting UNION ALL"
+        " SELECT (SELECT min(connector) FROM waiting WHERE connector > found.name) FROM found WHERE name IS NOT NULL)"
+        " SELECT name FROM found WHERE name IS NOT NULL"
+    )
+    return [name for (name,) in rows]
+
+
+def queue_depth(execute: Execute, asked: q.QueueDepth) -> dict[str, int]:
+    """See the question."""
+    return dict(
+        execute(
+            "SELECT account, count(*) FROM waiting WHERE connector = ? GROUP BY account", (asked.connector,)
+        ).fetchall()
+    )
+
+
+def queue_page(execute: Execute, asked: q.QueuePage) -> Loaded:
+    """See the question."""
+    rows = execute(
+        f"SELECT {COLUMNS} FROM waiting q CROSS JOIN message m ON m.id = q.message"
+        " WHERE q.connector = ? AND q.account = ? AND (q.rank, q.message) > (?, ?)"
+        " ORDER BY q.rank, q.message LIMIT ?",
+        (asked.connector, asked.account, *asked.after, asked.limit),
+    ).fetchall()
+    return with_parts(execute, rows)
+
+
+def awaited_page(execute: Execute, asked: q.AwaitedPage) -> list[Row]:
+    """The table is in order of remote ids; so the first page sorts what there is into a temporary table, which the last
+    page drops. Rows whose receipt came meanwhile are left out."""
+    if asked.after <= (0, 0):
+        execute("DROP TABLE IF EXISTS temp.owed")
+        execute(
+            "CREATE TEMP TABLE owed (message INTEGER, seq INTEGER, remote_id TEXT,"
+            " PRIMARY KEY (message, seq, remote_id)) WITHOUT ROWID"
+        )
+        execute(
+            "INSERT INTO temp.owed SELECT message, seq, remote_id FROM awaited_receipt WHERE connector = ?",
+            (asked.connector,),
+        )
+    rows = execute(
+        f"SELECT {COLUMNS}, r.remote_id, r.seq, r.due FROM temp.owed o CROSS JOIN awaited_receipt r"
+        " ON r.remote_id = o.remote_id AND r.connector = ? AND r.message = o.message AND r.seq = o.seq"
+        " CROSS JOIN message m ON m.id = o.message AND m.state = ?"
+        " WHERE (o.message, o.seq) > (?, ?) ORDER BY o.message, o.seq, o.remote_id LIMIT ?",
+        (asked.connector, asked.state, *asked.after, asked.limit),
+    ).fetchall()
+    if not rows:
+        execute("DROP TABLE IF EXISTS temp.owed")
+    return [*rows]
+
+
+def awaited_of(execute: Execute, asked: q.AwaitedOf) -> list[Row]:
+    """See the question."""
+    return [*_AWAITED_OF.fetch(execute, (asked.id,), list(asked.remote_ids))]
+
+
+def events_page(execute: Execute, asked: q.EventsPage) -> list[Row]:
+    """See the question."""
+    return execute(
+        f"SELECT {COLUMNS}, {_EVENT} FROM event e LEFT JOIN message m ON m.id = e.message"
+        " WHERE e.login = ? AND e.path = ? AND (e.message, e.seq) > (?, ?) AND e.leased_to = ?"
+        " ORDER BY e.message, e.seq LIMIT ?",
+        (asked.login, asked.path, *asked.after, asked.node, asked.limit),
+    ).fetchall()
+
+
+def events_of(execute: Execute, asked: q.EventsOf) -> list[Row]:
+    """See the question."""
+    return execute(
+        f"SELECT {COLUMNS}, {_EVENT} FROM message m JOIN event e ON e.login = ? AND e.path = ? AND e.message = m.id"
+        " WHERE m.id = ? ORDER BY e.seq",
+        (asked.login, asked.path, asked.id),
+    ).fetchall()
+
+
+def event_logins(execute: Execute, asked: q.EventLogins) -> list[str]:
+    """Skips from login to login through the key."""
+    rows = execute(
+        "WITH RECURSIVE owed (login) AS (SELECT min(login) FROM event UNION ALL"
+        " SELECT (SELECT min(login) FROM event WHERE login > owed.login) FROM owed WHERE login IS NOT NULL)"
+        " SELECT login FROM owed WHERE login IS NOT NULL"
+        " AND EXISTS (SELECT 1 FROM event e WHERE e.login = owed.login AND e.path = ? AND e.leased_to = ?)",
+        (asked.path, asked.node),
+    ).fetchall()
+    return [login for (login,) in rows]
+
+
+def dead_letters(execute: Execute, asked: q.DeadLetters) -> list[Row]:
+    """See the question."""
+    where = "(e.message, e.seq) > (?, ?)"
+    parameters: list[Any] = [*asked.after]
+    if asked.login is not None:
+        where += " AND e.login = ?"
+        parameters.append(asked.login)
+    if asked.ids:
+        where += f" AND e.message IN ({','.join('?' * len(asked.ids))})"
+        parameters += [min(id, NO_ID) for id in asked.ids]
+    return execute(
+        f"SELECT {COLUMNS}, {_EVENT} FROM dead_letter e LEFT JOIN message m ON m.id = e.message"
+        f" WHERE {where} ORDER BY e.message, e.seq LIMIT ?",
+        (*parameters, asked.limit),
+    ).fetchall()
+
+
+def incoming_by_id(execute: Execute, asked: q.IncomingById) -> list[Row]:
+    """See the question."""
+    return [*_INCOMING_BY_ID.fetch(execute, (), list(asked.ids))]
+
+
+def incoming_page(execute: Execute, asked: q.IncomingPage) -> list[Row]:
+    """See the question."""
+    own = "" if asked.account is None else " AND account = ?"
+    return execute(
+        f"SELECT {_INCOMING} FROM incoming WHERE id < ?{own} ORDER BY id DESC LIMIT ?",
+        (asked.before, *([] if asked.account is None else [asked.account]), asked.limit),
+    ).fetchall()
+
+
+def confirmation_by(execute: Execute, asked: q.ConfirmationBy) -> str:
+    """See the question."""
+    row = execute(
+        "SELECT account FROM confirmation WHERE phone = ? AND number = ? AND expires > ?",
+        (asked.phone, asked.number, asked.now),
+    ).fetchone()
+    return row[0] if row else ""
+
+
+def state_counts(execute: Execute, _: q.StateCounts) -> dict[int, int]:
+    """See the question."""
+    return {
+        state: messages
+        for state, messages in execute("SELECT state, sum(messages) FROM state_count GROUP BY state").fetchall()
+        if messages
+    }
+
+
+def parked_page(execute: Execute, asked: q.ParkedPage) -> list[Row]:
+    """See the question."""
+    return execute(
+        f"SELECT {', '.join(PARKED)} FROM parked ORDER BY since, remote_id LIMIT ?", (asked.limit,)
+    ).fetchall()
+
+
+def next_created(execute: Execute, asked: q.NextCreated) -> Row | None:
+    """See the question."""
+    row: Row | None = execute(f"{_CREATED} >= ? ORDER BY id LIMIT 1", (asked.id,)).fetchone()
+    return row
+
+
+def last_created(execute: Execute, asked: q.LastCreated) -> Row | None:
+    """See the question."""
+    row: Row | None = execute(f"{_CREATED} < ? ORDER BY id DESC LIMIT 1", (asked.id,)).fetchone()
+    return row
+
+
+def message_span(execute: Execute, asked: q.MessageSpan) -> list[Row]:
+    """See the question."""
+    where = ["m.id < ?", "m.id >= ?"]
+    parameters: list[Any] = [asked.before, asked.lowest]
+    for condition, value in (
+        ("m.account = ?", asked.account),
+        ("m.recipient = ?", asked.recipient or None),
+        ("m.created >= ?", asked.since or None),
+        ("m.created < ?", asked.until or None),
+        ("substr(m.data, 1, 1) = ?", bytes((asked.marked,)) if asked.marked >= 0 else None),
+    ):
+        if value is not None:
+            where.append(condition)
+            parameters.append(value)
+    if asked.states:
+        where.append(f"m.state IN ({','.join('?' * len(asked.states))})")
+        parameters += asked.states
+    return execute(
+        f"SELECT {COLUMNS} FROM message m WHERE {' AND '.join(where)} ORDER BY m.id DESC LIMIT ?",
+        (*parameters, asked.limit),
+    ).fetchall()
+
+
+ANSWERS: Final[dict[type, Callable[[Execute, Any], Any]]] = {
+    q.Found: found,
+    q.QueuedConnectors: queued_connectors,
+    q.QueueDepth: queue_depth,
+    q.QueuePage: queue_page,
+    q.AwaitedPage: awaited_page,
+    q.AwaitedOf: awaited_of,
+    q.EventsPage: events_page,
+    q.EventsOf: events_of,
+    q.EventLogins: event_logins,
+    q.DeadLetters: dead_letters,
+    q.IncomingById: incoming_by_id,
+    q.IncomingPage: incoming_page,
+    q.ConfirmationBy: confirmation_by,
+    q.StateCounts: state_counts,
+    q.ParkedPage: parked_page,
+    q.NextCreated: next_created,
+    q.LastCreated: last_created,
+    q.MessageSpan: message_span,
+}
+"""How each look-up is answered; pages for upkeep are in :mod:`smsgw.stores.sqlite.pages`."""

@@ -1,0 +1,105 @@
+"""Opening the database of the SQLite store, and refusing to where it would not be safe."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from smsgw.model.errors import StoreDown
+from smsgw.stores.sqlite.schema import migrate
+from smsgw.stores.sqlite.statements import PREPARED
+
+OLDEST: Final = (3, 35, 0)
+"""The first SQLite with everything used here."""
+
+NETWORK: Final = frozenset(
+    {
+        "9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4",
+        "smb3", "smbfs",
+    }
+)  # fmt: skip
+"""File systems on which neither locks nor syncs can be relied on."""
+
+PRAGMAS: Final = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = ON",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -32000",
+    "PRAGMA trusted_schema = OFF",
+)
+"""Set at each opening. A second process is kept out of the file itself, too: two connections in write-ahead mode can
+corrupt it before SQLite 3.51.3, which most systems do not have yet."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that leaves transactions to its user and prepares every statement once."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=PREPARED)
+
+
+def make_directory(path: Path) -> None:
+    """The state directory, for its owner alone.
+
+    :raises StoreDown: when it cannot be made, or is on a network file system.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as why:
+        raise StoreDown(f"the state directory {path} cannot be made: {why.strerror}") from why
+    network = network_kind(path)
+    if network:
+        raise StoreDown(f"the state directory {path} is on a network file system ({network}); use a local disk")
+
+
+def open_database(path: Path, connect: Callable[[Path], sqlite3.Connection] = connect) -> sqlite3.Connection:
+    """The database `path`, made or brought to the newest schema if need be.
+
+    :raises StoreDown: saying what is wrong with it.
+    """
+    if sqlite3.sqlite_version_info < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise StoreDown(f"SQLite {sqlite3.sqlite_version} is too old, {oldest} or newer is needed")
+    connection = None
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        connection = connect(path)
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreDown(f"{path} cannot have a write-ahead log there (journal mode {mode}); use a local disk")
+        migrate(connection)
+    except BaseException as why:
+        if connection is not None:
+            connection.close()
+        if isinstance(why, (sqlite3.Error, OSError)):
+            raise StoreDown(f"{path} cannot be opened: {why}. It was left as it is") from why
+        raise
+    return connection
+
+
+def free_octets(path: Path) -> int:
+    """How much may still be written to that disk."""
+    system = os.statvfs(path)
+    return system.f_bavail * system.f_frsize
+
+
+def network_kind(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
+    """The kind of network file system `path` is on; empty if it is on none, or nobody can tell."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    place = os.fspath(path.resolve())
+    best = kind = ""
+    for line in lines:
+        _, point, name, *_ = line.split(" ")
+        point = point.replace("\\040", " ")
+        if (place == point or place.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+            best, kind = point, name
+    return kind if kind in NETWORK else ""

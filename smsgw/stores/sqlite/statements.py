@@ -1,0 +1,209 @@
+"""Statements over many rows at once.
+
+A statement for many rows is run in a few executions of fixed sizes, so that its prepared forms are reused:
+``executemany`` would let go of the interpreter lock, and fight for it again, at every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from sqlite3 import Cursor
+from typing import Any, Final, Protocol
+
+_SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+
+FEW: Final = 32
+"""Rows that agree, below which they are written together with those that do not: each execution costs, too."""
+
+PREPARED: Final = 700
+"""Prepared statements to keep: every form of every statement here."""
+
+
+class Execute(Protocol):
+    """``connection.execute``."""
+
+    def __call__(self, sql: str, parameters: Any = ..., /) -> Cursor:
+        """Run one statement."""
+
+
+def _chunks(count: int) -> Iterator[tuple[int, int]]:
+    """(start, size) of executions of fixed sizes that make up `count` rows."""
+    at = 0
+    for size in _SIZES:
+        while count - at >= size:
+            yield at, size
+            at += size
+
+
+class MultiRow:
+    """A statement over many rows of parameters: `before`, one row of `width` marks each, `after`.
+
+    Do not look for keys of several columns with ``(a, b) IN (VALUES ...)``: SQLite walks through the whole table for
+    that. It uses the index when the values are joined with the table.
+
+    :param head: how many parameters, ?1 and up in `before` and `after`, go before those of the rows.
+    :param single: the same for one row, where a simpler statement does it.
+    """
+
+    def __init__(self, before: str, width: int, after: str = "", head: int = 0, single: str = "") -> None:
+        self._width = width
+        self.forms = {}
+        for size in _SIZES:
+            numbers = iter(range(head + 1, head + size * width + 1))
+            rows = (f"({','.join(f'?{next(numbers)}' for _ in range(width))})" for _ in range(size))
+            self.forms[size] = before + ",".join(rows) + after
+        if single:
+            self.forms[1] = single
+
+    def run(self, execute: Execute, parameters: list[Any], head: Sequence[Any] = ()) -> int:
+        """Execute over all rows of the flat list `parameters`; returns how many rows were changed."""
+        width = self._width
+        count = len(parameters) // width
+        changed = at = 0
+        for size in _SIZES:
+            while count >= size:
+                step = size * width
+                if head:
+                    values: Sequence[Any] = [*head, *parameters[at : at + step]]
+                else:
+                    values = parameters if count == size and not at else parameters[at : at + step]
+                changed += execute(self.forms[size], values).rowcount
+                at += step
+                count -= size
+        return changed
+
+    def fetch(self, execute: Execute, parameters: list[Any]) -> list[tuple[Any, ...]]:
+        """The same for a question: all rows found."""
+        width = self._width
+        found: list[tuple[Any, ...]] = []
+        for start, size in _chunks(len(parameters) // width):
+            found += execute(self.forms[size], parameters[start * width : (start + size) * width]).fetchall()
+        return found
+
+
+class InList:
+    """A statement with parameters of its own and then `{marks}`, once or several times, for equally long lists."""
+
+    def __init__(self, text: str) -> None:
+        self.forms = {size: text.format(marks=",".join("?" * size)) for size in _SIZES}
+
+    def run(self, execute: Execute, head: Sequence[Any], *lists: list[Any]) -> int:
+        """Execute with the parameters `head` and all elements of `lists`; returns how many rows were changed."""
+        changed = 0
+        for start, size in _chunks(len(lists[0])):
+            changed += execute(self.forms[size], _values(head, lists, start, size)).rowcount
+        return changed
+
+    def fetch(self, execute: Execute, head: Sequence[Any], *lists: list[Any]) -> list[tuple[Any, ...]]:
+        """The same for a question: all rows found."""
+        found: list[tuple[Any, ...]] = []
+        for start, size in _chunks(len(lists[0])):
+            found += execute(self.forms[size], _values(head, lists, start, size)).fetchall()
+        return found
+
+
+def _values(head: Sequence[Any], lists: Sequence[list[Any]], start: int, size: int) -> list[Any]:
+    parameters = [*head]
+    for values in lists:
+        parameters += values[start : start + size]
+    return parameters
+
+
+class _Grouped:
+    """Rows that agree in most columns: what they agree in is bound once for all of them, since binding a value costs
+    more than storing it.
+
+    :ivar forms: for many rows that agree, by their number. :ivar rows: for rows that do not.
+    """
+
+    forms: dict[int, str]
+    rows: MultiRow
+    width: int
+
+    def run(self, execute: Execute, groups: Mapping[tuple[Any, ...], list[Any]]) -> int:
+        """Execute over rows, given as a flat list of their own values by what they have in common; returns how many
+        rows were changed."""
+        width = self.width
+        others: list[Any] = []
+        changed = 0
+        for common, parameters in groups.items():
+            left = len(parameters) // width
+            at = 0
+            for size, form in self.forms.items():
+                while left >= size:
+                    changed += execute(form, [*common, *parameters[at : at + size * width]]).rowcount
+                    at += size * width
+                    left -= size
+            for start in range(at, len(parameters), width):
+                others += common
+                others += parameters[start : start + width]
+        return changed + self.rows.run(execute, others)
+
+
+class GroupedInsert(_Grouped):
+    """An INSERT of many rows that agree in most columns.
+
+    :param before: up to the names of the columns. :param common: columns in which many rows agree.
+    :param own: the others. :param twins: columns that have the value of one of those.
+    """
+
+    def __init__(
+        self, before: str, common: Sequence[str], own: Sequence[str], twins: Mapping[str, str] | None = None
+    ) -> None:
+        twins = twins or {}
+        columns = (*common, *own, *twins)
+        head = f"{before} ({', '.join(columns)}) VALUES "
+        self.width = width = len(own)
+        shared = len(common)
+
+        def row(first: int) -> str:
+            numbers = {name: f"?{first + place}" for place, name in enumerate(own)}
+            return ",".join([*numbers.values(), *(numbers[twin] for twin in twins.values())])
+
+        marks = ",".join(f"?{number}" for number in range(1, shared + 1))
+        self.forms = {
+            size: head + ",".join(f"({marks},{row(shared + 1 + number * width)})" for number in range(size))
+            for size in _SIZES
+            if size >= FEW
+        }
+        every = shared + width
+        self.rows = MultiRow(head, every)
+        self.rows.forms = {
+            size: head
+            + ",".join(
+                "(" + ",".join(f"?{number * every + place + 1}" for place in range(shared)) + ","
+                + row(number * every + shared + 1) + ")"
+                for number in range(size)
+            )
+            for size in _SIZES
+        }  # fmt: skip
+
+
+class GroupedUpdate(_Grouped):
+    """An UPDATE of many rows that get the same values in most columns.
+
+    :param table: its name. :param common: columns in which many rows agree.
+    :param own: names of the values that each row has of its own.
+    :param rest: what else is set, and behind WHERE the rows that are meant, where ``{NAME}`` is a value of the row.
+    """
+
+    def __init__(self, table: str, common: Sequence[str], own: Sequence[str], rest: str) -> None:
+        self.width = len(own)
+        shared = len(common)
+        settings = ", ".join(f"{name} = ?{number}" for number, name in enumerate(common, 1))
+        set_, where = rest.split(" WHERE ")
+        places = {name: f"v.column{number}" for number, name in enumerate(own, 1)}
+        grouped = MultiRow(
+            f"UPDATE {table} SET {settings}, {set_.format(**places)} FROM (VALUES ",
+            len(own),
+            f") AS v WHERE {where.format(**places)}",
+            shared,
+        )
+        self.forms = {size: form for size, form in grouped.forms.items() if size >= FEW}
+        settings = ", ".join(f"{name} = v.column{number}" for number, name in enumerate(common, 1))
+        places = {name: f"v.column{number}" for number, name in enumerate(own, shared + 1)}
+        self.rows = MultiRow(
+            f"UPDATE {table} SET {settings}, {set_.format(**places)} FROM (VALUES ",
+            shared + len(own),
+            f") AS v WHERE {where.format(**places)}",
+        )

@@ -1,0 +1,254 @@
+"""The store of messages over any engine: the cache, the rules and the group commit, joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from smsgw.interfaces import Awaited, IMessageStore, MessageDetails, MessageFilter, Parked
+from smsgw.model.changes import Changes, Committed
+from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcome
+from smsgw.model.message import Event, Incoming, Message, Part
+from smsgw.stores import queries
+from smsgw.stores.cache import Cache
+from smsgw.stores.commit import Committer, retried
+from smsgw.stores.groupcommit import GroupCommit
+from smsgw.stores.maintenance import Maintenance
+from smsgw.stores.metrics import StoreMetrics
+from smsgw.stores.questions import ConfirmationBy, EventLogins, QueuedConnectors, QueueDepth, StateCounts
+from smsgw.stores.steps import Engine, MoreIds, Question, Register, Registration, Steps
+from smsgw.stores.writeset import EARLY, WriteSet
+
+T = TypeVar("T")
+
+LEASE: Final = 30.0
+"""Seconds after which other nodes may take over what a node has that does not write any more."""
+
+RENEW: Final = 10.0
+"""Seconds after which a lease is renewed with the next write."""
+
+IDS: Final = 10_000
+"""Ids that a node sets aside at once, where others do, too."""
+
+_log = Logger()
+
+
+@implementer(IMessageStore)
+class MessageStore:
+    """What is worth knowing beyond the interface: ``changed`` of a message is when the store learned of its state, an
+    event's ``at`` is when the upstream says it was reached. The messages that events carry are those that were handed
+    in, where the cache still has them, so their own state may be older than the event's.
+
+    :ivar engine: where the data are.
+    :param node: the name under which messages are claimed.
+    :param now: the time in seconds since 1970. :param cache: of other bounds than usual.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        node: str,
+        now: Callable[[], float],
+        metrics: StoreMetrics | None = None,
+        cache: Cache | None = None,
+    ) -> None:
+        self.failed: Deferred[None] = Deferred()
+        self.engine = engine
+        self._node = node
+        self._now = now
+        self._cache = cache = Cache() if cache is None else cache
+        self._committer = Committer(cache, self._begin)
+        self._group = GroupCommit(engine, self._committer.commit, metrics=metrics or StoreMetrics())
+        self._maintenance = Maintenance(cache, self._begin, node, not engine.shared)
+        self._open = False
+        self._broken = ""
+        self._epoch = 0
+        self._renewed = 0.0
+        self._next = 0
+        self._last = 0
+        self._spare: tuple[int, int] | None = None
+        self._asking = False
+
+    @inlineCallbacks
+    def open(self) -> Generator[Deferred[Any], Any, None]:
+        yield maybeDeferred(self.engine.open, self._broke)
+        self._renewed = self._now()
+        try:
+            registered: Registration = yield self._group.run(_ask(Register(self._node, self._renewed + LEASE, IDS)))
+        except BaseException:
+            yield maybeDeferred(self.engine.close)
+            raise
+        cache = self._cache
+        self._epoch = registered.epoch
+        self._next, self._last = registered.first_id, registered.last_id
+        cache.floor, cache.listed = registered.floor, registered.listed
+        cache.claimed.update(id for id, parts in registered.claimed if parts == 1)
+        cache.claimed_parts.update(id for id, parts in registered.claimed if parts > 1)
+        parked = set(registered.parked or ())
+        cache.parked = parked if len(parked) <= cache.parked_limit else None
+        self._maintenance.inherit([id for id, _ in registered.claimed])
+        self._open = True
+
+    @inlineCallbacks
+    def close(self) -> Generator[Deferred[Any], Any, None]:
+        yield self._group.close()
+        if self._open:
+            self._open = False
+            yield maybeDeferred(self.engine.close)
+
+    def _broke(self, why: str) -> None:
+        """The engine cannot be trusted any more."""
+        if not self._broken:
+            self._broken = why
+            self.failed.errback(UnknownOutcome(why))
+
+    def _begin(self) -> WriteSet:
+        now = self._now()
+        writes = WriteSet(self._node, self._epoch, now)
+        if not 0 <= now - self._renewed < RENEW:
+            self._renewed = now
+            writes.lease_until = now + LEASE
+        return writes
+
+    def forget(self) -> None:
+        """Forget what can be asked again: nothing but speed depends on it."""
+        self._cache.awaiting.clear()
+        self._cache.progress.clear()
+
+    # Changing
+
+    def next_id(self) -> int:
+        if not self._open or self._broken:
+            raise StoreDown(self._broken or "the store is not open")
+        id = self._next
+        if id > self._last:
+            if self._spare is None:
+                self._more_ids()
+                raise StoreDown("no ids are set aside for this node yet")
+            (id, self._last), self._spare = self._spare, None
+        self._next = id + 1
+        if self._spare is None and self._last - id < IDS // 2:
+            self._more_ids()
+        return id
+
+    def _more_ids(self) -> None:
+        if not self._asking:
+            self._asking = True
+            self._group.run(_ask(MoreIds(self._node, IDS))).addCallbacks(self._have_ids, self._no_ids)
+
+    def _have_ids(self, ids: tuple[int, int]) -> None:
+        self._asking = False
+        self._spare = ids
+
+    def _no_ids(self, failure: Failure) -> None:
+        self._asking = False
+        _log.warn("no ids could be set aside: {why}", why=failure.getErrorMessage())
+
+    def commit(self, changes: Changes) -> Deferred[Committed]:
+        if not self._open or self._broken:
+            return fail(StoreDown(self._broken or "the store is not open"))
+        if changes.accepts and not self.engine.room():
+            return fail(StoreFull("the disk is nearly full"))
+        return self._group.commit(changes)
+
+    # Looking up
+
+    def _run(self, steps: Steps[T]) -> Deferred[T]:
+        if not self._open:
+            return fail(StoreDown("the store is not open"))
+        return self._group.run(_only_ours(steps))
+
+    def awaited_receipts(self, connector: str, after: tuple[int, int], limit: int) -> Deferred[list[Awaited]]:
+        return self._run(queries.awaited_receipts(connector, after, limit))
+
+    def queued_connectors(self) -> Deferred[list[str]]:
+        return self._run(_ask(QueuedConnectors()))
+
+    def queue_depth(self, connector: str) -> Deferred[dict[str, int]]:
+        return self._run(_ask(QueueDepth(connector)))
+
+    def queue_page(self, connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
+        return self._run(queries.queue_page(connector, account, after, limit))
+
+    def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
+        return self._run(queries.find(account, ids))
+
+    def details(self, id: int) -> Deferred[MessageDetails | None]:
+        return self._run(queries.details(id))
+
+    @inlineCallbacks
+    def list_messages(
+        self, account: str | None, wanted: MessageFilter, before: int, limit: int
+    ) -> Generator[Deferred[tuple[list[Message], int]], tuple[list[Message], int], list[Message]]:
+        found: list[Message] = []
+        while len(found) < limit:
+            # Other work is done between slices of the table.
+            some, before = yield self._run(queries.list_messages(account, wanted, before, limit - len(found)))
+            found += some
+            if not before:
+                break
+        return found
+
+    def list_incoming(self, account: str | None, before: int, limit: int) -> Deferred[list[Incoming]]:
+        return self._run(queries.list_incoming(account, before, limit))
+
+    def find_confirmation(self, phone: str, number: str, now: float) -> Deferred[str]:
+        return self._run(_ask(ConfirmationBy(phone, number, now)))
+
+    def counts(self) -> Deferred[dict[int, int]]:
+        return self._run(_ask(StateCounts()))
+
+    def events(self, account: str, path: str, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
+        return self._run(queries.events(self._node, account, path, after, limit))
+
+    def accounts_with_events(self, path: str) -> Deferred[list[str]]:
+        return self._run(_ask(EventLogins(self._node, path)))
+
+    def parked(self, limit: int) -> Deferred[list[Parked]]:
+        return self._run(queries.parked(limit))
+
+    def dead_letters(self, account: str | None, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
+        return self._run(queries.dead_letters(account, after, limit))
+
+    # Upkeep
+
+    def recover_claims(self, after: int, limit: int) -> Deferred[list[Part]]:
+        return self._run(retried(lambda: self._maintenance.recover_claims(after, limit, self._now())))
+
+    def match_parked(self, limit: int) -> Deferred[Committed]:
+        if not self.engine.shared:  # every receipt was looked for when its part was sent
+            return succeed(Committed([], [], [], []))
+        return self._run(retried(lambda: self._committer.match_parked(self._now() - EARLY, limit)))
+
+    def release_due(self, now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
+        return self._run(retried(lambda: self._maintenance.release_due(now, limit)))
+
+    def scan_overdue(self, now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
+        return self._run(retried(lambda: self._maintenance.scan_overdue(now, limit)))
+
+    def replay(self, account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
+        return self._run(retried(lambda: self._maintenance.replay(account, ids, limit, self._now())))
+
+    def purge(self, before: float, events_before: float, limit: int) -> Deferred[tuple[int, int]]:
+        return self._run(retried(partial(self._maintenance.purge, before, events_before, limit)))
+
+
+def _ask(step: Question[T] | Register | MoreIds) -> Steps[Any]:
+    """One step alone."""
+    return (yield step)
+
+
+def _only_ours(steps: Steps[T]) -> Steps[T]:
+    """The same steps; what fails but by the two failures of a store is one of those."""
+    try:
+        return (yield from steps)
+    except GatewayError:
+        raise
+    except Exception as why:
+        raise StoreDown(f"the store cannot do this: {why}") from why

@@ -1,0 +1,196 @@
+"""The straight way of messages of one part: sent, and reported. Pure.
+
+What they need is in the cache, so that nothing is read; they are decided on in loops over all calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from smsgw.model.changes import Committed, PartSent
+from smsgw.model.lifecycle import MOVES, State
+from smsgw.model.message import Event, EventKind, Message
+from smsgw.stores.cache import Awaiting, Cache
+from smsgw.stores.decisions import Decisions
+from smsgw.stores.needs import Needs, Work
+from smsgw.stores.writeset import NOTIFIES, WriteSet
+
+# Looking a member up in its class takes longer than all the rest of a comparison.
+_QUEUED: Final = State.QUEUED
+_ENROUTE: Final = State.ENROUTE
+_DELIVERED: Final = State.DELIVERED
+_TOLD_ENROUTE: Final = EventKind.ENROUTE
+_TOLD_FINAL: Final = EventKind.FINAL
+_FINAL_KIND: Final = EventKind.FINAL + 0
+_FROM: Final = _ENROUTE + 0
+
+_REPORTABLE: Final = tuple(state in MOVES[_ENROUTE] for state in State)
+"""By state: whether a receipt may end with it what is on its way."""
+
+assert _ENROUTE in MOVES[_QUEUED]
+
+
+def _interleaved(*columns: Sequence[Any]) -> list[Any]:
+    """Rows as a flat list, from their columns."""
+    width = len(columns)
+    rows: list[Any] = [None] * (width * len(columns[0]))
+    for place, column in enumerate(columns):
+        rows[place::width] = column
+    return rows
+
+
+class StraightWay:
+    """Decides what happens to messages that go the straight way, and hands the others on.
+
+    :ivar released: ids of messages that were sent: this node does not have them claimed any more.
+    """
+
+    def __init__(self, cache: Cache, writes: WriteSet, needs: Needs, decisions: Decisions) -> None:
+        self._cache = cache
+        self._writes = writes
+        self._needs = needs
+        self._decisions = decisions
+        self.released: list[int] = []
+
+    def send(self, works: Sequence[Work]) -> None:
+        """Parts were sent: lists for all messages that go the straight way, made at once."""
+        general = self._decisions.progress
+        straight: list[PartSent] = []
+        ids: list[int] = []
+        for work in works:
+            if work.straight and not (general and general.keys() & work.ids):
+                straight += work.call.outcomes  # type: ignore[arg-type]
+                ids += work.ids
+            else:
+                own = self._send_in_general(work)
+                straight += own
+                ids += [sent.message.id for sent in own]
+        if not straight:
+            return
+        writes = self._writes
+        messages = [sent.message for sent in straight]
+        remote_ids = [sent.remote_id for sent in straight]
+        connectors = [m.connector for m in messages]
+        writes.sent += _interleaved(ids, remote_ids)
+        awaited = _interleaved(remote_ids, ids, [sent.due for sent in straight])
+        if len(set(connectors)) == 1:
+            writes.awaited[connectors[0], 1] += awaited
+        else:
+            for number, connector in enumerate(connectors):
+                writes.awaited[connector, 1] += awaited[3 * number : 3 * number + 3]
+        self._decisions.awaiting.update(zip(zip(remote_ids, connectors, strict=True), messages, strict=True))
+        self.released += ids
+        writes.counts[_QUEUED] -= len(ids)
+        writes.counts[_ENROUTE] += len(ids)
+        early = self._needs.early or writes.parked
+        if early or any(NOTIFIES[notify][_ENROUTE] for notify in {m.notify for m in messages}):
+            known = set(ids)
+            for work in works:
+                for sent in work.call.outcomes:
+                    if type(sent) is PartSent and sent.message.id in known:
+                        writes.tell(work.result, sent.message, _TOLD_ENROUTE, _ENROUTE, 0, writes.now)
+                        if early:
+                            self._early(sent, work.result)
+
+    def _send_in_general(self, work: Work) -> list[PartSent]:
+        """Decide on the outcomes of a call that do not go the straight way; returns the others."""
+        decisions = self._decisions
+        claimed = self._cache.claimed
+        straight = []
+        for outcome in work.call.outcomes:
+            id = outcome.message.id
+            if type(outcome) is PartSent and id in claimed and id not in decisions.progress:
+                straight.append(outcome)
+            else:
+                decisions.outcome(outcome, work.result)
+                if type(outcome) is PartSent:
+                    self._early(outcome, work.result)
+        return straight
+
+    def _early(self, sent: PartSent, result: Committed) -> None:
+        """A receipt that was here before the part was sent counts from now on."""
+        key = (sent.remote_id, sent.message.connector)
+        known = self._decisions.awaiting.get(key)
+        row = self._decisions.early(key) if known else None
+        if row is None or known is None:
+            return
+        _, _, _, number, error, at, _ = row
+        state = State(number)
+        if type(known) is Message and known.id not in self._decisions.progress:
+            self._end(known, key, state, error, at, result)
+        else:
+            self._decisions.receive(key, known, state, error, at, result)
+
+    def _end(self, m: Message, key: tuple[str, str], state: State, error: int, at: float, result: Committed) -> None:
+        """A message that goes the straight way ends, by the receipt under `key`."""
+        writes = self._writes
+        error = 0 if state is _DELIVERED else error
+        self._decisions.awaiting[key] = False
+        writes.finals[_ENROUTE + 0, state + 0, error].append(m.id)
+        remote_ids, ids = writes.ended_awaited[key[1]]
+        remote_ids.append(key[0])
+        ids.append(m.id)
+        writes.tell(result, m, _TOLD_FINAL, state, error, max(min(at, writes.now), m.created))
+
+    def report(self, works: Sequence[Work]) -> None:
+        writes = self._writes
+        decisions = self._decisions
+        general = decisions.progress
+        awaiting = decisions.awaiting
+        just_now = awaiting.get
+        finals = writes.finals
+        ended_awaited = writes.ended_awaited
+        node = writes.node
+        rows = writes.events
+        connector = ""
+        remote_ids: list[str] = []
+        ids: list[int] = []
+        own: list[Any] = []  # the rows of events that agree with the last one
+        login = path = ""
+        now = writes.now
+        ended: list[int] = []
+        ended_as: State | None = None
+        ended_by = 0
+        for work in works:
+            words = work.result.receipts
+            events = work.result.events
+            for reported, key, known in zip(work.call.receipts, work.keys, work.known, strict=True):
+                report = reported.report
+                state = report.state
+                if state is None or not _REPORTABLE[state]:
+                    words.append("ignored")
+                    continue
+                m: Awaiting | None = just_now(key, known)
+                if m is None:
+                    m = decisions.found.get(key)
+                if type(m) is Message and not (general and m.id in general):
+                    words.append("matched")
+                    awaiting[key] = False
+                    id = m.id
+                    error = 0 if state is _DELIVERED else report.error
+                    if state is not ended_as or error != ended_by:
+                        ended = finals[_FROM, state + 0, error]
+                        ended_as = state
+                        ended_by = error
+                        login = ""
+                    ended.append(id)
+                    if key[1] != connector:
+                        connector = key[1]
+                        remote_ids, ids = ended_awaited[connector]
+                    remote_ids.append(key[0])
+                    ids.append(id)
+                    if m.path and NOTIFIES[m.notify][state]:
+                        at = report.at
+                        at = now if at > now else at  # noqa: FURB136 - min() costs more
+                        at = m.created if at < m.created else at  # noqa: FURB136
+                        events.append(Event(m, _TOLD_FINAL, state, error, at))
+                        its_login = m.login or m.account
+                        if its_login != login or m.path != path:
+                            login, path = its_login, m.path
+                            own = rows[login, path, _FINAL_KIND, _FINAL_KIND, state + 0, error, node]
+                        own += (id, at)
+                elif m is False:
+                    words.append("repeated")
+                else:
+                    words.append(decisions.reported(reported, key, m, work.result))
