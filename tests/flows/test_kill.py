@@ -100,7 +100,7 @@ class KillTests(SynchronousTestCase):
         with sqlite3.connect(path) as database:
             states = dict(database.execute("SELECT id, state FROM message"))
             waiting = database.execute(
-                "SELECT (SELECT count(*) FROM queue) + (SELECT count(*) FROM remote)"
+                "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM awaited_receipt)"
             ).fetchone()[0]
         open_ones = {id for id, state in states.items() if state not in FINAL}
         self.assertEqual(open_ones, set(), "accepted and never final")

@@ -57,7 +57,7 @@ class ListTests(SynchronousTestCase):
         self.send()
         self.assertEqual(self.gateway.stop(), 0)
         with contextlib.closing(sqlite3.connect(directory / "state" / "messages.sqlite")) as store:
-            found = store.execute("SELECT count(*), count(DISTINCT dst), count(DISTINCT batch) FROM message").fetchone()
+            found = store.execute("SELECT count(*), count(DISTINCT recipient), count(DISTINCT batch) FROM message").fetchone()
         self.assertEqual(found, (NUMBERS, NUMBERS, 1))
 
 
