@@ -57,7 +57,8 @@ class ListTests(SynchronousTestCase):
         self.send()
         self.assertEqual(self.gateway.stop(), 0)
         with contextlib.closing(sqlite3.connect(directory / "state" / "messages.sqlite")) as store:
-            found = store.execute("SELECT count(*), count(DISTINCT recipient), count(DISTINCT batch) FROM message").fetchone()
+            counted = "SELECT count(*), count(DISTINCT recipient), count(DISTINCT batch) FROM message"
+            found = store.execute(counted).fetchone()
         self.assertEqual(found, (NUMBERS, NUMBERS, 1))
 
 
