@@ -65,6 +65,7 @@ class Run:
     def changes(self, count: int) -> Iterator[Changes]:
         """For each commit what it carries."""
         accepted: Sequence[Message] = ()
+        claimed: Sequence[Message] = ()
         sent: Sequence[Message] = ()
         while True:
             coming = self.accept(count)
@@ -72,6 +73,7 @@ class Run:
             going, accepted = accepted, coming
             if self.queued:
                 changes.claims = list(going)
+                going, claimed = claimed, going
             now = time.time()
             changes.outcomes = [
                 PartSent(m, seq, f"{m.id * 7919 % 1000000007:010x}-{seq}", now + 86400)

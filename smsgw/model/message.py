@@ -174,10 +174,52 @@ class Message:
 
 def brief(message: Message) -> Message:
     """The message with the octets of its first part only."""
-    if message.parts == 1 or not message.cut.parts:
-        return message
-    content = attrs.evolve(message.content, octets=message.cut.parts[0])
-    return attrs.evolve(message, content=content, cut=WHOLE)
+    m = message
+    if m.parts == 1 or not m.cut.parts:
+        return m
+    c = m.content
+    # Written out, since attrs.evolve() takes ten times as long.
+    content = Content(
+        c.sender,
+        c.sender_ton,
+        c.sender_npi,
+        c.recipient_ton,
+        c.recipient_npi,
+        c.data_coding,
+        c.esm_class,
+        m.cut.parts[0],
+        c.protocol_id,
+        c.service_type,
+        c.tlvs,
+        c.labels,
+        c.recipient,
+    )
+    return Message(
+        m.id,
+        m.account,
+        m.path,
+        m.connector,
+        m.state,
+        m.priority,
+        m.claimed,
+        m.attempts,
+        m.notify,
+        m.parts,
+        m.expires,
+        m.created,
+        m.changed,
+        m.due,
+        m.error,
+        m.recipient,
+        m.batch,
+        content,
+        m.sent,
+        m.remote_id,
+        m.unsent,
+        WHOLE,
+        m.login,
+        m.listener,
+    )
 
 
 @attrs.define(eq=False)
