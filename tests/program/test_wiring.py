@@ -146,6 +146,9 @@ class WiringTests(SynchronousTestCase):
                 self.assertEqual(answer.status, 413)
                 form = "application/json; charset=utf-8" if own and status == 401 else "application/problem+json"
                 self.assertEqual(answer.headers["content-type"], form, path)
+            answer = Client(self.listener("http", dialect=dialect).protocol).ask(request(b"GET", b"/elsewhere", None))
+            form = "application/json; charset=utf-8" if status == 401 else "application/problem+json"
+            self.assertEqual((answer.status, answer.headers["content-type"]), (404, form))
         for protocol in ("smpp", "smtp"):
             with self.assertRaises(ConfigErrors):
                 self.listener(protocol, dialect="rostelecom")
