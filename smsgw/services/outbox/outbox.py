@@ -155,14 +155,12 @@ class Outbox:
         return self._store.replay(account, ids, limit).addCallback(replayed)
 
     def acknowledged(self, events: Sequence[Event]) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         if events:
             self._told += events
             self._metrics.told[events[0].message.path].inc(len(events))
             self._soon()
 
     def retry(self, events: Sequence[Event], seconds: float | None) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         if not events:
             return
         now, wall = self._clock.seconds(), self._wall()
@@ -178,7 +176,6 @@ class Outbox:
         self._soon()
 
     def requeue(self, events: Sequence[Event]) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         if not events:
             return
         for event in reversed(events):
@@ -188,7 +185,6 @@ class Outbox:
         self._metrics.returned[events[0].message.path].inc(len(events))
 
     def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         self._forgetting += 1
         done = self._store.commit(Changes(acknowledged=list(events)))
         return done.addCallbacks(self._let_go, self._keep_on, callbackArgs=(events,), errbackArgs=(events,))
@@ -214,7 +210,6 @@ class Outbox:
         return failure
 
     def ready(self, account: str) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         for lanes in self._lanes.values():
             lane = lanes.get(account)
             if lane is not None:
