@@ -113,7 +113,7 @@ class CallbackPath:
         client: Client,
         guarded: Client,
         clock: IReactorTime,
-        wall: Callable[[], float],
+        now: Callable[[], float],
         dice: Callable[[], float] = random,
         metrics: CallbackMetrics | None = None,
     ) -> None:
@@ -125,7 +125,7 @@ class CallbackPath:
         self._client = client
         self._guarded = guarded
         self._clock = clock
-        self._wall = wall
+        self._now = now
         self._dice = dice
         self._sink: IReturnSink | None = None
         self._held: dict[str, int] = {}
@@ -271,7 +271,7 @@ class CallbackPath:
             return None
         key = settings.callback_key
         keys = [one for one in key.reveal().split(",") if one] if key is not None else []
-        return FORMS[job.form].write(job.url, job.event, Context(self._zone, keys, self._wall()))
+        return FORMS[job.form].write(job.url, job.event, Context(self._zone, keys, self._now()))
 
     def _answered(self, response: WebResponse, job: _Job, began: float) -> None:
         self._note(job, f"{response.status // 100}xx", began)

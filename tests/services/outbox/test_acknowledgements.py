@@ -1,4 +1,4 @@
-"""What was said of events on its way into the store: one commit at a time, none before a pause is over, nothing lost."""
+"""What was said of events on its way into the store: one commit at a time, a pause after a failure, nothing lost."""
 
 from __future__ import annotations
 
