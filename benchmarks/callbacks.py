@@ -12,7 +12,6 @@ import argparse
 import subprocess
 import sys
 import time
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from twisted.internet.defer import Deferred, gatherResults  # noqa: E402
 from twisted.internet.protocol import Protocol  # noqa: E402
 from twisted.web.client import Agent, HTTPConnectionPool  # noqa: E402
 
-from smsgw.config import AccountSettings  # noqa: E402
+from smsgw.config import AccountSettings, Settings  # noqa: E402
 from smsgw.frontends.callbacks.path import PER_RECEIVER, CallbackPath  # noqa: E402
 from smsgw.model.content import Content  # noqa: E402
 from smsgw.model.lifecycle import State  # noqa: E402
@@ -120,7 +119,7 @@ async def callbacks(ports: list[int], seconds: float) -> float:
     }
     feeder = Feeder(names)
     client = WebClient(reactor, per_host=PER_RECEIVER)
-    path: Any = CallbackPath(accounts, client, client, reactor, time.time, UTC)  # type: ignore[arg-type]
+    path = CallbackPath(Settings(), accounts, client, client, reactor, time.time)
     feeder.path = path
     path.attach(feeder)
     began = time.perf_counter()

@@ -18,7 +18,6 @@ from twisted.python import usage
 from smsgw.config import ConfigErrors, Settings
 from smsgw.program import configfile, logs, wiring
 
-EX_UNAVAILABLE = 69
 EX_CONFIG = 78
 
 MOST_FILES: Final = 65_536

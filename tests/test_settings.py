@@ -39,7 +39,7 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "keep": "services.test_sweep:SweepTests.test_purge",
         "event_keep": "services.outbox.test_outbox:LaterTests.test_too_old_to_tell",
         "idempotency": "services.intake.test_options:KeyTests.test_key_life",
-        "report_timeout": f"{WIRING}.test_report_timeout",
+        "report_timeout": "services.dispatch.test_links:ConfigurationTests.test_report_timeout",
         "drain": f"{WIRING}.test_drain",
     },
     "AccountSettings": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -45,6 +45,9 @@ _PASSWORD_HASH = types.secret_like(
     "a hash as printed by python -m smsgw hash-password",
 )
 _KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by python -m smsgw make-key")
+
+_CALLBACKS: Mapping[str, Callable[[str], object]] = {"rostelecom": host_of, "smsc": read_handler, "native": host_of}
+"""The values of `callback_dialect`, each with the function that raises ValueError for an address that it cannot use."""
 
 
 def _store(value: str) -> str:
@@ -133,7 +136,7 @@ class AccountSettings(SectionSettings):
     callback: str = fields.declare(_URL, "URL told of changes of state and incoming messages; empty: none", "")
     callback_dialect: str = fields.choice(
         "rostelecom (GET, never repeated); smsc (POST) and native (JSON, signed) are repeated until they succeed",
-        ("rostelecom", "smsc", "native"), "rostelecom")
+        tuple(_CALLBACKS), "rostelecom")
     callback_key: Secret | None = fields.secret(
         "signs native callbacks (HMAC-SHA256); while it is replaced two, with a comma between", None)
     callback_hosts: tuple[str, ...] = fields.texts(
@@ -152,7 +155,7 @@ class AccountSettings(SectionSettings):
             )
         try:
             if self.callback:
-                read_handler(self.callback) if self.callback_dialect == "smsc" else host_of(self.callback)
+                _CALLBACKS[self.callback_dialect](self.callback)
         except ValueError as error:
             yield Conflict("callback", str(error), ("callback_dialect",))
         agreed = f"; allowed: {', '.join(self.senders) or 'none, as senders is empty'}"

@@ -104,7 +104,7 @@ class WholeMessageConnector(metaclass=ABCMeta):
     """What connectors of whole messages share. A subclass sends a message, and says what follows when one was sent.
 
     Outcomes are collected and given on the next turn of the reactor, all that came in this one together; before the
-    receipts that come meanwhile.
+    receipts that come meanwhile. What follows from :meth:`resume` is given then, too.
 
     :param clock: the reactor; its seconds are monotonic. :param now: absolute seconds since 1970.
     """
@@ -164,28 +164,33 @@ class WholeMessageConnector(metaclass=ABCMeta):
                 self._send(part)
 
     def resume(self, awaited: Sequence[Awaited]) -> None:
-        self._followed(self._messages.resume(awaited))
+        self._give_later()
+        self._sent += self._messages.resume(awaited)
 
     def _decided(self, part: Part, outcome: Outcome) -> None:
         """The outcome of a message, for all its parts that were sent."""
+        self._collect(self._messages.outcomes(part, outcome))
         if isinstance(outcome, Sent):
             self._sent.append(outcome.remote_id)
-        self._collect(self._messages.outcomes(part, outcome))
 
     def _collect(self, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
-        if outcomes and not self._outcomes:
+        if outcomes:
+            self._give_later()
+            self._outcomes += outcomes
+
+    def _give_later(self) -> None:
+        if not (self._outcomes or self._sent):
             self._clock.callLater(0, self._give_outcomes)
-        self._outcomes += outcomes
 
     def _give_outcomes(self) -> None:
-        if not self._outcomes:
-            return
         outcomes, self._outcomes = self._outcomes, []
         sent, self._sent = self._sent, []
-        self._sink.outcomes(self.name, outcomes)
+        if outcomes:
+            self._sink.outcomes(self.name, outcomes)
         if sent:
             self._followed(sent)
-        self._finish()
+        if outcomes or sent:
+            self._finish()
 
     def _report(self, remote_ids: Sequence[str], state: State, error: int = 0) -> Deferred[None]:
         """Give the receipts of messages, for all their parts, behind the outcomes that came before."""
@@ -213,6 +218,6 @@ class WholeMessageConnector(metaclass=ABCMeta):
 
     def _finish(self) -> None:
         """Stopping ends when no request is under way and every outcome was given."""
-        if self._stopped is not None and not (self._closed or self._requests or self._outcomes):
+        if self._stopped is not None and not (self._closed or self._requests or self._outcomes or self._sent):
             self._closed = True
             self._close().chainDeferred(self._stopped)

@@ -67,7 +67,8 @@ class IConnector(Interface):
         """The outcomes of `count` parts were committed: their window slots are free."""
 
     def resume(awaited: Sequence[Awaited]) -> None:
-        """After a restart, in pages before anything is sent: parts whose receipts are still awaited."""
+        """After a restart, in pages before anything is sent: parts whose receipts are still awaited. Nothing is given
+        inside this call either."""
 
     def stop() -> Deferred[None]:
         """Take no more, wait for outcomes on the way (the caller bounds the wait), close the link."""

@@ -43,5 +43,5 @@ class IReturnPath(Interface):
         """How many events may be handed over for `account` now; 0 while nobody can take one."""
 
     def deliver(events: Sequence[Event]) -> None:
-        """Tell these, all of one account, in order; each is answered exactly once through the sink (told, later,
-        returned or forgotten)."""
+        """Tell these, all of one account, in order; each is answered exactly once through the sink: acknowledged
+        (before the send or after it), to be retried, or requeued."""

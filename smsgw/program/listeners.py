@@ -31,7 +31,7 @@ from smsgw.frontends.webhooks import PathSwitch, WebhookResource
 from smsgw.program import certificates
 from smsgw.program.lifecycle import Listener
 from smsgw.program.parts import Parts
-from smsgw.protocols.http import BoundedSite, Errors
+from smsgw.protocols.http import BoundedSite, Errors, JsonResource
 from smsgw.protocols.smpp import SmppServerFactory
 from smsgw.protocols.smtp import SubmissionFactory
 
@@ -106,7 +106,8 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> A
         parts.configured.append(front)
         ways[b"api"] = front.resource
     errors = Errors(error, {b"v1": views.error})
-    return BoundedSite(PathSwitch(ways, native), parts.reactor, own, errors=errors, metrics=parts.metrics.http)
+    elsewhere = JsonResource((), own.body_limit, error)
+    return BoundedSite(PathSwitch(ways, elsewhere), parts.reactor, own, errors=errors, metrics=parts.metrics.http)
 
 
 def _smtp(

@@ -90,9 +90,9 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
 
 def make_parts(settings: Settings, reactor: Any) -> Parts:
     """Everything that runs behind the listeners, made from the settings and joined together."""
-    gateway, clock, now = settings.gateway, reactor, time.time
+    clock, now = reactor, time.time
     metrics = Metrics()
-    store = _STORES[gateway.store](settings, reactor, now, metrics.store)
+    store = _STORES[settings.gateway.store](settings, reactor, now, metrics.store)
     password_checks = WorkerPool(reactor)
     accounts = Accounts(settings, clock, password_checks.run, metrics.services)
     senders = Senders(settings)
@@ -105,14 +105,14 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     }
     incoming = IncomingRouter(settings, store, commits, accounts, now, metrics.services)
     dispatch = Dispatch(
+        settings,
         store,
         commits,
         clock,
         now,
-        [(connectors[name], own) for name, own in settings.connectors.items()],
+        connectors,
         router.reroute,
         incoming=incoming,
-        report_timeout=gateway.report_timeout,
         down=router.down,
         refusing=router.refusing,
         metrics=metrics.dispatch,
@@ -138,7 +138,9 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     contacts = Contacts(settings)
     return Parts(
         settings=settings,
-        configured=[accounts, senders, router, outbox, incoming, intake, sweep, contacts, smpp_receipts, callbacks],
+        configured=[
+            accounts, senders, router, outbox, incoming, dispatch, intake, sweep, contacts, smpp_receipts, callbacks
+        ],
         reactor=reactor,
         metrics=metrics,
         store=store,

@@ -38,10 +38,10 @@ _BAD_PHONE: Final = Refused(Refusal.BAD_RECIPIENT, "the phone that is to call is
 
 
 class IncomingSink(Protocol):
-    """Whoever takes what came from subscribers."""
+    """Takes what came from subscribers."""
 
     def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
-        """See :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
+        """As :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
 
 
 class IncomingRouter:
@@ -73,8 +73,8 @@ class IncomingRouter:
         self._national = NATIONAL[settings.gateway.country]
 
     def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
-        """See :meth:`smsgw.interfaces.IConnectorSink.incoming`. What only the gateway knows of each (id, account, path,
-        callback) is filled in.
+        """Store what came from subscribers. What only the gateway knows of each (id, account, path, callback) is filled
+        in.
 
         :raises StoreDown: or UnknownOutcome, through the Deferred: the upstream shall repeat all of them.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 
-from smsgw.interfaces import IConnector
+from smsgw.interfaces import Awaited, IConnector
 from smsgw.model.message import Part
 
 
@@ -16,3 +16,10 @@ def send(connector: IConnector, parts: Sequence[Part], *said: Sized) -> None:
     before = [len(one) for one in said]
     connector.send(parts)
     assert [len(one) for one in said] == before, "a connector gave outcomes or receipts inside send"
+
+
+def resume(connector: IConnector, awaited: Sequence[Awaited], *said: Sized) -> None:
+    """Resume as dispatch does; `said` as in :func:`send`."""
+    before = [len(one) for one in said]
+    connector.resume(awaited)
+    assert [len(one) for one in said] == before, "a connector gave outcomes or receipts inside resume"

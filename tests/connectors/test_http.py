@@ -506,7 +506,9 @@ class ReceiptTests(Case):
             states={"d": "delivered"},
         )
         message = self.message(2)
-        self.connector.resume([Awaited("a", message, 1, 0.0), Awaited("a#2", message, 2, 0.0)])
+        awaited = [Awaited("a", message, 1, 0.0), Awaited("a#2", message, 2, 0.0)]
+        port.resume(self.connector, awaited, self.sink.told, self.sink.reports)
+        self.clock.advance(0)
         self.clock.advance(1)
         (asked,) = self.asked
         asked.answer(b'{"s":"d"}')

@@ -233,7 +233,8 @@ class PlainTests(LoopbackTestCase):
         """After a restart it owes again what the gateway still waits for."""
         for settings in ({}, {"expired": ("7916*",)}):
             loopback = self.make(**settings)
-            loopback.resume([Awaited("1.1.0", message(1), 1, 0.0), Awaited("2.1.3", message(2), 1, 0.0)])
+            awaited = [Awaited("1.1.0", message(1), 1, 0.0), Awaited("2.1.3", message(2), 1, 0.0)]
+            port.resume(loopback, awaited, self.sink.answers, self.sink.reports)
             self.clock.advance(2)
             state, error = (State.EXPIRED, 6) if settings else (State.DELIVERED, 0)
             self.assertEqual(self.sink.said(), [("1.1.0", state, error), ("2.1.3", state, error)])

@@ -25,8 +25,8 @@ class FlowTests(DispatchTestCase):
         self.outbox, self.incoming = RecordingOutbox(), RecordingIncoming()
         commits = Commits(self.store, self.outbox)
         self.dispatch = Dispatch(
-            self.store, commits, self.clock, self.now, [(loopback, made)], self.reroute, incoming=self.incoming,
-            report_timeout=DAY, metrics=self.metrics,
+            configured(made, report_timeout=DAY), self.store, commits, self.clock, self.now, {name: loopback},
+            self.reroute, incoming=self.incoming, metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())
         settings = configured(keep=DAY * 9, event_keep=DAY * 9)

@@ -308,7 +308,9 @@ class SmtpTests(TestCase):
     async def test_after_a_restart(self) -> None:
         """What was taken before a restart is delivered."""
         (part,) = self.part()
-        self.connect(1).resume([Awaited("<a@b>", part.message, 1, 0.0)])
+        awaited = [Awaited("<a@b>", part.message, 1, 0.0)]
+        port.resume(self.connect(1), awaited, self.sink.told, self.sink.reports)
+        await self.until(lambda: self.sink.reports)
         self.assertEqual([one.remote_id for one in self.sink.reports], ["<a@b>"])
 
     async def test_stop(self) -> None:

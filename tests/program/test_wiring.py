@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,13 +15,11 @@ from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
 from smsgw.plugins import dialects
-from smsgw.program import wiring
 from smsgw.program.certificates import self_signed
 from smsgw.program.lifecycle import Gateway, Listener
 from smsgw.program.listeners import make_listener
 from smsgw.program.parts import Parts
 from smsgw.program.wiring import build, make_parts
-from smsgw.services.dispatch.dispatch import Dispatch
 from smsgw.stores import MessageStore
 from smsgw.stores.sqlite import SqliteEngine
 from tests.protocols.http.support import Client, request
@@ -146,6 +145,9 @@ class WiringTests(SynchronousTestCase):
                 self.assertEqual(answer.status, 413)
                 form = "application/json; charset=utf-8" if own and status == 401 else "application/problem+json"
                 self.assertEqual(answer.headers["content-type"], form, path)
+            answer = Client(self.listener("http", dialect=dialect).protocol).ask(request(b"GET", b"/elsewhere", None))
+            form = "application/json; charset=utf-8" if status == 401 else "application/problem+json"
+            self.assertEqual((answer.status, answer.headers["content-type"]), (404, form))
         for protocol in ("smpp", "smtp"):
             with self.assertRaises(ConfigErrors):
                 self.listener(protocol, dialect="rostelecom")
@@ -184,18 +186,12 @@ class WiringTests(SynchronousTestCase):
         assert isinstance(store, MessageStore)
         self.assertIsInstance(store.engine, SqliteEngine)
 
-    def test_report_timeout(self) -> None:
-        """report_timeout = bounds how long a part waits for its receipt."""
-        made: list[dict[str, Any]] = []
-
-        def dispatch(*arguments: Any, **keys: Any) -> Dispatch:
-            made.append(keys)
-            return Dispatch(*arguments, **keys)
-
-        self.patch(wiring, "Dispatch", dispatch)
-        self.parts()
-        self.parts(gateway="report_timeout = 60s")
-        self.assertEqual([keys["report_timeout"] for keys in made], [86_400.0, 60.0])
+    def test_configured(self) -> None:
+        """Every part that keeps something of the configuration is told of another one; the accounts come first."""
+        parts = self.parts()
+        keeping = [one for one in attrs.asdict(parts, recurse=False).values() if hasattr(one, "apply")]
+        self.assertCountEqual(map(id, keeping), map(id, parts.configured))
+        self.assertIs(parts.configured[0], parts.accounts)
 
     def test_drain(self) -> None:
         """drain = bounds how long a stop takes."""

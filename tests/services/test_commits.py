@@ -73,4 +73,4 @@ class CommitsTests(SynchronousTestCase):
             for file in root.rglob("*.py")
             if re.search(r"\bstore\.commit\(|_store\.commit\(", file.read_text("utf-8"))
         }
-        self.assertEqual(found, {"commits.py", "outbox/outbox.py"})
+        self.assertEqual(found, {"commits.py", "outbox/acknowledgements.py", "outbox/outbox.py"})

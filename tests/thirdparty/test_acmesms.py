@@ -23,7 +23,7 @@ from smsgw.interfaces import IConnector
 from smsgw.model.lifecycle import State
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import Dispatch
-from tests.services.dispatch.support import DAY, DispatchTestCase, RecordingIncoming, RecordingOutbox, message
+from tests.services.dispatch.support import DispatchTestCase, RecordingIncoming, RecordingOutbox, message
 
 PROJECT = Path(__file__).resolve().parent / "acmesms"
 ROOT = PROJECT.parents[2]
@@ -172,9 +172,8 @@ class CarriedTests(DispatchTestCase):
         self.connector = plugins.connector_factories()[own.type].make(own, self.reactor)
         self.outbox = RecordingOutbox()
         self.dispatch = Dispatch(
-            self.store, Commits(self.store, self.outbox), self.reactor, self.now, [(self.connector, own)],
-            self.reroute, incoming=RecordingIncoming(), report_timeout=DAY,
-            down=self.down,
+            settings, self.store, Commits(self.store, self.outbox), self.reactor, self.now, {own.name: self.connector},
+            self.reroute, incoming=RecordingIncoming(), down=self.down,
         )
         self.successResultOf(self.dispatch.start())
         self.acme = Acme(self.reactor)

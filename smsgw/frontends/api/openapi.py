@@ -165,10 +165,8 @@ def _responses(good: Mapping[str, Schema], *statuses: int) -> Schema:
             "description": _PROBLEMS[status],
             "content": {"application/problem+json": {"schema": _ref("Problem")}},
         }
-        for status in sorted({401, 403, 429, 503, *statuses} - {413})
+        for status in sorted({401, 403, 429, 503, *statuses})
     }
-    if 413 in statuses:  # answered by the server before the API gets the request
-        problems["413"] = _json(_object({"reason": {"type": "string"}, "status": {"type": "string"}}), _PROBLEMS[413])
     return {**good, **problems}
 
 

@@ -118,7 +118,7 @@ class V1Resource(JsonResource):
     """The API as a resource for the root of a site.
 
     :param cancel: cancels messages. :param expect: awaits a call.
-    :param wall: returns seconds since 1970.
+    :param now: returns seconds since 1970.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class V1Resource(JsonResource):
         accounts: AccountBook,
         cancel: Callable[[Sequence[Cancel]], Deferred[list[list[Message] | Refused]]],
         expect: Callable[[str, str], Deferred[Confirmation | Refused]],
-        wall: Callable[[], float],
+        now: Callable[[], float],
     ) -> None:
         self._listener = settings.name
         self._intake = intake
@@ -137,7 +137,7 @@ class V1Resource(JsonResource):
         self._accounts = accounts
         self._cancel = cancel
         self._expect = expect
-        self._wall = wall
+        self._now = now
         self._searching: defaultdict[str, DeferredSemaphore] = defaultdict(lambda: DeferredSemaphore(SEARCHES))
         id = "/v1/messages/([^/]*)"
         super().__init__(
@@ -213,7 +213,7 @@ class V1Resource(JsonResource):
         value = self._value(request)
         request_key = self._key(request)
         digest = hashlib.sha256(compact(value)).digest()
-        now = self._wall()
+        now = self._now()
         if not (isinstance(value, dict) and "messages" in value):
             key = f"http-one:{request_key}" if request_key else ""
             submission = read_message(value).submission(account.name, self._listener, now, key, digest)
@@ -259,7 +259,7 @@ class V1Resource(JsonResource):
     async def _preview(self, request: Request, account: Account) -> Answer:
         """Preview a message without sending it."""
         submission = read_message(self._value(request)).submission(
-            account.name, self._listener, self._wall(), "", b""
+            account.name, self._listener, self._now(), "", b""
         )
         answer: Previewed | Refused = self._intake.preview([submission])[0]
         if isinstance(answer, Refused):

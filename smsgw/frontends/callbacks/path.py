@@ -98,7 +98,7 @@ class _Job:
 
 @implementer(IReturnPath)
 class CallbackPath:
-    """See the module.
+    """Implements :class:`~smsgw.interfaces.IReturnPath` over HTTP.
 
     :param client: for the addresses of gw.ini. :param guarded: for those that clients gave; public hosts only.
     :param dice: gives numbers from 0 to 1.
@@ -113,7 +113,7 @@ class CallbackPath:
         client: Client,
         guarded: Client,
         clock: IReactorTime,
-        wall: Callable[[], float],
+        now: Callable[[], float],
         dice: Callable[[], float] = random,
         metrics: CallbackMetrics | None = None,
     ) -> None:
@@ -125,7 +125,7 @@ class CallbackPath:
         self._client = client
         self._guarded = guarded
         self._clock = clock
-        self._wall = wall
+        self._now = now
         self._dice = dice
         self._sink: IReturnSink | None = None
         self._held: dict[str, int] = {}
@@ -141,11 +141,10 @@ class CallbackPath:
         self._zone = settings.gateway.timezone
 
     def attach(self, sink: IReturnSink) -> None:
-        """See :meth:`smsgw.interfaces.IReturnPath.attach`."""
         self._sink = sink
 
     def room(self, account: str) -> int:
-        """See :meth:`smsgw.interfaces.IReturnPath.room`; 0 while the account's own receiver is down or nowhere."""
+        """0 also while the account's own receiver is down, and for an account that has none."""
         settings = self._settings(account)
         if settings is None or self._stopped is not None:
             return 0
@@ -163,7 +162,6 @@ class CallbackPath:
         return known.settings if known is not None and known.settings.enabled else None
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """See :meth:`smsgw.interfaces.IReturnPath.deliver`."""
         assert self._sink is not None
         account = events[0].message.account
         settings = self._settings(account)
@@ -273,7 +271,7 @@ class CallbackPath:
             return None
         key = settings.callback_key
         keys = [one for one in key.reveal().split(",") if one] if key is not None else []
-        return FORMS[job.form].write(job.url, job.event, Context(self._zone, keys, self._wall()))
+        return FORMS[job.form].write(job.url, job.event, Context(self._zone, keys, self._now()))
 
     def _answered(self, response: WebResponse, job: _Job, began: float) -> None:
         self._note(job, f"{response.status // 100}xx", began)

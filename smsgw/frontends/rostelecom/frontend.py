@@ -42,7 +42,8 @@ class RostelecomFrontend:
         self._store = store
         self._accounts = accounts
         self._senders = senders
-        self.resource = MessageResource(self, settings.gateway.country, listener.body_limit)
+        self.resource = MessageResource(self, body_limit=listener.body_limit)
+        self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
         """Tell national numbers from others as is configured now."""

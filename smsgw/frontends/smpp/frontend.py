@@ -40,7 +40,7 @@ class SmppFrontend:
 
     :param listener: its settings. :param manner: of its dialect.
     :param receipts: the return path that all SMPP listeners share.
-    :param wall: absolute seconds since 1970. :param seconds: monotonic time.
+    :param now: absolute seconds since 1970. :param seconds: monotonic time.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SmppFrontend:
         intake: IIntake,
         store: IMessageStore,
         cancelling: Cancellation,
-        wall: Callable[[], float],
+        now: Callable[[], float],
         seconds: Callable[[], float],
     ) -> None:
         self._listener = listener
@@ -66,7 +66,7 @@ class SmppFrontend:
         self._intake = intake
         self._store = store
         self._cancelling = cancelling
-        self._wall = wall
+        self._now = now
         self._seconds = seconds
         self._lines = log_limit()
         self.apply(settings)
@@ -121,7 +121,7 @@ class SmppFrontend:
         together; an answer that does not come from there, or from the store, is to try again later.
         """
         account, version = session.bound.account, session.version
-        manner, read, now = self._manner, self._read, self._wall()
+        manner, read, now = self._manner, self._read, self._now()
         answers: Answers = [_LATER] * len(pdus)
         submissions: list[Submission] = []
         places: list[int] = []

@@ -36,7 +36,7 @@ class BoundedSite(Site):
 
     :param resource: the root; mount what you like.
     :param clock: its seconds must be monotonic.
-    :param wall: seconds since 1970, for the Date header.
+    :param now: seconds since 1970, for the Date header.
     :param errors: writes what the site itself refuses.
     :param metrics: shared by the sites of a program; without it the answers' counts are shown nowhere.
     :ivar connections: those there are.
@@ -51,7 +51,7 @@ class BoundedSite(Site):
         resource: IResource,
         clock: IReactorTime,
         limits: WebLimits = WebLimits(),
-        wall: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.time,
         errors: Errors = Errors(),
         metrics: HttpMetrics | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class BoundedSite(Site):
         self.errors = errors
         self.metrics = metrics or HttpMetrics()
         self.connections: Connections[BoundedChannel] = Connections(clock)
-        self._wall = wall
+        self._now = now
         self._date = (0, b"")
 
     # What Twisted calls
@@ -124,7 +124,7 @@ class BoundedSite(Site):
 
     def date(self) -> bytes:
         """The Date header's value (RFC 9110, 6.6.1), made once a second."""
-        now = int(self._wall())
+        now = int(self._now())
         if self._date[0] != now:
             self._date = now, datetimeToString(now)
         return self._date[1]

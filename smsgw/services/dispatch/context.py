@@ -19,7 +19,6 @@ class Context:
 
     :ivar clock: its seconds are monotonic. :ivar now: absolute seconds since 1970.
     :ivar reroute: the connector that a message takes now: its own while that is up, else another of its route.
-    :ivar report_timeout: seconds after which a part without a receipt is given up.
     :ivar memory: parts of waiting messages kept in memory per connector.
     :ivar down, refusing: see :class:`~smsgw.services.dispatch.links.Link`.
     :ivar requeued: takes messages that are queued for another connector now.
@@ -31,7 +30,6 @@ class Context:
     clock: IReactorTime
     now: Callable[[], float]
     reroute: Callable[[Message], str]
-    report_timeout: float
     memory: int
     down: set[str]
     refusing: set[str]

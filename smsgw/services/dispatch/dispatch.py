@@ -9,7 +9,7 @@ A message passes here three times: :meth:`Dispatch.accept`, :meth:`Dispatch.outc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, maybeDeferred
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.config import ConnectorSettings
+from smsgw.config import Settings
 from smsgw.interfaces import IConnector, IConnectorSink, IMessageStore
 from smsgw.model.changes import Changes, Committed, Conditional
 from smsgw.model.errors import Refused, StoreDown
@@ -43,10 +43,9 @@ class Dispatch:
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param now: absolute seconds since 1970.
-    :param links: the connectors with the settings of their sections.
+    :param connectors: all of them by name, the name of their section.
     :param reroute: the connector that a message takes now: its own while that is up, else another of its route.
     :param incoming: takes what comes from subscribers.
-    :param report_timeout: seconds after which a part without a receipt is given up.
     :param memory: parts of waiting messages kept in memory per connector.
     :param down: names of connectors whose link is down; kept true in place.
     :param refusing: names of those that have been down for longer than their ``refuse_after``; kept true in place.
@@ -54,15 +53,15 @@ class Dispatch:
 
     def __init__(
         self,
+        settings: Settings,
         store: IMessageStore,
         commits: Commits,
         clock: IReactorTime,
         now: Callable[[], float],
-        links: Iterable[tuple[IConnector, ConnectorSettings]],
+        connectors: Mapping[str, IConnector],
         reroute: Callable[[Message], str],
         *,
         incoming: IncomingSink,
-        report_timeout: float,
         memory: int = 20_000,
         down: set[str] | None = None,
         refusing: set[str] | None = None,
@@ -82,7 +81,6 @@ class Dispatch:
             clock=clock,
             now=now,
             reroute=reroute,
-            report_timeout=report_timeout,
             memory=memory,
             down=set() if down is None else down,
             refusing=set() if refusing is None else refusing,
@@ -90,9 +88,16 @@ class Dispatch:
             finished=self._look_for_quiet,
             metrics=metrics,
         )
-        self._pumps: dict[str, Pump] = {}
-        for connector, settings in links:
-            self._pumps[settings.name] = Pump(connector, settings, context)
+        timeout = settings.gateway.report_timeout
+        self._pumps = {
+            name: Pump(connector, settings.connectors[name], timeout, context) for name, connector in connectors.items()
+        }
+
+    def apply(self, settings: Settings) -> None:
+        """Go by the sections of the connectors, and by ``report_timeout``, as is configured now. The connectors
+        themselves stay: one that is new, changed or gone needs a restart."""
+        for name, pump in self._pumps.items():
+            pump.apply(settings.connectors[name], settings.gateway.report_timeout)
 
     # What intake, cancelling and the sweep call.
 

@@ -42,13 +42,18 @@ class Failover:
         reroute: Callable[[Message], str],
         claimed: Callable[[Sequence[Requeued]], None],
     ) -> None:
-        self._settings = settings
+        self._name = settings.name
         self._backlog = backlog
         self._inflight = inflight
         self._commits = commits
         self._reroute = reroute
         self._report = claimed
         self._moving = False
+        self.apply(settings)
+
+    def apply(self, settings: ConnectorSettings) -> None:
+        """Claim at most this window from now on."""
+        self._window = settings.window
 
     @property
     def moving(self) -> bool:
@@ -59,12 +64,12 @@ class Failover:
         """Claim what has another connector, unless that is being done."""
         if self._moving:
             return
-        room = self._settings.window - self._inflight.reserved
+        room = self._window - self._inflight.reserved
         moves: list[Requeued] = []
         stays: list[Message] = []
         for message in self._backlog.take(LOOK):
-            connector = self._reroute(message) if room > 0 else self._settings.name
-            if connector == self._settings.name:
+            connector = self._reroute(message) if room > 0 else self._name
+            if connector == self._name:
                 stays.append(message)
             else:
                 room -= parts_of(message)
@@ -84,7 +89,7 @@ class Failover:
         if isinstance(result, Failure):
             self._backlog.add(messages)
             if result.check(StoreDown, UnknownOutcome) is None:
-                _log.failure("messages of {connector} were not moved", result, connector=self._settings.name)
+                _log.failure("messages of {connector} were not moved", result, connector=self._name)
             self._report([])
         else:
             self._report([move for move, claimed in zip(moves, result.claims, strict=True) if claimed])

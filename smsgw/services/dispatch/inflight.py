@@ -47,11 +47,10 @@ class InFlight:
         self, connector: GuardedConnector, settings: ConnectorSettings, policy: RetryPolicy, report_timeout: float,
         metrics: DispatchMetrics,
     ) -> None:  # fmt: skip
-        self._name, self._window = settings.name, settings.window
+        self._name = settings.name
         self._metrics = metrics
         self._connector = connector
         self._policy = policy
-        self._report_timeout = report_timeout
         self._claiming: set[int] = set()
         self._reserved = 0
         self._claimed: deque[Part] = deque()
@@ -59,6 +58,12 @@ class InFlight:
         self._split: dict[int, SplitMessage] = {}
         self._taken = 0
         self._freeing = 0
+        self.apply(settings, report_timeout)
+
+    def apply(self, settings: ConnectorSettings, report_timeout: float) -> None:
+        """Go by these from the next message on."""
+        self._window = settings.window
+        self._report_timeout = report_timeout
 
     def __len__(self) -> int:
         """Parts that the connector has and did not answer yet."""

@@ -35,6 +35,10 @@ class Link:
         """Whether the link was down at the last :meth:`watch`."""
         return self._down_since is not None
 
+    def apply(self, settings: ConnectorSettings) -> None:
+        """Go by this ``refuse_after`` from the next :meth:`watch` on."""
+        self.settings = settings
+
     def close(self) -> None:
         """The gateway stops the connector: from now on :meth:`watch` changes nothing."""
         self._closed = True

@@ -52,13 +52,15 @@ class Pump:
     slots of the window to :class:`InFlight`, commits to the :class:`Committer`.
     """
 
-    def __init__(self, connector: IConnector, settings: ConnectorSettings, context: Context) -> None:
+    def __init__(
+        self, connector: IConnector, settings: ConnectorSettings, report_timeout: float, context: Context
+    ) -> None:
         self.connector = connector
         self.name = settings.name
         self._context = context
         self._guarded = GuardedConnector(self.name, connector)
         self.policy = RetryPolicy(settings, context.reroute, context.metrics)
-        self.inflight = InFlight(self._guarded, settings, self.policy, context.report_timeout, context.metrics)
+        self.inflight = InFlight(self._guarded, settings, self.policy, report_timeout, context.metrics)
         self.backlog = Backlog(self.name, context.store, self.pump, self.inflight.claiming, capacity=context.memory)
         self._link = Link(settings, context.clock, context.down, context.refusing)
         self._committer = Committer(
@@ -74,6 +76,13 @@ class Pump:
         context.metrics.room[self.name].set_function(self._guarded.room)
         context.metrics.waiting[self.name].set_function(self.backlog.__len__)
         context.metrics.outstanding[self.name].set_function(self.inflight.__len__)
+
+    def apply(self, settings: ConnectorSettings, report_timeout: float) -> None:
+        """Go by these from now on."""
+        self.policy.apply(settings)
+        self.inflight.apply(settings, report_timeout)
+        self._link.apply(settings)
+        self._failover.apply(settings)
 
     @property
     def quiet(self) -> bool:

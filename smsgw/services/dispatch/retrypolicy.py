@@ -35,6 +35,10 @@ class RetryPolicy:
     reroute: Callable[[Message], str]
     metrics: DispatchMetrics
 
+    def apply(self, settings: ConnectorSettings) -> None:
+        """Decide by these from now on."""
+        self.settings = settings
+
     def returned(
         self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
     ) -> list[PartEnded | Requeued]:

@@ -88,7 +88,6 @@ class Intake:
         self._key_life = settings.gateway.idempotency
 
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
-        """See :meth:`smsgw.interfaces.IIntake.submit`."""
         messages: list[Message] = []
         keys: list[Conditional] = []
         try:

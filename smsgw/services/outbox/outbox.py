@@ -21,10 +21,10 @@ from zope.interface import implementer
 
 from smsgw.config import Settings
 from smsgw.interfaces import IMessageStore, IReturnPath, IReturnSink
-from smsgw.model.changes import Changes, Committed, Retry
-from smsgw.model.errors import StoreDown, UnknownOutcome
+from smsgw.model.changes import Changes, Committed
 from smsgw.model.message import Event
 from smsgw.model.pacing import back_off
+from smsgw.services.outbox.acknowledgements import EXPECTED, Acknowledgements
 from smsgw.services.outbox.eventqueue import EVERYTHING, EventQueue, key_of
 from smsgw.services.outbox.metrics import OutboxMetrics
 
@@ -37,7 +37,6 @@ LONGEST_PAUSE: Final = 600.0
 SWEEP: Final = 1.0
 """Seconds between two looks at what is due, and at what failed and is tried again."""
 
-_EXPECTED: Final = (StoreDown, UnknownOutcome)
 _log = Logger()
 
 
@@ -46,9 +45,9 @@ class Outbox:
     """Tells senders what became of their messages, over whatever return paths are attached.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
-    :param wall: absolute seconds since 1970.
+    :param now: absolute seconds since 1970.
     :param per_account: events held in memory per account and path.
-    :param total: events held in memory altogether; at this bound the longest lanes go back to the store.
+    :param total: events held in memory altogether; at this bound the longest queues go back to the store.
     :param share: events that an account may hold even then, so that the others cannot stop it.
     :param page: events read from the store at once.
     """
@@ -58,7 +57,7 @@ class Outbox:
         settings: Settings,
         store: IMessageStore,
         clock: IReactorTime,
-        wall: Callable[[], float],
+        now: Callable[[], float],
         *,
         per_account: int = 5_000,
         total: int = 50_000,
@@ -69,28 +68,25 @@ class Outbox:
         self._metrics = metrics or OutboxMetrics()
         self._store = store
         self._clock = clock
-        self._wall = wall
+        self._now = now
         self._per_account = per_account
         self._total = total
         self._share = share
         self._page = page
         self._paths: dict[str, IReturnPath] = {}
-        self._lanes: dict[str, dict[str, EventQueue]] = {}
+        self._queues: dict[str, dict[str, EventQueue]] = {}
         self._unasked: set[str] = set()
         self._unread: dict[EventQueue, None] = {}
         self._roused: list[EventQueue] = []
         self._held = 0
-        self._told: list[Event] = []
-        self._later: list[Retry] = []
+        self._acknowledgements = Acknowledgements(store, self._forget, self._not_stored)
         self._put_off: list[tuple[float, int, EventQueue, Event]] = []
         self._serial = count()
         self._turn: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
         self._running = False
         self._asking = False
-        self._committing = False
         self._forgetting = 0
-        self._faltering = False
         self._stopped: Deferred[None] | None = None
         self._metrics.held.set_function(lambda: self._held)
         self.apply(settings)
@@ -102,7 +98,7 @@ class Outbox:
     def attach(self, path: IReturnPath) -> None:
         """Tell senders over `path` too; before :meth:`start`."""
         self._paths[path.path] = path
-        self._lanes[path.path] = {}
+        self._queues[path.path] = {}
         self._unasked.add(path.path)
         path.attach(self)
 
@@ -127,7 +123,7 @@ class Outbox:
         self._turn = None
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped
-        self._flush()
+        self._acknowledgements.flush()
         self._tell_stopped()
         return stopped
 
@@ -135,60 +131,56 @@ class Outbox:
         """Events that were just stored, in the order of their happening."""
         if not self._running:
             return
-        runs = self._by_lane(events)
-        for lane, run in runs:
+        runs = self._by_queue(events)
+        for queue, run in runs:
             if self._held + len(run) > self._total:
                 self._shed()
-            self._held += lane.arrive(run, self._total - self._held)
-        for lane in dict.fromkeys(lane for lane, _ in runs):
-            self._pump(lane)
+            self._held += queue.arrive(run, self._total - self._held)
+        for queue in dict.fromkeys(queue for queue, _ in runs):
+            self._pump(queue)
 
     def replay(self, account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
         """Tell again what was given up, see :meth:`smsgw.interfaces.IMessageStore.replay`."""
 
         def replayed(events: list[Event]) -> list[Event]:
-            for lane, run in self._by_lane(events):
-                self._held -= lane.supersede(run)
+            for queue, run in self._by_queue(events):
+                self._held -= queue.supersede(run)
             self.occurred(events)
             return events
 
         return self._store.replay(account, ids, limit).addCallback(replayed)
 
     def acknowledged(self, events: Sequence[Event]) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         if events:
-            self._told += events
+            self._acknowledgements.add(events)
             self._metrics.told[events[0].message.path].inc(len(events))
             self._soon()
 
     def retry(self, events: Sequence[Event], seconds: float | None) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         if not events:
             return
-        now, wall = self._clock.seconds(), self._wall()
+        clock, now = self._clock.seconds(), self._now()
         for event in events:
             attempts = event.attempts + 1
             pause = back_off(attempts, FIRST_PAUSE, LONGEST_PAUSE) if seconds is None else seconds
-            again = Event(event.message, event.kind, event.state, event.error, event.at, attempts, wall + pause)
-            self._later.append(Retry(event, again.due))
-            lane = self._lane(event.message.path, event.message.account)
-            lane.held[key_of(event)] = again
-            heappush(self._put_off, (now + pause, next(self._serial), lane, again))
+            again = Event(event.message, event.kind, event.state, event.error, event.at, attempts, now + pause)
+            self._acknowledgements.retry(event, again.due)
+            queue = self._queue(event.message.path, event.message.account)
+            queue.held[key_of(event)] = again
+            heappush(self._put_off, (clock + pause, next(self._serial), queue, again))
         self._metrics.put_off[events[0].message.path].inc(len(events))
         self._soon()
 
     def requeue(self, events: Sequence[Event]) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         if not events:
             return
         for event in reversed(events):
-            lane = self._lane(event.message.path, event.message.account)
-            lane.waiting.appendleft(event)
-            self._rouse(lane)
+            queue = self._queue(event.message.path, event.message.account)
+            queue.waiting.appendleft(event)
+            self._rouse(queue)
         self._metrics.returned[events[0].message.path].inc(len(events))
 
     def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
         self._forgetting += 1
         done = self._store.commit(Changes(acknowledged=list(events)))
         return done.addCallbacks(self._let_go, self._keep_on, callbackArgs=(events,), errbackArgs=(events,))
@@ -198,9 +190,9 @@ class Outbox:
         self._forgetting -= 1
         if events:
             self._metrics.told[events[0].message.path].inc(len(events))
-        for lane, run in self._by_lane(events):
-            self._held -= lane.settle(run)
-            self._rouse(lane)
+        for queue, run in self._by_queue(events):
+            self._held -= queue.settle(run)
+            self._rouse(queue)
         self._tell_stopped()
 
     def _keep_on(self, failure: Failure, events: Sequence[Event]) -> Failure:
@@ -208,27 +200,26 @@ class Outbox:
         self._forgetting -= 1
         due = self._clock.seconds() + FIRST_PAUSE
         for event in events:
-            lane = self._lane(event.message.path, event.message.account)
-            heappush(self._put_off, (due, next(self._serial), lane, event))
+            queue = self._queue(event.message.path, event.message.account)
+            heappush(self._put_off, (due, next(self._serial), queue, event))
         self._tell_stopped()
         return failure
 
     def ready(self, account: str) -> None:
-        """See :class:`~smsgw.interfaces.IReturnSink`."""
-        for lanes in self._lanes.values():
-            lane = lanes.get(account)
-            if lane is not None:
-                self._pump(lane)
+        for queues in self._queues.values():
+            queue = queues.get(account)
+            if queue is not None:
+                self._pump(queue)
 
-    def _lane(self, path: str, account: str) -> EventQueue:
-        lanes = self._lanes[path]
-        lane = lanes.get(account)
-        if lane is None:
+    def _queue(self, path: str, account: str) -> EventQueue:
+        queues = self._queues[path]
+        queue = queues.get(account)
+        if queue is None:
             cursor = EVERYTHING if path in self._unasked else None
-            lane = lanes[account] = EventQueue(self._paths[path], account, self._per_account, cursor)
-        return lane
+            queue = queues[account] = EventQueue(self._paths[path], account, self._per_account, cursor)
+        return queue
 
-    def _by_lane(self, events: Sequence[Event]) -> list[tuple[EventQueue, list[Event]]]:
+    def _by_queue(self, events: Sequence[Event]) -> list[tuple[EventQueue, list[Event]]]:
         """The events in runs of one account and path; those of a path that nobody attached stay in the store."""
         runs: list[tuple[EventQueue, list[Event]]] = []
         run: list[Event] = []
@@ -239,36 +230,36 @@ class Outbox:
                 path, account = message.path, message.account
                 run = []
                 if path in self._paths:
-                    runs.append((self._lane(path, account), run))
+                    runs.append((self._queue(path, account), run))
             run.append(event)
         return runs
 
     def _shed(self) -> None:
-        """Send the longest lanes back to the store until a tenth of the memory is free."""
-        lanes = [lane for lanes in self._lanes.values() for lane in lanes.values() if lane.waiting]
-        lanes.sort(key=lambda lane: -len(lane.waiting))
-        for lane in lanes:
+        """Send the longest queues back to the store until a tenth of the memory is free."""
+        queues = [queue for queues in self._queues.values() for queue in queues.values() if queue.waiting]
+        queues.sort(key=lambda queue: -len(queue.waiting))
+        for queue in queues:
             if self._held <= self._total * 0.9:
                 break
-            self._held -= lane.shed()
+            self._held -= queue.shed()
 
-    def _pump(self, lane: EventQueue) -> None:
+    def _pump(self, queue: EventQueue) -> None:
         """Hand over what the path has room for, and read on when the memory runs dry."""
-        if lane.pumping or not self._running:
+        if queue.pumping or not self._running:
             return
-        lane.pumping = True
-        path, account, waiting = lane.path, lane.account, lane.waiting
+        queue.pumping = True
+        path, account, waiting = queue.path, queue.account, queue.waiting
         try:
             room = path.room(account)
             while room > 0 and waiting:
-                batch = lane.take(room)
+                batch = queue.take(room)
                 if batch:
                     self._deliver(path, batch)
                 room = path.room(account)
         finally:
-            lane.pumping = False
-        if room > 0 and lane.cursor is not None and not lane.reading and len(waiting) <= self._page // 2:
-            self._read(lane)
+            queue.pumping = False
+        if room > 0 and queue.cursor is not None and not queue.reading and len(waiting) <= self._page // 2:
+            self._read(queue)
 
     def _deliver(self, path: IReturnPath, batch: list[Event]) -> None:
         try:
@@ -277,36 +268,36 @@ class Outbox:
             _log.failure("return path {path} failed; its events are tried again", path=path.path)
             self.retry(batch, None)
 
-    def _read(self, lane: EventQueue) -> None:
-        held = len(lane.held)
+    def _read(self, queue: EventQueue) -> None:
+        held = len(queue.held)
         limit = min(self._page, self._per_account - held, max(self._total - self._held, self._share - held))
         if limit <= 0:
-            self._unread[lane] = None
+            self._unread[queue] = None
             return
-        page = self._store.events(lane.account, lane.path.path, lane.begin(limit), limit)
-        page.addCallbacks(self._turned, self._stuck, callbackArgs=(lane,), errbackArgs=(lane,))
+        page = self._store.events(queue.account, queue.path.path, queue.begin(limit), limit)
+        page.addCallbacks(self._turned, self._stuck, callbackArgs=(queue,), errbackArgs=(queue,))
         page.addErrback(lambda failure: _log.failure("handing out events failed", failure))
 
-    def _turned(self, events: Sequence[Event], lane: EventQueue) -> None:
+    def _turned(self, events: Sequence[Event], queue: EventQueue) -> None:
         """A page of the store came."""
-        new, fresh = lane.turn(events)
+        new, fresh = queue.turn(events)
         self._held += len(new)
         for event in new:
-            pause = event.due - self._wall() if event.due else 0.0
+            pause = event.due - self._now() if event.due else 0.0
             if pause > 0:
                 due = self._clock.seconds() + min(pause, LONGEST_PAUSE)
-                heappush(self._put_off, (due, next(self._serial), lane, event))
+                heappush(self._put_off, (due, next(self._serial), queue, event))
             else:
-                lane.waiting.append(event)
-        self._held += lane.arrive(fresh, max(self._total - self._held, 0))
-        self._pump(lane)
+                queue.waiting.append(event)
+        self._held += queue.arrive(fresh, max(self._total - self._held, 0))
+        self._pump(queue)
 
-    def _stuck(self, failure: Failure, lane: EventQueue) -> None:
+    def _stuck(self, failure: Failure, queue: EventQueue) -> None:
         """A page could not be read: the sweep tries again."""
-        if not isinstance(failure.value, _EXPECTED):
+        if not isinstance(failure.value, EXPECTED):
             _log.failure("a page of events cannot be read; it is tried again", failure)
-        lane.fail()
-        self._unread[lane] = None
+        queue.fail()
+        self._unread[queue] = None
 
     async def _ask(self) -> None:
         """Ask the store, per path not asked yet, which accounts are owed something."""
@@ -316,101 +307,82 @@ class Outbox:
         try:
             for path in sorted(self._unasked):
                 for account in await self._store.accounts_with_events(path):
-                    self._lane(path, account)
+                    self._queue(path, account)
                 self._unasked.discard(path)
-                for lane in list(self._lanes[path].values()):
-                    self._pump(lane)
+                for queue in list(self._queues[path].values()):
+                    self._pump(queue)
         finally:
             self._asking = False
 
     @staticmethod
     def _unanswered(failure: Failure) -> None:
-        if not isinstance(failure.value, _EXPECTED):
+        if not isinstance(failure.value, EXPECTED):
             _log.failure("who is owed an event cannot be read; it is tried again", failure)
 
-    def _rouse(self, lane: EventQueue) -> None:
-        """Hand over what this lane has in the next turn of the reactor."""
+    def _rouse(self, queue: EventQueue) -> None:
+        """Hand over what this queue has in the next turn of the reactor."""
         if self._running:
-            if lane not in self._roused:
-                self._roused.append(lane)
+            if queue not in self._roused:
+                self._roused.append(queue)
             self._soon()
 
     def _soon(self) -> None:
         """Do what the events of this turn of the reactor ask for, all at once, in the next one."""
-        if self._turn is None and not self._faltering:
+        if self._turn is None and not self._acknowledgements.waiting:
             self._turn = self._clock.callLater(0, self._next_turn)
 
     def _next_turn(self) -> None:
         self._turn = None
         roused, self._roused = self._roused, []
-        self._flush()
-        for lane in roused:
-            self._pump(lane)
+        self._acknowledgements.flush()
+        for queue in roused:
+            self._pump(queue)
 
-    def _flush(self) -> None:
-        """Commit what was told and put off since the last commit."""
-        if self._committing or not (self._told or self._later):
-            return
-        told, self._told = self._told, []
-        later, self._later = self._later, []
-        self._committing = True
-        self._store.commit(Changes(acknowledged=told, retries=later)).addCallbacks(
-            self._forget, self._remember, callbackArgs=(told,), errbackArgs=(told,)
-        ).addErrback(lambda failure: _log.failure("forgetting events failed", failure))
-
-    def _forget(self, _: Committed, told: list[Event]) -> None:
-        """What was told is forgotten in the store, and now here."""
-        self._committing = self._faltering = False
-        self._flush()
-        for lane, run in self._by_lane(told):
-            behind = len(lane.behind)
-            self._held -= lane.settle(run)
-            if len(lane.behind) < behind or lane.cursor is not None:
-                self._pump(lane)
+    def _forget(self, events: Sequence[Event]) -> None:
+        """These are acknowledged, and no longer in the store."""
+        for queue, run in self._by_queue(events):
+            behind = len(queue.behind)
+            self._held -= queue.settle(run)
+            if len(queue.behind) < behind or queue.cursor is not None:
+                self._pump(queue)
         self._tell_stopped()
 
-    def _remember(self, failure: Failure, told: list[Event]) -> None:
-        """The commit failed: what was told is committed again, pauses are only kept in memory."""
-        self._committing = False
-        self._faltering = True
-        self._told[:0] = told
-        if not isinstance(failure.value, _EXPECTED):
-            _log.failure("{count} acknowledged events cannot be forgotten; tried again", failure, count=len(told))
+    def _not_stored(self) -> None:
+        """A commit of acknowledgements failed: it is tried again, unless this is the end."""
         if self._stopped is not None:
-            self._told.clear()
-            self._later.clear()
+            self._acknowledgements.drop()
         self._tell_stopped()
 
     def _tell_stopped(self) -> None:
-        if self._stopped is not None and not (self._committing or self._forgetting or self._told or self._later):
+        if self._stopped is not None and not self._forgetting and self._acknowledgements.idle:
             stopped, self._stopped = self._stopped, None
             stopped.callback(None)
 
     def _sweep(self) -> None:
         """Once a second: what is due, what failed, what is too old."""
         self._timer = self._clock.callLater(SWEEP, self._sweep)
-        if self._faltering:
-            self._faltering = False
+        if self._acknowledgements.waiting:
+            self._acknowledgements.try_again()
             self._soon()
         if self._unasked:
             Deferred.fromCoroutine(self._ask()).addErrback(self._unanswered)
-        lanes, self._unread = list(self._unread), {}
+        queues, self._unread = list(self._unread), {}
         now = self._clock.seconds()
         due: dict[EventQueue, list[Event]] = {}
         while self._put_off and self._put_off[0][0] <= now:
-            _, _, lane, event = heappop(self._put_off)
-            if lane.held.get(key_of(event)) is event:
-                due.setdefault(lane, []).append(event)
-        for lane, events in due.items():
-            lane.waiting.extendleft(reversed(events))
-            lanes.append(lane)
-        self._drop_old(self._wall() - self._keep)
-        for lane in lanes:
-            self._pump(lane)
+            _, _, queue, event = heappop(self._put_off)
+            if queue.held.get(key_of(event)) is event:
+                due.setdefault(queue, []).append(event)
+        for queue, events in due.items():
+            queue.waiting.extendleft(reversed(events))
+            queues.append(queue)
+        self._drop_old(self._now() - self._keep)
+        for queue in queues:
+            self._pump(queue)
 
     def _drop_old(self, before: float) -> None:
         """Let go of waiting events whose time is over; the purge gives them up in the store."""
-        for lanes in self._lanes.values():
-            for lane in lanes.values():
-                while lane.waiting and (lane.waiting[0].since or lane.waiting[0].at) < before:
-                    self._held -= lane.settle([lane.waiting.popleft()])
+        for queues in self._queues.values():
+            for queue in queues.values():
+                while queue.waiting and (queue.waiting[0].since or queue.waiting[0].at) < before:
+                    self._held -= queue.settle([queue.waiting.popleft()])

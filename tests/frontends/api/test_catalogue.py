@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+from smsgw.frontends.api.openapi import DOCUMENT
 from tests.frontends.api.test_resource import BASIC, JSON, NUMBER, V1TestCase
 from tests.protocols.http.support import request
 
@@ -107,6 +108,8 @@ class CatalogueTests(V1TestCase):
         """A body beyond the listener's limit is refused before it is read as JSON."""
         answer = self.ask("POST", "/v1/messages", with_text(b'"' + b"x" * 65_536 + b'"'))
         self.problem(answer, 413, "body-too-large")
+        documented = DOCUMENT["paths"]["/v1/messages"]["post"]["responses"]["413"]["content"]
+        self.assertEqual([answer.headers["content-type"]], list(documented))
         self.assertEqual(self.stored(), [])
 
     def test_framing(self) -> None:

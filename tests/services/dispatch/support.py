@@ -26,6 +26,7 @@ from smsgw.services.dispatch import Dispatch
 from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.stores import MessageStore
 from smsgw.stores.sqlite import Inline, SqliteEngine
+from tests.configured import configured
 from tests.cuts import cut_into
 
 NOON = 1_800_000_000.0
@@ -316,15 +317,16 @@ class DispatchTestCase(SynchronousTestCase):
         for link in links:
             link.clock = self.clock
         self.outbox, self.incoming = RecordingOutbox(), RecordingIncoming()
+        sections = [ConnectorSettings(name=link.name, window=link.window, **settings) for link in links]
         self.dispatch = Dispatch(
+            configured(*sections, report_timeout=DAY),
             self.store,
             Commits(self.store, self.outbox),
             self.clock,
             self.now,
-            [(link, ConnectorSettings(name=link.name, window=link.window, **settings)) for link in links],
+            {link.name: link for link in links},
             self.reroute,
             incoming=self.incoming,
-            report_timeout=DAY,
             memory=self.memory,
             down=self.down,
             refusing=self.refusing,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from smsgw.config import ConnectorSettings
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
@@ -9,6 +10,7 @@ from smsgw.model.outcome import Lost
 from smsgw.services.dispatch.guard import MOST_EXCEPTIONS
 from smsgw.services.dispatch.links import GRACE
 from smsgw.services.dispatch.retrypolicy import MOST_ATTEMPTS
+from tests.configured import configured
 from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, ids, message
 
@@ -157,6 +159,46 @@ class FailoverTests(DispatchTestCase):
         while two.waiting:
             two.answer()
         self.assertEqual(len(two.sent), 10)
+
+
+class ConfigurationTests(DispatchTestCase):
+    """Dispatch goes by the configuration that it was given last."""
+
+    def configure(self, report_timeout: float = DAY, **own: Any) -> None:
+        """Give it another one."""
+        self.dispatch.apply(configured(ConnectorSettings(name="sim", window=10, **own), report_timeout=report_timeout))
+
+    def test_report_timeout(self) -> None:
+        """report_timeout = bounds how long a part waits for its receipt, as configured when its outcome came."""
+        sim = self.begin()
+        for id, report_timeout in ((1, DAY), (2, 60.0)):
+            self.configure(report_timeout)
+            self.accept(message(id))
+            sim.answer()
+            *_, last = self.successResultOf(self.store.awaited_receipts("sim", (0, 0), 10))
+            self.assertEqual((last.message.id, last.due), (id, self.now() + report_timeout))
+
+    def test_on_unknown(self) -> None:
+        """A part without an answer is dealt with as is configured when it comes back."""
+        sim = self.begin(on_unknown="hold")
+        self.accept(message(1), message(2))
+        sim.answer(Lost("gone"), 1)
+        self.configure(on_unknown="fail")
+        sim.answer(Lost("gone"), 1)
+        self.assertEqual((self.state(1), self.state(2)), (State.QUEUED, State.UNKNOWN))
+
+    def test_refuse_after(self) -> None:
+        """A link that is down is refused after the time that is configured now."""
+        sim = self.begin()
+        sim.up = False
+        self.clock.advance(30)
+        self.dispatch.tick()
+        self.clock.advance(30)
+        self.dispatch.tick()
+        self.assertEqual(self.refusing, set())
+        self.configure(refuse_after=20.0)
+        self.dispatch.tick()
+        self.assertEqual(self.refusing, {"sim"})
 
 
 class FaultyConnectorTests(DispatchTestCase):

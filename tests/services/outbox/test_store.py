@@ -372,7 +372,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 assert (id, int(ENROUTE)) in acknowledged
         self.seen = len(self.path.log)
         assert len(self.acknowledged) == len(acknowledged)
-        assert self.outbox._held == sum(len(lane.held) for lane in self.outbox._lanes["smpp"].values())
+        assert self.outbox._held == sum(len(queue.held) for queue in self.outbox._queues["smpp"].values())
         assert self.outbox._held <= TOTAL + len("ab")
 
     def teardown(self) -> None:
