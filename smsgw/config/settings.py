@@ -106,7 +106,7 @@ class GatewaySettings(SectionSettings):
         at_least=1)
     idempotency: float = fields.duration("how long an idempotency key is remembered", "24h",
                                          at_least=1)
-    report_timeout: float = fields.duration("an enroute part becomes unknown after this", "24h", at_least=1)
+    report_timeout: float = fields.duration("enroute becomes unknown after this without a receipt", "24h", at_least=1)
     drain: float = fields.duration("how long a stop waits for outstanding answers", "15s", at_most=20)
 
 
