@@ -1,7 +1,9 @@
-"""What the classes of metrics share. Each package declares its metrics in one class; the program makes the classes with
-one registry and passes them to what counts.
+"""Helpers for metrics.
 
-A metric of a class that was made without a registry counts and is shown nowhere. Values of labels must come from the
+Each package declares its metrics in one class. The program makes the classes with one registry and passes them to the
+objects that count.
+
+Metrics of a class that was made without a registry count but are not exported. Label values must come from the
 configuration or from a fixed list, never from a client or an upstream.
 """
 
@@ -15,10 +17,10 @@ M = TypeVar("M", Counter, Gauge)
 
 
 class Children(dict[str | tuple[str, ...], M]):
-    """The children of a metric by the value of its label (by the tuple of values where it has several).
+    """The children of a metric by the value of its label, or by the tuple of values if it has several labels.
 
-    A child is made when it is first asked for, so that counting costs no search by labels. Ask only for values that are
-    bounded: nothing is forgotten.
+    A child is made at its first lookup and kept, so that counting needs no search by labels. The number of label values
+    must be bounded.
     """
 
     def __init__(self, metric: M) -> None:

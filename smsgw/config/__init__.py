@@ -1,8 +1,8 @@
 """The configuration: from the text of gw.ini to frozen, documented settings, and back to a sample.
 
-Nothing here reads a file or imports Twisted; the caller brings the text, its name for messages, the settings
-classes of the connectors and the dialects. A connector of your own subclasses `ConnectorSettings` and declares its keys
-with `fields`.
+The package is pure: it reads no file and does not import Twisted. The caller passes the text, the file name for
+messages, the settings classes of the connectors, and the dialects. A connector of another package subclasses
+`ConnectorSettings` and declares its keys with `fields`.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ from smsgw.config.settings import (
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Everything that gw.ini says, by free name and in file order.
+    """The settings of all sections of gw.ini, by free name and in file order.
 
-    Two are equal when they mean the same: neither places in the file nor warnings count.
+    Two values are equal if all their settings are equal; places in the file and warnings are not compared.
     """
 
     gateway: GatewaySettings = attrs.field(factory=GatewaySettings)

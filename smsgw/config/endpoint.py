@@ -1,4 +1,4 @@
-"""The endpoint strings of listeners: checked without Twisted, and asked who can reach them."""
+"""Checks the endpoint strings of listeners, and finds out which machines can connect. It does not import Twisted."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
 
 @attrs.frozen
 class Listening:
-    """An endpoint string taken apart: its first word and its arguments by name, the first one as port or address."""
+    """A parsed endpoint string: its first word, and its arguments by name; the first is named port or address."""
 
     scheme: str
     arguments: Mapping[str, str]
 
     @property
     def on_loopback(self) -> bool:
-        """Tell whether only this machine can connect; not so for a socket that systemd hands over."""
+        """Whether only this machine can connect; False for a socket of systemd, whose address is not known here."""
         if self.scheme == "unix":
             return True
         interface = self.arguments.get("interface", "")
         return interface == "localhost" or (bool(interface) and ipaddress.ip_address(interface).is_loopback)
 
     def clashes(self, other: Listening) -> bool:
-        """Tell whether both cannot listen at the same time."""
+        """Whether the two endpoints need the same port or address, so that only one of them can listen."""
         if not self.scheme.startswith("tcp"):
             return self == other
         ports = (self.arguments["port"], other.arguments.get("port", ""))
@@ -60,10 +60,9 @@ class Listening:
 
 
 def take_apart(text: str) -> Listening:
-    """Read an endpoint string as Twisted does: colons separate, a backslash takes the next character as it is.
+    """Parse an endpoint string as Twisted does: colons separate, a backslash escapes the next character.
 
-    `ssl:` is refused because the key `tls` does that, `haproxy:` because it would believe any peer's word about its
-    address.
+    `ssl:` is refused because the key `tls` does that, `haproxy:` because any client could then claim any address.
 
     :raises InvalidValue: for a scheme, an argument or a port that is not allowed.
     """
@@ -83,7 +82,7 @@ def take_apart(text: str) -> Listening:
 
 
 def _cut(text: str) -> list[tuple[str | None, str]]:
-    """Cut at the colons, each piece as its name (None without an equals sign) and its value."""
+    """Split at the colons; each piece is its name (None without an equals sign) and its value."""
     pieces: list[tuple[str | None, str]] = [(None, "")]
     escaped = False
     for char in text:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, and where."""
+"""Problems of a configuration file, with their places."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import attrs
 
 @attrs.frozen
 class Problem:
-    """One mistake or warning: its place in the file and what is wrong and allowed, in words.
+    """One mistake or warning: its place in the file, and a text that says what is wrong and what is allowed.
 
-    `line` is 0 when the whole file is meant.
-    `section` is the text between the brackets, empty for a line outside any; `key` is empty when the whole
-    section is meant; line 0 means the file as a whole.
+    :ivar line: 0 if the problem concerns the whole file.
+    :ivar section: the text between the brackets; empty for a line outside of sections.
+    :ivar key: empty if the problem concerns the whole section.
     """
 
     filename: str
@@ -30,7 +30,7 @@ class Problem:
 
 
 class ConfigErrors(Exception):
-    """Every mistake of a file, in the order of its lines; the text has one line for each."""
+    """All mistakes of a file, in the order of its lines; the text has one line for each."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
@@ -38,14 +38,14 @@ class ConfigErrors(Exception):
 
 
 class InvalidValue(ValueError):
-    """A value cannot be taken. The text is shown to whoever wrote the file, so it never repeats a secret."""
+    """A value is not allowed. The text is shown to the administrator and never contains a secret."""
 
 
 @attrs.frozen
 class Conflict:
-    """A combination of keys of one section that cannot work.
+    """A contradiction between keys of one section.
 
-    `key` is where it is reported. Nothing is said when that key, or one named in `also`, is wrong by itself.
+    It is reported at `key`, unless that key or one named in `also` already has a problem of its own.
     """
 
     key: str
@@ -55,9 +55,9 @@ class Conflict:
 
 @attrs.frozen
 class Origin:
-    """Where a section was written, so that a fault found later (a certificate, a port) can still name its line.
+    """The place of a section in the file, so that a problem found later (a certificate, a port) can name its line.
 
-    Settings made by a program and not read from a file have the empty origin.
+    Settings that a program made without a file have the empty origin.
     """
 
     filename: str = ""
@@ -67,5 +67,5 @@ class Origin:
     faulty: frozenset[str] = frozenset()
 
     def problem(self, key: str, what: str) -> Problem:
-        """Blame `key` at its line, or the section's first line when the key is not written or is empty."""
+        """Return a problem at the line of `key`, or at the section's first line if the key is missing or empty."""
         return Problem(self.filename, self.lines.get(key, self.line), self.section, key, what)

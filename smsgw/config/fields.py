@@ -1,16 +1,16 @@
-"""Documented settings: attrs fields that know how their value is read, what it means and what it defaults to.
+"""Documented settings: attrs fields with a parser, a documentation and a default.
 
 A settings class is a frozen attrs class whose attributes are made by the functions below; each takes its documentation
-first and its default second. From this one declaration a file is parsed, a mistake is explained and the sample file
-is written::
+first and its default second. This one declaration is used to parse a file, to explain a mistake and to write the
+sample file::
 
     @attrs.frozen(kw_only=True)
     class PigeonSettings(ConnectorSettings):
         loft: str = fields.text("Where the pigeons live.")
         pause: float = fields.duration("Rest between two flights.", "10m")
 
-Without a default the key must be written. A default of None is for "not given": say in the documentation what
-happens then. A default may be a Python value or, as a text, what would stand in the file.
+A key without a default is required. A default of None means "not given"; the documentation of the key says what
+happens then. A default is a Python value, or a text in the form of the file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DECLARED: Final = "smsgw.config"
 
 
 class _Needed:
-    """The default of a key that must be written."""
+    """The default of a required key."""
 
     def __repr__(self) -> str:
         return "needed"
@@ -43,7 +43,7 @@ NEEDED: Final = _Needed()
 
 @attrs.frozen
 class Declared:
-    """What is known of one key of a settings class."""
+    """The declaration of one key of a settings class."""
 
     attribute: str
     key: str
@@ -53,20 +53,21 @@ class Declared:
 
     @property
     def needed(self) -> bool:
-        """Tell whether the file must give the key."""
+        """Whether the file must give the key."""
         return self.default is NEEDED
 
     def show(self, value: object) -> str:
-        """Write a value as the file would, before quoting; nothing where the file has no word for it."""
+        """Return a value in the form of the file, without quotes; empty if the file has no form for it."""
         nothing = value is NEEDED or (value is None and self.kind.blank is not None)
         return "" if nothing else self.kind.show(value)
 
 
 def declare(kind: Kind[T], doc: str, default: object = NEEDED, key: str = "") -> T:
-    """Declare a key of any kind, also one of your own making.
+    """Declare a key of any kind, also of a kind that another package defines.
 
-    `key` is the name in the file where it differs from the attribute's. InvalidValue when the default, given as text,
-    does not fit the kind.
+    `key` is the name in the file if it differs from the attribute's.
+
+    :raises InvalidValue: if the default is a text that the kind cannot parse.
     """
     if isinstance(default, str) and not isinstance(kind.blank, str):
         default = kind.take(default)
@@ -79,7 +80,7 @@ def declare(kind: Kind[T], doc: str, default: object = NEEDED, key: str = "") ->
 
 
 def declared(settings: type) -> list[Declared]:
-    """List the keys of a settings class: those of its first ancestor first, each where it was declared first."""
+    """List the keys of a settings class in the order of declaration, those of the base classes first."""
     places: dict[str, None] = {}
     for ancestor in reversed(settings.__mro__):
         if attrs.has(ancestor):
@@ -94,7 +95,7 @@ def declared(settings: type) -> list[Declared]:
 
 def text(doc: str, default: object = NEEDED, *, at_most: int = 1024, pattern: str = ".*", allowed: str = "",
          key: str = "") -> str:
-    """Any text; with a pattern, `allowed` says in words what fits it."""
+    """A text; `allowed` describes in words what matches `pattern`."""
     return declare(types.text(at_most, pattern, allowed), doc, default, key)
 
 
@@ -155,7 +156,7 @@ def texts(doc: str, default: object = NEEDED, *, entry: Kind[str] | None = None,
 
 
 def choices(doc: str, options: Sequence[str], default: object = NEEDED, *, key: str = "") -> tuple[str, ...]:
-    """A comma-separated list, not empty, of some of a few words."""
+    """A comma-separated list of at least one of a few words."""
     return declare(types.texts(types.choice(options), 1), doc, default, key)
 
 
@@ -184,7 +185,7 @@ def secret(doc: str, default: None, *, kind: Kind[Secret] | None = None, key: st
 @overload
 def secret(doc: str, default: object = NEEDED, *, kind: Kind[Secret] | None = None, key: str = "") -> Secret: ...
 def secret(doc: str, default: object = NEEDED, *, kind: Kind[Secret] | None = None, key: str = "") -> Secret | None:
-    """Text that is never shown: `.reveal()` gives it."""
+    """A text that no log and no message shows; `.reveal()` returns it."""
     return declare(kind or types.secret(), doc, default, key)
 
 

@@ -1,4 +1,4 @@
-"""From the text of gw.ini to settings: every mistake is found before anything is used."""
+"""From the text of gw.ini to settings. All mistakes are found before a setting is used."""
 
 from __future__ import annotations
 
@@ -47,9 +47,11 @@ _ALLOWED = (
 
 def parse(text: str, filename: str, connector_types: Mapping[str, type[ConnectorSettings]],
           dialects: Mapping[str, Preset]) -> Settings:
-    """Read a whole file. `connector_types` and `dialects` are asked only for what the file names.
+    """Parse a whole file. Only the connector types and dialects that the file names are looked up.
 
-    ConfigErrors brings every mistake of the file at once. `Settings.warnings` holds what deserves a word at start.
+    `Settings.warnings` has the warnings to log at the start.
+
+    :raises ConfigErrors: with all mistakes of the file.
     """
     sections, problems = ini.read(text, filename)
     found: list[SectionSettings] = [
@@ -84,7 +86,7 @@ def _by_name(kind: type[S], found: Iterable[SectionSettings]) -> Mapping[str, S]
 
 def _section(section: ini.Section, filename: str, connector_types: Mapping[str, type[ConnectorSettings]],
              dialects: Mapping[str, Preset], problems: list[Problem]) -> SectionSettings | None:
-    """Read one section by the class that its first word, and for some a key, stands for."""
+    """Read one section with the settings class that its first word selects, in some kinds together with a key."""
     if section.kind in _PLAIN:
         return fill(_PLAIN[section.kind], section, filename, problems)
     if section.kind == "listen":
@@ -101,7 +103,7 @@ def _section(section: ini.Section, filename: str, connector_types: Mapping[str, 
 
 def _chosen(key: str, common: type[S], types: Mapping[str, type[S]], section: ini.Section, filename: str,
             problems: list[Problem], dialects: Mapping[str, Preset] = MappingProxyType({})) -> S:
-    """Read a section whose class a key chooses. When it chooses none, what is common to all is checked still."""
+    """Read a section whose class a key selects. If the key selects none, the keys common to all classes are checked."""
     line, value = next(((one.line, one.value) for one in section.entries if one.key == key), (section.line, ""))
     if value in types:
         return fill(types[value], section, filename, problems, dialects=dialects)
@@ -113,37 +115,37 @@ def _chosen(key: str, common: type[S], types: Mapping[str, type[S]], section: in
 
 def fill(settings: type[S], section: ini.Section, filename: str, problems: list[Problem], undecided: str = "",
          dialects: Mapping[str, Preset] = MappingProxyType({})) -> S:
-    """Make settings of a section's entries, and a problem of each that does not fit.
+    """Make settings from a section's entries; each entry that is not allowed becomes a problem.
 
-    A key that is not written, or written without a value, has its preset or default. With the class `undecided` for
-    the sake of that key, keys that are not common to all classes pass. The result is usable only without problems.
+    A key that is missing or has no value gets its preset or default. `undecided` is the key that should select a class
+    but selects none; with it, unknown keys are accepted. The result is usable only if there is no problem.
     """
     lines = {entry.key: entry.line for entry in section.entries}
     faulty = {undecided, *section.unread}
 
-    def blame(key: str, what: str) -> None:
+    def add_problem(key: str, what: str) -> None:
         faulty.add(key)
         problems.append(Problem(filename, lines.get(key, section.line), section.title, key, what))
 
-    _check_name(settings, section, blame)
+    _check_name(settings, section, add_problem)
     keys = {one.key: one for one in declared(settings)}
     given: dict[str, Any] = {}
     for entry in section.entries:
         one = keys.get(entry.key)
         if one is None:
             if not undecided:
-                blame(entry.key, _unknown(entry.key, keys))
+                add_problem(entry.key, _unknown(entry.key, keys))
         elif entry.value or one.kind.listed:
             try:
                 given[one.attribute] = one.kind.take(entry.value)
             except InvalidValue as why:
-                blame(entry.key, str(why))
+                add_problem(entry.key, str(why))
                 given[one.attribute] = one.kind.blank
     given = {**settings.presets(given, dialects), **given}
     for one in keys.values():
         if one.needed and one.attribute not in given:
             if one.key not in faulty:
-                blame(one.key, f"a value is needed: {one.kind.allowed}")
+                add_problem(one.key, f"a value is needed: {one.kind.allowed}")
             given[one.attribute] = one.kind.blank
     result = settings(name=section.name, origin=Origin(filename, section.title, section.line, lines, frozenset(faulty)),
                       **given)
@@ -154,17 +156,17 @@ def fill(settings: type[S], section: ini.Section, filename: str, problems: list[
     return result
 
 
-def _check_name(settings: type[SectionSettings], section: ini.Section, blame: Callable[[str, str], None]) -> None:
+def _check_name(settings: type[SectionSettings], section: ini.Section, add_problem: Callable[[str, str], None]) -> None:
     if settings is GatewaySettings:
         if section.name:
-            blame("", "this section has no name; allowed: [gateway]")
+            add_problem("", "this section has no name; allowed: [gateway]")
     elif not section.name:
-        blame("", f"a name is needed, as in [{section.kind} NAME]")
+        add_problem("", f"a name is needed, as in [{section.kind} NAME]")
     else:
         try:
             settings.NAMED.take(section.name)
         except InvalidValue as why:
-            blame("", str(why))
+            add_problem("", str(why))
 
 
 def _unknown(key: str, keys: Mapping[str, Declared]) -> str:

@@ -1,4 +1,4 @@
-"""The sample configuration, written from the settings' own documentation so that it cannot grow stale."""
+"""The sample configuration, generated from the declarations of the settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _HEAD = """\
 
 @attrs.frozen
 class _Shown:
-    """A section of the sample: its header, the class that documents it, and the keys that it gives."""
+    """A section of the sample: its header, its settings class, and the keys that have values in it."""
 
     title: str
     settings: type[SectionSettings]
@@ -69,9 +69,9 @@ def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_S
 
 
 def sample(connector_types: Mapping[str, type[ConnectorSettings]], dialects: Mapping[str, Preset]) -> str:
-    """Write etc/gw.ini: three listeners on loopback, one account, and the simulated SMSC as the only connector.
+    """Return etc/gw.ini: three listeners on loopback, one account, and the simulated SMSC as the only connector.
 
-    `connector_types` must have `loopback`, `dialects` those of the gateway. A key is explained where it appears first.
+    `connector_types` must contain `loopback`, `dialects` those of the gateway. A key is explained at its first line.
     """
     explained: set[tuple[str, str]] = set()
     lines = _HEAD.splitlines()
@@ -87,7 +87,7 @@ def sample(connector_types: Mapping[str, type[ConnectorSettings]], dialects: Map
 
 
 def _key_lines(one: Declared, given: str | None, default: str, explain: bool) -> Iterator[str]:
-    """Write a key that the sample gives, or, commented out and only to explain it, one that it does not."""
+    """Return the lines of a key; a key without a value in the sample is commented out and shows its default."""
     if given is None and (not explain or one.needed):
         return
     written = quote(default if given is None else given)

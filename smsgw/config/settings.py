@@ -1,4 +1,4 @@
-"""The sections of gw.ini, listeners apart, as frozen settings; each key is documented where it is declared."""
+"""The sections of gw.ini except listeners as frozen settings; each key is documented at its declaration."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from smsgw.config.values import AllowList, Globs, Secret, Way
 from smsgw.model.callbackurl import host_of, read_handler
 
 PROTOCOLS = ("smpp", "smtp", "http")
-"""The protocols through which an account may hand messages in."""
+"""The protocols over which an account may submit messages."""
 
 NAME = types.text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of Latin letters, digits, points, dashes and underscores")
-"""What a listener, a connector, a route, an operator or a node may be called."""
+"""Allowed names of a listener, a connector, a route, an operator or a node."""
 
 LOGIN = types.text(64, r"[!-9;-~]+", "a login of visible ASCII characters without a colon")
-"""Allowed account names. The name is the login over every protocol: HTTP Basic cuts at a colon, providers ASCII."""
+"""Allowed account names. The name is the login over every protocol: HTTP Basic excludes the colon, the providers
+allow ASCII only."""
 
 _SENDER = r"\+?[0-9]{1,15}|(?! )[ -+.-~-]{1,11}(?<! )"
 _SENDER_WORDS = "a number of at most 15 digits or a name of at most 11 ASCII characters without a comma"
@@ -31,7 +32,7 @@ SENDER = types.text(16, _SENDER, f"a sender: {_SENDER_WORDS}")
 """A sender's number or name."""
 
 OURS = types.text(15, r"[1-9][0-9]{2,14}", "3 to 15 digits in international form, without a plus")
-"""A number of ours: a whole one or a short code."""
+"""A number of an account: a full number or a short code."""
 
 _CONTACT = types.text(30, r"[0-9+() -]+", "a phone number")
 _OWNER = types.text(64, r"[!-9;-~]*", "the name of an account")
@@ -61,11 +62,11 @@ _STORE = Kind("sqlite:", _store, str, "")
 
 
 class Preset(Protocol):
-    """A dialect, as far as the configuration knows it (:class:`smsgw.dialects.Dialect`)."""
+    """The part of a dialect that the configuration uses (:class:`smsgw.dialects.Dialect`)."""
 
     def settings(self, protocol: str) -> Mapping[str, object] | None:
-        """Defaults of the settings of a listener of `protocol`, by attribute, which go before those declared here; None
-        where the dialect is not spoken over it."""
+        """Return defaults for a listener of `protocol`, by attribute, which replace those declared here; None if the
+        dialect does not support the protocol."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,15 +80,15 @@ class SectionSettings:
 
     @classmethod
     def presets(cls, given: Mapping[str, object], dialects: Mapping[str, Preset]) -> Mapping[str, object]:
-        """Give defaults, by attribute, that depend on what the file gives and go before the declared ones."""
+        """Return defaults, by attribute, that depend on the given keys and replace the declared ones."""
         return {}
 
     def check(self) -> Iterator[Conflict]:
-        """Yield the combinations of keys in this section that cannot work. A class of settings adds its own."""
+        """Yield the contradictions between keys of this section. Subclasses add their own."""
         return iter(())
 
     def problem(self, key: str, what: str) -> Problem:
-        """Say what is wrong with a key of this section, at its line in the file."""
+        """Return a problem of a key of this section, at its line in the file."""
         return self.origin.problem(key, what)
 
 
@@ -96,7 +97,7 @@ class GatewaySettings(SectionSettings):
     """The gateway as a whole."""
 
     state: Path = fields.path("directory of the store, keys and lock; made at start", "var")
-    store: str = fields.declare(_STORE, "where messages are kept; sqlite: is a database in the state directory",
+    store: str = fields.declare(_STORE, "where messages are stored; sqlite: is a database in the state directory",
                                 "sqlite:")
     node: str = fields.declare(NAME, "the name of this node", "gw1")
     log: str = fields.choice("how log lines are written: text or json", ("text", "json"), "text")
@@ -104,53 +105,53 @@ class GatewaySettings(SectionSettings):
     timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
     keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
     event_keep: float = fields.duration(
-        "events that nobody takes are given up after this: counted, listed, told again by python -m smsgw replay", "7d",
+        "events that no client took in this time become dead letters, which python -m smsgw replay sends again", "7d",
         at_least=1)
-    idempotency: float = fields.duration("how long a key protects a request from being carried out twice", "24h",
+    idempotency: float = fields.duration("how long an idempotency key is remembered", "24h",
                                          at_least=1)
-    report_timeout: float = fields.duration("enroute without a receipt for so long becomes unknown", "24h", at_least=1)
-    drain: float = fields.duration("how long a stop waits for answers that are under way", "15s", at_most=20)
+    report_timeout: float = fields.duration("enroute becomes unknown after this without a receipt", "24h", at_least=1)
+    drain: float = fields.duration("how long a stop waits for outstanding answers", "15s", at_most=20)
 
 
 @attrs.frozen(kw_only=True)
 class AccountSettings(SectionSettings):
-    """Somebody who may send. The free name is the login."""
+    """An account, which may submit messages. The free name is the login."""
 
     NAMED: ClassVar[Kind[str]] = LOGIN
 
-    password: Secret | None = fields.secret("in clear; better password_hash", None)
+    password: Secret | None = fields.secret("in clear text; password_hash is better", None)
     password_hash: Secret | None = fields.secret(
         "in place of password: scrypt, printed by python -m smsgw hash-password", None, kind=_PASSWORD_HASH)
-    smpp_password: Secret | None = fields.secret("if SMPP has one of its own", None)
+    smpp_password: Secret | None = fields.secret("a separate password for SMPP", None)
     api_key_hash: Secret | None = fields.secret(
         "SHA-256 of a key made by python -m smsgw make-key; login empty, key as password", None, kind=_KEY_HASH)
     enabled: bool = fields.flag("no: every login is refused", True)
-    protocols: tuple[str, ...] = fields.choices("ways in that it may use", PROTOCOLS, "smpp, smtp, http")
-    senders: tuple[str, ...] = fields.texts("agreed sender names and numbers; * = any valid one", "", entry=_AGREED)
-    default_sender: str = fields.declare(SENDER, "for messages that name none", "")
+    protocols: tuple[str, ...] = fields.choices("protocols that it may use", PROTOCOLS, "smpp, smtp, http")
+    senders: tuple[str, ...] = fields.texts("allowed sender names and numbers; * = any valid one", "", entry=_AGREED)
+    default_sender: str = fields.declare(SENDER, "sender of messages that have none", "")
     aliases: Mapping[str, str] = fields.pairs("e-mail sender:sender name", left=_MAIL_ADDRESS, right=SENDER)
     allow_from: AllowList = fields.networks("addresses and networks, at most 15, or any; empty refuses all")
-    rate: float = fields.number("parts per second over everything; 0 = unlimited", 0)
-    connections: int | None = fields.integer("SMPP binds at once; empty: the listener's", None, at_least=1)
-    validity: float = fields.duration("life time of a message that brings none of its own", "24h", at_least=1)
-    callback: str = fields.declare(_URL, "URL told of changes of state and incoming messages; empty: none", "")
+    rate: float = fields.number("parts per second over all protocols; 0 = unlimited", 0)
+    connections: int | None = fields.integer("simultaneous SMPP sessions; empty: the listener's", None, at_least=1)
+    validity: float = fields.duration("validity period of a message that has none", "24h", at_least=1)
+    callback: str = fields.declare(_URL, "URL for reports and incoming messages; empty: none", "")
     callback_dialect: str = fields.choice(
         "rostelecom (GET, never repeated); smsc (POST) and native (JSON, signed) are repeated until they succeed",
         tuple(_CALLBACKS), "rostelecom")
     callback_key: Secret | None = fields.secret(
-        "signs native callbacks (HMAC-SHA256); while it is replaced two, with a comma between", None)
+        "key to sign native callbacks (HMAC-SHA256); during a change of keys two, separated by a comma", None)
     callback_hosts: tuple[str, ...] = fields.texts(
-        "hosts that a message's own callback may be at; empty: only that of callback", "", entry=_HOST)
+        "hosts allowed for callback URLs in messages; empty: only that of callback", "", entry=_HOST)
 
     def check(self) -> Iterator[Conflict]:
-        """Yield what keeps the account from logging in or from sending under its senders."""
+        """Yield the mistakes that prevent the account from logging in or from using its senders."""
         common = self.password or self.password_hash or self.api_key_hash
         if self.password and self.password_hash:
             yield Conflict("password_hash", "password is given too; only one of them is allowed", ("password",))
         if not common and (not self.smpp_password or self.protocols != ("smpp",)):
             yield Conflict(
                 "password",
-                "nothing to log in with; one of password, password_hash and api_key_hash is needed",
+                "no credentials; one of password, password_hash and api_key_hash is needed",
                 ("password_hash", "smpp_password", "api_key_hash", "protocols"),
             )
         try:
@@ -158,41 +159,41 @@ class AccountSettings(SectionSettings):
                 _CALLBACKS[self.callback_dialect](self.callback)
         except ValueError as error:
             yield Conflict("callback", str(error), ("callback_dialect",))
-        agreed = f"; allowed: {', '.join(self.senders) or 'none, as senders is empty'}"
+        allowed = f"; allowed: {', '.join(self.senders) or 'none, as senders is empty'}"
         if "*" not in self.senders:
             if self.default_sender and self.default_sender not in self.senders:
-                yield Conflict("default_sender", f'"{self.default_sender}" is not among senders{agreed}', ("senders",))
+                yield Conflict("default_sender", f'"{self.default_sender}" is not among senders{allowed}', ("senders",))
             for sender in self.aliases.values():
                 if sender not in self.senders:
-                    yield Conflict("aliases", f'"{sender}" is not among senders{agreed}', ("senders",))
+                    yield Conflict("aliases", f'"{sender}" is not among senders{allowed}', ("senders",))
 
 
 @attrs.frozen(kw_only=True)
 class ConnectorSettings(SectionSettings):
-    """A way out. These keys belong to every connector; the class for its `type` adds others."""
+    """A connector to an upstream. These keys are common to all types; the settings class of its `type` adds others."""
 
-    type: str = fields.declare(NAME, "what the way out speaks, or a plugin's type", "")
-    window: int = fields.integer("parts sent and not yet answered, at most", 100, at_least=1, at_most=100_000)
+    type: str = fields.declare(NAME, "type of the connector; plugins add types", "")
+    window: int = fields.integer("highest number of parts sent and not yet answered", 100, at_least=1, at_most=100_000)
     rate: float = fields.number("parts per second; 0 = unlimited", 0)
-    on_unknown: str = fields.choice("what becomes of parts whose answer never came: resend, hold or fail",
+    on_unknown: str = fields.choice("parts without an answer: resend, hold or fail",
                                     ("resend", "hold", "fail"), "resend")
     refuse_after: float | None = fields.duration_or_never(
-        "down for so long: new messages are refused; or never", "never")
-    retry_first: float = fields.duration("pause before a busy or lost part is tried again, doubled each time", "5s",
+        "new messages are refused when the connector is down for this time; or never", "never")
+    retry_first: float = fields.duration("pause before the second try of a busy or lost part, then doubled", "5s",
                                          at_least=0.1)
-    retry_limit: float = fields.duration("the longest such pause", "10m", at_least=0.1)
+    retry_limit: float = fields.duration("the longest pause between tries", "10m", at_least=0.1)
 
     def check(self) -> Iterator[Conflict]:
-        """Yield what is wrong between the retry pauses."""
+        """Yield a longest retry pause that is shorter than the first."""
         if self.retry_limit < self.retry_first:
             yield Conflict("retry_limit", "the longest pause is shorter than retry_first", ("retry_first",))
 
 
 @attrs.frozen(kw_only=True)
 class RouteSettings(SectionSettings):
-    """Which connectors take a message. Routes are tried in file order, the first match wins.
+    """Selects the connectors for a message. Routes are tried in file order; the first match is used.
 
-    A message matches when each key that is given has a pattern that fits; an empty `Globs` stands for "not given".
+    A message matches if every given key has a matching pattern; an empty `Globs` means "not given".
     """
 
     to: Globs = fields.globs("the recipient, digits in international form")
@@ -205,53 +206,55 @@ class RouteSettings(SectionSettings):
 
 @attrs.frozen(kw_only=True)
 class SenderSettings(SectionSettings):
-    """For whose subscribers a sender name is agreed. The free name is the sender."""
+    """The operators that allow a sender name. The free name is the sender."""
 
     NAMED: ClassVar[Kind[str]] = SENDER
 
-    operators: tuple[str, ...] = fields.texts("operators for which this sender is agreed; empty: all", "", entry=NAME)
+    operators: tuple[str, ...] = fields.texts("operators that allow this sender; empty: all", "", entry=NAME)
 
 
 @attrs.frozen(kw_only=True)
 class NumberSettings(SectionSettings):
-    """A number of ours, at which subscribers reach us. The free name is the number, digits in international form."""
+    """A number for incoming messages and calls. The free name is the number, digits in international form."""
 
     NAMED: ClassVar[Kind[str]] = OURS
 
     account: str = fields.declare(
-        _OWNER, "whom messages to this number are for; empty: it only takes calls, of whoever waits for one", "")
-    calls: bool = fields.flag("calls to this number can be waited for, to confirm the number that calls", False)
+        _OWNER, "account that gets incoming messages; empty: only calls, each for the account that waits for it", "")
+    calls: bool = fields.flag("accounts may wait for calls to it, to confirm the number of the caller", False)
 
     def check(self) -> Iterator[Conflict]:
-        """Yield what makes the number useless."""
+        """Yield a number with neither an account nor calls."""
         if not self.account and not self.calls:
-            yield Conflict("account", "a value is needed where calls = no: what comes to this number is for nobody",
+            yield Conflict("account", "a value is needed if calls = no: no account gets messages to this number",
                         ("calls",))
 
 
 @attrs.frozen(kw_only=True)
 class ListSettings(SectionSettings):
-    """A contact list: mail to list_NAME at a domain of ours goes to all its numbers. The free name is ACCOUNT NAME."""
+    """A contact list: mail to list_NAME at a domain of the gateway goes to all its numbers.
+
+    The free name is ACCOUNT NAME."""
 
     NAMED: ClassVar[Kind[str]] = types.text(
         129, r"[!-9;-~]+ [A-Za-z0-9_.-]{1,64}", "the login of an account and the name of a list, with a space between")
 
     numbers: tuple[str, ...] = fields.texts("its numbers", "", entry=_CONTACT)
-    file: Path | None = fields.path("CSV file with more: first column, or the one called phone, number or msisdn", None)
-    sender: str = fields.declare(SENDER, "who its messages are from; empty: the account's default", "")
+    file: Path | None = fields.path("CSV file with more: first column, or the one named phone, number or msisdn", None)
+    sender: str = fields.declare(SENDER, "sender of its messages; empty: the account's default", "")
 
     @property
     def account(self) -> str:
-        """Whose list it is."""
+        """The account that owns the list."""
         return self.name.partition(" ")[0]
 
     @property
     def title(self) -> str:
-        """What stands behind ``list_`` in an address, in lower case."""
+        """The part of the mail address after ``list_``, in lower case."""
         return self.name.partition(" ")[2].lower()
 
     def check(self) -> Iterator[Conflict]:
-        """Yield that nobody is on it."""
+        """Yield a list without numbers and file."""
         if not self.numbers and self.file is None:
             yield Conflict("numbers", "numbers or file is needed", ("file",))
 

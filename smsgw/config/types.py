@@ -1,4 +1,4 @@
-"""How each kind of value is read from the file, written into it and described to whoever writes it."""
+"""The kinds of values: how each is parsed, written and described to the administrator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smsgw.config.values import AllowList, Globs, Network, Secret, Way, folded_n
 T = TypeVar("T")
 
 MOST_NETWORKS = 15
-"""How many entries an allow-list may have (004-184)."""
+"""The highest number of entries in an allow-list (004-184)."""
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)")
@@ -33,10 +33,10 @@ _CENTURY = 100 * 365 * 86400
 class Kind(Generic[T]):
     """One kind of value.
 
-    `read` turns a value of the file into a Python value or raises ValueError; an `InvalidValue` brings its own words,
-    any other becomes `"value" is not <allowed>`. `show` writes a value so that `read` gives it back. `blank` stands in
-    for a value that could not be read, so that the rest of the section can still be checked. A `listed` kind reads
-    an empty value itself, as an empty list; for all others an empty value means the default.
+    `read` turns a value of the file into a Python value or raises ValueError. The text of an `InvalidValue` is shown as
+    it is; any other ValueError is shown as `"value" is not <allowed>`. `show` is the inverse of `read`. `blank` takes
+    the place of a value that could not be read, so that the rest of the section can be checked. A `listed` kind reads
+    an empty value as an empty list; for all other kinds an empty value means the default.
     """
 
     allowed: str
@@ -47,7 +47,10 @@ class Kind(Generic[T]):
     listed: bool = False
 
     def take(self, value: str) -> T:
-        """Read a value; InvalidValue says what is wrong with it and what is allowed."""
+        """Parse a value.
+
+        :raises InvalidValue: with a text that says what is wrong and what is allowed.
+        """
         try:
             return self.read(value)
         except InvalidValue:
@@ -58,7 +61,7 @@ class Kind(Generic[T]):
 
 
 def text(at_most: int = 1024, pattern: str = ".*", allowed: str = "") -> Kind[str]:
-    """Text of at most so many characters, all of it fitting a regular expression that `allowed` puts in words."""
+    """A text of at most so many characters that matches a regular expression, which `allowed` describes in words."""
     regex = re.compile(pattern, re.DOTALL)
 
     def read(value: str) -> str:
@@ -72,7 +75,7 @@ def text(at_most: int = 1024, pattern: str = ".*", allowed: str = "") -> Kind[st
 
 
 def secret() -> Kind[Secret]:
-    """Text that is never shown."""
+    """A text that no message shows."""
     return Kind("text", Secret, Secret.reveal, Secret(""), secret=True)
 
 
@@ -157,7 +160,7 @@ def duration(at_least: float = 0, at_most: float | None = None) -> Kind[float]:
 
 
 def show_duration(seconds: float) -> str:
-    """Write seconds in the largest unit of which there is a whole number above one."""
+    """Write seconds in the largest unit that divides them into a whole number above one."""
     for unit, size in _UNITS.items():
         if seconds % size == 0 and (seconds > size or size == seconds == 1):
             return f"{int(seconds // size)}{unit}"
@@ -204,7 +207,9 @@ def choice(options: Sequence[str]) -> Kind[str]:
 
 
 def split_list(value: str) -> list[str]:
-    """Cut at the commas and take the blanks off. InvalidValue for an empty entry; an empty value has none."""
+    """Split at the commas and strip the blanks; an empty value has no entries.
+
+    :raises InvalidValue: for an empty entry."""
     entries = [entry.strip() for entry in value.split(",")] if value.strip() else []
     if not all(entries):
         raise InvalidValue("an entry of the list is empty; entries are separated by single commas")
@@ -235,7 +240,7 @@ def globs() -> Kind[Globs]:
 
 
 def networks() -> Kind[AllowList]:
-    """`any`, or up to 15 addresses and networks; empty allows nobody (004-184)."""
+    """`any`, or up to 15 addresses and networks; empty allows no address (004-184)."""
     allowed = f"any, or at most {MOST_NETWORKS} addresses and networks such as 10.0.0.0/8 or ::1"
 
     def one(entry: str) -> Network:
@@ -264,7 +269,7 @@ def _show_network(network: Network) -> str:
 
 
 def pairs(left: Kind[str], right: Kind[str]) -> Kind[Mapping[str, str]]:
-    """A comma-separated list of `left:right`, as a mapping; the left sides ignore case and are kept small."""
+    """A comma-separated list of `left:right`, as a mapping; the left sides are stored in lower case."""
     allowed = f"a list of A:B, where A is {left.allowed} and B is {right.allowed}"
 
     def read(value: str) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The types of configured values that plain Python has no word for."""
+"""Types of configured values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 class Secret:
-    """A password or key that no log, traceback or representation shows. Two are equal when their texts are."""
+    """A password or key; its representation in logs and tracebacks hides the text. Two are equal if their texts are."""
 
     __slots__ = ("_value",)
 
@@ -22,7 +22,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the text itself, for the one place that compares or sends it."""
+        """Return the text, to compare it or to send it."""
         return self._value
 
     def __eq__(self, other: object) -> bool:
@@ -37,15 +37,15 @@ class Secret:
 
 @attrs.frozen
 class AllowList:
-    """The networks that an account may come from. Empty allows nobody; `everyone` allows all."""
+    """The networks from which an account may log in. Empty allows no address; `everyone` allows all."""
 
     networks: tuple[Network, ...] = ()
     everyone: bool = False
 
     def allows(self, host: str) -> bool:
-        """Tell whether a peer with this numeric address may enter; IPv4 written inside IPv6 counts as IPv4.
+        """Whether a client with this numeric address may log in; an IPv4-mapped IPv6 address counts as IPv4.
 
-        Anything that is not an address (a UNIX socket's path) enters only where everyone does.
+        A client without an IP address (at a UNIX socket) may log in only if `everyone` is true.
         """
         if self.everyone:
             return True
@@ -58,7 +58,9 @@ class AllowList:
 
 
 def folded_network(text: str) -> Network:
-    """Read an address or network; one of IPv4 written inside IPv6 becomes IPv4. ValueError when it is neither."""
+    """Parse an address or network; an IPv4-mapped IPv6 one becomes IPv4.
+
+    :raises ValueError: if it is neither."""
     network = ipaddress.ip_network(text)
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
         mapped = network.network_address.ipv4_mapped
@@ -76,9 +78,9 @@ def _one_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 @attrs.frozen
 class Globs:
-    """Patterns of which one must fit the whole text, case ignored: `*` is any run of characters, `?` is any one.
+    """Patterns of which one must match the whole text, case ignored: `*` is any number of characters, `?` is one.
 
-    Every other character is itself. No pattern at all fits nothing and is false.
+    All other characters are literal. Without patterns the object is false and matches no text.
     """
 
     patterns: tuple[str, ...] = ()
@@ -87,7 +89,7 @@ class Globs:
     )
 
     def matches(self, text: str) -> bool:
-        """Tell whether one of the patterns fits."""
+        """Whether one of the patterns matches."""
         return bool(self.patterns) and self._regex.fullmatch(text) is not None
 
     def __iter__(self) -> Iterator[str]:
@@ -99,7 +101,7 @@ class Globs:
 
 @attrs.frozen
 class Way:
-    """A connector that a route may use. Those with a weight share the messages; weight 0 is tried only after them."""
+    """A connector of a route. Connectors with a weight share the messages; those with weight 0 are tried after them."""
 
     connector: str
     weight: int = 0

@@ -1,7 +1,7 @@
 """Dialects: each provider's manner as one object, in a file of its own. Pure: tables, and functions without I/O.
 
-A listener names its dialect in the configuration; that object then decides whatever providers do differently. Another
-package brings a dialect as a plugin (:mod:`smsgw.plugins`).
+A listener names its dialect in the configuration; the object decides everything in which providers differ. Another
+package adds a dialect as a plugin (:mod:`smsgw.plugins`).
 """
 
 from __future__ import annotations

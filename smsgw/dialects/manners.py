@@ -26,10 +26,10 @@ _GAPS: Final = ("id", "submitted", "done")
 
 @attrs.frozen
 class IdForm:
-    """How a client is told ids, and how it may name them.
+    """How ids are written in responses and read from requests.
 
-    :ivar written: the form, a gap for the number in it. :ivar base: of its digits.
-    :ivar also: further forms, of the same base, in which an id may be named.
+    :ivar written: the form of an id, as a ``bytes`` format of the number. :ivar base: of its digits.
+    :ivar also: further forms, of the same base, that requests may use.
     """
 
     written: bytes = b"%d"
@@ -37,11 +37,11 @@ class IdForm:
     also: tuple[bytes, ...] = ()
 
     def write(self, id: int) -> bytes:
-        """An id as the client is told it."""
+        """Return the id in the form of responses."""
         return self.written % id
 
     def read(self, octets: bytes) -> int | None:
-        """The id that a client names, None if `octets` are none of the forms. Small letters are as good as capitals."""
+        """Return the id that a client sent, None if `octets` match none of the forms. Case is ignored."""
         if not 0 < len(octets) <= _LONGEST_ID:
             return None
         try:
@@ -56,13 +56,14 @@ class IdForm:
 class ReceiptManner:
     """How receipts are written (3.4 section 5.2.12, appendix B).
 
-    :ivar text: of the deliver_sm, with the fields ``{id}``, ``{submitted}``, ``{done}`` and perhaps ``{excerpt}``, once
-        each and in this order, and anywhere ``{stat}``, and as numbers ``{err}`` and ``{dlvrd}`` (1 if delivered).
-    :ivar excerpt: characters of the message's text that stand for ``{excerpt}``, at most.
+    :ivar text: text of the deliver_sm. It has the fields ``{id}``, ``{submitted}``, ``{done}`` and optionally
+        ``{excerpt}``, once each and in this order; at any place ``{stat}``, and the numbers ``{err}`` and ``{dlvrd}``
+        (1 if delivered).
+    :ivar excerpt: highest number of characters of the message's text in ``{excerpt}``.
     :ivar stats: the word ``{stat}`` for each message_state.
-    :ivar tlvs: gives the TLVs for a message_state, an error code and a version from 3.4 on; receipted_message_id always
-        comes before them, and 3.3 has none.
-    :ivar echoed: tags of those TLVs of a submission that its receipts carry, the first of each.
+    :ivar tlvs: returns the TLVs for a message_state, an error code and a version from 3.4 on; receipted_message_id
+        always comes before them, and 3.3 has none.
+    :ivar echoed: tags of the TLVs of a submission that its receipts repeat, the first of each.
     :ivar esm_classes: esm_class of the deliver_sm for an intermediate and for a final state.
     """
 
@@ -77,17 +78,17 @@ class ReceiptManner:
     def _fields_in_order(self, attribute: object, value: str) -> None:
         gaps = tuple(name for name in _fields(value) if name in (*_GAPS, "excerpt"))
         if gaps not in (_GAPS, (*_GAPS, "excerpt")):
-            raise ValueError(f"a receipt has {', '.join(_GAPS)} and perhaps excerpt, in this order; not {gaps}")
+            raise ValueError(f"a receipt has {', '.join(_GAPS)} and optionally excerpt, in this order; not {gaps}")
 
     @property
     def excerpts(self) -> int:
-        """Characters of the message's text in a receipt, at most; 0 where the text has no place for them."""
+        """The highest number of characters of the message's text in a receipt; 0 if the text has no ``{excerpt}``."""
         return self.excerpt if "excerpt" in _fields(self.text) else 0
 
     def form(self, message_state: int, error: int) -> bytes:
-        """The text for a state and an error code, with four gaps of ``bytes`` formatting: id, submitted, done, excerpt.
+        """Return the text for a state and an error code as a ``bytes`` format of id, submitted, done and excerpt.
 
-        Where no excerpt has a place the last gap takes nothing in.
+        If the text has no ``{excerpt}``, the last value is formatted as no octets.
         """
         filled = self.text.replace("%", "%%").format(
             id="%b",
@@ -106,7 +107,7 @@ def _fields(text: str) -> list[str]:
 
 
 class Excess(Enum):
-    """What becomes of a bind when its account has all the sessions that it may have."""
+    """What happens to a bind when its account already has all its sessions."""
 
     REFUSE = "it is refused"
     UNBIND_OLDEST = "it is accepted, and the account's oldest session is unbound"
@@ -114,20 +115,20 @@ class Excess(Enum):
 
 @attrs.frozen(kw_only=True)
 class SmppManner:
-    """How a message centre treats its ESMEs.
+    """How a message centre answers its ESMEs.
 
     :ivar settings: defaults of a listener's settings, by attribute of
         :class:`~smsgw.config.SmppListenSettings`: timers, `connections`, field `maxima`, operations that are `nacked`.
-    :ivar statuses: the command_status of every refusal; :ivar statuses_5_0: those that a 5.0 peer is told instead.
-    :ivar as_states: refusals that no response tells: the message is accepted, and its final state says so.
-    :ivar states: the message_state of every state, in 5.0; earlier versions have ENROUTE in place of SCHEDULED.
+    :ivar statuses: the command_status of each refusal; :ivar statuses_5_0: those that replace them for 5.0 ESMEs.
+    :ivar as_states: refusals that become states: the response accepts the message, its final state is the refusal.
+    :ivar states: the message_state of each state in 5.0; earlier versions have ENROUTE in place of SCHEDULED.
     :ivar ids: how ids are written, by version.
-    :ivar notify: by version and registered_delivery the bits of :class:`~smsgw.model.lifecycle.Notify`, -1 where the
-        version knows no such registered_delivery.
-    :ivar receipts: how they are written.
-    :ivar operations: requests of a bound ESME, beside submit_sm, that are carried out; the others get ESME_RINVCMDID.
-    :ivar excess: what becomes of binds beyond `connections`.
-    :ivar longest: octets of user data in one submission, at most; 0 for as many as a PDU holds.
+    :ivar notify: by version and registered_delivery the bits of :class:`~smsgw.model.lifecycle.Notify`, -1 if the
+        version does not define that value.
+    :ivar receipts: how receipts are written.
+    :ivar operations: requests of a bound ESME, beside submit_sm, that are supported; others get ESME_RINVCMDID.
+    :ivar excess: what happens to binds beyond `connections`.
+    :ivar longest: highest number of octets of user data in one submission; 0: as many as a PDU holds.
     """
 
     settings: Mapping[str, object] = attrs.field(factory=dict)
@@ -143,12 +144,12 @@ class SmppManner:
     longest: int = 0
 
     def status(self, refusal: Refusal, version: int) -> int:
-        """The command_status that says `refusal` to a peer of `version`."""
+        """Return the command_status of `refusal` for an ESME of `version`."""
         status = self.statuses[refusal]
         return self.statuses_5_0.get(refusal, status) if version >= VERSION_5_0 else status
 
     def message_state(self, state: State, version: int) -> int:
-        """The message_state that says `state` to a peer of `version`."""
+        """Return the message_state of `state` for an ESME of `version`."""
         number = self.states[state]
         if number == MessageState.SCHEDULED and version < VERSION_5_0:
             return int(MessageState.ENROUTE)
@@ -156,22 +157,22 @@ class SmppManner:
 
 
 def by_registered_delivery(notify: Callable[[int, int], int]) -> Mapping[int, tuple[int, ...]]:
-    """The table :attr:`SmppManner.notify` of a function of registered_delivery and version."""
+    """Return the table :attr:`SmppManner.notify` from a function of registered_delivery and version."""
     return {version: tuple(notify(octet, version) for octet in range(256)) for version in VERSIONS}
 
 
 @attrs.frozen(kw_only=True)
 class SmtpManner:
-    """How a submission server talks. A reply is its code and its text.
+    """How a submission server replies. A reply is a code and a text.
 
     :ivar settings: defaults of a listener's settings, by attribute of
         :class:`~smsgw.config.SmtpListenSettings`: greeting, lines of EHLO, limits.
-    :ivar login, sender, recipient: replies to AUTH, MAIL and RCPT when all is well.
-    :ivar accepted: text of the 250 behind a message, ``{id}`` in it for the id; without full stop.
-    :ivar refusals: code and enhanced code (RFC 3463) of every refusal.
-    :ivar as_states: refusals that no reply tells: the message is accepted, and STATUS says so.
-    :ivar codes: status_code of STATUS for every state; :ivar codes_by_error: for a state with an error code.
-    :ivar meanings: the words behind each status_code.
+    :ivar login, sender, recipient: positive replies to AUTH, MAIL and RCPT.
+    :ivar accepted: text of the 250 after a message, with ``{id}``; without full stop.
+    :ivar refusals: code and enhanced code (RFC 3463) of each refusal.
+    :ivar as_states: refusals that become states: the reply accepts the message, STATUS reports the refusal.
+    :ivar codes: status_code of STATUS for each state; :ivar codes_by_error: for a state with an error code.
+    :ivar meanings: the text after each status_code.
     """
 
     settings: Mapping[str, object] = attrs.field(factory=dict)
@@ -186,7 +187,7 @@ class SmtpManner:
     meanings: Mapping[int, str]
 
     def code(self, state: State, error: int) -> int:
-        """The status_code of a message in `state` for the reason `error`."""
+        """Return the status_code of a message in `state` with the error code `error`."""
         return self.codes_by_error.get((state, error), self.codes[state])
 
 
@@ -194,9 +195,9 @@ class SmtpManner:
 class SendMessageManner:
     """The words of the JSON API ``send_message`` (provider document 004).
 
-    :ivar reasons: the reason and the HTTP status that say each refusal.
-    :ivar as_states: refusals that no answer tells: the message is accepted, and its status says so.
-    :ivar words: the status of a message in every state.
+    :ivar reasons: the reason and the HTTP status of each refusal.
+    :ivar as_states: refusals that become states: the response accepts the message, its status reports the refusal.
+    :ivar words: the status of a message in each state.
     """
 
     reasons: Mapping[Refusal, tuple[str, int]]
@@ -206,13 +207,13 @@ class SendMessageManner:
 
 @attrs.frozen(kw_only=True)
 class HttpManner:
-    """What an HTTP listener offers beside the API of our own (/v1).
+    """The APIs of an HTTP listener beside the native one (/v1).
 
     :ivar settings: defaults of a listener's settings, by attribute of
         :class:`~smsgw.config.HttpListenSettings`.
-    :ivar send_message: the words of ``/api/v2/send_message``; None: there is no such API.
-    :ivar error: gives Content-Type and body of an answer that leads to no API (HTTP status, reason such as
-        ``body_too_large``); None: problem details (RFC 9457).
+    :ivar send_message: the words of ``/api/v2/send_message``; None: the listener does not have this API.
+    :ivar error: returns Content-Type and body of an error outside of the APIs, for an HTTP status and a reason such as
+        ``body_too_large``; None: problem details (RFC 9457).
     """
 
     settings: Mapping[str, object] = attrs.field(factory=dict)
@@ -222,9 +223,9 @@ class HttpManner:
 
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """The manner of one provider, over each protocol that it is spoken over.
+    """The manner of one provider over each protocol that it supports.
 
-    :ivar name: the word behind ``dialect =``.
+    :ivar name: the value of ``dialect =``.
     """
 
     name: str
@@ -233,7 +234,7 @@ class Dialect:
     http: HttpManner | None = None
 
     def settings(self, protocol: str) -> Mapping[str, object] | None:
-        """Defaults of the settings of a listener of `protocol`; None where the dialect is not spoken over it."""
+        """Return the defaults of the settings of a listener of `protocol`; None if the dialect does not support it."""
         manners = {"smpp": self.smpp, "smtp": self.smtp, "http": self.http}
         manner = manners.get(protocol)
         return None if manner is None else manner.settings

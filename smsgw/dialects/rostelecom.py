@@ -52,7 +52,7 @@ REASONS: Final[Mapping[Refusal, tuple[str, int]]] = {
 """The reason and HTTP status of every refusal."""
 
 AS_STATES: Final = frozenset({Refusal.NO_ROUTE})
-"""What is accepted and then rejected."""
+"""Refusals that become states: the response accepts the message, its status is ``rejected``."""
 
 WORDS: Final[Mapping[State, str]] = {
     State.SCHEDULED: "awaiting_report",
@@ -72,7 +72,7 @@ WORDS: Final[Mapping[State, str]] = {
 
 
 def error(_: int, reason: str) -> tuple[bytes, bytes]:
-    """Content-Type and body of every no (004.3)."""
+    """Return Content-Type and body of an error response (004.3)."""
     return JSON, b'{"reason":"%b","status":"error"}' % reason.encode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""The dialect ``standard``: plain SMPP 3.3, 3.4 and 5.0, plain ESMTP, and no HTTP API but our own."""
+"""The dialect ``standard``: plain SMPP 3.3, 3.4 and 5.0, plain ESMTP, and over HTTP the native API only."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.KEY_REUSED: Status.ESME_RSUBMITFAIL,
     Refusal.BAD_CALLBACK: Status.ESME_RSUBMITFAIL,
 }
-"""The command_status of every refusal. A wrong name and a wrong password are one answer."""
+"""The command_status of each refusal. A wrong system_id and a wrong password have the same."""
 
 STATUSES_5_0: Final[Mapping[Refusal, int]] = {
     Refusal.WRONG_CREDENTIALS: Status.ESME_RBINDFAIL,
     Refusal.BAD_ENCODING: Status.ESME_RINVDCS,
 }
-"""Where 5.0 has another word (5.0 section 4.7.6)."""
+"""The refusals with another command_status in 5.0 (5.0 section 4.7.6)."""
 
 MESSAGE_STATES: Final[Mapping[State, int]] = {
     State.SCHEDULED: MessageState.SCHEDULED,
@@ -80,15 +80,16 @@ IDS: Final[Mapping[int, IdForm]] = {
     VERSION_3_4: IdForm(),
     VERSION_5_0: IdForm(),
 }
-"""Decimal, or 8 hexadecimal digits where 3.3 takes no more."""
+"""Decimal; in 3.3, whose field is shorter, 8 hexadecimal digits."""
 
 _ASKED: Final = (Notify.NOTHING, Notify.FINAL, Notify.FAILED, Notify.DELIVERED)
-"""What bits 1-0 of registered_delivery ask for (5.0 section 4.7.21)."""
+"""The receipts that bits 1-0 of registered_delivery request (5.0 section 4.7.21)."""
 
 
 def notify(registered: int, version: int) -> int:
-    """Which changes a registered_delivery asks for, -1 where the version does not know it: intermediate states only
-    by bit 4, success alone only in 5.0."""
+    """Return the changes that a registered_delivery requests, -1 if the version does not define the value.
+
+    Bit 4 requests intermediate states; "success only" is defined in 5.0."""
     if registered & 0xE0 or (registered & 3 == 3 and version < VERSION_5_0):
         return -1
     if version < VERSION_3_4 and registered > 1:
@@ -97,7 +98,7 @@ def notify(registered: int, version: int) -> int:
 
 
 def tlvs(message_state: int, error: int, version: int) -> tuple[Tlv, ...]:
-    """message_state and network_error_code, of kind GSM, also of what has no error."""
+    """Return message_state and network_error_code, of network type GSM; the latter also if the error code is 0."""
     return receipt_tlvs(b"", message_state, min(error, 0xFFFF), version=version)[1:]
 
 
@@ -191,6 +192,6 @@ SMTP: Final = SmtpManner(
     codes_by_error={(State.REFUSED, code): 5 for code in (ErrorCode.NO_ROUTE, ErrorCode.BAD_NUMBER)},
     meanings=MEANINGS,
 )
-"""STATUS is QUICKTEL's, which no standard has; what the rules refused because of its number is code 5 there."""
+"""STATUS is QUICKTEL's verb, no standard defines it; its code for a number that the rules refused is 5."""
 
 STANDARD: Final = Dialect(name="standard", smpp=SMPP, smtp=SMTP, http=HttpManner())

@@ -1,1 +1,1 @@
-"""Ways in, and the way back to the sender."""
+"""Front ends: the protocols over which clients submit messages and get reports."""

@@ -1,4 +1,4 @@
-"""Webhooks, the HTTP requests of upstreams to us: each goes to the connector whose name stands in the path."""
+"""Webhooks, the HTTP requests of upstreams to the gateway: the path names the connector that handles them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class WebhookResource(JsonResource):
 
     :param connectors: all of them by name; webhooks go to those that provide
         :class:`~smsgw.interfaces.IWebhookReceiver`.
-    :param errors: writes the answer to a request that no connector takes.
+    :param errors: writes the response to a request whose connector does not exist or takes no webhooks.
     """
 
     def __init__(self, connectors: Mapping[str, object], body_limit: int, errors: ErrorWriter) -> None:
@@ -31,7 +31,7 @@ class WebhookResource(JsonResource):
         self._connectors = connectors
 
     def failed(self, failure: Failure) -> Answer:
-        """Ask the upstream to repeat what could not be stored."""
+        """Respond with 503, so that the upstream repeats a webhook that could not be stored."""
         return self.refused(503, "try_again", ((b"Retry-After", b"5"),))
 
     def _webhook(self, request: Request, name: str) -> Answer | Deferred[Answer]:
@@ -62,7 +62,7 @@ class PathSwitch(Resource):
         self._otherwise = otherwise
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
-        """The resource for a path, which is put back for it."""
+        """Return the resource for a path segment, and restore the full path for it."""
         assert request.prepath is not None and request.postpath is not None
         request.postpath.insert(0, request.prepath.pop())
         return self._ways.get(path, self._otherwise)

@@ -1,4 +1,4 @@
-"""Connectors, the ways out: what the gateway asks of one, and what it tells the gateway."""
+"""The ports of connectors: what the gateway calls, and what a connector calls."""
 
 from __future__ import annotations
 
@@ -16,91 +16,95 @@ from smsgw.model.outcome import Outcome
 
 
 class IConnectorSink(Interface):
-    """What a connector tells the gateway."""
+    """What a connector calls to report to the gateway."""
 
     def outcomes(connector: str, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
-        """What the upstream did with parts; one outcome for each part that was sent.
+        """Report what the upstream did with parts; one outcome for each part that was sent.
 
-        Those of one read come together, and before its receipts. Never called inside :meth:`IConnector.send`.
+        The outcomes of one read are reported in one call, before its receipts. Never called inside
+        :meth:`IConnector.send`.
         """
 
     def receipts(connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
-        """The upstream's statements. Acknowledge them upstream after the Deferred fires; if it fails, answer
-        a temporary error so that the upstream repeats them. Never called inside :meth:`IConnector.send`.
+        """Report receipts. The connector acknowledges them upstream after the Deferred fires; if it fails, it answers
+        a temporary error, so that the upstream repeats them. Never called inside :meth:`IConnector.send`.
 
-        The commit of outcomes that were given before is asked for first. While the store does not take those, this
-        fails as :class:`~smsgw.model.errors.StoreDown`."""
+        Outcomes reported earlier are committed first. If the store fails to commit those, the Deferred fails with
+        :class:`~smsgw.model.errors.StoreDown`."""
 
     def incoming(connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
-        """What came from subscribers; `id`, `account` and `path` are not known yet. Per item None when it is stored,
-        or why nobody gets it. Acknowledge upstream after the Deferred fires; if it fails, answer a temporary error."""
+        """Report what subscribers sent; `id`, `account` and `path` are not set. Fires with None for each stored item,
+        or with the reason why no account gets it. The connector acknowledges the items upstream after the Deferred
+        fires; if it fails, it answers a temporary error."""
 
     def ready(connector: str) -> None:
-        """There is room again after there was none."""
+        """Report that :meth:`IConnector.room` has grown from 0."""
 
 
 class IConnector(Interface):
-    """A way out of the gateway towards one upstream. Never imports services."""
+    """A connector to one upstream. Its module must not import services."""
 
     name = Attribute("The free name of its section in gw.ini.")
-    up = Attribute("Whether the link is usable now; new messages prefer a connector of their route that is.")
+    up = Attribute("Whether the link is usable now. Routes prefer connectors with usable links.")
 
     def start(sink: Any) -> None:
-        """Begin to work; `sink` provides :class:`IConnectorSink`."""
+        """Begin to connect; `sink` provides :class:`IConnectorSink`."""
 
     def room() -> int:
-        """How many parts may be sent now: the window less the slots that were not released, and tokens of the rate;
-        0 while down.
+        """Return how many parts may be sent now: the free slots of the window, limited by the tokens of the rate; 0
+        while the link is down.
 
-        Whenever this was 0 and grows, ``sink.ready`` is called.
+        When this grows from 0, the connector calls ``sink.ready``.
         """
 
     def send(parts: Sequence[Part]) -> None:
-        """Send these, in order; at most :meth:`room`. Exactly one outcome follows for each; `Lost` when the
-        link goes before the answer.
+        """Send parts, in order, at most :meth:`room`. The connector reports exactly one outcome for each: `Lost` if
+        the link ends before the answer.
 
-        Neither outcomes nor receipts are given inside this call: a connector that knows an outcome at once gives it
-        on a later turn of the reactor (``callLater(0)``, one for a whole list).
+        It reports neither outcomes nor receipts inside this call. An outcome that is known at once is reported on
+        a later turn of the reactor (one ``callLater(0)`` for a whole list).
         """
 
     def release(count: int) -> None:
-        """The outcomes of `count` parts were committed: their window slots are free."""
+        """Free the window slots of `count` parts, whose outcomes were committed."""
 
     def resume(awaited: Sequence[Awaited]) -> None:
-        """After a restart, in pages before anything is sent: parts whose receipts are still awaited. Nothing is given
-        inside this call either."""
+        """Take parts whose receipts are still awaited; called after a restart, in pages, before parts are sent.
+
+        Neither outcomes nor receipts are given inside this call."""
 
     def stop() -> Deferred[None]:
-        """Take no more, wait for outcomes on the way (the caller bounds the wait), close the link."""
+        """Send no more parts, wait for outstanding outcomes (the caller bounds the wait), close the link."""
 
 
 class ISimulator(Interface):
-    """A connector that makes up what subscribers do, so that it can be tried without any."""
+    """A connector that simulates what subscribers send."""
 
     def simulate(incoming: Incoming) -> Deferred[Refused | None]:
-        """As if it had come from a subscriber just now (`connector` and `at` are filled in): None when it is stored, or
-        why nobody gets it. Fails as the store does."""
+        """Report an item as if a subscriber had sent it now; the connector sets `connector` and `at`. The Deferred
+        fires with None when the item is stored, or with the reason why no account gets it; it fails with the store's
+        error."""
 
 
 class IConnectorFactory(Interface):
-    """How a type of connector is found and made: a plugin in ``smsgw.plugins`` provides this and IPlugin."""
+    """Finds and makes a type of connector. A plugin in ``smsgw.plugins`` provides this and IPlugin."""
 
-    kind = Attribute("The word after `type =`.")
+    kind = Attribute("The value of `type =`.")
 
     def settings() -> type:
         """The settings class of its section: a subclass of :class:`smsgw.config.ConnectorSettings`."""
 
     def make(settings: Any, clock: Any) -> Any:
-        """An :class:`IConnector` for one section. `clock` provides IReactorTime with monotonic seconds (and is
-        the reactor when the program runs); nothing is started yet."""
+        """Return an :class:`IConnector` for one section, not started. `clock` provides IReactorTime with monotonic
+        seconds; in the running program it is the reactor."""
 
 
 @attrs.frozen
 class WebhookRequest:
-    """An HTTP request of an upstream to us: a receipt, or an incoming message.
+    """An HTTP request of an upstream to the gateway: a receipt or an incoming message.
 
-    :ivar query: as it came, without the question mark. :ivar headers: by lower-case name, the last of each.
-    :ivar peer: the IP address it came from.
+    :ivar query: the raw query, without the question mark. :ivar headers: by lower-case name, the last of each.
+    :ivar peer: the IP address of the upstream.
     """
 
     method: str
@@ -123,5 +127,5 @@ class IWebhookReceiver(Interface):
     """A connector whose upstream sends webhooks, to ``/upstream/NAME`` of every HTTP listener."""
 
     def webhook(request: WebhookRequest) -> Deferred[WebhookResponse]:
-        """Take a webhook. Fires after what it brought is committed; a failure is answered 503, so that the upstream
-        repeats it. The connector itself checks who sent it."""
+        """Handle a webhook. The Deferred fires after its content is committed; if it fails, the upstream gets 503 and
+        repeats the webhook. The connector authenticates the upstream."""

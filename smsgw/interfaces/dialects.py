@@ -1,4 +1,4 @@
-"""How dialects are found."""
+"""The port of dialect plugins."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class IDialectPlugin(Interface):
-    """How a dialect is found: a plugin in ``smsgw.plugins`` provides this and IPlugin."""
+    """Finds a dialect. A plugin in ``smsgw.plugins`` provides this and IPlugin."""
 
-    kind = Attribute("The word after `dialect =`.")
+    kind = Attribute("The value of `dialect =`.")
 
     def load() -> Dialect:
-        """The dialect itself."""
+        """Return the dialect."""

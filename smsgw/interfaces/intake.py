@@ -1,4 +1,4 @@
-"""Intake: the one way in for what is to be sent, and the rules that may refuse it."""
+"""The ports of intake and of policies."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from smsgw.model.message import Accepted, Submission
 
 
 class IIntake(Interface):
-    """The one way in: every submission of every front end comes through here."""
+    """Accepts or refuses the submissions of all front ends."""
 
     def submit(submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
         """Check, route, split and store.
 
-        All checks run before this returns, and room in the store's queue is reserved at the call. The result has
-        the length and order of `submissions` and comes after the synced commit, per caller in the order of calls.
+        All checks run before this returns, and room in the store's queue is reserved at the call. The Deferred fires
+        after the synced commit with a list of the length and order of `submissions`, per caller in the order of calls.
 
-        A store that is full refuses every submission of the call with QUEUE_FULL.
+        If the store is full, every submission of the call is refused with QUEUE_FULL.
 
-        :raises smsgw.model.errors.StoreDown: (through the Deferred) nothing was kept.
-        :raises smsgw.model.errors.UnknownOutcome: (through the Deferred) it may have been kept.
-            In both cases every submission of the call gets the temporary answer.
+        :raises smsgw.model.errors.StoreDown: (through the Deferred) no submission was stored.
+        :raises smsgw.model.errors.UnknownOutcome: (through the Deferred) the submissions may have been stored.
+            In both cases the front end answers every submission of the call with a temporary error.
         """
 
 
 class IPolicy(Interface):
-    """A rule that may refuse or change a submission. Synchronous, no I/O, in configured order."""
+    """A rule that may refuse or change submissions. Synchronous, without I/O; policies run in configured order."""
 
     def check(account: Any, submissions: Sequence[Submission]) -> list[Refused | None]:
-        """Per submission None to let it pass, or why not. An exception refuses that one as temporary."""
+        """Return None or the refusal for each submission. An exception refuses the submission temporarily."""

@@ -1,4 +1,4 @@
-"""Return paths: how a sender is told what became of a message."""
+"""The ports of return paths, which deliver reports to accounts."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from smsgw.model.message import Event
 
 
 class IReturnSink(Interface):
-    """What a return path tells the outbox."""
+    """What a return path calls to report to the outbox."""
 
     def acknowledged(events: Sequence[Event]) -> None:
-        """The sender acknowledged these: they may be forgotten."""
+        """The client acknowledged these events; the outbox deletes them."""
 
     def retry(events: Sequence[Event], seconds: float | None) -> None:
-        """The sender could not take these: try again in `seconds`, or None for the outbox's own back-off."""
+        """The client did not take these events: try again in `seconds`, or after the outbox's own back-off if None."""
 
     def requeue(events: Sequence[Event]) -> None:
-        """These were under way when the session went: nobody knows whether they arrived; no attempt is charged."""
+        """The session ended before the client answered these events, so it is unknown whether they arrived; the try is
+        not counted as an attempt."""
 
     def acknowledge_before_send(events: Sequence[Event]) -> Deferred[None]:
-        """These are about to be told at most once: they count as told. They may be told when the Deferred fires,
-        after the synced commit; if it fails they must not be, and are handed out again later."""
+        """Acknowledge events that are sent at most once, before they are sent. Send them when the Deferred fires, after
+        the synced commit. If it fails, do not send them: the outbox hands them out again later."""
 
     def ready(account: str) -> None:
-        """There is room for `account` again (a bind, an acknowledgement) after there was none."""
+        """The room for `account` has grown from 0, by a bind or an acknowledgement."""
 
 
 class IReturnPath(Interface):
-    """One per front end that can tell a sender what became of a message. Never blocks."""
+    """Delivers the events of accounts over one protocol. Never blocks."""
 
-    path = Attribute("Its word in messages and events: ``smpp``, ``callback``.")
+    path = Attribute("Its name in messages and events: ``smpp``, ``callback``.")
 
     def attach(sink: Any) -> None:
-        """`sink` provides :class:`IReturnSink`."""
+        """Begin to work; `sink` provides :class:`IReturnSink`."""
 
     def room(account: str) -> int:
-        """How many events may be handed over for `account` now; 0 while nobody can take one."""
+        """Return how many events of `account` may be sent now; 0 while no session or receiver can take one."""
 
     def deliver(events: Sequence[Event]) -> None:
-        """Tell these, all of one account, in order; each is answered exactly once through the sink: acknowledged
-        (before the send or after it), to be retried, or requeued."""
+        """Send events of one account, in order. Each event is passed exactly once to a method of the sink:
+        `acknowledged`, `retry`, `requeue` or `acknowledge_before_send`."""

@@ -1,4 +1,4 @@
-"""The Rostelecom API: what its resource asks of its delegate."""
+"""The port of the Rostelecom API: its delegate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zope.interface import Interface
 
 @attrs.frozen
 class ApiError:
-    """The no of a JSON API: the word that says why, and the HTTP status it comes with."""
+    """A refusal of the Rostelecom API: the word for its reason, and its HTTP status."""
 
     reason: str
     status: int = 200
@@ -17,12 +17,12 @@ class ApiError:
 
 @attrs.frozen
 class MessageStatus:
-    """What a JSON API tells of one message.
+    """The status of one message in the Rostelecom API.
 
     :ivar created_at, updated_at: seconds since 1970 of the acceptance and of the last change of state.
-    :ivar pdu_count: parts, None where that is not known.
+    :ivar pdu_count: number of parts, None if it is not known.
     :ivar status: ``delivered``, ``awaiting_report``, ``failed``, ``insufficient_balance`` or ``rejected``.
-    :ivar error_code: why, shown only where the status is ``rejected``.
+    :ivar error_code: the error code, shown only if the status is ``rejected``.
     """
 
     created_at: int
@@ -35,18 +35,18 @@ class MessageStatus:
 
 
 class IJsonDelegate(Interface):
-    """What the JSON API asks of the program it is embedded in. A failed Deferred is answered ``system_error``."""
+    """The delegate of the Rostelecom API. If a Deferred fails, the client gets ``system_error``."""
 
     def login(login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
-        """The name of the account, if the credentials are right and may be used from the address `peer`.
+        """Fire with the name of the account if the credentials are valid for the address `peer`.
 
         An empty login means that the password is an API key."""
 
     def submit(account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
-        """The id of the message (letters and digits), which is stored by then.
+        """Fire with the id of the message (letters and digits) after it is stored.
 
-        `msisdn` is an international number, digits only; `shortcode` and `text` are as the client wrote them, the
-        text perhaps empty: whether the sender may be used is looked at first."""
+        `msisdn` is an international number, digits only; `shortcode` and `text` are as the client wrote them. The
+        text may be empty: the delegate checks the sender before the text."""
 
     def status(account: str, id: str) -> Deferred[MessageStatus | ApiError]:
-        """What became of the message with this id; the same no for a wrong id and for another account's."""
+        """Fire with the status of the message; an unknown id and the id of another account get the same refusal."""

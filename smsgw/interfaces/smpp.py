@@ -1,4 +1,4 @@
-"""SMPP: what a session offers to its delegate, and asks of it."""
+"""The ports of the SMPP server: a session, and its delegate."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class BindAccepted:
-    """The delegate's yes to a bind: the account, the system_id to answer, and what the account may do.
+    """An accepted bind: the account, the system_id of the response, and the limits of the session.
 
-    :ivar window: deliver_sm outstanding towards this session.
+    :ivar window: highest number of unanswered deliver_sm of this session.
     :ivar listener: the name of the listener, for the delegate's own use.
     """
 
@@ -28,53 +28,53 @@ class BindAccepted:
 
 
 class ISmppSession(Interface):
-    """One SMPP connection, as its delegate sees it."""
+    """One SMPP session of a server, for its delegate."""
 
-    bound = Attribute("The :class:`BindAccepted` the delegate gave, or None.")
-    version = Attribute("Working version: 0x33, 0x34 or 0x50.")
-    transmits = Attribute("Whether the peer is bound to send us messages.")
-    receives = Attribute("Whether the peer is bound to receive from us.")
-    peer = Attribute("The peer's IP address as text.")
+    bound = Attribute("The delegate's :class:`BindAccepted`; None while the session is not bound.")
+    version = Attribute("The SMPP version of the session: 0x33, 0x34 or 0x50.")
+    transmits = Attribute("Whether the ESME is bound as transmitter or transceiver.")
+    receives = Attribute("Whether the ESME is bound as receiver or transceiver.")
+    peer = Attribute("The ESME's IP address as text.")
     tls = Attribute("Whether the connection is encrypted.")
 
     def send(requests: Sequence[tuple[object, Pdu]]) -> None:
-        """Send requests (deliver_sm ...) with sequence numbers of our own, in one write; at most :meth:`room`.
+        """Send requests (deliver_sm ...) in one write, at most :meth:`room`; the session sets the sequence numbers.
 
-        Each token comes back through ``answers`` exactly once."""
+        Each token is passed to ``answers`` exactly once."""
 
     def room() -> int:
-        """How many more requests of ours the window takes; 0 when the peer does not receive."""
+        """Return how many more requests fit into the window; 0 if the ESME does not receive."""
 
     def pause() -> None:
-        """Stop looking at what the peer sends (back-pressure); response timers are suspended."""
+        """Stop reading PDUs of the ESME (back-pressure); response timers are suspended."""
 
     def resume() -> None:
         """Look again."""
 
     def close() -> None:
-        """Unbind in order, then close."""
+        """Send unbind, wait for its response, then close."""
 
 
 class ISmppDelegate(Interface):
-    """What an SMPP server protocol asks of the program it is embedded in."""
+    """The delegate of an SMPP server."""
 
     def bind(session: Any, pdu: Pdu) -> Deferred[BindAccepted | int]:
-        """BindAccepted, or the command_status of the refusal. Nothing else is read meanwhile."""
+        """Fire with BindAccepted, or with the command_status of the refusal. The session reads no PDU meanwhile."""
 
     def requests(session: Any, pdus: Sequence[Pdu]) -> Deferred[list[Pdu | int]]:
-        """All requests of one read, legal in the session's state, in wire order. Per request its response (the
-        session fills in the sequence number) or a command_status; they leave in one write. A failure of the
-        Deferred answers 0x08 to each."""
+        """Handle all requests of one read that the session's state allows, in wire order. Fire with a response or a
+        command_status for each; the session sets the sequence numbers and sends them in one write. If the Deferred
+        fails, each request gets 0x08."""
 
     def answers(session: Any, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
-        """(token, command_status, response) to requests of ours; the response is None (and the status -1) when
-        the link went or the response timer ran out: the request may have been taken."""
+        """Take the answers to sent requests as (token, command_status, response). If the link ended or the response
+        timer expired, the response is None and the status -1: the ESME may have taken the request."""
 
     def bound(session: Any) -> None:
-        """The positive bind response was written: requests may be sent if the session receives."""
+        """The positive bind response was written; if the session receives, requests may be sent."""
 
     def ready(session: Any) -> None:
-        """``room()`` has grown without an answer: the peer reads again after it did not."""
+        """``room()`` has grown without an answer, because the ESME reads again."""
 
     def closed(session: Any, why: str) -> None:
-        """The connection is gone; told for every session that was bound."""
+        """The connection has ended; called for every session that was bound."""

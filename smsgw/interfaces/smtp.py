@@ -1,4 +1,4 @@
-"""Mail submission: what the protocol asks of its delegate."""
+"""The port of mail submission: its delegate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zope.interface import Interface
 
 @attrs.frozen
 class Reply:
-    """An SMTP reply: code and text (sent as given, ASCII, without line ends). `close` hangs up behind it."""
+    """An SMTP reply: code and text (sent as given, ASCII, without line ends). `close` ends the connection after it."""
 
     code: int
     text: str
@@ -20,10 +20,10 @@ class Reply:
 
 
 class IMailDelegate(Interface):
-    """What the ESMTP protocol asks of the program it is embedded in, one command at a time.
+    """The delegate of the ESMTP server. It gets one command of a session at a time.
 
-    Each call returns a Deferred of :class:`Reply`; the next command of the session waits for it. A failure is
-    answered 451. `session.account` is the delegate's to set; it is forgotten at STARTTLS.
+    Each method returns a Deferred of :class:`Reply`, which the next command of the session waits for. If it fails, the
+    reply is 451. The delegate sets `session.account`; STARTTLS resets it.
     """
 
     def login(session: Any, login: bytes, password: bytes) -> Deferred[Reply]:
@@ -39,7 +39,7 @@ class IMailDelegate(Interface):
         """The message (header, blank line, body; dots unstuffed, CRLF line ends). 250 means it is stored."""
 
     def status(session: Any, argument: str) -> Deferred[Reply]:
-        """STATUS: what became of a message (000-32)."""
+        """STATUS: report the state of a message (000-32)."""
 
     def closed(session: Any) -> None:
-        """The session is over: the connection is gone, or STARTTLS begins a new one. Once per session."""
+        """The session has ended: the connection closed, or STARTTLS begins a new session. Called once per session."""

@@ -1,9 +1,9 @@
-"""Where connectors and dialects are found, ours and those of other packages.
+"""Finds connectors and dialects, those of smsgw and those of other packages.
 
-Another package puts a module into a directory ``smsgw/plugins/`` of its own, without an ``__init__.py``, that is on
-the Python path; `twisted.plugin.getPlugins` finds it there. The module is imported whenever plugins are listed, so it
-only says what there is: a :class:`LazyConnector` names the classes by dotted strings, which are imported when the
-configuration has a section of that type, and a :class:`LazyDialect` names the object that a listener's dialect is.
+Another package puts a module into its own directory ``smsgw/plugins/`` without an ``__init__.py``, on the Python path;
+`twisted.plugin.getPlugins` finds it there. The module is imported whenever plugins are listed, so it only declares what
+the package has: a :class:`LazyConnector` names the classes by dotted strings, which are imported if the configuration
+has a section of that type; a :class:`LazyDialect` names the dialect, which is imported if a listener uses it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = ["Dialects", "LazyConnector", "LazyDialect", "connector_factories", "d
 @implementer(IPlugin, IConnectorFactory)
 @attrs.frozen
 class LazyConnector:
-    """A type of connector by the names of its classes.
+    """A type of connector, by the names of its classes.
 
-    :ivar kind: the word after ``type =``.
-    :ivar connector: dotted name of a callable that makes an :class:`~smsgw.interfaces.IConnector` of settings and
+    :ivar kind: the value of ``type =``.
+    :ivar connector: dotted name of a callable that makes an :class:`~smsgw.interfaces.IConnector` from settings and
         a clock; usually its class.
     :ivar settings_class: dotted name of the settings class of its section.
     """
@@ -52,45 +52,45 @@ class LazyConnector:
 @implementer(IPlugin, IDialectPlugin)
 @attrs.frozen
 class LazyDialect:
-    """A dialect by the name of its object.
+    """A dialect, by the name of its object.
 
-    :ivar kind: the word after ``dialect =``. :ivar dialect: dotted name of a :class:`~smsgw.dialects.Dialect`.
+    :ivar kind: the value of ``dialect =``. :ivar dialect: dotted name of a :class:`~smsgw.dialects.Dialect`.
     """
 
     kind: str
     dialect: str
 
     def load(self) -> Dialect:
-        """Import the object."""
+        """Import the dialect."""
         found: Dialect = namedAny(self.dialect)
         return found
 
 
 class Dialects(Mapping[str, "Dialect"]):
-    """Dialects by the word after ``dialect =``; each is imported when it is asked for."""
+    """Dialects by the value of ``dialect =``; each is imported at its first lookup."""
 
     def __init__(self, found: Mapping[str, IDialectPlugin]) -> None:
         self._found = found
 
     def __getitem__(self, kind: str) -> Dialect:
-        """Import one."""
+        """Import the dialect."""
         return self._found[kind].load()
 
     def __contains__(self, kind: object) -> bool:
-        """Tell whether it is installed."""
+        """Whether the dialect is installed."""
         return kind in self._found
 
     def __iter__(self) -> Iterator[str]:
-        """List the words."""
+        """Iterate over the names."""
         return iter(self._found)
 
     def __len__(self) -> int:
-        """Count them."""
+        """Return the number of dialects."""
         return len(self._found)
 
 
 def connector_factories() -> dict[str, IConnectorFactory]:
-    """Every type of connector that is installed, by the word after ``type =``.
+    """Return all installed types of connectors, by the value of ``type =``.
 
     :raises ValueError: when two plugins claim the same word.
     """
@@ -98,7 +98,7 @@ def connector_factories() -> dict[str, IConnectorFactory]:
 
 
 def dialects() -> Dialects:
-    """Every dialect that is installed.
+    """Return all installed dialects.
 
     :raises ValueError: when two plugins claim the same word.
     """

@@ -1,4 +1,4 @@
-"""The connectors and dialects that come with the gateway."""
+"""The connectors and dialects of smsgw."""
 
 from __future__ import annotations
 

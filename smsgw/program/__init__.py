@@ -1,1 +1,1 @@
-"""The program as a whole: what it is made of, how it starts, reloads and stops."""
+"""The program as a whole: its parts, and how it starts, reloads and stops."""

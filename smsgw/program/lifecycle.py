@@ -176,7 +176,7 @@ class Gateway(Service):
 
         def give_up() -> None:
             stopping.cancel()
-            if not done.called:  # it cannot be cancelled, only abandoned
+            if not done.called:  # cancelling did not end it: abandon it
                 done.errback(CancelledError())
 
         late = self._reactor.callLater(seconds, give_up)
@@ -190,8 +190,8 @@ class Gateway(Service):
             late.cancel()
 
     def _install_signals(self) -> None:
-        """Install our handlers: twistd's would end the program by the signal, but a stop by the administrator is exit
-        status 0."""
+        """Install signal handlers: twistd's would end the program by the signal; a stop by the administrator must have
+        exit status 0."""
         handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGHUP: self._on_reload}
         try:
             self._handlers = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -218,7 +218,7 @@ class Gateway(Service):
         self._end(0)
 
     def fail_program(self, failure: Failure) -> None:
-        """End after a failure of the store, so that a new start recovers from the disk."""
+        """End the program after a failure of the store; the next start recovers from the disk."""
         log.critical("the store failed, ending: {why}", why=failure.getErrorMessage())
         self._end(EX_SOFTWARE)
 

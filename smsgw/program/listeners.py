@@ -1,4 +1,4 @@
-"""What listens: for each section ``[listen NAME]`` the protocol that it names, with the front end behind it."""
+"""Makes the listeners: for each section ``[listen NAME]`` its protocol and front end."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ log = Logger()
 
 
 def make_listener(parts: Parts, own: ListenSettings, dialects: Mapping[str, Dialect], admin: Any) -> Listener:
-    """A listener with the protocol that the section `own` names.
+    """Return a listener for the section `own`.
 
-    :param dialects: by the word after ``dialect =``. :param admin: factory of the administrator's listeners.
-    :raises ConfigErrors: when certificate or key cannot be used.
+    :param dialects: by the value of ``dialect =``. :param admin: factory of the administrator's listeners.
+    :raises ConfigErrors: if the certificate or key cannot be used.
     """
     tls = _tls(parts, own) if isinstance(own, ClientListenSettings) and own.tls != "none" else None
     match own:
@@ -65,7 +65,7 @@ def make_listener(parts: Parts, own: ListenSettings, dialects: Mapping[str, Dial
 
 
 def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> Any:
-    assert manner is not None, "the configuration has no listener whose dialect is not spoken over its protocol"
+    assert manner is not None, "the configuration checks that the dialect supports the protocol"
     front = SmppFrontend(
         parts.settings,
         own,
@@ -83,8 +83,8 @@ def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> A
 
 
 def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> Any:
-    """The native API and requests of upstreams everywhere; a provider's API where the dialect has one."""
-    assert manner is not None, "the configuration has no listener whose dialect is not spoken over its protocol"
+    """Return a site with the native API, the webhooks of upstreams, and the provider's API if the dialect has one."""
+    assert manner is not None, "the configuration checks that the dialect supports the protocol"
     native = V1Resource(
         own,
         parts.intake,
@@ -113,7 +113,7 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> A
 def _smtp(
     parts: Parts, own: SmtpListenSettings, manner: SmtpManner | None, tls: CertificateOptions | None
 ) -> Any:
-    assert manner is not None, "the configuration has no listener whose dialect is not spoken over its protocol"
+    assert manner is not None, "the configuration checks that the dialect supports the protocol"
     front = MailFrontend(
         parts.settings,
         own,
@@ -131,7 +131,7 @@ def _smtp(
 
 
 def _tls(parts: Parts, own: ClientListenSettings) -> CertificateOptions:
-    """The TLS context of a listener; a self-signed pair where none is configured."""
+    """Return the TLS context of a listener, with a self-signed pair if none is configured."""
     certificate, key = own.certificate, own.key
     made = certificate is None or key is None
     try:
@@ -142,7 +142,7 @@ def _tls(parts: Parts, own: ClientListenSettings) -> CertificateOptions:
         raise ConfigErrors([own.problem("certificate", str(error))]) from error
     if made:
         log.warn(
-            "[listen {name}] shows a self-signed certificate ({path}): clients cannot tell who we are. "
+            "[listen {name}] uses a self-signed certificate ({path}): clients cannot verify the gateway. "
             "Set certificate and key.",
             name=own.name,
             path=str(certificate),

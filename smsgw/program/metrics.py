@@ -17,30 +17,30 @@ from smsgw.telemetry import Children
 
 
 class ProgramMetrics:
-    """Of one gateway.
+    """The metrics of one program.
 
-    :param registry: where the metrics are shown, None for nowhere.
-    :ivar reloads: by result, ``taken`` or ``refused``. :ivar sessions: by listener, read when it is asked for.
+    :param registry: exports the metrics; None: they are not exported.
+    :ivar reloads: by result, ``taken`` or ``refused``. :ivar sessions: by listener, read at export.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.reloads = Children(
             Counter(
                 "smsgw_config_reloads_total",
-                "Times the configuration was taken anew.",
+                "Reloads of the configuration, by result.",
                 ["result"],
                 registry=registry,
             )
         )
         self.sessions = Children(
-            Gauge("smsgw_sessions", "Connections that are open, by listener.", ["listener"], registry=registry)
+            Gauge("smsgw_sessions", "Open connections, by listener.", ["listener"], registry=registry)
         )
 
 
 class Metrics:
-    """The metrics of all packages, for one gateway. A second gateway in the process has a registry of its own.
+    """The metrics of all packages for one gateway. A second gateway in the process has its own registry.
 
-    :ivar registry: what /metrics shows: all of these, and what the process uses.
+    :ivar registry: the metrics on /metrics: all of these, and those of the process.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The parts that the program is made of, as the modules of this package hand them to each other."""
+"""The parts of the program as one value, for the modules of this package."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from smsgw.services.sweep import Sweep
 
 
 class Configured(Protocol):
-    """A part that keeps something of the configuration."""
+    """A part that uses the configuration."""
 
     def apply(self, settings: Settings) -> None:
-        """Go by `settings` from now on, or raise and go on as before."""
+        """Use `settings` from now on, or raise ConfigErrors and change nothing."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class Parts:
-    """Everything that runs, but for what listens.
+    """All parts of the program except listeners.
 
-    :ivar settings: the configuration in force.
-    :ivar configured: all parts that keep something of it, in the order in which they take another one; only the first,
-        the accounts, may refuse it. :ivar reactor: with monotonic ``seconds``.
-    :ivar password_checks, mail_reading: worker threads for what takes long.
+    :ivar settings: the current configuration.
+    :ivar configured: all parts that use it, in the order in which a reload applies a new one; only the first, the
+        accounts, may refuse it. :ivar reactor: with monotonic ``seconds``.
+    :ivar password_checks, mail_reading: worker threads for slow functions.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""The configuration in the running gateway: what is doubtful about it, and taking it anew (SIGHUP)."""
+"""The configuration in the running gateway: its warnings, and the reload (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = Logger()
 
 
 def warn(settings: Settings, source: Path) -> None:
-    """Log what is doubtful about the configuration and its file before anything starts."""
+    """Log the warnings about the configuration and its file, before the start."""
     for warning in settings.warnings:
         log.warn("{problem}", problem=str(warning))
     for doubt in (configfile.too_open(source), configfile.as_root()):
@@ -23,7 +23,7 @@ def warn(settings: Settings, source: Path) -> None:
 
 
 def reload(parts: Parts, source: Path) -> None:
-    """Take the configuration of the file `source`: all of it, or nothing and the reasons in the log."""
+    """Apply the configuration of the file `source`; if it has a mistake, log it and change nothing."""
     try:
         new = configfile.read(source)
         _check_unchanged(parts.settings, new)
@@ -33,7 +33,7 @@ def reload(parts: Parts, source: Path) -> None:
         parts.metrics.program.reloads["refused"].inc()
         for line in str(errors).splitlines():
             log.error("{line}", line=line)
-        log.error("the configuration is refused, the one from before stays in force")
+        log.error("the configuration is refused; the previous one stays in force")
         return
     parts.settings = new
     parts.metrics.program.reloads["taken"].inc()
@@ -43,22 +43,22 @@ def reload(parts: Parts, source: Path) -> None:
 
 
 def _check_unchanged(before: Settings, new: Settings) -> None:
-    """Refuse what only a start can change, naming each section.
+    """Check that no section has changed that needs a restart.
 
-    :raises ConfigErrors: with one problem per such section.
+    :raises ConfigErrors: with one problem for each such section.
     """
     problems = []
     if new.gateway != before.gateway:
-        problems.append(new.gateway.problem("", "is changed: that needs a restart"))
+        problems.append(new.gateway.problem("", "has changed, which needs a restart"))
     for kind in ("listeners", "connectors"):
         old, sections = getattr(before, kind), getattr(new, kind)
         problems += [
-            own.problem("", "is new or changed: that needs a restart")
+            own.problem("", "is new or has changed, which needs a restart")
             for name, own in sections.items()
             if old.get(name) != own
         ]
         problems += [
-            own.problem("", "is gone: that needs a restart") for name, own in old.items() if name not in sections
+            own.problem("", "was removed, which needs a restart") for name, own in old.items() if name not in sections
         ]
     if problems:
         raise ConfigErrors(problems)

@@ -1,4 +1,4 @@
-"""The only module that knows every concrete class: from settings to one service that is the whole program."""
+"""Makes the whole program from settings, as one service. It is the only module that knows all concrete classes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from smsgw.stores.sqlite import SqliteEngine, StoreThread
 
 
 def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
-    """A database in the state directory."""
+    """Return a store with a database in the state directory."""
     gateway = settings.gateway
     return MessageStore(SqliteEngine(gateway.state, StoreThread(reactor)), gateway.node, now, metrics)
 
@@ -52,15 +52,15 @@ def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics:
 _STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreMetrics], IMessageStore]]] = {
     "sqlite:": _sqlite,
 }
-"""How the store of each value of ``store =`` is made."""
+"""The functions that make a store, by the value of ``store =``."""
 
 
 def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> Gateway:
-    """The whole gateway as one service.
+    """Return the whole gateway as one service.
 
-    :param reactor: with monotonic ``seconds``. :param source: the file that a reload reads again.
-    :param end: called with the exit status when the program has to end.
-    :raises ConfigErrors: when certificate or key of a listener cannot be used.
+    :param reactor: with monotonic ``seconds``. :param source: the file that a reload reads.
+    :param end: called with the exit status when the program must end.
+    :raises ConfigErrors: if the certificate or key of a listener cannot be used.
     """
     parts = make_parts(settings, reactor)
     gateway = Gateway(
@@ -89,7 +89,7 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
 
 
 def make_parts(settings: Settings, reactor: Any) -> Parts:
-    """Everything that runs behind the listeners, made from the settings and joined together."""
+    """Make all parts behind the listeners from the settings, and connect them."""
     clock, now = reactor, time.time
     metrics = Metrics()
     store = _STORES[settings.gateway.store](settings, reactor, now, metrics.store)
@@ -163,9 +163,9 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
 
 
 def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source: Path) -> Iterator[Step]:
-    """What is started in this order, and stopped in the reverse order.
+    """Yield the steps of the start in order; they stop in reverse order.
 
-    The administrator can ask from first to last; clients come in when everything else runs.
+    The administrator's listeners start early and stop late. The clients' listeners start when all other parts run.
     """
     sections = parts.settings.listeners
     admin = [one for one in listeners if isinstance(sections[one.name], AdminListenSettings)]
@@ -186,13 +186,13 @@ def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source
 
 
 def _close_sessions(parts: Parts, listeners: Sequence[Listener]) -> Deferred[Any]:
-    """Let sessions finish what they have begun, at all these listeners at once."""
+    """Close the sessions of these listeners at the same time, after they complete their current requests."""
     within = parts.settings.gateway.drain / 3
     return gatherResults([listener.protocol.shut_down(within) for listener in listeners])
 
 
 def _health(gateway: Gateway, connectors: Mapping[str, IConnector]) -> Mapping[str, Any]:
-    """What /health tells besides the counts of the store."""
+    """Return the content of /health except the counts of the store."""
     return {
         "state": gateway.state,
         "connectors": {
@@ -202,19 +202,19 @@ def _health(gateway: Gateway, connectors: Mapping[str, IConnector]) -> Mapping[s
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:
-    """The administrator takes a message back."""
+    """Cancel a message for the administrator."""
     return parts.cancelling.cancel([Cancel(None, number)]).addCallback(lambda answers: answers[0])
 
 
 def _simulate(
     connectors: Mapping[str, IConnector], name: str, incoming: Incoming
 ) -> Deferred[Refused | None]:
-    """The administrator has a connector make up what a subscriber does."""
+    """Simulate an item of a subscriber for the administrator, with the named or first connector that can."""
     able = {own: connector for own, connector in connectors.items() if ISimulator.providedBy(connector)}
     chosen = name or next(iter(able), "")
     if chosen not in able:
-        what = f"connector {name} does not exist, or" if name else "no connector exists that"
-        return succeed(Refused(Refusal.NO_ROUTE, f"{what} cannot make up what subscribers do; type = loopback can"))
+        what = f"connector {name} does not exist or cannot" if name else "no connector can"
+        return succeed(Refused(Refusal.NO_ROUTE, f"{what} simulate subscribers; type = loopback can"))
     simulator: ISimulator = able[chosen]
     return simulator.simulate(incoming)
 

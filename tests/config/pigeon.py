@@ -1,4 +1,4 @@
-"""A connector's settings as a third party would write them, and the sections of a small file that uses them."""
+"""Settings of a connector of a third party, and the sections of a small file that uses them."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(ENDPOINT.take(text), text)
 
     def test_refusals(self) -> None:
-        """Everything else is refused with what is wrong and what is allowed."""
+        """The error of an endpoint says what is wrong and what is allowed."""
         vectors = {
             "2775": f'"2775" is not an endpoint to listen on; allowed: {ALLOWED}',
             "ssl:2775": f'"ssl:2775" is not an endpoint to listen on; allowed: {ALLOWED}',
@@ -67,7 +67,7 @@ class ReadTests(SynchronousTestCase):
         "interface", "backlog", "address", "mode", "lockfile", "/x", "localhost", "port=2775", "interface=", "mode=660",
     ]), max_size=8).map("".join))
     def test_junk(self, text: str) -> None:
-        """Whatever is written is either refused or makes an endpoint in Twisted."""
+        """For any text, take_apart refuses it or Twisted makes an endpoint of it."""
         for scheme in ("tcp:", "tcp6:", "unix:"):
             with contextlib.suppress(InvalidValue):
                 self.assertIsNotNone(serverFromString(MemoryReactorClock(), ENDPOINT.take(scheme + text)))
@@ -75,7 +75,7 @@ class ReadTests(SynchronousTestCase):
 
 class ReachTests(SynchronousTestCase):
     def test_loopback(self) -> None:
-        """Loopback addresses and UNIX sockets are out of reach of other machines; no interface means all."""
+        """Other machines cannot reach loopback addresses and UNIX sockets; without interface all can connect."""
         for text in ("tcp:1:interface=127.0.0.1", "tcp:1:interface=127.3.3.3", "tcp6:1:interface=\\:\\:1",
                      "tcp:1:interface=localhost", "unix:/run/x"):
             self.assertTrue(take_apart(text).on_loopback, text)

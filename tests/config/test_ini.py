@@ -12,14 +12,14 @@ WRITABLE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), m
 
 
 def values(text: str) -> list[str]:
-    """Read the values of a text that has no mistake."""
+    """Return the values of a text without mistakes."""
     sections, problems = read(text, "gw.ini")
     assert not problems, problems
     return [entry.value for section in sections for entry in section.entries]
 
 
 def problems(text: str) -> list[str]:
-    """Read a text for its mistakes."""
+    """Return the mistakes of a text."""
     return [str(problem) for problem in read(text, "gw.ini")[1]]
 
 
@@ -35,13 +35,13 @@ class SectionTests(SynchronousTestCase):
         self.assertEqual((section.kind, section.name, section.title), ("list", "demo staff", "list demo staff"))
 
     def test_byte_order_mark_and_foreign_line_ends(self) -> None:
-        """A file written by an editor of another system reads the same."""
+        """A byte order mark and CR LF line ends change nothing."""
         sections, wrong = read("\ufeff[gateway]\r\nstate = var\r\n", "gw.ini")
         self.assertEqual(wrong, [])
         self.assertEqual([entry.value for entry in sections[0].entries], ["var"])
 
     def test_empty_file(self) -> None:
-        """Nothing at all is no mistake of the grammar."""
+        """An empty text is valid."""
         self.assertEqual(read("", "gw.ini"), ([], []))
 
 
@@ -62,24 +62,24 @@ class ValueTests(SynchronousTestCase):
 
     @given(WRITABLE)
     def test_written_values_come_back(self, value: str) -> None:
-        """Whatever is written by `quote` is read back unchanged."""
+        """A value written by `quote` is read back unchanged."""
         self.assertEqual(values(f"[a]\nx = {quote(value)}   ; a comment\ny={quote(value)}\n"), [value, value])
 
     @given(WRITABLE)
     def test_plain_values_stay_plain(self, value: str) -> None:
-        """Quotes are added only where a value would not survive without them."""
+        """Quotes are added only to values that would change without them."""
         if unquote(" " + value) == value:
             self.assertEqual(quote(value), value)
 
     def test_line_ends_cannot_be_written(self) -> None:
-        """A value with a line end is refused, not cut."""
+        """A value with a line end is refused."""
         for value in ("a\nb", "a\rb", "a\x00", "a\u2028b"):
             self.assertRaises(ValueError, quote, value)
 
 
 class MistakeTests(SynchronousTestCase):
     def test_every_mistake(self) -> None:
-        """Each breach of the grammar is told with its line, and with section and key where there are any."""
+        """Each breach of the grammar is reported with its line, section and key."""
         vectors = {
             "x = 1": "gw.ini:1: a key before the first [section]",
             "[gateway]\nnonsense": "gw.ini:2: [gateway]: neither [section] nor key = value nor a comment",
@@ -98,23 +98,23 @@ class MistakeTests(SynchronousTestCase):
             self.assertEqual(problems(text), [expected], text)
 
     def test_all_in_one_pass(self) -> None:
-        """One reading finds them all, also inside a section that is there twice."""
+        """One reading finds all mistakes, also those in a duplicate section."""
         text = "x = 1\n[a]\ny = 1\ny = 2\n[a]\nz\n[b\nw = 1\n"
         self.assertEqual([line.split(":")[1] for line in problems(text)], ["1", "4", "5", "6", "7"])
 
     def test_second_section_is_left_out(self) -> None:
-        """Of a section that is there twice, the first one counts."""
+        """The first of two sections with the same header is used."""
         sections, _ = read("[a]\nx = 1\n[a]\nx = 2\n", "gw.ini")
         self.assertEqual([[entry.value for entry in section.entries] for section in sections], [["1"]])
 
     def test_contents_are_not_repeated(self) -> None:
-        """No problem of the grammar shows the line: it may hold a password."""
+        """A problem of the grammar does not contain the line, which may be a password."""
         text = '[a]\nhunter2\npassword: hunter2\npassword = "hunter2\n[hunter2\npassword = hunter2\x01\n'
         self.assertNotIn("hunter2", "\n".join(problems(text)))
 
     @given(st.text(st.sampled_from('ab[]=;#" \\\t\n\r\x00é'), max_size=80))
     def test_junk_is_only_ever_found_wrong(self, text: str) -> None:
-        """Whatever the file holds, reading it ends in sections and problems, in line order."""
+        """Reading any text gives sections and problems, in line order."""
         sections, wrong = read(text, "gw.ini")
         self.assertTrue(all(isinstance(section, Section) for section in sections))
         lines = [problem.line for problem in wrong]

@@ -1,4 +1,4 @@
-"""Every mistake of a file, all at once, and what only deserves a warning."""
+"""All mistakes of a file, reported together, and its warnings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.config.pigeon import ACCOUNT, CONNECTOR, DIALECTS, ROUTE, SMPP, TYPES
 
 
 def errors(text: str) -> list[str]:
-    """Read a file for its mistakes."""
+    """Return the mistakes of a file."""
     try:
         parse(text, "gw.ini", TYPES, DIALECTS)
     except ConfigErrors as why:
@@ -23,7 +23,7 @@ def errors(text: str) -> list[str]:
 
 
 def warnings(text: str) -> list[str]:
-    """Read a file for its warnings."""
+    """Return the warnings of a file."""
     return [str(warning) for warning in parse(text, "gw.ini", TYPES, DIALECTS).warnings]
 
 
@@ -38,7 +38,7 @@ SECTIONS = (
 )
 MAIL = "[listen m]\nprotocol = smtp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = quicktel\ndomains = a.example\n"
 
-# What is written behind a good SMPP listener of three lines -> the lines that are reported.
+# Text after a valid SMPP listener of three lines -> the lines that are reported.
 MISTAKES: Mapping[str, list[str]] = {
     "[gatway]": [f"4: [gatway]: unknown section; allowed: {SECTIONS}"],
     "[tariff 7*]\nprice = 1": [f"4: [tariff 7*]: unknown section; allowed: {SECTIONS}"],
@@ -91,15 +91,15 @@ MISTAKES: Mapping[str, list[str]] = {
     "[listen x]\nprotocol = smpp\nendpoint = tcp:1\nsystem_id = наш центр": [
         '7: [listen x] system_id: "наш центр" is not at most 15 visible ASCII characters'],
     MAIL + "auth_without_tls = no": [
-        "9: [listen m] auth_without_tls: nobody could log in: with tls = none it must be yes"],
+        "9: [listen m] auth_without_tls: no client can log in: with tls = none it must be yes"],
     MAIL.replace("a.example", "A.example"): ['8: [listen m] domains: "A.example" is not a domain in small Latin '
                                              "letters"],
     MAIL.replace("domains = a.example\n", ""): [
         "4: [listen m] domains: a value is needed: a list of a domain in small Latin letters"],
     "[account a]\nallow_from = any": [
-        "4: [account a] password: nothing to log in with; one of password, password_hash and api_key_hash is needed"],
+        "4: [account a] password: no credentials; one of password, password_hash and api_key_hash is needed"],
     "[account a]\nallow_from = any\nsmpp_password = x": [
-        "4: [account a] password: nothing to log in with; one of password, password_hash and api_key_hash is needed"],
+        "4: [account a] password: no credentials; one of password, password_hash and api_key_hash is needed"],
     "[account a]\nallow_from = any\nsmpp_password = x\nprotocols = smpp": [],
     "[account a]\nallow_from = any\npassword = x\npassword_hash = scrypt$16384$8$1$c2FsdA$a2V5": [
         "7: [account a] password_hash: password is given too; only one of them is allowed"],
@@ -119,7 +119,7 @@ MISTAKES: Mapping[str, list[str]] = {
     "[account a]\npassword = x\nallow_from = any\nlogin_of = b": [
         f"7: [account a] login_of: unknown key; allowed: {ACCOUNT_KEYS}"],
     f"[account a]\n{BY_KEY}[account b]\n{BY_KEY}": [
-        "9: [account b] api_key_hash: [account a] has the same; a key tells one account"],
+        "9: [account b] api_key_hash: [account a] has the same; a key identifies one account"],
     "[account b c]\npassword = x": ['4: [account b c]: "b c" is not a login of visible ASCII characters without a '
                                     "colon"],
     "[connector c]\nloft = roof": ["4: [connector c] type: a value is needed; allowed: pigeon"],
@@ -148,7 +148,7 @@ MISTAKES: Mapping[str, list[str]] = {
     "[number +79031112233]\ncalls = yes": [
         '4: [number +79031112233]: "+79031112233" is not 3 to 15 digits in international form, without a plus'],
     "[number 79031112233]": [
-        "4: [number 79031112233] account: a value is needed where calls = no: what comes to this number is for nobody"],
+        "4: [number 79031112233] account: a value is needed if calls = no: no account gets messages to this number"],
     ACCOUNT + "[number 79031112233]\naccount = demi": [
         '8: [number 79031112233] account: there is no account "demi"; allowed: demo'],
 }
@@ -181,7 +181,7 @@ class MistakeTests(SynchronousTestCase):
             self.assertEqual(errors(SMPP + text), [f"gw.ini:{line}" for line in expected], text)
 
     def test_one_callback(self) -> None:
-        """An account has one address that is called (002-104)."""
+        """An account has one callback address (002-104)."""
         self.assertIn(f"[account a]\n{BY_KEY}callback = http://h/\ncallback = http://g/", MISTAKES)
 
     def test_nothing_listens(self) -> None:
@@ -190,7 +190,7 @@ class MistakeTests(SynchronousTestCase):
             self.assertEqual(errors(text), ["gw.ini:1: nothing listens; at least one [listen NAME] section is needed"])
 
     def test_all_at_once(self) -> None:
-        """Every mistake of a file is reported in one go, in the order of its lines, the same section's included."""
+        """All mistakes of a file are reported together, in the order of its lines, several of one section included."""
         self.assertEqual([(line.split(":")[1], line.split(": ")[1].split("] ")[-1]) for line in errors(MANY)], [
             ("2", "store"), ("4", "log"), ("7", "endpoint"), ("8", "dialect"), ("9", "[listen smpp]"),
             ("10", "password"), ("11", "rate"), ("12", "allow_from"), ("14", "type"), ("15", "rate"),
@@ -198,14 +198,14 @@ class MistakeTests(SynchronousTestCase):
         ])
 
     def test_no_mistake_follows_from_another(self) -> None:
-        """A wrong value is blamed once; what hangs on it is not blamed too."""
+        """A wrong value is reported once; keys that depend on it are not reported."""
         text = ('[listen smpp]\nprotocol = smpp\nendpoint = "tcp:1\ninactivity = soon\n'
                 '[account demo]\npassword = "demo\nallow_from = any\nsenders = ,\ndefault_sender = DEMO\n'
                 "[connector sim]\ntype = dove\n[route default]\nconnectors = sim\n")
         self.assertEqual([line.split(":")[1] for line in errors(text)], ["3", "4", "6", "8", "11"])
 
     def test_secrets_are_not_in_errors(self) -> None:
-        """No report repeats what may be a secret: values of secret keys, misspelt keys, lines that are none."""
+        """No report contains a possible secret: values of secret keys, misspelt keys, lines outside the grammar."""
         text = SMPP + (
             "[gateway]\nstore = postgresql://us:hunter2@db/sms\n[account a]\npasword = hunter2\nhunter2\n"
             "password_hash = hunter2\napi_key_hash = hunter2\npassword = \"hunter2\npassword = hunter2\n"
@@ -215,7 +215,7 @@ class MistakeTests(SynchronousTestCase):
         self.assertNotIn("hunter2", report)
 
     def test_findings_are_values(self) -> None:
-        """Whoever wants to show mistakes in another way gets them in parts."""
+        """A program can read the parts of each mistake."""
         why = self.assertRaises(ConfigErrors, parse, "[gateway]\nlog = xml\n", "x.ini", TYPES, DIALECTS)
         (nothing, wrong) = why.problems
         self.assertEqual((wrong.filename, wrong.line, wrong.section, wrong.key), ("x.ini", 2, "gateway", "log"))
@@ -230,7 +230,7 @@ class MistakeTests(SynchronousTestCase):
         "domains = a", "to = 7*", "numbers = 7*", "operators = o", "key =", 'key = "', "allow_from = any", "= =",
     ]), max_size=25))
     def test_any_file(self, lines: list[str]) -> None:
-        """Whatever sections and keys come together, the answer is settings or a list of mistakes in line order."""
+        """Any combination of sections and keys gives settings or a list of mistakes in line order."""
         try:
             parse("\n".join(lines), "gw.ini", TYPES, DIALECTS)
         except ConfigErrors as why:
@@ -246,7 +246,7 @@ class WarningTests(SynchronousTestCase):
         self.assertEqual(warnings(SMPP + ACCOUNT + CONNECTOR + ROUTE), [])
 
     def test_every_warning(self) -> None:
-        """What works but is hardly meant is told in the form of a mistake, and does not stop the start."""
+        """A valid but hardly intended setting gives a warning and does not prevent the start."""
         rest = ACCOUNT + CONNECTOR + ROUTE
         vectors = {
             MAIL.replace(":interface=127.0.0.1", "") + rest: [
@@ -258,7 +258,7 @@ class WarningTests(SynchronousTestCase):
             SMPP + "[account a]\npassword = x\n" + CONNECTOR + ROUTE: [
                 "4: [account a] allow_from: empty, so every login of this account is refused"],
             SMPP + "[account a]\npassword = x\nenabled = no\n" + CONNECTOR + ROUTE: [],
-            SMPP: ["1: no [account NAME] section, so nobody can log in"],
+            SMPP: ["1: no [account NAME] section, so no client can log in"],
             SMPP + ACCOUNT + CONNECTOR: ["1: no [route NAME] section, so every message is refused",
                                          "7: [connector sim]: no route leads to this connector"],
         }

@@ -1,4 +1,4 @@
-"""What whole files mean."""
+"""The settings of whole files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual((http.requests, http.body_limit, http.header_time, http.body_time), (10_000, 65536, 10, 30))
 
     def test_account_defaults(self) -> None:
-        """An account may use every protocol, has no senders, and lets nobody in until it says from where."""
+        """An account may use every protocol, has no senders, and cannot log in without `allow_from`."""
         account = AccountSettings(name="demo")
         self.assertEqual((account.enabled, account.protocols, account.senders, account.rate, account.connections),
                          (True, ("smpp", "smtp", "http"), (), 0, None))
@@ -68,12 +68,12 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(account.validity, 86400)
 
     def test_empty_value_means_default(self) -> None:
-        """A key without a value is a key that is not there."""
+        """A key without a value counts as missing."""
         text = SMPP + "system_id =\nwindow =\ncertificate =\n[gateway]\nkeep = ; a month\n"
         self.assertEqual(settings(text), settings(SMPP))
 
     def test_listener_classes(self) -> None:
-        """The protocol chooses the settings of a listener, so that a key of another protocol is a mistake."""
+        """The protocol selects the settings of a listener; a key of another protocol is a mistake."""
         text = (SMPP + "[listen mail]\nprotocol = smtp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = quicktel\n"
                 "domains = a.example\n[listen api]\nprotocol = http\nendpoint = unix:/x\ndialect = rostelecom\n"
                 "[listen admin]\nprotocol = admin\nendpoint = tcp6:1:interface=\\:\\:1\n")
@@ -81,7 +81,7 @@ class MeaningTests(SynchronousTestCase):
                          [SmppListenSettings, SmtpListenSettings, HttpListenSettings, AdminListenSettings])
 
     def test_dialect_presets(self) -> None:
-        """A dialect's value holds unless the file gives its own: quicktel takes passwords in clear (000-14)."""
+        """A value in the file replaces the dialect's: quicktel accepts passwords in clear text (000-14)."""
         mail = ("[listen mail]\nprotocol = smtp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = quicktel\n"
                 "domains = a.example\ntls = optional\n")
         for line, expected in (("", True), ("auth_without_tls =\n", True), ("auth_without_tls = no\n", False)):
@@ -97,7 +97,7 @@ class MeaningTests(SynchronousTestCase):
                                                 hawks=Globs(("7910*",))))
 
     def test_connector_types_are_looked_up_by_need(self) -> None:
-        """Only the types that a file names are asked for, so that plugins load lazily."""
+        """Only the types that a file names are looked up, so that plugins load lazily."""
         asked: list[str] = []
 
         class Types(dict[str, type]):
@@ -109,12 +109,12 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(asked, ["pigeon"])
 
     def test_routes_keep_their_order(self) -> None:
-        """Routes are tried in file order, whatever else stands between them."""
+        """Routes are tried in file order, also with other sections between them."""
         text = SMPP + CONNECTOR + "[route b]\nconnectors = sim\nto = 7*\n[sender X]\n[route a]\nconnectors = sim\n"
         self.assertEqual([route.name for route in settings(text).routes], ["b", "a"])
 
     def test_route_keys(self) -> None:
-        """A route has patterns for recipient, sender, account and text, and ways out by weight or in order."""
+        """A route has patterns for recipient, sender, account and text, and connectors by weight or in order."""
         route = settings(SMPP + ACCOUNT + CONNECTOR + "[route x]\nto = 7*, 8*\nfrom = avaria\naccount = d*\n"
                          "text = *code*\nconnectors = sim:3\n").routes[0]
         self.assertEqual(route, RouteSettings(
@@ -122,13 +122,13 @@ class MeaningTests(SynchronousTestCase):
             text=Globs(("*code*",)), connectors=(Way("sim", 3),)))
 
     def test_senders_and_operators(self) -> None:
-        """A sender may be agreed for some operators, an operator is known by its numbers."""
+        """A sender can be limited to operators; an operator is defined by its numbers."""
         whole = settings(SMPP + "[sender MY SHOP]\noperators = mts\n[operator mts]\nnumbers = 7910*, 7911*\n")
         self.assertEqual(whole.senders["MY SHOP"].operators, ("mts",))
         self.assertTrue(whole.operators["mts"].numbers.matches("79101112233"))
 
     def test_numbers(self) -> None:
-        """A number of ours belongs to an account, or is shared by those who wait for calls."""
+        """A number belongs to an account, or is shared by the accounts that wait for calls."""
         whole = settings(SMPP + ACCOUNT + "[number 79031112233]\naccount = demo\n[number 4647]\ncalls = yes\n")
         self.assertEqual(whole.numbers, {
             "79031112233": NumberSettings(name="79031112233", account="demo"),
@@ -136,7 +136,7 @@ class MeaningTests(SynchronousTestCase):
         })
 
     def test_equality(self) -> None:
-        """Two files that mean the same are equal, wherever their lines are; a changed value makes them differ."""
+        """Two files with the same values are equal, also on other lines; a changed value makes them differ."""
         one = SMPP + ACCOUNT + CONNECTOR + ROUTE
         other = "; a comment\n" + ROUTE + CONNECTOR + "window = 3\n\n" + ACCOUNT + SMPP
         self.assertEqual(settings(one), settings(other))
@@ -145,7 +145,7 @@ class MeaningTests(SynchronousTestCase):
         self.assertNotEqual(settings(one), settings(one.replace("password = demo", "password = other")))
 
     def test_exposed(self) -> None:
-        """The listeners that other machines can reach are known."""
+        """`exposed` has the listeners that other machines can reach."""
         text = SMPP + "[listen open]\nprotocol = smpp\nendpoint = tcp:2776\n"
         self.assertEqual([listener.name for listener in settings(text).exposed], ["open"])
 
@@ -164,7 +164,7 @@ class MeaningTests(SynchronousTestCase):
                 self.assertNotIn("5a5a", shown)
 
     def test_place_of_a_later_fault(self) -> None:
-        """What turns out wrong after reading can still be told with its line."""
+        """A mistake found after reading is reported with its line."""
         listener = settings("\n" + SMPP).listeners["smpp"]
         self.assertEqual(str(listener.problem("endpoint", "is taken")), "gw.ini:4: [listen smpp] endpoint: is taken")
         self.assertEqual(str(listener.problem("key", "is bad")), "gw.ini:2: [listen smpp] key: is bad")

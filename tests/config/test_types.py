@@ -20,7 +20,7 @@ NAMES = st.text("abcdefXYZ019", min_size=1, max_size=8)
 
 
 def refusal(kind: Kind[Any], value: str) -> str:
-    """Say why a value is refused."""
+    """Return the text of the refusal of a value."""
     try:
         taken = kind.take(value)
     except InvalidValue as why:
@@ -67,7 +67,7 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(kind.take(value), expected, value)
 
     def test_refusals(self) -> None:
-        """What does not fit is refused with what is wrong and what is allowed."""
+        """The error of a value says what is wrong and what is allowed."""
         seconds = "a duration such as 10, 30s, 10m, 24h or 7d, of 0 or more"
         networks = "any, or at most 15 addresses and networks such as 10.0.0.0/8 or ::1"
         pair = types.pairs(types.text(5), types.text(5))
@@ -145,7 +145,7 @@ def _comes_back(kind: Kind[Any], value: object) -> None:
 
 
 class RoundTripTests(SynchronousTestCase):
-    """What a kind writes, it reads back: as settings go into a file and out again."""
+    """Each kind reads back what it writes to a file."""
 
     @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40))
     def test_texts_and_secrets(self, value: str) -> None:
@@ -198,7 +198,7 @@ class RoundTripTests(SynchronousTestCase):
         _comes_back(types.path(), Path("/var/lib/a ;b"))
 
     def test_durations_are_written_as_people_do(self) -> None:
-        """A duration is shown in the largest unit of which there is a whole number above one."""
+        """A duration is shown in the largest unit that divides it into a whole number above one."""
         vectors = {0: "0", 1: "1s", 0.5: "0.5", 30: "30s", 60: "60s", 90: "90s", 120: "2m", 3600: "60m", 86400: "24h",
                    604800: "7d", 2592000: "30d"}
         for seconds, written in vectors.items():

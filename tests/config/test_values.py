@@ -17,14 +17,14 @@ from smsgw.config.types import networks
 
 class SecretTests(SynchronousTestCase):
     def test_blind(self) -> None:
-        """No way of printing a secret shows it; revealing it on purpose does."""
+        """Formatting a secret hides its text; `reveal` returns it."""
         secret = Secret("hunter2")
         shown = f"{secret} {secret!r} {secret!s} %s %r" % (secret, secret) + str([secret]) + str({"a": secret})
         self.assertNotIn("hunter2", shown)
         self.assertEqual(secret.reveal(), "hunter2")
 
     def test_equality(self) -> None:
-        """Secrets are equal by their text, so that a reload sees what changed; they are no text themselves."""
+        """Secrets are compared by their text, so that a reload detects a change; a secret is unequal to a str."""
         self.assertEqual(Secret("a"), Secret("a"))
         self.assertEqual(hash(Secret("a")), hash(copy.copy(Secret("a"))))
         self.assertNotEqual(Secret("a"), Secret("b"))
@@ -33,7 +33,7 @@ class SecretTests(SynchronousTestCase):
 
 class AllowListTests(SynchronousTestCase):
     def test_networks(self) -> None:
-        """An address enters when one of the networks holds it; IPv4 inside IPv6 is IPv4, a zone does not count."""
+        """An address in one of the networks is allowed; an IPv4-mapped address is IPv4, an IPv6 zone is ignored."""
         allowed = networks().take("127.0.0.0/8, ::1, 10.1.2.3, fe80::/10")
         for host in ("127.0.0.1", "127.9.9.9", "::1", "10.1.2.3", "::ffff:10.1.2.3", "fe80::1%eth0"):
             self.assertTrue(allowed.allows(host), host)
@@ -41,11 +41,11 @@ class AllowListTests(SynchronousTestCase):
             self.assertFalse(allowed.allows(host), host)
 
     def test_mapped_network(self) -> None:
-        """A network written as IPv4 inside IPv6 means the IPv4 network."""
+        """An IPv4-mapped network means the IPv4 network."""
         self.assertEqual(networks().take("::ffff:10.0.0.0/104").networks, (ipaddress.ip_network("10.0.0.0/8"),))
 
     def test_empty_refuses_all(self) -> None:
-        """Nobody enters by an empty list, everybody by `any`, also who has no address."""
+        """An empty list allows no client, `any` allows all, also clients without an address."""
         self.assertFalse(AllowList().allows("127.0.0.1"))
         self.assertTrue(networks().take("any").allows("203.0.113.9"))
         self.assertTrue(networks().take("any").allows(""))
@@ -59,7 +59,7 @@ class AllowListTests(SynchronousTestCase):
 
 class GlobTests(SynchronousTestCase):
     def test_whole_text(self) -> None:
-        """A pattern fits the whole text or nothing."""
+        """A pattern matches the whole text."""
         globs = Globs(("7910*", "7???"))
         for text in ("7910", "79101112233", "7abc"):
             self.assertTrue(globs.matches(text), text)
@@ -72,7 +72,7 @@ class GlobTests(SynchronousTestCase):
         self.assertTrue(Globs(("AVARIA",)).matches("avaria"))
 
     def test_none(self) -> None:
-        """No patterns fit nothing, not even the empty text, and are false."""
+        """Without patterns the object matches no text, also not the empty one, and is false."""
         self.assertFalse(Globs().matches(""))
         self.assertFalse(Globs())
         self.assertTrue(Globs(("*",)))
@@ -86,7 +86,7 @@ class GlobTests(SynchronousTestCase):
 
     @given(st.text(st.characters(exclude_characters="*?"), max_size=20))
     def test_everything_else_is_itself(self, text: str) -> None:
-        """A text without star and question mark fits itself, brackets and all."""
+        """A text without star and question mark matches itself literally, also with brackets."""
         self.assertTrue(Globs((text,)).matches(text))
 
     def test_equality(self) -> None:

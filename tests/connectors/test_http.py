@@ -158,7 +158,7 @@ class Asked:
 
     def fail(self, *, sent: bool = True) -> None:
         """It does not."""
-        self.result.errback(RequestFailed("no answer in time", sent=sent))
+        self.result.errback(RequestFailed("no response in time", sent=sent))
         self.clock.advance(0)
 
 

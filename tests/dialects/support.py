@@ -1,4 +1,4 @@
-"""What tests of other layers need of a dialect."""
+"""Values of a dialect for the tests of other layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records that dialects are made of."""
+"""The records of a dialect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PADDED = IdForm(b"%010d", 10, (b"%d",))
 
 
 class IdFormTests(SynchronousTestCase):
-    """Ids as clients are told and name them."""
+    """Ids in responses and requests."""
 
     @given(IDS, st.sampled_from([IdForm(), IdForm(b"%08X", 16), PADDED]))
     def test_read_back(self, id: int, form: IdForm) -> None:
@@ -28,7 +28,7 @@ class IdFormTests(SynchronousTestCase):
 
     @given(st.binary(max_size=20), st.sampled_from([IdForm(), IdForm(b"%08X", 16), PADDED]))
     def test_nothing_else(self, octets: bytes, form: IdForm) -> None:
-        """What is read was written in one of the forms."""
+        """An id that is read equals one of the forms."""
         id = form.read(octets)
         if id is not None:
             self.assertIn(octets.upper(), [one % id for one in (form.written, *form.also)])
@@ -45,7 +45,7 @@ class ReceiptFormTests(SynchronousTestCase):
     """The text of a receipt as a form."""
 
     def test_form(self) -> None:
-        """State, error code and count of delivered parts stand in the form; id, dates and excerpt are its gaps."""
+        """The form contains state, error code and number of delivered parts; id, dates and excerpt stay open."""
         self.assertEqual(
             RECEIPTS.form(MessageState.DELIVERED, 0) % (b"7", b"A", b"B", b"Hi"),
             b"id:7 sub:001 dlvrd:001 submit date:A done date:B stat:DELIVRD err:000 text:Hi",
@@ -54,17 +54,17 @@ class ReceiptFormTests(SynchronousTestCase):
         self.assertIn(b"stat:REJECTD err:255", RECEIPTS.form(MessageState.REJECTED, 255))
 
     def test_longest_error(self) -> None:
-        """No error code takes more than three digits."""
+        """Error codes above 999 are written as 999."""
         self.assertIn(b"err:999 ", RECEIPTS.form(MessageState.REJECTED, 70_000))
 
     def test_without_excerpt(self) -> None:
-        """A text without place for an excerpt takes none in."""
+        """A text without ``{excerpt}`` omits the excerpt."""
         bare = attrs.evolve(RECEIPTS, text="id:{id} {submitted}-{done} 100% {stat}")
         self.assertEqual(bare.excerpts, 0)
         self.assertEqual(bare.form(MessageState.DELIVERED, 0) % (b"7", b"A", b"B", b"Hi"), b"id:7 A-B 100% DELIVRD")
 
     def test_order(self) -> None:
-        """A text in which a gap is missing, stands twice or at another place is refused when it is made."""
+        """A text in which a field is missing, repeated or out of order is refused."""
         behind = "{submitted} {done}"
         for text in ("{id}", "{submitted} {id} {done}", "{id} {id} " + behind, "{excerpt} {id} " + behind):
             self.assertRaises(ValueError, attrs.evolve, RECEIPTS, text=text)
@@ -74,28 +74,28 @@ class SmppTests(SynchronousTestCase):
     """Statuses and states by version."""
 
     def test_statuses(self) -> None:
-        """A 5.0 peer is told the word of 5.0 where there is one."""
+        """A 5.0 ESME gets the status of 5.0 if there is one."""
         manner = attrs.evolve(SMPP, statuses_5_0={Refusal.NO_ROUTE: 0x10B})
         told = [manner.status(Refusal.NO_ROUTE, version) for version in VERSIONS]
         self.assertEqual(told, [0x45, 0x45, 0x10B])
         self.assertEqual(manner.status(Refusal.BAD_SENDER, 0x50), 0x0A)
 
     def test_scheduled(self) -> None:
-        """Before 5.0 what is scheduled is enroute."""
+        """Before 5.0, scheduled messages are reported as ENROUTE."""
         self.assertEqual([SMPP.message_state(State.SCHEDULED, version) for version in VERSIONS], [1, 1, 0])
 
     def test_notify_table(self) -> None:
-        """The table holds what the function says of every octet in every version."""
+        """The table has the function's result for each octet and version."""
         table = by_registered_delivery(lambda octet, version: octet ^ version)
         self.assertEqual({version: len(row) for version, row in table.items()}, {0x33: 256, 0x34: 256, 0x50: 256})
         self.assertEqual(table[0x34][0x11], 0x11 ^ 0x34)
 
 
 class DialectTests(SynchronousTestCase):
-    """The dialects there are."""
+    """The dialects of smsgw."""
 
     def test_protocols(self) -> None:
-        """Each is spoken over the protocols that it has a manner for, and has no settings for others."""
+        """A dialect has settings for the protocols that it supports, and None for others."""
         protocols = ("smpp", "smtp", "http", "admin", "name")
         spoken = {
             dialect.name: {protocol for protocol in protocols if dialect.settings(protocol) is not None}
@@ -104,6 +104,6 @@ class DialectTests(SynchronousTestCase):
         self.assertEqual(spoken, {"standard": {"smpp", "smtp", "http"}, "quicktel": {"smtp"}, "rostelecom": {"http"}})
 
     def test_settings(self) -> None:
-        """The settings are those of the manner for the protocol."""
+        """The settings come from the dialect's record of the protocol."""
         manner: SmppManner = attrs.evolve(SMPP, settings={"window": 7})
         self.assertEqual(Dialect(name="x", smpp=manner).settings("smpp"), {"window": 7})

@@ -33,10 +33,10 @@ API: SendMessageManner = ROSTELECOM.http.send_message
 
 
 class CompleteTests(SynchronousTestCase):
-    """Nothing that the domain can say is without a word."""
+    """The tables cover all refusals and states."""
 
     def test_refusals(self) -> None:
-        """Every refusal has a word on every wire, and nothing else has one; the two codes of mail agree."""
+        """Each table has every refusal and no other key; the two codes of SMTP agree."""
         tables: dict[str, Mapping[Refusal, object]] = {
             "smpp": SMPP.statuses, "smtp": MAIL.refusals, "quicktel": QUICKTEL_MAIL.refusals, "http": API.reasons
         }  # fmt: skip
@@ -46,7 +46,7 @@ class CompleteTests(SynchronousTestCase):
             self.assertEqual(str(code)[0], enhanced[0])
 
     def test_states(self) -> None:
-        """Every state has a word on every wire."""
+        """Each table has every state."""
         for table in (SMPP.states, MAIL.codes, QUICKTEL_MAIL.codes, API.words):
             self.assertEqual(set(table), set(State))
         self.assertEqual(set(SMPP.receipts.stats), set(MessageState))
@@ -55,10 +55,10 @@ class CompleteTests(SynchronousTestCase):
 
 
 class StatusTests(SynchronousTestCase):
-    """What ESMEs are told when the gateway says no."""
+    """The command_status of refusals."""
 
     def test_errors(self) -> None:
-        """Every status means an error, and is in the specification; those that came with 5.0 only 5.0 is told."""
+        """Every status is an error of the specification; those new in 5.0 are sent to 5.0 ESMEs only."""
         for refusal in Refusal:
             for version in VERSIONS:
                 status = SMPP.status(refusal, version)
@@ -66,7 +66,7 @@ class StatusTests(SynchronousTestCase):
                 self.assertTrue(version == 0x50 or status < 0x100, refusal)
 
     def test_5_0(self) -> None:
-        """Peers of 5.0 are told its own words for credentials and encodings, and else the same."""
+        """ESMEs of 5.0 get the statuses of 5.0 for credentials and encodings, and else the same."""
         self.assertEqual(SMPP.status(Refusal.WRONG_CREDENTIALS, 0x34), 0x0E)
         self.assertEqual(SMPP.status(Refusal.WRONG_CREDENTIALS, 0x50), 0x0D)
         self.assertEqual(SMPP.status(Refusal.BAD_ENCODING, 0x34), 0x45)
@@ -75,7 +75,7 @@ class StatusTests(SynchronousTestCase):
             self.assertEqual(SMPP.status(refusal, 0x50), SMPP.status(refusal, 0x34))
 
     def test_temporary(self) -> None:
-        """What passes by itself is answered with a status that means: try again later."""
+        """Temporary refusals have a status that means: try again later."""
         for refusal, status in {
             Refusal.TOO_MANY_CHECKS: 0x08,
             Refusal.STORE_DOWN: 0x08,
@@ -108,10 +108,10 @@ class StatusTests(SynchronousTestCase):
 
 
 class StateTests(SynchronousTestCase):
-    """States as peers know them."""
+    """The message_state of states."""
 
     def test_every_state(self) -> None:
-        """The whole table, word for word; before 5.0 what is scheduled is enroute."""
+        """The whole table, literally; before 5.0, scheduled messages are reported as ENROUTE."""
         expected = {
             State.SCHEDULED: (0, "ENROUTE"),
             State.QUEUED: (1, "ENROUTE"),
@@ -134,17 +134,17 @@ class StateTests(SynchronousTestCase):
 
 
 class NotifyTests(SynchronousTestCase):
-    """What registered_delivery asks for."""
+    """The receipts that registered_delivery requests."""
 
     def test_asked(self) -> None:
-        """Bits 1-0 ask for final states, all, failures or (5.0) successes; bit 4 for intermediate ones."""
+        """Bits 1-0 request final states, all, failures or (5.0) successes; bit 4 intermediate ones."""
         row = SMPP.notify[0x50]
         self.assertEqual([row[octet] for octet in (0, 1, 2, 3)],
                          [Notify.NOTHING, Notify.FINAL, Notify.FAILED, Notify.DELIVERED])
         self.assertEqual([row[octet] for octet in (0x10, 0x11)], [Notify.ENROUTE, Notify.ENROUTE | Notify.FINAL])
 
     def test_unknown(self) -> None:
-        """What a version does not know is -1."""
+        """A value that the version does not define gives -1."""
         self.assertEqual((SMPP.notify[0x34][3], SMPP.notify[0x34][0x20], SMPP.notify[0x33][2]), (-1, -1, -1))
 
 
@@ -158,10 +158,10 @@ class ReceiptTests(SynchronousTestCase):
 
 
 class MailTests(SynchronousTestCase):
-    """STATUS, and what a provider's mail server says."""
+    """The replies of a provider's mail server, and STATUS."""
 
     def test_codes(self) -> None:
-        """(000-35) A number that the rules refused is undeliverable; what else they refused could not be processed."""
+        """(000-35) A message refused for its number is undeliverable; another refused one could not be processed."""
         self.assertEqual([MAIL.code(State.REFUSED, error) for error in (248, 249, 254, 0)], [5, 5, 21, 21])
         self.assertEqual(MAIL.code(State.DELIVERED, 248), 2)
         self.assertEqual(set(MAIL.codes.values()), {0, 1, 2, 3, 5, 8, 20, 21, 22})
@@ -186,14 +186,14 @@ class ApiTests(SynchronousTestCase):
     """The Rostelecom API."""
 
     def test_error(self) -> None:
-        """(004.3) The body of a no, octet by octet."""
+        """(004.3) The body of an error, octet by octet."""
         self.assertEqual(
             rostelecom.error(413, "body_too_large"),
             (b"application/json; charset=utf-8", b'{"reason":"body_too_large","status":"error"}'),
         )
 
     def test_words(self) -> None:
-        """(004-197, in part) Five words, one of them for all that is open."""
+        """(004-197, in part) Five words, one of them for all states that are not final."""
         self.assertEqual(
             {API.words[state] for state in FINAL}, {"delivered", "failed", "rejected", "insufficient_balance"}
         )

@@ -77,7 +77,7 @@ class ReloadTests(SynchronousTestCase):
         """A file with a mistake is refused with its line; no part of it is applied, and all sessions go on."""
         good = self.gateway.config.read_text()
         broken = good + ACCOUNT.format(name="new") + "[route]\nspeed = high\n"
-        log = self.reload(broken, "the configuration is refused, the one from before stays in force")
+        log = self.reload(broken, "the configuration is refused; the previous one stays in force")
         self.assertIn(f"{self.gateway.config}:{len(broken.splitlines()) - 1}: ", log)
         self.assertRaises(AssertionError, Esme, self.gateway.smpp, "new", "new")
         self.check_served()
@@ -94,7 +94,7 @@ class ReloadTests(SynchronousTestCase):
         ):
             text = good.replace(*change) + ACCOUNT.format(name="new")
             self.assertNotEqual(text, good + ACCOUNT.format(name="new"))
-            log = self.reload(text, "the configuration is refused, the one from before stays in force")
-            self.assertRegex(log, rf"{self.gateway.config}:\d+: \{section}: is .*changed: that needs a restart")
+            log = self.reload(text, "the configuration is refused; the previous one stays in force")
+            self.assertRegex(log, rf"{self.gateway.config}:\d+: \{section}: .*changed, which needs a restart")
         self.assertRaises(AssertionError, Esme, self.gateway.smpp, "new", "new")
         self.check_served()

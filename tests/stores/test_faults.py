@@ -16,7 +16,7 @@ from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.stores import MessageStore
-from tests.stores.faulty import FAULTS, Fault, FaultyEngine
+from tests.stores.faulty import Fault, FaultyEngine
 from tests.stores.reference import Reference, heard
 from tests.stores.support import START, new, outcomes, receipt, receipts, sent
 from tests.stores.worlds import MemoryWorld, SqliteWorld, World, answer, opened

@@ -1,7 +1,7 @@
 """The [listen NAME] sections: one class of settings for each protocol, chosen by `protocol =`.
 
-Each is at once what the protocol itself is made with: a key is declared in the file of its protocol, and the sample
-file, the checks of the configuration and the protocol have it.
+The protocols take these objects as they are: a key is declared once, in the file of its protocol, for the sample file,
+the checks of the configuration and the protocol.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every section [listen NAME] has, and the administrator's listener."""
+"""The keys of every section [listen NAME], and the administrator's listener."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ WORD = types.text(32, r"[a-z0-9_-]+", "a word")
 
 @attrs.frozen(kw_only=True)
 class ListenSettings(SectionSettings):
-    """A place where the gateway listens."""
+    """A listener: an endpoint and the protocol that it serves."""
 
     protocol: str = fields.declare(WORD, "smpp, smtp, http or admin", "")
-    endpoint: str = fields.declare(ENDPOINT, "where to listen, as Twisted writes it; interface= limits who can connect")
+    endpoint: str = fields.declare(ENDPOINT, "endpoint in Twisted's form; interface= limits which machines can connect")
 
     @property
     def on_loopback(self) -> bool:
-        """Tell whether only this machine can connect."""
+        """Whether only this machine can connect."""
         return take_apart(self.endpoint).on_loopback
 
 
 @attrs.frozen(kw_only=True)
 class AdminListenSettings(ListenSettings):
-    """/health, /metrics and what `python -m smsgw` talks to. It asks for no password."""
+    """/health, /metrics and the administrator's API, which `python -m smsgw` uses. It has no password."""
 
     protocol: str = fields.declare(WORD, "smpp, smtp, http or admin", "admin")
 
     def check(self) -> Iterator[Conflict]:
-        """Yield a fault when others than this machine could reach it."""
+        """Yield an endpoint that other machines can reach."""
         if not take_apart(self.endpoint).on_loopback:
             yield Conflict("endpoint", "the admin listener has no password, so it must be on loopback; allowed: "
                            "interface=127.0.0.1 or unix:PATH")
@@ -43,9 +43,9 @@ class AdminListenSettings(ListenSettings):
 
 @attrs.frozen(kw_only=True)
 class ClientListenSettings(ListenSettings):
-    """A listener over which accounts hand messages in."""
+    """A listener over which accounts submit messages."""
 
-    dialect: str = fields.declare(WORD, "whose manner is spoken: a preset for the other keys here")
+    dialect: str = fields.declare(WORD, "dialect of the clients, which sets defaults of other keys")
     tls: str = fields.choice("none, or implicit (from the first octet)", ("none", "implicit"), "none")
     certificate: Path | None = fields.path(
         "PEM file; empty with TLS on: a self-signed pair made in state, with a warning", None)
@@ -53,7 +53,7 @@ class ClientListenSettings(ListenSettings):
 
     @classmethod
     def presets(cls, given: Mapping[str, object], dialects: Mapping[str, Preset]) -> Mapping[str, object]:
-        """Give what the dialect sets; nothing for a dialect that is not there, or not for this protocol."""
+        """Return the dialect's defaults; empty if the dialect does not exist or does not support this protocol."""
         defaults = attrs.fields_dict(cls)
         dialect = str(given.get("dialect", defaults["dialect"].default))
         if dialect not in dialects:
@@ -61,7 +61,7 @@ class ClientListenSettings(ListenSettings):
         return dialects[dialect].settings(str(defaults["protocol"].default)) or {}
 
     def wrong_dialect(self, dialects: Mapping[str, Preset]) -> str:
-        """Say what is wrong with the dialect; nothing when the protocol has it."""
+        """Return the problem of the dialect, None if it exists and supports the protocol."""
         if self.dialect in dialects and dialects[self.dialect].settings(self.protocol) is not None:
             return ""
         what = f"is not available for {self.protocol}" if self.dialect in dialects else "is not a dialect"
@@ -69,7 +69,7 @@ class ClientListenSettings(ListenSettings):
         return f'"{self.dialect}" {what}; allowed: {", ".join(available)}'
 
     def check(self) -> Iterator[Conflict]:
-        """Yield half a certificate."""
+        """Yield a certificate without a key, or a key without a certificate."""
         if self.certificate and not self.key:
             yield Conflict("key", "certificate is given, so its key is needed", ("certificate",))
         if self.key and not self.certificate:

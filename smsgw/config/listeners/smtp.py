@@ -1,4 +1,4 @@
-"""The settings of a submission server: a new key of [listen NAME] with protocol = smtp is declared here, once."""
+"""The settings of a submission server: all keys of [listen NAME] with protocol = smtp."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _DOMAIN = types.text(253, r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[
 EHLO: Final = (
     "{host}", "8BITMIME", "STARTTLS", "AUTH LOGIN PLAIN", "SIZE", "PIPELINING", "ENHANCEDSTATUSCODES"
 )  # fmt: skip
-"""The lines of the answer to EHLO where no dialect says otherwise (RFC 5321, 4.1.1.1)."""
+"""The lines of the answer to EHLO unless a dialect has others (RFC 5321, 4.1.1.1)."""
 
 _TLS_MODES: Final = ("none", "optional", "demanded", "implicit")
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class SubmissionSettings:
-    """Manners, limits and timers of a submission service over ESMTP (RFC 6409). Sizes are octets, times are seconds.
+    """Texts, limits and timers of a submission service over ESMTP (RFC 6409). Sizes are octets, times are seconds.
 
     :ivar tls: ``optional``: STARTTLS is offered if there is a TLS context; ``demanded``: no AUTH and no mail before
         STARTTLS; ``implicit``: TLS from the first octet.
-    :ivar auth_without_tls: whether AUTH is taken before TLS.
-    :ivar greeting: text behind the first 220, ``{host}`` in it for the name of the server.
-    :ivar ehlo: lines of the answer to EHLO, ``{host}`` likewise, which also decide what is on offer. STARTTLS and AUTH
-        are left out where they would be refused; a line ``SIZE`` is sent with `mail_limit` and makes the parameter
-        known, ``8BITMIME`` likewise BODY; ``ENHANCEDSTATUSCODES`` puts RFC 3463 codes into positive replies (refusals
-        always carry them).
-    :ivar plain_challenge: text behind the 334 of AUTH PLAIN without an initial response; empty in RFC 4954.
-    :ivar inactivity: from one reply to the end of the next command (RFC 5321, 4.5.3.2.7 wishes 300).
+    :ivar auth_without_tls: whether AUTH is accepted before TLS.
+    :ivar greeting: text after the first 220; ``{host}`` is replaced by the name of the server.
+    :ivar ehlo: lines of the answer to EHLO, with ``{host}`` likewise; they also enable the extensions. STARTTLS and
+        AUTH are omitted while they would be refused; a line ``SIZE`` is sent with `mail_limit` and enables the
+        parameter SIZE, ``8BITMIME`` enables BODY; ``ENHANCEDSTATUSCODES`` puts RFC 3463 codes into positive replies
+        (refusals always have them).
+    :ivar plain_challenge: text after the 334 of AUTH PLAIN without an initial response; empty in RFC 4954.
+    :ivar inactivity: from one reply to the end of the next command (RFC 5321, 4.5.3.2.7 recommends 300).
     :ivar data_time: from the 354 to the final dot.
     :ivar mail_limit: longest message as sent, without the final dot.
-    :ivar recipients: most RCPT commands looked at in one transaction.
+    :ivar recipients: most RCPT commands handled in one transaction.
     :ivar messages: most transactions in one session.
     :ivar command_line: longest command with its CRLF. RFC 5321, 4.5.3.1.4 asks for 512, to which the parameters of
         RFC 1870, RFC 6152 and RFC 4954 add 543.
@@ -47,11 +47,11 @@ class SubmissionSettings:
     :ivar header: longest header block.
     :ivar header_fields: most fields in the header.
     :ivar header_lines: most lines in the header, continuation lines included.
-    :ivar hops: most Received fields: more of them are a mail loop.
-    :ivar junk_before_login: commands without use, since the last useful one, of a session that has not authenticated.
+    :ivar hops: most Received fields; a mail with more is taken for a loop.
+    :ivar junk_before_login: useless commands in a row from a session that has not authenticated.
     :ivar junk_after_login: the same for a session that has authenticated.
     :ivar unauthenticated: connections at once that have not authenticated.
-    :ivar unauthenticated_per_source: as many of them from one address.
+    :ivar unauthenticated_per_source: the same for connections from one address.
     :ivar backlog: octets of commands kept while an earlier command is not answered; reading pauses above it.
     :ivar data_rate: octets per second that a message must have on average, once `data_grace` has passed.
     :ivar data_grace: seconds after the 354 during which a message may be slow.
@@ -61,7 +61,7 @@ class SubmissionSettings:
 
     tls: str = fields.choice("none, optional (STARTTLS), demanded (STARTTLS before AUTH) or implicit", _TLS_MODES,
                              "none")
-    auth_without_tls: bool = fields.flag("passwords may come in clear; empty: the dialect's (quicktel yes)", False)
+    auth_without_tls: bool = fields.flag("allow passwords in clear text; empty: the dialect's (quicktel yes)", False)
     auth_tries: int = fields.integer("failed logins before the session is closed", 3, at_least=1)
     recipients: int = fields.integer("recipients of one message", 100, at_least=1, at_most=10_000)
     messages: int = fields.integer("messages in one session", 10_000, at_least=1)
@@ -89,27 +89,27 @@ class SubmissionSettings:
     close_time: float = 5.0
 
     def __attrs_post_init__(self) -> None:
-        """Refuse a mode of TLS that does not exist."""
+        """Raise ValueError for an unknown mode of TLS."""
         if self.tls not in _TLS_MODES:
             raise ValueError(f"tls = {self.tls} is not one of {', '.join(_TLS_MODES)}")
 
     def extensions(self) -> frozenset[str]:
-        """The keywords that the answer to EHLO names."""
+        """The keywords in the answer to EHLO."""
         return frozenset(line.split(" ")[0].upper() for line in self.ehlo[1:])
 
 
 @attrs.frozen(kw_only=True)
 class SmtpListenSettings(SubmissionSettings, ClientListenSettings):
-    """Where mail programs hand messages in."""
+    """A listener for mail programs."""
 
     protocol: str = fields.declare(WORD, "smpp, smtp, http or admin", "smtp")
-    domains: tuple[str, ...] = fields.texts("NUMBER@ these domains is a recipient", entry=_DOMAIN, at_least=1)
-    full_stop: bool = fields.flag('the acceptance line ends with a full stop: "250 33 message accepted."', False)
+    domains: tuple[str, ...] = fields.texts("mail to NUMBER@ one of these goes to NUMBER", entry=_DOMAIN, at_least=1)
+    full_stop: bool = fields.flag('end the positive reply with a full stop: "250 33 message accepted."', False)
     text_limit: int = fields.integer("the longest text in characters; empty: the dialect's (quicktel 480)", 480,
                                      at_least=1)
 
     def check(self) -> Iterator[Conflict]:
-        """Yield also a listener over which no client could log in."""
+        """Yield also a listener over which no client can log in."""
         yield from super().check()
         if self.tls == "none" and not self.auth_without_tls:
-            yield Conflict("auth_without_tls", "nobody could log in: with tls = none it must be yes", ("tls",))
+            yield Conflict("auth_without_tls", "no client can log in: with tls = none it must be yes", ("tls",))

@@ -1,1 +1,1 @@
-"""HTTP callbacks: statuses and incoming messages, told to the account's URL."""
+"""HTTP callbacks: reports and incoming messages as requests to the account's URL."""

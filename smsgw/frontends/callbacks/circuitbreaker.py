@@ -1,7 +1,7 @@
-"""How many requests one receiver of callbacks gets at a time, and when it gets none.
+"""A circuit breaker, which limits the concurrent requests to a receiver of callbacks and pauses after failures.
 
-A circuit breaker for each account and origin (scheme, host, port): an account whose receiver is broken never slows
-another down, even at the same host.
+Each pair of account and origin (scheme, host, port) has its own, so that a broken receiver of one account does not slow
+down other accounts, even at the same host.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 TRIES: Final = 5
-"""Requests in a row without an answer after which a receiver is left alone."""
+"""Failed requests in a row after which the requests to a receiver pause."""
 
 FIRST_PAUSE: Final = 10.0
-"""Seconds for which it is left alone at first; doubled each time a single try is in vain."""
+"""Seconds of the first pause; each failed test request doubles the pause."""
 
 LONGEST_PAUSE: Final = 600.0
-"""Seconds that such a pause never exceeds."""
+"""Seconds of the longest pause."""
 
 J = TypeVar("J")
 
@@ -29,8 +29,9 @@ J = TypeVar("J")
 class CircuitBreaker(Generic[J]):
     """Requests to one origin for one account.
 
-    :ivar run: begins a request; :meth:`ended` must follow. :ivar woken: called when there is room after a pause.
-    :ivar most: requests at a time. :ivar waiting: requests whose turn has not come.
+    :ivar run: starts a request; :meth:`ended` must be called at its end. :ivar woken: called when a pause ends and the
+        queue is empty.
+    :ivar most: highest number of concurrent requests. :ivar waiting: the queue of requests.
     """
 
     clock: IReactorTime
@@ -46,7 +47,7 @@ class CircuitBreaker(Generic[J]):
 
     @property
     def down(self) -> bool:
-        """Whether it is left alone now."""
+        """Whether requests to the receiver pause now."""
         return self._timer is not None
 
     @property
@@ -55,28 +56,28 @@ class CircuitBreaker(Generic[J]):
         return not (self.running or self.waiting or self.down)
 
     def room(self) -> int:
-        """How many requests it may be given now, beside those it has."""
+        """Return how many further requests may be added now."""
         if self.down:
             return 0
         return max((1 if self._trying else self.most) - self.running - len(self.waiting), 0)
 
     def wait(self) -> float:
-        """Seconds for which it is left alone still."""
+        """Return the remaining seconds of the pause."""
         return max(self._timer.getTime() - self.clock.seconds(), 0.0) if self._timer is not None else 0.0
 
     def add(self, job: J) -> None:
-        """Run this when its turn comes."""
+        """Queue a request."""
         self.waiting.append(job)
         self.pump()
 
     def pump(self) -> None:
-        """Begin what may begin."""
+        """Start queued requests within the limit."""
         while self.waiting and not self.down and self.running < (1 if self._trying else self.most):
             self.running += 1
             self.run(self, self.waiting.popleft())
 
     def ended(self, answered: bool) -> bool:
-        """A request is over; returns whether the receiver is left alone from now on."""
+        """Count the end of a request; return whether a pause begins."""
         self.running -= 1
         if answered:
             self._failures = 0
@@ -92,7 +93,7 @@ class CircuitBreaker(Generic[J]):
         return True
 
     def _again(self) -> None:
-        """One try."""
+        """The pause has ended: allow one request as a test."""
         self._timer = None
         self._trying = True
         if self.waiting:
@@ -101,7 +102,7 @@ class CircuitBreaker(Generic[J]):
             self.woken()
 
     def stop(self) -> None:
-        """Forget the pause."""
+        """End the pause."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""Callbacks as they stand on the wire: the HTTP request that tells of an event, in each of the three forms. Pure."""
+"""The HTTP request of a callback, in each of the three forms. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Value = int | str
 
 @attrs.frozen
 class CallbackRequest:
-    """One HTTP request. `headers` beside those that follow from it (Host, Content-Length)."""
+    """One HTTP request. `headers` does not contain those that the client adds (Host, Content-Length)."""
 
     method: bytes
     url: str
@@ -55,8 +55,9 @@ class CallbackRequest:
 
 
 def rostelecom(url: str, event: Event) -> CallbackRequest | None:
-    """GET with id, status, parts and, of what was rejected, err (004-198, 004-199); None for what came from a
-    subscriber: this form has nothing for it."""
+    """Return GET with id, status, parts and, of a rejected message, err (004-198, 004-199).
+
+    None for an incoming message, which this form cannot represent."""
     message = event.message
     if isinstance(message, Incoming):
         return None
@@ -71,9 +72,9 @@ def rostelecom(url: str, event: Event) -> CallbackRequest | None:
 
 
 def smsc(handler: Handler, event: Event, zone: tzinfo) -> CallbackRequest:
-    """POST of a status, an incoming message, a call or the keys of a voice menu (002-104..134).
+    """Return POST with a status, an incoming message, a call or the keys of a voice menu (002-104..134).
 
-    :param zone: of the readable times.
+    :param zone: time zone of the readable times.
     """
     message = event.message
     moment = datetime.fromtimestamp(event.at, zone).strftime("%d.%m.%Y %H:%M:%S")
@@ -107,12 +108,12 @@ def smsc(handler: Handler, event: Event, zone: tzinfo) -> CallbackRequest:
 
 
 def _error(event: Event) -> int:
-    """The error code of a status; two states have one where the upstream gave none."""
+    """Return the error code of a status; two states have a default if the upstream gave none."""
     return event.error or ASSUMED.get(event.state, 0)
 
 
 def digest(kind: str, base: bytes, secret: str) -> str:
-    """The hash that takes the place of a secret: md5 and sha1 in lower-case hex (002-120), crc32 in decimal."""
+    """Return the hash that replaces a secret: md5 and sha1 in lower-case hex (002-120), crc32 in decimal."""
     octets = base + b":" + secret.encode("ascii")
     if kind == "crc32":
         return str(zlib.crc32(octets))
@@ -125,12 +126,12 @@ def _shown(one: Parameter, base: bytes) -> str:
 
 
 def _echoed(one: Parameter, base: bytes) -> str:
-    """A parameter of the address as it stood there, but for secrets (002-116)."""
+    """Return a parameter of the URL unchanged, or the hash that replaces a secret (002-116)."""
     return f"{one.digest}={_shown(one, base)}" if one.digest else one.written
 
 
 def _as_form(values: Mapping[str, Value], handler: Handler, base: bytes) -> tuple[bytes, bytes]:
-    """Form fields: the standard ones, the hashes, the others of the address (002-110)."""
+    """Return the form fields: the standard ones, the hashes, the other parameters of the URL (002-110)."""
     charset = handler.charset
     pairs = [f"{name}={quote_plus(str(value), encoding=charset, errors='replace')}" for name, value in values.items()]
     pairs += [_echoed(one, base) for one in sorted(handler.body, key=_hashes_first)]
@@ -139,21 +140,21 @@ def _as_form(values: Mapping[str, Value], handler: Handler, base: bytes) -> tupl
 
 
 def _all(values: Mapping[str, Value], handler: Handler, base: bytes) -> dict[str, Value]:
-    """The standard values, which the parameters of the address never replace, and those."""
+    """Return the standard values and the parameters of the URL; these cannot replace standard values."""
     added = {one.name: _shown(one, base) for one in sorted(handler.body, key=_hashes_first)}
     return {**values, **{name: value for name, value in added.items() if name not in values}}
 
 
 def _as_xml(values: Mapping[str, Value], handler: Handler, base: bytes) -> tuple[bytes, bytes]:
     named = "windows-1251" if handler.charset == "cp1251" else handler.charset
-    told = {name: escape(_NOT_XML.sub("", str(value))) for name, value in _all(values, handler, base).items()}
-    elements = "".join(f"<{name}>{value}</{name}>" for name, value in told.items())
+    fields = {name: escape(_NOT_XML.sub("", str(value))) for name, value in _all(values, handler, base).items()}
+    elements = "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
     text = f'<?xml version="1.0" encoding="{named}"?><sms>{elements}</sms>'
     return text.encode(handler.charset, "xmlcharrefreplace"), f"application/xml; charset={named}".encode()
 
 
 def _as_json(values: Mapping[str, Value], handler: Handler, base: bytes) -> tuple[bytes, bytes]:
-    """ASCII, with escapes for all other characters: right in every character set."""
+    """Return ASCII with escapes for all other characters, which is valid in every character set."""
     text = json.dumps(_all(values, handler, base), separators=(",", ":"))
     return text.encode("ascii"), b"application/json"
 
@@ -165,11 +166,11 @@ def _hashes_first(one: Parameter) -> bool:
     return not one.digest
 
 
-# The form of our own
+# The native form
 
 
 def native(url: str, event: Event, keys: Sequence[str], now: float) -> CallbackRequest:
-    """POST of a JSON document, signed with each of `keys` at the time `now` (two while one replaces the other)."""
+    """Return POST with a JSON document, signed with each of `keys` at the time `now` (two during a change of keys)."""
     about = f"{event.message.id}.{event.kind + 0}"
     body = json.dumps(document(event), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     headers = [(b"Content-Type", b"application/json; charset=utf-8"), (b"X-Smsgw-Event", about.encode())]
@@ -181,12 +182,12 @@ def native(url: str, event: Event, keys: Sequence[str], now: float) -> CallbackR
 
 
 def signature(key: str, timestamp: str, event: str, body: bytes) -> str:
-    """HMAC-SHA256, in hex, of timestamp, event id and body with points between."""
+    """Return the HMAC-SHA256, in hex, of timestamp, event id and body, joined by points."""
     return hmac.digest(key.encode("utf-8"), b"%b.%b." % (timestamp.encode(), event.encode()) + body, "sha256").hex()
 
 
 def document(event: Event) -> dict[str, Any]:
-    """What a native callback tells: the same at every repetition."""
+    """Return the content of a native callback; it is the same at every repetition."""
     message = event.message
     told: dict[str, Any] = {"event": f"{message.id}.{event.kind + 0}"}
     if isinstance(message, Message):
@@ -213,14 +214,14 @@ def document(event: Event) -> dict[str, Any]:
     return told | {"answers": message.answers or None, "at": utc(event.at)}
 
 
-# The forms by their words
+# The forms by name
 
 
 @attrs.frozen
 class Context:
-    """What a form may need beside the event.
+    """The values that a form uses beside the event.
 
-    :ivar zone: of readable times. :ivar keys: sign the native form. :ivar now: absolute time.
+    :ivar zone: of readable times. :ivar keys: to sign the native form. :ivar now: absolute time.
     """
 
     zone: tzinfo
@@ -230,10 +231,10 @@ class Context:
 
 @attrs.frozen
 class Form:
-    """One way to tell an event.
+    """One form of callbacks.
 
-    :ivar once: the event counts as told before the request, which is never repeated.
-    :ivar write: the request to an address; None where the form has nothing for such an event.
+    :ivar once: the event is acknowledged before the request, which is never repeated.
+    :ivar write: returns the request to a URL; None if the form cannot represent the event.
     """
 
     once: bool
@@ -247,4 +248,4 @@ FORMS: Final[Mapping[str, Form]] = {
     "smsc": Form(False, lambda url, event, context: smsc(_handler(url), event, context.zone)),
     "native": Form(False, lambda url, event, context: native(url, event, context.keys, context.now)),
 }
-"""By the word of the setting ``callback_dialect``."""
+"""The forms by the value of ``callback_dialect``."""

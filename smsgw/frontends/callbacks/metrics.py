@@ -1,4 +1,4 @@
-"""What callbacks count."""
+"""The metrics of callbacks."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 class CallbackMetrics:
-    """Of one callback path.
+    """The metrics of one callback path.
 
-    :param registry: where the metrics are shown, None for nowhere.
+    :param registry: exports the metrics; None: they are not exported.
     :ivar callbacks: by form and result. :ivar seconds: of one HTTP request.
-    :ivar receivers_down: read from the callback path when it is asked for.
+    :ivar receivers_down: read from the callback path at export.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.callbacks = Children(
             Counter(
                 "smsgw_callbacks_total",
-                "Calls that told of an event, by form and by what came of them: 2xx, 3xx, 4xx, 5xx, no answer, "
+                "Callback requests, by form and result: 2xx, 3xx, 4xx, 5xx, no answer, "
                 "refused.",
                 ["form", "result"],
                 registry=registry,
@@ -29,12 +29,12 @@ class CallbackMetrics:
         )
         self.seconds = Histogram(
             "smsgw_callback_seconds",
-            "Time from the beginning of a call to its answer.",
+            "Time from the start of a callback request to its response.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.receivers_down = Gauge(
             "smsgw_callback_receivers_down",
-            "Receivers of callbacks that are left alone for a while.",
+            "Receivers of callbacks whose requests pause after failures.",
             registry=registry,
         )

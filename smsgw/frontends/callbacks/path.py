@@ -1,7 +1,7 @@
-"""The way back over HTTP: tells accounts what became of their messages, and what came for them, by requests to them.
+"""The return path over HTTP: sends reports and incoming messages as requests to the URLs of accounts.
 
-The form of Rostelecom is sent at most once: an event counts as told, on the disk, before its request begins. The
-others are repeated until the receiver answers 2xx. Events of one message are told in order, whatever the form.
+The Rostelecom form is sent at most once: the acknowledgement of an event is committed before its request begins. The
+other forms are repeated until the receiver responds with 2xx. Events of one message are sent in order in all forms.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ from smsgw.model.pacing import back_off
 from smsgw.protocols.http.client import RequestFailed, WebResponse
 
 PER_ACCOUNT: Final = 64
-"""Events of one account that are held here at a time."""
+"""Highest number of events of one account in this object."""
 
 PER_RECEIVER: Final = 8
-"""Requests to one receiver of an account at a time."""
+"""Highest number of concurrent requests to one receiver of an account."""
 
 MOST_RECEIVERS: Final = 10_000
-"""Receivers above which those that nothing is under way to are forgotten."""
+"""Number of receivers from which idle ones are deleted."""
 
-IN_VAIN: Final = 600.0
-"""Seconds until an event is tried again that cannot be told as things are configured."""
+UNSENDABLE_PAUSE: Final = 600.0
+"""Seconds until the next try of an event that cannot be sent with the current configuration."""
 
 FIRST_PAUSE: Final = 5.0
-"""Seconds before the second try, at most; doubled each time."""
+"""Longest pause in seconds before the second try; doubled with each try."""
 
 LONGEST_PAUSE: Final = 3600.0
-"""Seconds that a pause between two tries never exceeds."""
+"""Longest pause in seconds between two tries."""
 
-LONGEST_WISH: Final = 3600.0
-"""Seconds to which what a receiver asks for with Retry-After is bounded."""
+LONGEST_RETRY_AFTER: Final = 3600.0
+"""Longest pause in seconds that a receiver can request with Retry-After."""
 
 ENDING: Final = 5.0
-"""Seconds that requests under way get when the program stops."""
+"""Seconds that current requests may take when the program stops."""
 
 _BUSY: Final = frozenset({429, 502, 503, 504})
-"""Answers that say as much as none: the receiver is overloaded, or is not behind its proxy."""
+"""Responses that count as failures of the receiver: it is overloaded, or its proxy does not reach it."""
 
 _log = Logger()
 
 
 class AccountBook(Protocol):
-    """Who knows the accounts as they are configured now."""
+    """The current accounts."""
 
     def get(self, name: str) -> HasSettings | None:
-        """The account of that name."""
+        """Return the account of that name, None if it does not exist."""
 
 
 class HasSettings(Protocol):
@@ -75,7 +75,7 @@ class HasSettings(Protocol):
 
 
 class Client(Protocol):
-    """What makes the requests: a :class:`~smsgw.protocols.http.client.WebClient`."""
+    """An HTTP client: a :class:`~smsgw.protocols.http.client.WebClient`."""
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
@@ -85,7 +85,7 @@ class Client(Protocol):
 
 @attrs.define(eq=False)
 class _Job:
-    """An event on its way. :ivar once: it counts as told already. :ivar guarded: a client chose the address."""
+    """An event and its request. :ivar once: it is already acknowledged. :ivar guarded: a client chose the URL."""
 
     event: Event
     url: str
@@ -98,10 +98,10 @@ class _Job:
 
 @implementer(IReturnPath)
 class CallbackPath:
-    """Implements :class:`~smsgw.interfaces.IReturnPath` over HTTP.
+    """The return path ``callback``.
 
-    :param client: for the addresses of gw.ini. :param guarded: for those that clients gave; public hosts only.
-    :param dice: gives numbers from 0 to 1.
+    :param client: for URLs of gw.ini. :param guarded: for URLs that clients gave; public hosts only.
+    :param dice: returns random numbers from 0 to 1.
     """
 
     path = CALLBACK
@@ -137,14 +137,14 @@ class CallbackPath:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Write readable times in the zone that is configured now."""
+        """Take the time zone of the settings."""
         self._zone = settings.gateway.timezone
 
     def attach(self, sink: IReturnSink) -> None:
         self._sink = sink
 
     def room(self, account: str) -> int:
-        """0 also while the account's own receiver is down, and for an account that has none."""
+        """The room is 0 while the account's own receiver is down, or if the account has no callback."""
         settings = self._settings(account)
         if settings is None or self._stopped is not None:
             return 0
@@ -166,19 +166,19 @@ class CallbackPath:
         account = events[0].message.account
         settings = self._settings(account)
         jobs = [self._job(event, settings) for event in events]
-        vain = [event for event, job in zip(events, jobs, strict=True) if job is None]
-        going = [job for job in jobs if job is not None]
-        self._held[account] = self._held.get(account, 0) + len(going)
-        once = [job for job in going if job.once]
+        unsendable = [event for event, job in zip(events, jobs, strict=True) if job is None]
+        sendable = [job for job in jobs if job is not None]
+        self._held[account] = self._held.get(account, 0) + len(sendable)
+        once = [job for job in sendable if job.once]
         if once:
-            forgetting = self._sink.acknowledge_before_send([job.event for job in once])
-            forgetting.addCallbacks(lambda _: self._begin(once), self._not_forgotten, errbackArgs=(once,))
-        self._begin([job for job in going if not job.once])
-        if vain:
-            self._sink.retry(vain, IN_VAIN)
+            acknowledging = self._sink.acknowledge_before_send([job.event for job in once])
+            acknowledging.addCallbacks(lambda _: self._begin(once), self._not_acknowledged, errbackArgs=(once,))
+        self._begin([job for job in sendable if not job.once])
+        if unsendable:
+            self._sink.retry(unsendable, UNSENDABLE_PAUSE)
 
     def _job(self, event: Event, settings: AccountSettings | None) -> _Job | None:
-        """Where this event goes and how; None when there is nowhere."""
+        """Return the job for an event; None if it has no valid URL."""
         message = event.message
         if isinstance(message, Message):
             labels = message.content.labels
@@ -210,15 +210,15 @@ class CallbackPath:
             self._receivers[account, origin] = receiver
         return receiver
 
-    def _not_forgotten(self, failure: Failure, jobs: list[_Job]) -> None:
-        """They were not marked, so they must not be told; they come again."""
+    def _not_acknowledged(self, failure: Failure, jobs: list[_Job]) -> None:
+        """The events were not acknowledged, so they must not be sent; the outbox hands them out again."""
         failure.trap(StoreDown, UnknownOutcome)
         for job in jobs:
-            self._let_go(job)
-        self._tell_stopped()
+            self._release(job)
+        self._fire_stopped()
 
-    def _let_go(self, job: _Job) -> None:
-        """One event less is held."""
+    def _release(self, job: _Job) -> None:
+        """Decrement the number of events of the account."""
         account = job.event.message.account
         left = self._held[account] - 1
         if left:
@@ -227,7 +227,7 @@ class CallbackPath:
             del self._held[account]
 
     def _begin(self, jobs: list[_Job]) -> None:
-        """Make the requests, each behind an earlier event of its message."""
+        """Start the requests; each waits for the earlier events of its message."""
         for job in jobs:
             id = job.event.message.id
             chain = self._chains.get(id)
@@ -245,17 +245,17 @@ class CallbackPath:
             receiver.add(job)
 
     def _send(self, receiver: CircuitBreaker[_Job], job: _Job) -> None:
-        """Its turn has come."""
+        """Start the request of a job."""
         began = self._clock.seconds()
         settings = self._settings(job.event.message.account)
         try:
-            request = self._written(job, settings)
+            request = self._write_request(job, settings)
         except Exception:  # noqa: BLE001 - a poisoned event must not stop the others; it is logged each time
             _log.failure("the callback of message {id} cannot be written", id=job.event.message.id)
             request = None
         if request is None:
             receiver.ended(answered=True)
-            self._end(job, None if job.once else lambda sink: sink.retry([job.event], IN_VAIN))
+            self._end(job, None if job.once else lambda sink: sink.retry([job.event], UNSENDABLE_PAUSE))
             return
         client = self._guarded if job.guarded else self._client
         self._requests.add(job)
@@ -263,10 +263,10 @@ class CallbackPath:
         job.request = asking.addCallbacks(
             self._answered, self._unanswered, callbackArgs=(job, began), errbackArgs=(job, began)
         )
-        job.request.addErrback(lambda failure: _log.failure("telling an event failed", failure))
+        job.request.addErrback(lambda failure: _log.failure("the callback of an event failed", failure))
 
-    def _written(self, job: _Job, settings: AccountSettings | None) -> CallbackRequest | None:
-        """The request; None when there is nothing to be told in this form, or the account is gone."""
+    def _write_request(self, job: _Job, settings: AccountSettings | None) -> CallbackRequest | None:
+        """Return the request; None if the form cannot represent the event, or the account was removed."""
         if settings is None:
             return None
         key = settings.callback_key
@@ -275,48 +275,49 @@ class CallbackPath:
 
     def _answered(self, response: WebResponse, job: _Job, began: float) -> None:
         self._note(job, f"{response.status // 100}xx", began)
-        self._over(job, response.status not in _BUSY, f"answered {response.status}")
+        self._request_ended(job, response.status not in _BUSY, f"answered {response.status}")
         if job.once:
             self._end(job, None)
         elif 200 <= response.status < 300:
             self._end(job, lambda sink: sink.acknowledged([job.event]))
         else:
-            wish = _wish(response)
-            self._end(job, lambda sink: sink.retry([job.event], self._pause(job) if wish is None else wish))
+            seconds = _retry_after(response)
+            self._end(job, lambda sink: sink.retry([job.event], self._pause(job) if seconds is None else seconds))
 
     def _unanswered(self, failure: Failure, job: _Job, began: float) -> None:
         failure.trap(RequestFailed)
         failed = cast(RequestFailed, failure.value)
         self._note(job, "refused" if failed.refused else "no answer", began)
-        self._over(job, failed.refused, str(failed))
+        self._request_ended(job, failed.refused, str(failed))
         if job.once:
             self._end(job, None)
         elif self._stopped is not None:
             self._end(job, lambda sink: sink.requeue([job.event]))
         else:
-            self._end(job, lambda sink: sink.retry([job.event], IN_VAIN if failed.refused else self._pause(job)))
+            seconds = UNSENDABLE_PAUSE if failed.refused else self._pause(job)
+            self._end(job, lambda sink: sink.retry([job.event], seconds))
 
     def _pause(self, job: _Job) -> float:
-        """Seconds until the next try: anything up to a bound that doubles, so that not all come again at once."""
+        """Return the seconds until the next try: random up to a bound that doubles, to spread the tries."""
         return self._dice() * back_off(job.event.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
 
     def _note(self, job: _Job, result: str, began: float) -> None:
         self._metrics.callbacks[job.form, result].inc()
         self._metrics.seconds.observe(self._clock.seconds() - began)
 
-    def _over(self, job: _Job, answered: bool, why: str) -> None:
+    def _request_ended(self, job: _Job, answered: bool, why: str) -> None:
         self._requests.discard(job)
         if job.receiver.ended(answered):
             _log.warn(
-                "callbacks of {account} fail: {origin}: {why}; left alone for {seconds:.0f} s",
+                "callbacks of {account} fail: {origin}: {why}; no requests for {seconds:.0f} s",
                 account=job.event.message.account,
                 origin=origin_of(job.url),
                 why=why,
                 seconds=job.receiver.wait(),
             )
 
-    def _end(self, job: _Job, tell: Callable[[IReturnSink], None] | None) -> None:
-        """Done with it: say so, then go on with the next of its message, of its receiver, of its account."""
+    def _end(self, job: _Job, report: Callable[[IReturnSink], None] | None) -> None:
+        """End a job: report it, then continue with the next of its message, of its receiver and of its account."""
         sink = self._sink
         assert sink is not None
         message = job.event.message
@@ -326,17 +327,17 @@ class CallbackPath:
         else:
             following = None
             del self._chains[message.id]
-        self._let_go(job)
-        if tell is not None:
-            tell(sink)
+        self._release(job)
+        if report is not None:
+            report(sink)
         if following is not None:
             self._enter(following)
         job.receiver.pump()
         sink.ready(message.account)
-        self._tell_stopped()
+        self._fire_stopped()
 
     def stop(self) -> Deferred[None]:
-        """Take nothing more, give back what is not under way, and wait :data:`ENDING` seconds for what is."""
+        """Return queued events to the outbox, and wait at most :data:`ENDING` seconds for the current requests."""
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped
         assert self._sink is not None
@@ -348,16 +349,16 @@ class CallbackPath:
                 self._end(job, lambda sink, job=job: sink.requeue([job.event]))  # type: ignore[misc]
             receiver.pump()
         self._patience = self._clock.callLater(ENDING, self._give_up)
-        self._tell_stopped()
+        self._fire_stopped()
         return stopped
 
     def _give_up(self) -> None:
         for job in list(self._requests):
             assert job.request is not None
             job.request.cancel()
-        self._tell_stopped(at_once=True)
+        self._fire_stopped(at_once=True)
 
-    def _tell_stopped(self, *, at_once: bool = False) -> None:
+    def _fire_stopped(self, *, at_once: bool = False) -> None:
         stopped = self._stopped
         if stopped is not None and not stopped.called and (at_once or not self._held):
             if self._patience is not None and self._patience.active():
@@ -365,7 +366,7 @@ class CallbackPath:
             stopped.callback(None)
 
 
-def _wish(response: WebResponse) -> float | None:
-    """Seconds after which a receiver wants the next request, if it says so."""
+def _retry_after(response: WebResponse) -> float | None:
+    """Return the seconds of Retry-After, None if the receiver did not send it."""
     text = response.header(b"Retry-After")
-    return min(float(text), LONGEST_WISH) if text.isascii() and text.isdigit() and len(text) < 9 else None
+    return min(float(text), LONGEST_RETRY_AFTER) if text.isascii() and text.isdigit() and len(text) < 9 else None

@@ -1,4 +1,4 @@
-"""The Rostelecom API (doc 004): its resource, and the gateway behind it."""
+"""The Rostelecom API (doc 004): its resource, and its front end."""
 
 from smsgw.frontends.rostelecom.resource import MessageResource
 

@@ -1,4 +1,4 @@
-"""The Rostelecom API (doc 004), answered by the gateway."""
+"""The front end of the Rostelecom API (doc 004)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from smsgw.services.senders import Senders
 
 @implementer(IJsonDelegate)
 class RostelecomFrontend:
-    """One HTTP listener: what requests of this API ask, answered by the gateway.
+    """Handles the requests of this API for one HTTP listener.
 
     :param listener: its settings. :param manner: the words of its dialect for this API.
-    :ivar resource: the API.
+    :ivar resource: the resource of the API.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RostelecomFrontend:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Tell national numbers from others as is configured now."""
+        """Take the rule for national numbers from the settings."""
         self.resource.national = NATIONAL[settings.gateway.country]
 
     def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
@@ -57,7 +57,7 @@ class RostelecomFrontend:
         return self._error(answer.refusal) if isinstance(answer, Refused) else answer.name
 
     def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
-        """Hand the message over; the id is told after the synced commit (004-189 to 004-191)."""
+        """Submit the message; the response with the id follows the synced commit (004-189 to 004-191)."""
         denied = self._sender_denied(account, msisdn, shortcode)
         if denied is not None:
             return succeed(denied)
@@ -78,20 +78,20 @@ class RostelecomFrontend:
         return self._error(answer.refusal) if isinstance(answer, Refused) else str(answer.id)
 
     def status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
-        """What became of one message of the account (004-194 to 004-197)."""
+        """Return the status of one message of the account (004-194 to 004-197)."""
         if not id.isdecimal() or len(id) > 18 or id.startswith("0"):
             return succeed(self._error(Refusal.UNKNOWN_ID))
         return self._store.find(account, [int(id)]).addCallbacks(self._found, _not_now, callbackArgs=(int(id),))
 
     def _found(self, lists: list[list[Message]], id: int) -> MessageStatus | ApiError:
-        """A batch of several messages is no transaction of this API."""
+        """Return the status of the message; the id of a batch of several messages is unknown to this API."""
         (messages,) = lists
         if len(messages) != 1 or messages[0].id != id:
             return self._error(Refusal.UNKNOWN_ID)
         return shown(messages[0], self._manner)
 
     def _sender_denied(self, account: str, msisdn: str, shortcode: str) -> ApiError | None:
-        """What intake would say of the sender, said before anything is said of the text (004.3)."""
+        """Check the sender as intake does, because this API reports its error before errors of the text (004.3)."""
         known = self._accounts.get(account)
         if known is None:
             return self._error(Refusal.NOT_ALLOWED)
@@ -101,12 +101,12 @@ class RostelecomFrontend:
         return None if sender.agreed_for(msisdn) else self._error(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
 
     def _error(self, refusal: Refusal) -> ApiError:
-        """The API's answer to a refusal."""
+        """Return the API's error for a refusal."""
         return ApiError(*self._manner.reasons[refusal])
 
 
 def shown(message: Message, manner: SendMessageManner) -> MessageStatus:
-    """One message as the API tells it."""
+    """Return the status of a message in the form of the API."""
     word = manner.words[message.state]
     return MessageStatus(
         int(message.created),
@@ -120,6 +120,6 @@ def shown(message: Message, manner: SendMessageManner) -> MessageStatus:
 
 
 def _not_now(failure: Failure) -> ApiError:
-    """The store's failures are the same word, whatever they were (004-187)."""
+    """Return ``system_error`` for all failures of the store (004-187)."""
     failure.trap(GatewayError)
     return SYSTEM_ERROR

@@ -1,4 +1,4 @@
-"""The Rostelecom JSON API (doc 004) for any program that brings a delegate: send a message, ask what became of it::
+"""The Rostelecom JSON API (doc 004) for any program with a delegate: send a message, query its status::
 
     POST /api/v2/send_message                     {"msisdn":79270000001,"shortcode":"DEMO","text":"test"}
     200  {"result":{"uid":"message-id-33"},"status":"ok"}
@@ -7,9 +7,9 @@
     200  {"result":{"created_at":1574087003,"msisdn":79270000001,"pdu_count":1,"status":"delivered",
           "text":"test","uid":"message-id-33","updated_at":1574087003},"status":"ok"}
 
-Every request authenticates, by a Basic header or (POST) by ``login`` and ``pass`` in the body. A no is answered with
-status 200 and ``{"reason":...,"status":"error"}``, but for 401 and 403. What is looked at first answers first:
-credentials, body, recipient, sender, text.
+Every request authenticates, by a Basic header or (POST) by ``login`` and ``pass`` in the body. Errors have status 200,
+401 or 403 and the body ``{"reason":...,"status":"error"}``. The first error in this order is reported: credentials,
+body, recipient, sender, text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from smsgw.protocols.http.jsonresource import (
 
 PATH: Final = "/api/v2/send_message"
 PREFIX: Final = "message-id-"
-"""What stands before an id wherever the API shows one (004-191)."""
+"""The prefix of all ids in this API (004-191)."""
 
 AUTH_REQUIRED: Final = ApiError(*rostelecom.AUTH_REQUIRED)
 INVALID_BODY: Final = ApiError(*rostelecom.INVALID_BODY)
@@ -55,12 +55,12 @@ _DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
 
 
 class MessageResource(JsonResource):
-    """The API as a resource. Mount it at the root of a site, or below a prefix of your own.
+    """The API as a resource. Mount it at the root of a site, or below a prefix.
 
     :param delegate: provides :class:`~smsgw.interfaces.IJsonDelegate`.
-    :param country: how a national number is recognised, which this API does not take: a key of
+    :param country: the rule for national numbers, which this API refuses: a key of
         :data:`smsgw.model.address.NATIONAL`.
-    :ivar national: that rule, while it is not replaced.
+    :ivar national: the rule itself; it may be replaced.
     """
 
     def __init__(self, delegate: IJsonDelegate, country: str = "ru", body_limit: int = 65_536) -> None:
@@ -73,11 +73,11 @@ class MessageResource(JsonResource):
         self.national = NATIONAL[country]
 
     def failed(self, failure: Failure) -> Answer:
-        """Whatever failed inside is the same word to the client (004-187)."""
+        """Respond with ``system_error`` to all internal failures (004-187)."""
         return _no(SYSTEM_ERROR)
 
     def _post(self, request: Request) -> Answer | Deferred[Answer]:
-        """Send. With credentials in the header the body is not looked at before they are found right."""
+        """Send a message. Credentials in the header are checked before the body is parsed."""
         octets = self.body(request)
         charset = _foreign_charset(request)
         header = request.requestHeaders.getRawHeaders(b"authorization")
@@ -107,19 +107,19 @@ class MessageResource(JsonResource):
         if not isinstance(shortcode, str) or not shortcode:
             return _no(INVALID_SHORTCODE)
         text = fields.get("text")
-        # What is no text at all is an empty one: the delegate looks at the sender first.
+        # A text that is not a string becomes an empty one, because the delegate checks the sender first.
         text = text if isinstance(text, str) else ""
         return self._delegate.submit(account, msisdn, shortcode, text).addCallback(_sent)
 
     def _msisdn(self, value: object) -> str | None:
-        """A number or a string of digits, international: a Russian number begins with 7, not with 8 (004-185)."""
+        """Return the international number of a JSON number or string; a Russian one begins with 7 (004-185)."""
         number = str(value) if is_integer(value) else value
         if not isinstance(number, str) or not _DIGITS.fullmatch(number):
             return None
         return number if normalise(number, self.national) == number else None
 
     def _get(self, request: Request, id: str) -> Answer | Deferred[Answer]:
-        """Tell what became of a message."""
+        """Respond with the status of a message."""
         header = request.requestHeaders.getRawHeaders(b"authorization")
         credentials = read_basic(header[0]) if header else None
         if credentials is None:
@@ -147,7 +147,7 @@ def _sent(id: str | ApiError) -> Answer:
 
 
 def _shown(shown: MessageStatus | ApiError, id: str) -> Answer:
-    """The result with its times and the number as numbers (004-195)."""
+    """Return the result, with times and msisdn as numbers (004-195)."""
     if isinstance(shown, ApiError):
         return _no(shown)
     result: dict[str, object] = {
@@ -173,7 +173,7 @@ def _fields(octets: bytes) -> dict[str, Any] | ApiError:
 
 
 def _credentials(fields: dict[str, Any]) -> Credentials | None:
-    """``login`` and ``pass`` of the body (004-180)."""
+    """Return ``login`` and ``pass`` of the body (004-180)."""
     login, password = fields.get("login"), fields.get("pass")
     if not isinstance(login, str) or not isinstance(password, str):
         return None
@@ -181,9 +181,9 @@ def _credentials(fields: dict[str, Any]) -> Credentials | None:
 
 
 def _foreign_charset(request: Request) -> bool:
-    """Whether the client says that its body is in another charset than UTF-8.
+    """Return whether the Content-Type names another charset than UTF-8.
 
-    The type itself is not looked at: the provider's clients send JSON as whatever their library says.
+    The media type is ignored: the provider's clients send JSON with the default type of their library.
     """
     kind = (request.requestHeaders.getRawHeaders(b"content-type") or (b"",))[-1]
     charset = _CHARSET.search(kind)

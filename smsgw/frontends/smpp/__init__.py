@@ -1,1 +1,1 @@
-"""SMPP in: what ESMEs submit, query and cancel, and the receipts they get."""
+"""The front end for ESMEs: submissions, queries, cancellations, receipts."""

@@ -1,4 +1,4 @@
-"""SMPP in: binds, submissions, queries and cancellations of ESMEs, answered in the manner of the listener's dialect."""
+"""The front end for ESMEs: binds, submissions, queries and cancellations, answered by the rules of the dialect."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _EXPECTED: Final = (StoreDown, UnknownOutcome)
 _log = Logger()
 
 Answers = list[Pdu | int]
-"""Per request of a call its response or a command_status."""
+"""A response or a command_status for each request of a call."""
 
 
 @implementer(ISmppDelegate)
 class SmppFrontend:
-    """What one SMPP listener asks of the gateway.
+    """The delegate of one SMPP listener's sessions.
 
     :param listener: its settings. :param manner: of its dialect.
     :param receipts: the return path that all SMPP listeners share.
@@ -72,7 +72,7 @@ class SmppFrontend:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Write dates and read national numbers as is configured now."""
+        """Take the time zone and the rule for national numbers from the settings."""
         self._zone = settings.gateway.timezone
         self._national = NATIONAL[settings.gateway.country]
 
@@ -87,7 +87,7 @@ class SmppFrontend:
             return self._manner.status(account.refusal, session.version)
         binds = self._receipts.binds
         if self._manner.excess is Excess.REFUSE and binds.count(account.name) >= self._allowed(account):
-            self._say_refused(session, f"{account.name} has all its connections open")
+            self._say_refused(session, f"{account.name} already has all its sessions")
             return self._manner.status(Refusal.TOO_MANY_BINDS, session.version)
         binds.enter(session, account.name)
         listener = self._listener
@@ -98,7 +98,7 @@ class SmppFrontend:
             _log.info("a bind from {peer} is refused: {why}", peer=session.peer, why=why)
 
     def _allowed(self, account: Account) -> int:
-        """How many sessions an account may have."""
+        """Return how many sessions an account may have."""
         return account.settings.connections or self._listener.connections
 
     def bound(self, session: ISmppSession) -> None:
@@ -117,8 +117,8 @@ class SmppFrontend:
         self._receipts.binds.leave(session)
 
     def requests(self, session: ISmppSession, pdus: Sequence[Pdu]) -> Deferred[Answers]:
-        """Operations that the dialect does not have are answered as unsupported. All submissions of a call go to intake
-        together; an answer that does not come from there, or from the store, is to try again later.
+        """All submissions of a call go to intake together. Operations that the dialect does not support get
+        ESME_RINVCMDID. If intake or the store fails, the request gets ESME_RSYSERR.
         """
         account, version = session.bound.account, session.version
         manner, read, now = self._manner, self._read, self._now()
@@ -171,14 +171,14 @@ class SmppFrontend:
 
     @staticmethod
     def _failed(failure: Failure, operation: str) -> None:
-        """The answers stay as they are: try again later."""
+        """Keep the initial answers, ESME_RSYSERR; log an unexpected failure."""
         if not isinstance(failure.value, _EXPECTED):
             _log.failure("{operation} failed", failure, operation=operation)
 
     async def _look_up(
         self, named: list[tuple[int, QuerySm | CancelSm, int]], answers: Answers, account: str, version: int
     ) -> None:
-        """Answer queries; cancel what is to be cancelled. Batches are no messages, nor are those of others."""
+        """Answer queries, cancel messages. Ids of batches and of other accounts' messages count as unknown."""
         manner = self._manner
         found = await self._store.find(account, [id for _, _, id in named])
         wishes: list[Cancel] = []
@@ -196,7 +196,7 @@ class SmppFrontend:
                 answers[place] = manner.status(done.refusal, version) if isinstance(done, Refused) else CancelSmResp()
 
     def _is_of(self, message: Message, pdu: QuerySm | CancelSm) -> bool:
-        """Whether the addresses named in a request, if any, are those of the message (5.0 sections 4.5.1, 4.5.2)."""
+        """Return whether the addresses of a request, if given, are those of the message (5.0 sections 4.5.1, 4.5.2)."""
         source = pdu.source_addr.decode("latin-1").removeprefix("+")
         if source and source.casefold() != message.content.sender.casefold():
             return False

@@ -1,4 +1,4 @@
-"""What the SMPP front ends count."""
+"""The metrics of the SMPP front ends."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from smsgw.telemetry import Children
 
 
 class BindMetrics:
-    """Of all SMPP listeners.
+    """The metrics of all SMPP listeners.
 
-    :param registry: where the metrics are shown, None for nowhere.
+    :param registry: exports the metrics; None: they are not exported.
     :ivar binds: by account. :ivar receipts_refused: by account.
     """
 

@@ -1,4 +1,4 @@
-"""Receipts to ESMEs: over all sessions of an account that receive, by turns."""
+"""The return path to ESMEs: receipts over the receiving sessions of an account, in turns."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from smsgw.smpp.pdus import Pdu
 AGAIN: Final = frozenset(
     {Status.ESME_RSYSERR, Status.ESME_RMSGQFUL, Status.ESME_RTHROTTLED, Status.ESME_RX_T_APPN}
 )
-"""Answers of an ESME to deliver_sm that ask to try again later (5.0 section 4.7.6)."""
+"""Statuses of deliver_sm_resp after which the receipt is sent again later (5.0 section 4.7.6)."""
 
 Write = Callable[[Event, int], Pdu]
-"""Makes the deliver_sm of an event for a version."""
+"""Returns the deliver_sm of an event for a version."""
 
 _log = Logger()
 
 
 @implementer(IReturnPath)
 class SmppReceipts:
-    """Tells ESMEs what became of their messages, on any bind of the account that receives.
+    """The return path ``smpp``: sends receipts over any receiving session of the account.
 
-    A receipt is written in the manner of the listener that its message came through.
+    A receipt has the form of the listener that accepted its message.
 
-    :param binds: who is bound.
+    :param binds: the bound sessions.
     """
 
     path = PATH
@@ -49,7 +49,7 @@ class SmppReceipts:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Write dates in the zone that is configured now, and unbind accounts that are gone or disabled."""
+        """Take the time zone of the settings; unbind the sessions of removed and disabled accounts."""
         self._zone = settings.gateway.timezone
         self._writers: dict[str, Write] = {}
         for name, manner in self._manners.items():
@@ -57,7 +57,7 @@ class SmppReceipts:
         self.binds.expel_others({account.name for account in settings.accounts.values() if account.enabled})
 
     def add_listener(self, name: str, manner: SmppManner) -> None:
-        """Messages that come through the listener `name` are told of in this manner."""
+        """Set the form of receipts for messages accepted by the listener `name`."""
         self._manners[name] = manner
         self._writers[name] = ReceiptWriter(manner, self._zone).write
 
@@ -65,12 +65,12 @@ class SmppReceipts:
         self._sink = sink
 
     def bound(self, session: ISmppSession) -> None:
-        """`session` is bound; from now on it is told, if it receives."""
+        """Allow receipts over `session`, which was bound, if it receives."""
         self.binds.receive(session)
         self.ready(session)
 
     def ready(self, session: ISmppSession) -> None:
-        """`session` has room again."""
+        """Tell the outbox that `session` has room."""
         assert self._sink is not None
         if session.receives:
             self._sink.ready(session.bound.account)
@@ -79,7 +79,7 @@ class SmppReceipts:
         return self.binds.room(account)
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """All events are of one account; its sessions take them by turns."""
+        """Send receipts of one account over its sessions in turns."""
         at = 0
         for session in self.binds.by_turns(events[0].message.account):
             room = session.room()
@@ -92,9 +92,9 @@ class SmppReceipts:
         self._sink.requeue(events[at:])
 
     def _written(self, events: Sequence[Event], session: ISmppSession) -> list[tuple[object, Pdu]]:
-        """The receipts of these events; one that cannot be written is put off alone and does not stop the others.
+        """Return the receipts of events; an event whose receipt cannot be written is retried later.
 
-        Where the listener of a message is gone, or not known, they are in the manner of the session's.
+        If the listener of a message does not exist any more, the receipt has the form of the session's listener.
         """
         version = session.version
         writer, own = self._writers.get, self._writers[session.bound.listener]
@@ -113,7 +113,7 @@ class SmppReceipts:
             return []
 
     def answers(self, session: ISmppSession, answers: Sequence[tuple[object, int, Pdu | None]]) -> None:
-        """The tokens are events."""
+        """Report the answers to receipts to the outbox; the tokens are events."""
         account = session.bound.account
         sink = self._sink
         assert sink is not None

@@ -1,1 +1,1 @@
-"""Mail in: what mail programs submit, lists of recipients, STATUS."""
+"""The front end for mail programs: submission, contact lists, STATUS."""

@@ -1,4 +1,4 @@
-"""Mail in: a transaction becomes a submission, STATUS tells what became of it (doc 000)."""
+"""The front end for mail programs: a transaction becomes a submission, STATUS reports its state (doc 000)."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ TRY_LATER: Final = Reply(451, "4.3.0 The message could not be stored, try again 
 NO_SUCH_RECIPIENT: Final = Reply(550, "5.1.1 The recipient is not known here")
 
 LIST: Final = "list_"
-"""What the local part of a contact list's address begins with (000-18)."""
+"""The prefix of the local part of a contact list's address (000-18)."""
 
 MOST_IN_THREADS: Final = 32
-"""Mails that are read in threads, or wait for one, at a time; more are to come again."""
+"""Highest number of mails that threads parse or that wait for a thread; further mails get a temporary error."""
 
 
 @attrs.frozen
 class BatchStatus:
-    """What STATUS answers: units, whether all is over, the code (000-32..35)."""
+    """The values of a reply to STATUS: parts, closed, code (000-32..35)."""
 
     parts: int
     closed: bool
@@ -45,10 +45,10 @@ class BatchStatus:
 
 
 def batch_status(messages: Sequence[Message], manner: SmtpManner) -> BatchStatus:
-    """How a message, or a batch taken together, stands.
+    """Return the status of a message, or of all messages of a batch together.
 
-    The code of delivered if all are; while open that of queued until all are handed over, then that of enroute; when
-    closed, the first one's that was not delivered.
+    The code is that of delivered if all are delivered. While a message is open, it is that of queued until all are
+    sent, then that of enroute. When all are closed, it is that of the first message that was not delivered.
     """
     parts = sum(message.parts for message in messages)
     codes = [manner.code(message.state, message.error) for message in messages]
@@ -60,7 +60,7 @@ def batch_status(messages: Sequence[Message], manner: SmtpManner) -> BatchStatus
 
 @implementer(IMailDelegate)
 class MailFrontend:
-    """One SMTP listener: what its sessions ask, answered by the gateway.
+    """The delegate of one SMTP listener's sessions.
 
     :param listener: its settings. :param manner: of its dialect. :param run: calls a function in a thread.
     """
@@ -94,7 +94,7 @@ class MailFrontend:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Read national numbers as is configured now."""
+        """Take the rule for national numbers from the settings."""
         self._national = NATIONAL[settings.gateway.country]
 
     def login(self, session: Session, login: bytes, password: bytes) -> Deferred[Reply]:
@@ -113,13 +113,13 @@ class MailFrontend:
         return Reply(code, f"{enhanced} {str(refused)[:200]}")
 
     def _account(self, session: Session) -> Account | None:
-        """The account as it is now: a reload may have taken it away."""
+        """Return the session's account, None if a reload has removed or disabled it."""
         account = self._accounts.get(session.account)
         return account if account is not None and account.settings.enabled else None
 
     def sender(self, session: Session, address: str, parameters: Mapping[str, str]) -> Deferred[Reply]:
-        """Find the SMS sender an e-mail sender stands for (000-20..22); whether it is agreed is looked at with the
-        first number, since lists have senders of their own (000-23)."""
+        """Find the SMS sender for the e-mail sender (000-20..22). It is checked at the first number, because contact
+        lists have their own senders (000-23)."""
         account = self._account(session)
         if account is None:
             return succeed(self._refusal(Refused(Refusal.NOT_ALLOWED)))
@@ -130,7 +130,7 @@ class MailFrontend:
         return succeed(self._sender_ok)
 
     def recipient(self, session: Session, address: str) -> Deferred[Reply]:
-        """Take a number at one of our domains (000-15..17, 000-19)."""
+        """Check a recipient: a number or list at one of the listener's domains (000-15..17, 000-19)."""
         account = self._account(session)
         if account is None:
             return succeed(self._refusal(Refused(Refusal.NOT_ALLOWED)))
@@ -147,8 +147,9 @@ class MailFrontend:
         return succeed(self._refusal(sender) if isinstance(sender, Refused) else self._recipient_ok)
 
     def message(self, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
-        """Hand the text over; the 250 with the id leaves after the synced commit (000-26, 000-27, 000-30). Whether
-        the account may still send is intake's to say."""
+        """Submit the text; the 250 with the id follows the synced commit (000-26, 000-27, 000-30).
+
+        Intake checks whether the account may still send."""
         if is_plain(octets):
             return self._send(mail_text(octets), session, envelope, octets)
         if self._in_threads >= MOST_IN_THREADS:
@@ -165,7 +166,7 @@ class MailFrontend:
         return Deferred.fromCoroutine(read())
 
     def _send(self, text: str | Refused, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
-        """Hand over a text that was read."""
+        """Submit the text of a mail."""
         if isinstance(text, Refused):
             return succeed(self._refusal(text))
         limit = self._listener.text_limit
@@ -202,7 +203,7 @@ class MailFrontend:
         return self._refusal(answer) if isinstance(answer, Refused) else Reply(250, self._accepted.format(id=answer))
 
     def status(self, session: Session, argument: str) -> Deferred[Reply]:
-        """``STATUS <id>``: parts, closed, code (000-31..38)."""
+        """Reply to ``STATUS <id>``: parts, closed, code (000-31..38)."""
         unknown = Reply(550, f"5.1.1 {argument} message not found")
         if self._account(session) is None:
             return succeed(self._refusal(Refused(Refusal.NOT_ALLOWED)))
@@ -220,10 +221,10 @@ class MailFrontend:
         return self._store.find(session.account, [int(argument)]).addCallbacks(found, _not_stored)
 
     def closed(self, session: Session) -> None:
-        """Nothing is kept of a session."""
+        """Do nothing: the front end keeps no state of a session."""
 
 
 def _not_stored(failure: Failure) -> Reply:
-    """The store's failures are temporary to a mail program, whatever they were."""
+    """Return a temporary error for all failures of the store."""
     failure.trap(GatewayError)
     return TRY_LATER

@@ -1,4 +1,4 @@
-"""A mail to contact lists: sent a page at a time under one batch id, so that no list is ever in memory as a whole."""
+"""Sends a mail to contact lists in pages under one batch id, so that a list is never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from smsgw.model.message import Accepted, Options, Submission
 from smsgw.services.contacts import pages
 
 PATIENCE: Final = 300
-"""Tries, a second apart, for a page that the gateway has no room for now, or that the account sends too fast."""
+"""Tries, a second apart, of a page that is refused because the queue is full or the account's rate is exceeded."""
 
 _FULL: Final = frozenset({Refusal.QUEUE_FULL, Refusal.OVER_RATE})
 _PASSED_OVER: Final = frozenset({Refusal.BAD_RECIPIENT, Refusal.NO_ROUTE, Refusal.SENDER_NOT_AGREED_FOR_OPERATOR})
-"""Refusals of a page of which no number can be reached: the others go on."""
+"""Refusals of a page without a valid number; the other pages are still sent."""
 
 _log = Logger()
 
@@ -30,12 +30,11 @@ _log = Logger()
 class ListSender:
     """Sends mails to lists.
 
-    A page is stored by one commit; the reply comes after the last. When something fails in between, what was stored
-    stays, the mail program is told to try again, and a mail with a Message-ID then goes on where it ended: pages that
-    were stored are not stored again.
+    Each page is stored by one commit; the reply follows the last. If a page fails, the stored pages remain and the mail
+    program gets a temporary error. When it repeats a mail with a Message-ID, the stored pages are not stored again.
 
     :param run: calls a function in a thread. :param listener: the name of the listener.
-    :param as_states: refusals that its dialect does not tell at once.
+    :param as_states: refusals that become states in its dialect.
     """
 
     def __init__(
@@ -64,8 +63,8 @@ class ListSender:
         text_limit: int,
         message_id: str,
     ) -> int | Refused:
-        """The batch id that covers `numbers` (from `source`) and all of `lists` (from senders of their own), or why
-        nothing was sent.
+        """Send to `numbers` (from `source`) and all `lists` (from their own senders); return the batch id, or the
+        refusal if no page was accepted.
 
         :raises smsgw.model.errors.GatewayError: the store failed; some pages may have been stored.
         """
@@ -107,20 +106,20 @@ class ListSender:
                     refused = refused or answer
                 else:
                     return answer
-        return batch if sent else refused or Refused(Refusal.BAD_RECIPIENT, "nobody is on the list")
+        return batch if sent else refused or Refused(Refusal.BAD_RECIPIENT, "the contact list is empty")
 
     @staticmethod
     def _sources(
         source: str, numbers: Sequence[str], lists: Sequence[ListSettings]
     ) -> Iterator[tuple[str, Iterator[list[str]]]]:
-        """Senders, and pages of numbers."""
+        """Yield each sender with its pages of numbers."""
         if numbers:
             yield source, iter([list(numbers)])
         for one in lists:
             yield one.sender, pages(one)
 
     async def _stored(self, submission: Submission) -> Accepted | Refused:
-        """The answer for one page, as soon as there is room."""
+        """Submit one page, again while it is refused for lack of room; return the result."""
         tries = 0
         while True:
             answer: Accepted | Refused

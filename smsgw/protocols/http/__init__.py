@@ -1,4 +1,4 @@
-"""HTTP within bounds: the site that clients of the gateway talk to, JSON resources, and requests of our own."""
+"""HTTP with limits: a server site, JSON resources, and a client."""
 
 from smsgw.config import WebLimits
 from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse

@@ -1,4 +1,4 @@
-"""Basic credentials (RFC 7617), as a header carries them."""
+"""Basic credentials (RFC 7617) of the Authorization header."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 @attrs.frozen(repr=False)
 class Credentials:
-    """Who somebody says he is, and how he proves it; both UTF-8. An empty login means an API key. Never printed."""
+    """The login and password of a client, both UTF-8. An empty login means that the password is an API key."""
 
     login: bytes
     password: bytes
 
 
 def read_basic(header: bytes) -> Credentials | None:
-    """The credentials in the value of an Authorization header, or None: it is of another scheme or cannot be read.
+    """Return the credentials of an Authorization header; None if its scheme is different or it is malformed.
 
-    Every form that cannot be read is the same None, so that whoever probes learns nothing from the answer.
+    All malformed headers give the same result, so that a client cannot learn from the response what was wrong.
     """
     scheme, _, token = header.partition(b" ")
     token = token.strip(b" ")

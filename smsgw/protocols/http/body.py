@@ -1,4 +1,4 @@
-"""Bodies of our own requests: sent at once, received within a bound."""
+"""Bodies of the HTTP client: requests written at once, responses read up to a limit."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from zope.interface import implementer
 
 
 def read_body(response: IResponse, limit: int) -> Deferred[tuple[bytes, bool]]:
-    """The first octets of a body, at most `limit`, and whether that is all of it.
+    """Read the first octets of a body, at most `limit`; the Deferred fires with them and whether the body is complete.
 
-    Fires at the end of the body, at the bound, or when it is cancelled: then with what has come until now. A connection
-    whose body is not read to its end is closed. Never fails.
+    It fires at the end of the body, at the limit, or when it is cancelled, then with the octets received so far. It
+    never fails. A connection whose body is not read to its end is closed.
     """
     reading = _Reading(limit)
     response.deliverBody(reading)
@@ -32,13 +32,13 @@ class _Reading(Protocol):
         self.done: Deferred[tuple[bytes, bool]] = Deferred(lambda _: self._stop())
 
     def dataReceived(self, data: bytes) -> None:
-        """A piece of the body."""
+        """Take a piece of the body."""
         self._octets += data
         if len(self._octets) > self._limit:
             self._stop()
 
     def connectionLost(self, reason: Failure = Failure(ConnectionAborted())) -> None:
-        """The body has ended, or the connection has."""
+        """The body or the connection has ended."""
         if not self.done.called:
             self.done.callback((bytes(self._octets), reason.check(ResponseDone, PotentialDataLoss) is not None))
 
@@ -51,7 +51,7 @@ class _Reading(Protocol):
 
 @implementer(IBodyProducer)
 class Octets:
-    """A body that is in memory, written in one piece."""
+    """A request body in memory, written at once."""
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets

@@ -1,10 +1,10 @@
-"""One connection of the web server and its requests: measured while they arrive, watched in every phase.
+"""One connection of the web server and its requests, with limits in octets and seconds for every phase.
 
-A body that is announced too long is refused from the head, before ``100 Continue``; one that comes in chunks is
-counted. What can be read in two ways (a folded header, two hosts, a whole URI as target) is answered 400.
+A body whose announced length is above the limit is refused from the head, before ``100 Continue``; a chunked body is
+counted as it arrives. Ambiguous requests (a folded header, two hosts, a whole URI as target) get 400.
 """
 # mypy: allow-untyped-calls
-# (what is overridden here has no annotations in Twisted)
+# (the overridden methods have no annotations in Twisted)
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ log = Logger()
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]*)(?::[0-9]{0,5})?")
 _SPELLED: Final = {b"X-Request-Id": b"x-request-id"}
-"""Names of header fields as clients know them, where Twisted would write them otherwise (004.1)."""
+"""Spellings of header field names that clients expect and Twisted would change (004.1)."""
 
 
 class ChannelSite(Protocol):
-    """What a connection asks of its site."""
+    """What a connection calls on its site."""
 
     clock: IReactorTime
     limits: WebLimits
@@ -45,41 +45,41 @@ class ChannelSite(Protocol):
     connections: Connections[BoundedChannel]
 
     def connected(self, channel: BoundedChannel) -> bool:
-        """Take note of a new connection; whether it may stay."""
+        """Register a new connection; return whether it is accepted."""
 
     def date(self) -> bytes:
-        """The value of the Date header."""
+        """Return the value of the Date header."""
 
     def getResourceFor(self, request: Request) -> Any:
-        """The resource for the path of a request."""
+        """Return the resource for the path of a request."""
 
 
 class _Phase(Enum):
-    """What a connection is at."""
+    """The phases of a connection."""
 
-    HEAD = "the head of a request is coming in"
-    BODY = "its body is coming in"
-    BUSY = "the request is being worked on"
-    IDLE = "answered; nothing further has come"
-    LINGERING = "the last answer is given, what still comes is dropped"
+    HEAD = "the head of a request is arriving"
+    BODY = "its body is arriving"
+    BUSY = "the resource handles the request"
+    IDLE = "responded; waiting for the next request"
+    LINGERING = "the last response is written; further octets are dropped"
     CLOSING = "the transport is closing"
 
 
 def request_id() -> bytes:
-    """A fresh value for ``x-request-id``: 32 hexadecimal digits (004-193)."""
+    """Return a new value for ``x-request-id``: 32 hexadecimal digits (004-193)."""
     return os.urandom(16).hex().encode("ascii")
 
 
 class BoundedRequest(Request):
     """One request, whose body never takes more memory than the limit.
 
-    :ivar channel: the connection it came on, a :class:`BoundedChannel`.
+    :ivar channel: its connection, a :class:`BoundedChannel`.
     """
 
     channel: BoundedChannel
 
     def gotLength(self, length: int | None) -> None:
-        """The head is complete: look at it before the client is told to go on."""
+        """The head is complete: check it before ``100 Continue`` is sent."""
         super().gotLength(length)
         hosts = self.requestHeaders.getRawHeaders(b"host") or ()
         if len(hosts) > 1 or (not hosts and self.clientproto == b"HTTP/1.1") or not all(map(_HOST.fullmatch, hosts)):
@@ -88,7 +88,7 @@ class BoundedRequest(Request):
             self.channel.refuse(413, "body_too_large")
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Keep another piece of the body, unless that makes it too long."""
+        """Store another piece of the body, or refuse a body above the limit."""
         if self.channel.refused:
             return
         assert self.content is not None
@@ -98,7 +98,7 @@ class BoundedRequest(Request):
             self.content.write(data)
 
     def process(self) -> None:
-        """Find the resource and let it answer. The server's name and version are nobody's business."""
+        """Render the resource. The response has no Server header, so that name and version stay private."""
         self.site: Any = self.channel.site
         self.responseHeaders.setRawHeaders(b"Date", [self.channel.site.date()])
         if not self.path.startswith(b"/"):
@@ -115,14 +115,14 @@ class BoundedRequest(Request):
             self.processingFailed(Failure())
 
     def write(self, data: bytes) -> None:
-        """Say with the first octets whether the connection goes on."""
+        """Write the head, with ``Connection: close`` if the connection ends after this response."""
         if not self.startedWriting and not self._disconnected:
             going_on = b"keep-alive" if self.channel.persistent else b"close"
             self.responseHeaders.setRawHeaders(b"Connection", [going_on])
         super().write(data)
 
     def processingFailed(self, reason: Failure) -> Failure:
-        """A resource failed without an answer: the log gets the traceback, the client a word."""
+        """Log the traceback of a resource that failed without a response, and answer 500."""
         log.failure("a web resource failed", reason)
         if self._disconnected or self.finished:
             return reason
@@ -143,7 +143,7 @@ class BoundedChannel(HTTPChannel):
     """One connection. Made by a :class:`~smsgw.protocols.http.site.BoundedSite`.
 
     :ivar peer: the client's IP address as text; empty where there is none.
-    :ivar refused: the last word has been said; whatever still comes is dropped.
+    :ivar refused: whether the last response was written; further octets are dropped.
     """
 
     site: ChannelSite
@@ -161,21 +161,21 @@ class BoundedChannel(HTTPChannel):
         self.peer = ""
         self.refused = False
 
-    # What Twisted calls
+    # Called by Twisted
 
     def connectionMade(self) -> None:
-        """Begin to wait for a head."""
+        """Begin to read a head."""
         self._since = self.site.clock.seconds()
         super().connectionMade()
         self.peer = getattr(self.transport.getPeer(), "host", "")
         beneath = getattr(self.transport, "transport", self.transport)
         if beneath is not self.transport and ITCPTransport.providedBy(beneath):
-            beneath.setTcpNoDelay(True)  # twisted.web does not see the socket under TLS
+            beneath.setTcpNoDelay(True)  # twisted.web does not find the socket under TLS
         if not self.site.connected(self):
             self.refuse(503, "system_error")
 
     def dataReceived(self, data: bytes) -> None:
-        """Octets of a head, of a body, of the next request, or of nothing that interests any more."""
+        """Take octets of a head, of a body, of the next request, or, after the last response, drop them."""
         if self.refused:
             return
         self._fresh = False
@@ -184,7 +184,7 @@ class BoundedChannel(HTTPChannel):
         super().dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:
-        """A line of the head. A folded one is read differently by different programs (RFC 9112, 5.2)."""
+        """Take a line of the head. Programs differ in how they read a folded line (RFC 9112, 5.2)."""
         if self.refused:
             return
         if not self.requests:  # the request line
@@ -195,11 +195,11 @@ class BoundedChannel(HTTPChannel):
             super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
-        """A line alone is longer than a whole head may be."""
+        """A single line exceeds the limit of a head."""
         self.refuse(431, "head_too_large")
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
-        """Whether another request may follow; the first thing that is asked when a head is complete."""
+        """Return whether another request may follow. Twisted calls this first after a complete head."""
         request.clientproto = version
         self._requests += 1
         wishes = request.requestHeaders.getRawHeaders(b"connection") or ()
@@ -220,7 +220,7 @@ class BoundedChannel(HTTPChannel):
             super().allContentReceived()
 
     def requestDone(self, request: Any) -> None:
-        """A request is answered."""
+        """A response is complete."""
         if request.code < 400:
             self.site.connections.admit(self)
         self._target = b""
@@ -228,7 +228,7 @@ class BoundedChannel(HTTPChannel):
         super().requestDone(request)
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """The head of an answer, in one write."""
+        """Write the head of a response at once."""
         lines = [b"%b %b %b" % (version, code, reason)]
         for name, values in headers.getAllRawHeaders():
             spelled = _SPELLED.get(name, name)
@@ -236,7 +236,7 @@ class BoundedChannel(HTTPChannel):
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def loseConnection(self) -> None:
-        """Close behind the last answer; a client that did not ask for it may have sent more already."""
+        """Close after the last response; read on unless the client asked to close, as it may have sent more already."""
         if self.refused:
             return
         if self._asked_to_close:
@@ -246,26 +246,26 @@ class BoundedChannel(HTTPChannel):
             self._linger()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Nobody is there any more."""
+        """The connection has ended: forget it and its timers."""
         self._enter(_Phase.CLOSING)
         self.site.connections.discard(self)
         super().connectionLost(reason)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        """Twisted's own answer to what it cannot read has neither body nor length."""
+        """Refuse a request that Twisted cannot parse; Twisted's own response has neither body nor length."""
         self.refuse(400, "bad_request")
 
-    # What the site and the request call
+    # Called by the site and the request
 
     def refuse(self, status: int, reason: str, headers: bytes = b"") -> None:
-        """Answer what will not be looked at any further, and end the connection.
+        """Respond to a request that is not processed further, and end the connection.
 
         :param headers: further header lines, each with its line end.
         """
         if self.refused:
             return
         if self.requests:
-            self.requests[-1].requestHeaders.removeHeader(b"expect")  # nobody is to go on
+            self.requests[-1].requestHeaders.removeHeader(b"expect")  # so that Twisted sends no 100 Continue
         kind, body = self.site.errors.write(self._target, status, reason)
         phrase = HTTPStatus(status).phrase.encode("ascii")
         head = (
@@ -277,7 +277,7 @@ class BoundedChannel(HTTPChannel):
         self._linger()
 
     def check_time(self, now: float) -> None:
-        """End what has taken too long. While a request is worked on, nothing has."""
+        """End the connection if its phase exceeds the time limit; the handling of a request has none."""
         taken = now - self._since
         phase, limits = self._phase, self.limits
         if phase is _Phase.HEAD:
@@ -300,14 +300,14 @@ class BoundedChannel(HTTPChannel):
             self.transport.abortConnection()
 
     def drain(self) -> None:
-        """Take no further request: the one under way is the last."""
+        """Accept no further request after the current one."""
         if self._phase is _Phase.IDLE or self._fresh:
             self._linger()
         elif self._phase in (_Phase.BODY, _Phase.BUSY):
             self.persistent = False
 
     def cut(self) -> None:
-        """Close now, whatever is under way."""
+        """Close now, also during a request."""
         self._enter(_Phase.CLOSING)
         self.transport.abortConnection()
 
@@ -317,13 +317,13 @@ class BoundedChannel(HTTPChannel):
         self.refused = phase is _Phase.LINGERING or phase is _Phase.CLOSING
 
     def _linger(self) -> None:
-        """Say that no more comes from us, and read what still comes until the client has closed, too.
+        """Close the writing side, and read and drop octets until the client closes too.
 
-        Closing at once would answer octets on their way with a reset, which can overtake the answer.
+        Closing at once would answer octets on their way with a reset, which can overtake the response.
         """
         self._enter(_Phase.LINGERING)
         self.transport.unregisterProducer()
         self.transport.resumeProducing()
-        # TLS has no half-closed state, and the wrapper would hand the call to the socket beneath it.
+        # TLS has no half-closed state; the wrapper would pass the call to the socket beneath it.
         if hasattr(type(self.transport), "loseWriteConnection"):
             self.transport.loseWriteConnection()

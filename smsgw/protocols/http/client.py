@@ -1,8 +1,8 @@
-"""Our own requests over HTTP: bounded in time and octets, connections reused, nothing followed, nothing unpacked.
+"""An HTTP client with limits in seconds and octets and with reused connections.
 
-treq makes the requests, over an agent of ours whose connections are bounded (:mod:`smsgw.protocols.http.endpoints`);
-one deadline covers connecting, headers and body. Redirects are responses like any other. No cookie is kept and no
-compression offered (:mod:`smsgw.protocols.http.plainagent`): what a server sends is what is counted.
+treq makes the requests over an agent whose connections count octets (:mod:`smsgw.protocols.http.endpoints`). One
+deadline covers connecting, headers and body. Redirects are not followed, cookies are not kept, compression is not
+offered (:mod:`smsgw.protocols.http.plainagent`): the limit applies to the octets that the server sends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, fai
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import (  # type: ignore[attr-defined]  # RequestNotSent is there, but not in its __all__
+from twisted.web.client import (  # type: ignore[attr-defined]  # RequestNotSent is not in its __all__
     Agent,
     HTTPConnectionPool,
     RequestNotSent,
@@ -31,20 +31,20 @@ from smsgw.protocols.http.endpoints import BoundedEndpoints, HostRefused
 from smsgw.protocols.http.plainagent import GivenAddress, NoCookies, PlainAgent
 
 IDLE: Final = 3.0
-"""Seconds for which an idle connection is kept: less than servers keep it, so that few requests meet a closed one."""
+"""Seconds for which an idle connection is kept: fewer than servers keep it, so that it is rarely closed when reused."""
 
 HEADERS: Final = 32 * 1024
-"""Octets of headers, interim responses and framing that a server may send with one response, beside its body."""
+"""Highest number of octets of headers, interim responses and framing of one response, beside its body."""
 
 _USER_AGENT: Final = b"smsgw"
 _log = Logger()
 
 
 class RequestFailed(Exception):
-    """There is no response. The text says why, without anything the server sent.
+    """A request without a response. The text has the reason, and nothing that the server sent.
 
     :ivar sent: whether the request may have reached the server.
-    :ivar refused: whether the address is one that no request is made to: another try is in vain.
+    :ivar refused: whether the client refused the address; a repetition fails too.
     """
 
     def __init__(self, why: str, *, sent: bool, refused: bool = False) -> None:
@@ -57,7 +57,7 @@ class RequestFailed(Exception):
 class WebResponse:
     """A server's response.
 
-    :ivar complete: whether the body ended within the bound; else `body` is its beginning.
+    :ivar complete: whether `body` is the whole body; else it is the beginning.
     """
 
     status: int
@@ -66,20 +66,20 @@ class WebResponse:
     complete: bool
 
     def header(self, name: bytes) -> str:
-        """The last header of that name, empty for none."""
+        """Return the last header of that name; empty if there is none."""
         values = self.headers.getRawHeaders(name) or [b""]
         return values[-1].decode("latin-1")
 
 
 class WebClient:
-    """Makes requests. Every one ends, with :class:`WebResponse` or :class:`RequestFailed`.
+    """Makes requests. Each ends with :class:`WebResponse` or :class:`RequestFailed`.
 
     :param reactor: with name resolver, TCP and monotonic seconds.
     :param per_host: idle connections kept for each host. :param seconds: from the request to the end of the body.
-    :param limit: octets of a body that are read.
+    :param limit: highest number of octets read of a body.
     :param guard: make requests to public hosts only (see
         :func:`~smsgw.protocols.http.public_address.why_not_public`), at the usual ports and those above 1023.
-    :param trust: whose certificates are believed; those that the system believes if None.
+    :param trust: the trust roots for certificates; None: those of the system.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class WebClient:
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
     ) -> Deferred[WebResponse]:
-        """Make one request. The `url` is checked here, too.
+        """Make one request; `url` is checked first.
 
         :raises RequestFailed: through the Deferred.
         """
@@ -160,12 +160,14 @@ class WebClient:
 
 
 def _failed(error: Exception, *, too_late: bool) -> RequestFailed:
-    """What went wrong, in our words. What is no failure of the network is a fault of ours: it is logged, and costs this
-    one request."""
+    """Return the failure of a request, with a text of our own.
+
+    A failure that is not the network's is a bug; it is logged and fails only this request.
+    """
     if isinstance(error, HostRefused):
         return RequestFailed(str(error), sent=False, refused=True)
     if too_late:
-        return RequestFailed("no answer in time", sent=not isinstance(error, ConnectingCancelledError))
+        return RequestFailed("no response in time", sent=not isinstance(error, ConnectingCancelledError))
     if isinstance(error, DNSLookupError):
         return RequestFailed("the host is not known", sent=False)
     if isinstance(error, ConnectError):
@@ -173,8 +175,8 @@ def _failed(error: Exception, *, too_late: bool) -> RequestFailed:
     if isinstance(error, RequestNotSent):
         return RequestFailed("the connection ended before the request", sent=False)
     if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
-        return RequestFailed("the connection ended before the answer, or it was no HTTP", sent=True)
+        return RequestFailed("the connection ended before the response, or the response was not HTTP", sent=True)
     if isinstance(error, (ConnectionClosed, CancelledError)):
         return RequestFailed(f"the connection ended: {type(error).__name__}", sent=True)
-    _log.failure("a request of ours failed for no fault of the network", Failure(error))
+    _log.failure("an HTTP request failed for a reason other than the network", Failure(error))
     return RequestFailed(f"{type(error).__name__}", sent=True)

@@ -1,7 +1,7 @@
-"""How our own requests connect: to public addresses only where that is wanted, and never for more octets than allowed.
+"""Connections of the HTTP client: limited in octets, and optionally to public addresses.
 
-Twisted's client takes headers and interim answers without end. Here every connection counts what it receives for one
-request, and is cut off beyond the bound.
+Twisted's client accepts headers and interim responses of any length. These connections count the octets received for
+one request and are cut above the limit.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ CONNECTING: Final = 5.0
 """Seconds for one attempt to connect."""
 
 CLOSING: Final = 2.0
-"""Seconds for which a connection may be closing."""
+"""Longest time in seconds to close a connection."""
 
 
 class HostRefused(Exception):
-    """A host that is never connected to; the text says why, without its name or address."""
+    """The client does not connect to this host. The text has the reason, without name and address."""
 
 
 class _BoundedConnection(ProtocolWrapper):
-    """A connection that is cut off when a server sends more than the bound for one request.
+    """A connection that is cut when a server sends more octets for one request than the limit.
 
-    :ivar left: octets that may still come for this request.
+    :ivar left: octets that may still arrive for this request.
     """
 
     left = 0
     _closing: IDelayedCall | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass on what is within the bound."""
+        """Pass on octets within the limit; cut the connection above it."""
         room = self.left
         self.left = room - len(data)
         super().dataReceived(data[:room] if self.left < 0 else data)  # type: ignore[no-untyped-call]
@@ -61,17 +61,17 @@ class _BoundedConnection(ProtocolWrapper):
             self._abort()
 
     def write(self, data: bytes) -> None:
-        """A request begins: count anew."""
+        """A request begins: reset the count."""
         self.left = cast("_BoundedConnections", self.factory).limit
         super().write(data)  # type: ignore[no-untyped-call]
 
     def writeSequence(self, data: Sequence[bytes]) -> None:
-        """A request begins: count anew."""
+        """A request begins: reset the count."""
         self.left = cast("_BoundedConnections", self.factory).limit
         super().writeSequence(data)  # type: ignore[no-untyped-call]
 
     def loseConnection(self) -> None:
-        """Close politely, but not for long: a peer could hold up the end of a TLS connection for ever."""
+        """Close, and abort after a bounded time: a server could delay the end of a TLS connection for ever."""
         if not self.disconnecting:
             super().loseConnection()  # type: ignore[no-untyped-call]
             self._closing = cast("_BoundedConnections", self.factory).clock.callLater(CLOSING, self._abort)
@@ -83,7 +83,7 @@ class _BoundedConnection(ProtocolWrapper):
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def stopProducing(self) -> None:
-        """Close at once: the reader has enough of the body."""
+        """Close at once: the reader needs no more of the body."""
         self._abort()
 
     def _abort(self) -> None:
@@ -101,19 +101,19 @@ class _BoundedConnections(WrappingFactory):
         self.clock = clock
 
     def registerProtocol(self, p: ProtocolWrapper) -> None:
-        """The connection pool knows the connections."""
+        """Do nothing: the connection pool tracks the connections."""
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
-        """The connection pool knows the connections."""
+        """Do nothing: the connection pool tracks the connections."""
 
 
 @implementer(IStreamClientEndpoint)
 @attrs.frozen(eq=False)
 class _BoundedEndpoint:
-    """An endpoint whose connections are bounded.
+    """An endpoint whose connections count octets.
 
-    :ivar make: gives the endpoint beneath, or raises ValueError for a host that cannot be looked up at all. It is
-        called when a connection is needed; most requests find one that is there.
+    :ivar make: returns the endpoint beneath, or raises ValueError for an invalid host name. It is called only if a
+        new connection is needed; most requests reuse one.
     """
 
     make: Callable[[], Any]
@@ -121,32 +121,32 @@ class _BoundedEndpoint:
     clock: IReactorTime
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect; the result is the protocol that the factory made."""
+        """Connect; the Deferred fires with the protocol of the factory."""
         factory = _BoundedConnections(protocolFactory, self.limit, self.clock)
         connecting: Deferred[Any] = maybeDeferred(lambda: self.make().connect(factory))
         return connecting.addCallbacks(lambda wrapper: wrapper.wrappedProtocol, _refused)
 
 
 def _refused(failure: Failure) -> Failure:
-    """Endpoints fail with ValueError, too, when a host's name is none."""
+    """Raise HostRefused for the ValueError of an invalid host name."""
     if failure.check(ValueError):
-        raise HostRefused("the host has a name that none can have") from failure.value
+        raise HostRefused("the host name is not valid") from failure.value
     return failure
 
 
 @implementer(IResolutionReceiver)
 class _Resolution:
-    """Gathers the addresses of a name; `complete` fires with all of them."""
+    """Collects the addresses of a name; `complete` fires with all of them."""
 
     def __init__(self) -> None:
         self.found: list[str] = []
         self.complete: Deferred[list[str]] = Deferred()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """The name is being looked up."""
+        """The name lookup has begun."""
 
     def addressResolved(self, address: IAddress) -> None:
-        """Note an address."""
+        """Add an address."""
         self.found.append(cast(Any, address).host)
 
     def resolutionComplete(self) -> None:
@@ -158,9 +158,9 @@ class _Resolution:
 @implementer(IStreamClientEndpoint)
 @attrs.define(eq=False)
 class _PublicEndpoint:
-    """Connects to a host only if each of its addresses is public now, and only to those addresses.
+    """Connects to a host only if all its addresses are public, and only to these addresses.
 
-    The name is resolved once: a DNS server that gives another answer the second time gains nothing.
+    The name is resolved once, so that a second, different answer of a DNS server has no effect.
     """
 
     reactor: Any
@@ -194,8 +194,8 @@ class BoundedEndpoints:
     """Makes the endpoints of an agent.
 
     :param public: connect to public addresses only; a connection fails with :class:`HostRefused` otherwise.
-    :param limit: octets that a server may send for one request, over everything.
-    :param trust: whose certificates are believed; those that the system believes if None.
+    :param limit: highest number of octets that a server may send for one request.
+    :param trust: the trust roots for certificates; None: those of the system.
     """
 
     def __init__(self, reactor: Any, *, public: bool, limit: int, trust: Any = None) -> None:
@@ -205,12 +205,12 @@ class BoundedEndpoints:
         self._policy = BrowserLikePolicyForHTTPS(trust)
 
     def endpointForURI(self, uri: URI) -> Any:
-        """An endpoint of TCP or, for https, of TLS that verifies the server's certificate."""
+        """Return an endpoint of TCP or, for https, of TLS that verifies the server's certificate."""
         return _BoundedEndpoint(lambda: self._endpoint(uri), self._limit, self._reactor)
 
     def _endpoint(self, uri: URI) -> Any:
         host = uri.host.decode("ascii")
-        host.encode("idna")  # as the resolver does, which would never answer where this fails
+        host.encode("idna")  # the resolver does the same, but does not report an error
         endpoint: Any
         if self._public:
             endpoint = _PublicEndpoint(self._reactor, host, uri.port)

@@ -1,4 +1,4 @@
-"""How errors are written: by the API that serves a path, and injected into what serves several."""
+"""Writers of error responses, chosen by the API that serves the path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JSON: Final = b"application/json; charset=utf-8"
 PROBLEM: Final = b"application/problem+json"
 
 ErrorWriter = Callable[[int, str], tuple[bytes, bytes]]
-"""Gives Content-Type and body for an HTTP status and a reason, which is a word such as ``body_too_large``."""
+"""Returns Content-Type and body for an HTTP status and a reason, which is a word such as ``body_too_large``."""
 
 
 def problem_details(status: int, reason: str) -> tuple[bytes, bytes]:
@@ -24,15 +24,15 @@ def problem_details(status: int, reason: str) -> tuple[bytes, bytes]:
 
 
 def bare_reason(_: int, reason: str) -> tuple[bytes, bytes]:
-    """``{"reason":...,"status":"error"}``, for programs that look at nothing else."""
+    """Return ``{"reason":...,"status":"error"}``."""
     return JSON, compact({"reason": reason, "status": "error"})
 
 
 @attrs.frozen
 class Errors:
-    """Who writes what a site itself refuses.
+    """Chooses the writer of an error response of the site itself.
 
-    :ivar otherwise: the writer for what came before any path, and for all paths but those `below`.
+    :ivar otherwise: the writer for requests without a known path, and for all paths except those `below`.
     :ivar below: writers by the first segment of the path.
     """
 
@@ -40,9 +40,9 @@ class Errors:
     below: Mapping[bytes, ErrorWriter] = attrs.field(factory=dict)
 
     def write(self, path: bytes, status: int, reason: str) -> tuple[bytes, bytes]:
-        """Content-Type and body of a refusal.
+        """Return Content-Type and body of an error response.
 
-        :param path: of the request, empty where it is not known.
+        :param path: of the request, empty if it is not known.
         """
         segment = path.partition(b"?")[0].split(b"/", 2)[1:2]
         writer = self.below.get(segment[0], self.otherwise) if segment else self.otherwise

@@ -1,8 +1,8 @@
-"""A JSON API as a twisted.web resource: exact routes in, one JSON value out.
+"""A JSON API as a twisted.web resource: it matches exact routes and responds with one JSON value.
 
-A :class:`JsonResource` is a leaf that can be mounted anywhere, in any :class:`twisted.web.server.Site`; in a
-:class:`~smsgw.protocols.http.site.BoundedSite` what it reads is also bounded while it arrives. Its routes are compared
-with the path as it came, octet by octet, so that no escape or dot segment leads anywhere.
+A :class:`JsonResource` is a leaf for any path of any :class:`twisted.web.server.Site`; a
+:class:`~smsgw.protocols.http.site.BoundedSite` also limits its request bodies while they arrive. Routes are compared
+with the raw path octet by octet; escapes and dot segments match no route.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ log = Logger()
 
 @attrs.define(eq=False)
 class Answer:
-    """What goes back: status, body, further header fields."""
+    """A response: status, body, further header fields."""
 
     status: int
     body: bytes
@@ -62,44 +62,44 @@ class Answer:
 
 
 def json_answer(value: object, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
-    """A value as compact JSON with sorted keys (004-192)."""
+    """Return a value as compact JSON with sorted keys (004-192)."""
     return Answer(status, compact(value), headers)
 
 
 def error_answer(
     write: ErrorWriter, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()
 ) -> Answer:
-    """The answer that says no, as `write` says it."""
+    """Return an error response in the form of `write`."""
     kind, body = write(status, reason)
     return Answer(status, body, headers, kind)
 
 
 class BodyTooLarge(ValueError):
-    """The body is longer than the resource takes."""
+    """The body is longer than the resource allows."""
 
 
 def peer(request: Request) -> str:
-    """The client's IP address as text; empty where there is none (a UNIX socket)."""
+    """Return the client's IP address as text; empty if there is none (a UNIX socket)."""
     return getattr(request.getClientAddress(), "host", "")
 
 
 def host(request: Request) -> str:
-    """The Host header without its port, in lower case; an IPv6 address keeps its brackets."""
+    """Return the Host header without its port, in lower case; an IPv6 address keeps its brackets."""
     values = request.requestHeaders.getRawHeaders(b"host") or (b"",)
     value = values[-1].decode("latin-1").lower()
     return value.partition("]")[0] + "]" if value.startswith("[") else value.partition(":")[0]
 
 
 def query(request: Request) -> dict[str, str]:
-    """The query of the URI.
+    """Return the query of the URI.
 
-    :raises ValueError: for a name that stands twice, octets that are not UTF-8, or over 50 names.
+    :raises ValueError: for a repeated name, octets that are not UTF-8, or over 50 names.
     """
     _, _, written = request.uri.partition(b"?")
     pairs = parse_qsl(written.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise ValueError("a name stands twice in the query")
+        raise ValueError("the query repeats a name")
     return values
 
 
@@ -109,7 +109,7 @@ Respond = Callable[..., "Answer | Deferred[Answer]"]
 
 @attrs.frozen
 class Route:
-    """A path and what it can do.
+    """A path and its methods.
 
     :ivar path: a regular expression that the whole raw path (below the resource) matches.
     :ivar methods: by method; GET answers HEAD as well.
@@ -121,7 +121,7 @@ class Route:
 
 @attrs.frozen
 class _Way:
-    """A route made ready: everything a request is compared with."""
+    """A compiled route."""
 
     path: re.Pattern[bytes]
     methods: Mapping[bytes, Respond]
@@ -137,11 +137,11 @@ class _Way:
 
 
 class JsonResource(Resource):
-    """Answers requests by `routes`; the first that fits wins.
+    """Responds to requests by the first matching route.
 
-    :param body_limit: octets of the longest body. A site of twisted.web has read all of it by then; a
-        :class:`~smsgw.protocols.http.site.BoundedSite` has limits of its own and refuses earlier.
-    :param errors: writes what leads nowhere.
+    :param body_limit: octets of the longest body, checked after a site of twisted.web has read it; a
+        :class:`~smsgw.protocols.http.site.BoundedSite` refuses earlier by its own limits.
+    :param errors: writes the responses to requests without a route.
     """
 
     isLeaf = True
@@ -155,9 +155,9 @@ class JsonResource(Resource):
         self._errors = errors
 
     def body(self, request: Request) -> bytes:
-        """The request's body.
+        """Return the request's body.
 
-        :raises BodyTooLarge: the resource answers it with 413.
+        :raises BodyTooLarge: the resource responds with 413.
         """
         assert request.content is not None
         octets: bytes = request.content.read(self._body_limit + 1)
@@ -166,15 +166,15 @@ class JsonResource(Resource):
         return octets
 
     def failed(self, failure: Failure) -> Answer:
-        """The answer when a route's function failed; what it failed with is in the log already."""
+        """Return the response for a route whose function failed; the failure is already logged."""
         return self.refused(500, "system_error")
 
     def refused(self, status: int, reason: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> Answer:
-        """The answer to a request that leads nowhere: no such path or method, too long, not to be understood."""
+        """Return the response to a request without a route, with a body that is too long, or that is malformed."""
         return error_answer(self._errors, status, reason, headers)
 
     def render(self, request: Request) -> int:
-        """Answer now, or when the route's Deferred has fired and the client is still there."""
+        """Respond now, or when the route's Deferred fires if the client is still connected."""
         try:
             answer = self._answer(request)
         except BodyTooLarge:
@@ -213,7 +213,7 @@ class JsonResource(Resource):
                 _send(request, answer)
 
         waiting.addErrback(self._failed).addCallback(send).addErrback(
-            partial(log.failure, "an answer could not be sent")
+            partial(log.failure, "a response could not be sent")
         )
 
     def _failed(self, failure: Failure) -> Answer:
@@ -224,7 +224,7 @@ class JsonResource(Resource):
 
 
 def _path_below(request: Request) -> bytes:
-    """The raw path from where the resource is mounted, with its slash."""
+    """Return the raw path below the mount point, with its slash."""
     path: bytes = request.path
     mounted = len(request.prepath or ())
     return path if not mounted else b"/" + b"/".join(path.split(b"/")[1 + mounted :])

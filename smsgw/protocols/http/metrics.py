@@ -1,4 +1,4 @@
-"""What HTTP sites count."""
+"""The metrics of HTTP sites."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from smsgw.telemetry import Children
 
 
 class HttpMetrics:
-    """Of all sites that share it.
+    """The metrics of the sites that share this object.
 
-    :param registry: where the metrics are shown, None for nowhere.
-    :ivar answers: by status, as three digits.
+    :param registry: exports the metrics; None: they are not exported.
+    :ivar answers: responses by status, as three digits.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.answers = Children(
-            Counter("smsgw_http_answers_total", "Answers to HTTP requests, by status.", ["status"], registry=registry)
+            Counter("smsgw_http_answers_total", "Responses to HTTP requests, by status.", ["status"], registry=registry)
         )

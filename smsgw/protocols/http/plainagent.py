@@ -1,4 +1,4 @@
-"""What keeps treq to what it is told: no compression is offered or undone, no cookie kept, no address rewritten."""
+"""Replaces three habits of treq: it compresses, keeps cookies and rewrites URLs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from zope.interface import implementer
 @implementer(IAgent)
 @attrs.frozen
 class PlainAgent:
-    """An agent below treq's own, which offer compression and unpack what comes compressed.
+    """An agent below treq's own agents, which offer compression and decompress responses.
 
-    The offer is taken out of requests, and Content-Encoding out of responses: a body is given as it came, and its
-    octets are those that were counted.
+    It removes the offer from requests and Content-Encoding from responses, so that a body has the octets that the
+    server sent and the connection counted.
     """
 
     agent: Any
@@ -41,7 +41,7 @@ def _plain(response: IResponse) -> IResponse:
 
 
 class NoCookies(CookieJar):
-    """A cookie jar that stays empty and does not even read what servers want it to keep."""
+    """A cookie jar that stays empty and ignores the cookies of servers."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         """Keep nothing."""
@@ -51,10 +51,10 @@ class NoCookies(CookieJar):
 
 
 class GivenAddress(EncodedURL):
-    """An address that was checked already and is requested as it is.
+    """A checked URL that is requested unchanged.
 
-    treq has hyperlink normalise addresses, which fails for hosts that are IPv6 addresses or have an underscore, and
-    percent-encodes characters that some servers want as they are.
+    treq normalises URLs with hyperlink, which fails for hosts that are IPv6 addresses or have an underscore, and
+    percent-encodes characters that some servers expect literally.
     """
 
     def __init__(self, address: str) -> None:
@@ -62,9 +62,9 @@ class GivenAddress(EncodedURL):
         self._address = address
 
     def to_uri(self) -> EncodedURL:
-        """The address itself."""
+        """Return the URL itself."""
         return self
 
     def to_text(self, with_password: bool = False) -> str:
-        """The address as it was given."""
+        """Return the URL as it was given."""
         return self._address

@@ -1,4 +1,4 @@
-"""Which addresses are public hosts: no client may send our requests to this machine or its networks. Pure."""
+"""Which IP addresses are public: a client must not direct requests of the gateway to its private networks. Pure."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
 def why_not_public(address: str) -> str:
-    """Why this IP address is no public host, so that no connection to it may be made for a client; empty if it is one.
+    """Return why an IP address is not public, so that the gateway must not connect to it for a client; empty if it is.
 
-    Only global unicast addresses pass: whatever wraps an IPv4 address (NAT64, 6to4, Teredo) does not, an IPv4-mapped
-    one counts as what it wraps, and an IPv6 zone is refused.
+    Only global unicast addresses are public. An IPv4-mapped address counts as its IPv4 address; other addresses that
+    contain one (NAT64, 6to4, Teredo) and addresses with an IPv6 zone are refused.
     """
     try:
         ip: IPv4Address | IPv6Address = ip_address(address)

@@ -1,13 +1,13 @@
-"""twisted.web with bounds: what arrives is measured while it arrives, and every phase of a request has a deadline.
+"""A twisted.web site that limits octets while they arrive and the time of every phase of a request.
 
-Twisted's own server keeps a body of any size before a resource hears of it, and its only timer starts anew with every
-octet. Here the limits hold while octets come in, and the deadlines are totals: a client that drips octets does not push
-them back. HTTP/2 is not offered.
+Twisted's own server stores a body of any size before it calls a resource, and its only timer restarts with every octet.
+This site checks the limits while octets arrive, and its deadlines cover a whole phase, so that a slow client cannot
+extend them. HTTP/2 is not offered.
 
-No line of log is written per request, so that no URI or credential can get into one; answers are counted instead.
+Requests are not logged, so that no URI or credential gets into the log; responses are counted instead.
 """
 # mypy: allow-untyped-calls
-# (what is overridden here has no annotations in Twisted)
+# (the overridden methods have no annotations in Twisted)
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 class BoundedSite(Site):
     """Makes the connections of one listener.
 
-    :param resource: the root; mount what you like.
+    :param resource: the root resource.
     :param clock: its seconds must be monotonic.
     :param now: seconds since 1970, for the Date header.
-    :param errors: writes what the site itself refuses.
-    :param metrics: shared by the sites of a program; without it the answers' counts are shown nowhere.
-    :ivar connections: those there are.
+    :param errors: writes the error responses of the site itself.
+    :param metrics: shared by the sites of a program; None: responses are counted but not exported.
+    :ivar connections: the open connections.
     """
 
     protocol = BoundedChannel  # type: ignore[assignment]
@@ -65,7 +65,7 @@ class BoundedSite(Site):
         self._now = now
         self._date = (0, b"")
 
-    # What Twisted calls
+    # Called by Twisted
 
     def buildProtocol(self, addr: IAddress | None) -> BoundedChannel:  # type: ignore[override]
         """A connection."""
@@ -77,42 +77,42 @@ class BoundedSite(Site):
         return channel
 
     def startFactory(self) -> None:
-        """Nothing runs while nobody is connected."""
+        """Start nothing: timers run only while connections are open."""
 
     def stopFactory(self) -> None:
-        """Connections live on until :meth:`shut_down` or their own end."""
+        """Keep the connections; :meth:`shut_down` ends them."""
 
     def getContentFile(self, length: int | None) -> BytesIO:
-        """Where a body is kept: in memory, since it is bounded."""
+        """Return the storage of a body: memory, since bodies are limited."""
         return BytesIO()
 
     def log(self, request: Any) -> None:
-        """Count an answer."""
+        """Count a response."""
         self.metrics.answers[str(request.code)].inc()
 
     def acceptableProtocols(self) -> list[bytes]:
-        """HTTP/1.1 only, whatever is installed."""
+        """Offer HTTP/1.1 only, also if HTTP/2 is installed."""
         return [b"http/1.1"]
 
-    # What embedders call
+    # Called by the embedding program
 
     @property
     def channels(self) -> set[BoundedChannel]:
-        """The connections there are, whatever they are at."""
+        """The open connections."""
         return self.connections.all
 
     def shut_down(self, within: float | None = None) -> Deferred[None]:
-        """Answer what is under way, each with ``Connection: close``; close whoever waits.
+        """Complete the current requests, each with ``Connection: close``; close idle connections.
 
-        :param within: seconds after which whoever is left is cut off; None: only the limits end them.
-        :return: fires when no connection is left.
+        :param within: seconds after which the remaining connections are aborted; None: only the limits end them.
+        :return: fires when all connections have ended.
         """
         return self.connections.shut_down(within)
 
-    # What the connections tell and ask
+    # Called by the connections
 
     def connected(self, channel: BoundedChannel) -> bool:
-        """It is here; whether it may stay."""
+        """Register a new connection; return whether it is accepted."""
         here, limits = self.connections, self.limits
         welcome = (
             not here.draining
@@ -123,7 +123,7 @@ class BoundedSite(Site):
         return welcome
 
     def date(self) -> bytes:
-        """The Date header's value (RFC 9110, 6.6.1), made once a second."""
+        """Return the Date header's value (RFC 9110, 6.6.1), formatted once a second."""
         now = int(self._now())
         if self._date[0] != now:
             self._date = now, datetimeToString(now)

@@ -1,7 +1,7 @@
-"""JSON in and out, strictly: what two programs could read in two ways is refused, and the error says where it stands.
+"""Strict JSON: ambiguous texts are refused with an error that has the position.
 
-The standard library takes UTF-16, a byte order mark, repeated keys, NaN, infinities, numbers of any length, any depth
-and half of a surrogate pair. None of these is a value that a program can mean.
+The standard library accepts UTF-16, a byte order mark, repeated keys, NaN, infinities, numbers of any length, any depth
+and lone surrogates; programs differ in how they read these.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from math import isinf
 from typing import Any, Final, NoReturn
 
 LONGEST_INTEGER: Final = 20
-"""Characters of the longest integer that can fit 64 bits, with its sign."""
+"""Characters of the longest integer of 64 bits, with its sign."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -21,10 +21,10 @@ _STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[][{}]', re.DOTALL
 
 
 class BadJson(ValueError):
-    """What was received is not JSON, or not JSON that can be understood in one way only.
+    """A text that is not JSON, or is ambiguous.
 
-    :ivar what: what is wrong, for people; never a value from the text.
-    :ivar where: ``octet 14``, ``character 3``, or the path of the value: ``$.recipients[2]``.
+    :ivar what: the error in words, without a value of the text.
+    :ivar where: the position: ``octet 14``, ``character 3``, or the path of the value, ``$.recipients[2]``.
     """
 
     def __init__(self, what: str, where: str) -> None:
@@ -34,14 +34,14 @@ class BadJson(ValueError):
 
 
 class _Marked(ValueError):
-    """A value is wrong; where it stands is found out by :func:`_locate`."""
+    """A value is wrong; :func:`_locate` finds its position."""
 
 
 def strict_json(octets: bytes, depth: int = 8) -> Any:
-    """The value that `octets` hold: UTF-8 without a byte order mark, integers of 64 bits, finite numbers, every key
-    once, whole characters, objects and arrays at most `depth` deep.
+    """Parse `octets`: UTF-8 without a byte order mark, integers of 64 bits, finite numbers, unique keys, no lone
+    surrogates, objects and arrays at most `depth` deep.
 
-    :raises BadJson: for anything else.
+    :raises BadJson: for all other texts.
     """
     if octets.startswith(_BOM):
         raise BadJson("a byte order mark", "octet 0")
@@ -63,12 +63,12 @@ def strict_json(octets: bytes, depth: int = 8) -> Any:
 
 
 def is_integer(value: object) -> bool:
-    """Whether a value is an integer; ``true`` is none, though Python says so."""
+    """Return whether a value is an integer; a bool, which is an int in Python, is not."""
     return type(value) is int
 
 
 def compact(value: object) -> bytes:
-    """A value as JSON in UTF-8, keys sorted, without blanks (004-192). Half a surrogate pair becomes ``?``."""
+    """Return a value as JSON in UTF-8, keys sorted, without blanks (004-192). A lone surrogate becomes ``?``."""
     return _ENCODER.encode(value).encode("utf-8", "replace")
 
 
@@ -76,7 +76,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separator
 
 
 def _check_depth(text: str, depth: int) -> None:
-    """Count brackets outside of strings: the parser would recurse before it could be asked."""
+    """Check the depth of brackets outside of strings before parsing: the parser recurses."""
     level = 0
     for match in _STRUCTURE.finditer(text):
         sign = match[0]
@@ -91,7 +91,7 @@ def _check_depth(text: str, depth: int) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise _Marked("a key stands twice")
+        raise _Marked("a repeated key")
     return value
 
 
@@ -106,12 +106,12 @@ def _integer(digits: str) -> int:
 def _number(digits: str) -> float:
     value = float(digits)
     if isinf(value):
-        raise _Marked("a number beyond all bounds")
+        raise _Marked("a number out of range")
     return value
 
 
 def _constant(name: str) -> NoReturn:
-    raise _Marked(f"{name} is no JSON")
+    raise _Marked(f"{name} is not JSON")
 
 
 _DECODER: Final = json.JSONDecoder(
@@ -120,14 +120,14 @@ _DECODER: Final = json.JSONDecoder(
 
 
 class _Fault:
-    """Stands where the value that is wrong stood."""
+    """Marks the position of a wrong value."""
 
     def __init__(self, what: str) -> None:
         self.what = what
 
 
 def _marking(parse: Any) -> Any:
-    """Do what `parse` does, but leave a mark instead of giving up."""
+    """Check a value as `parse` does, but return a mark instead of raising an exception."""
 
     def mark(argument: Any) -> Any:
         try:
@@ -141,7 +141,7 @@ def _marking(parse: Any) -> Any:
 def _marked_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for key, member in pairs:
-        value[key] = _Fault("a key stands twice") if key in value else member
+        value[key] = _Fault("a repeated key") if key in value else member
     return value
 
 
@@ -154,7 +154,7 @@ _MARKER: Final = json.JSONDecoder(
 
 
 def _locate(text: str) -> NoReturn:
-    """Read `text` once more, which is known to hold a fault, and say where the first one is."""
+    """Parse `text`, which has an error, again, and return the position of the first error."""
     try:
         value = _MARKER.decode(text)
     except json.JSONDecodeError as error:
@@ -162,13 +162,13 @@ def _locate(text: str) -> NoReturn:
     for path, member in _walk(value, "$"):
         if isinstance(member, _Fault):
             raise BadJson(member.what, path)
-    raise AssertionError("a fault was reported and is not there")
+    raise AssertionError("an error was reported but not found again")
 
 
 def _check_characters(value: object) -> None:
     for path, member in _walk(value, "$"):
         if isinstance(member, str) and not _whole(member):
-            raise BadJson("half of a surrogate pair", path)
+            raise BadJson("a lone surrogate", path)
 
 
 def _whole(text: str) -> bool:
@@ -176,7 +176,7 @@ def _whole(text: str) -> bool:
 
 
 def _walk(value: object, path: str) -> Iterator[tuple[str, object]]:
-    """Every value with its path, in the order of the text; a key comes as a value of its object's path."""
+    """Yield every value with its path, in the order of the text; a key is yielded with the path of its object."""
     yield path, value
     if isinstance(value, dict):
         for key, member in value.items():

@@ -1,16 +1,16 @@
-"""An ESMTP client for any Twisted program: opens a session, hands mails over one after the other, takes leave.
+"""An ESMTP client for any Twisted program: opens a session, sends mails one after the other, quits.
 
 :func:`connect` does everything up to the point where mail can be sent (RFC 5321, RFC 3207, RFC 4954)::
 
     greeting -> EHLO -> [STARTTLS -> TLS handshake -> EHLO] -> [AUTH PLAIN or LOGIN] -> ready
     ready: MAIL -> RCPT for each recipient -> DATA -> the message -> ready; RSET -> ready; QUIT -> closed
 
-What the server answers to a mail are values, one reply for each recipient; what the replies mean for a message is the
-caller's to decide. Whatever ends a session is :class:`SmtpFailed`.
+The replies to a mail are values, one for each recipient, which the caller interprets. The end of a session is
+:class:`SmtpFailed`.
 
-Where TLS is asked for, a server that does not offer STARTTLS, refuses it, or sends anything behind its reply to it is
-left before a login or a mail has been sent: that is what an attacker on the way would do. Every reply is bounded in
-octets, and every step in time: a server that drips its reply gains nothing.
+If TLS is required and the server does not offer STARTTLS, refuses it, or sends octets after its reply to it, the client
+closes the session before it sends a login or a mail: an attacker on the path would do the same. Replies are limited in
+octets, and steps in time, also against a server that sends its reply slowly.
 """
 
 from __future__ import annotations
@@ -32,18 +32,17 @@ from smsgw.protocols.smtp.outgoing import check_addresses, stuffed
 from smsgw.protocols.smtp.serverreply import MalformedReply, ReplyReader, ServerReply
 
 CLOSING: Final = 2.0
-"""Seconds for which a connection may be closing: a peer could hold up the end of a TLS connection for ever."""
+"""Longest time in seconds to close a connection: a server could delay the end of a TLS connection for ever."""
 
 
 @attrs.frozen(kw_only=True)
 class SmtpClientSettings:
-    """How sessions with one server are opened.
+    """Settings of the sessions with one server.
 
-    :ivar name: of this host, for EHLO; empty: the address of our end of the connection.
-    :ivar starttls: what ``transport.startTLS`` takes on the client's side, as
-        :func:`twisted.internet.ssl.optionsForClientTLS` makes it; it verifies the server's certificate. None: the
-        connection stays as the endpoint made it.
-    :ivar login: for AUTH; empty: none. The credentials are sent over whatever the connection is by then.
+    :ivar name: of this host, for EHLO; empty: the local address of the connection.
+    :ivar starttls: the argument of ``transport.startTLS``, made by
+        :func:`twisted.internet.ssl.optionsForClientTLS`; it verifies the server's certificate. None: no STARTTLS.
+    :ivar login: for AUTH; empty: no AUTH. Without TLS the credentials are sent in clear text.
     :ivar timeout: seconds for each step: from a command to the end of its reply, and to connect.
     """
 
@@ -87,10 +86,10 @@ class _SmtpClientFactory(Factory):
 
 
 class SmtpClient(Protocol):
-    """One session, as :func:`connect` opens it. One method at a time: its Deferred fires before the next is called.
+    """One session, opened by :func:`connect`. Call a method only after the Deferred of the last one fired.
 
     :ivar opened: fires when mail can be sent, or fails with :class:`SmtpFailed`; for :func:`connect`.
-    :ivar extensions: what the server offers: keywords of its reply to EHLO, in upper case, with their parameters.
+    :ivar extensions: the server's extensions: keywords of its reply to EHLO, in upper case, with their parameters.
     """
 
     transport: Any
@@ -110,58 +109,58 @@ class SmtpClient(Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether a mail can be sent now, as far as is known on this side."""
+        """Whether the session is open and idle, as far as this side knows."""
         return not self._ended and self._reply is None
 
-    # What programs call
+    # Called by programs
 
     def send(self, sender: str, recipients: Sequence[str], message: bytes) -> Deferred[list[ServerReply]]:
-        """Hand one mail over.
+        """Send one mail.
 
         :param sender: the return path; empty for none. :param recipients: at least one.
         :param message: header, blank line, body: 7-bit octets in lines of at most 998, each ending with CR LF. Dots
             are stuffed here.
         :return: fires with one reply for each recipient, in order: the refusal of this recipient or of the whole mail,
-            or what the server answered to the message. A positive one: the server has taken the mail.
-        :raises SmtpFailed: through the Deferred; its `sent` tells whether the server may have taken the mail.
+            or the reply to the message. If it is positive, the server has accepted the mail.
+        :raises SmtpFailed: through the Deferred; its `sent` is whether the server may have accepted the mail.
         :raises ValueError: at the call, for addresses or octets that SMTP cannot carry.
         """
         check_addresses(sender, recipients)
         return ensureDeferred(self._send(sender, recipients, stuffed(message)))
 
     def reset(self) -> Deferred[None]:
-        """Drop what is left of a mail that was refused, and learn whether the session still lives.
+        """Send RSET, which discards a refused mail and shows whether the session is still usable.
 
-        :raises SmtpFailed: through the Deferred, when it does not.
+        :raises SmtpFailed: through the Deferred, if it is not.
         """
         asking = ensureDeferred(self._demand(Step.RSET, b"RSET", 250)).addErrback(self._give_up)
         return asking.addCallback(lambda _: None)
 
     def quit(self) -> Deferred[None]:
-        """Say QUIT and close. Fires when the connection is closed; never fails."""
+        """Send QUIT and close. The Deferred fires when the connection is closed; it never fails."""
         leaving = ensureDeferred(self._command(Step.QUIT, b"QUIT"))
         return leaving.addBoth(lambda _: self.close())
 
     def close(self) -> Deferred[None]:
-        """Close. Fires when the connection is closed; never fails."""
+        """Close. The Deferred fires when the connection is closed; it never fails."""
         self._end("closed by us")
         closed: Deferred[None] = Deferred()
         self._closed.chainDeferred(closed)
         return closed
 
-    # What Twisted calls
+    # Called by Twisted
 
     def connectionMade(self) -> None:
         """Begin the session."""
         ensureDeferred(self._open()).addErrback(self._give_up).chainDeferred(self.opened)
 
     def dataReceived(self, data: bytes) -> None:
-        """A piece of a reply. One that was not asked for ends the session."""
+        """Take a piece of a reply; a reply without a command ends the session."""
         if self._ended:
             return
         self._reader.octets += data
         if self._reply is None:
-            self._end("the server spoke without being asked")
+            self._end("the server sent a reply without a command")
             return
         try:
             reply = self._reader.next()
@@ -175,7 +174,7 @@ class SmtpClient(Protocol):
             answered.callback(reply)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed, by whichever side."""
+        """The connection is closed."""
         self._end(explained(reason.value))
         if self._aborting is not None and self._aborting.active():
             self._aborting.cancel()
@@ -192,14 +191,14 @@ class SmtpClient(Protocol):
                 raise SmtpFailed(Step.STARTTLS, "the server does not offer it")
             await self._demand(Step.STARTTLS, b"STARTTLS", 220)
             if not self._reader.empty:
-                raise SmtpFailed(Step.STARTTLS, "clear text came behind the reply")
+                raise SmtpFailed(Step.STARTTLS, "clear text followed the reply")
             self.transport.startTLS(settings.starttls)
             await self._hello()
         if settings.login:
             await self._authenticate()
 
     async def _hello(self) -> None:
-        """Learn the extensions; those known from before TLS are forgotten (RFC 3207, 4.2)."""
+        """Send EHLO and store the extensions; those from before TLS are discarded (RFC 3207, 4.2)."""
         settings = self._settings
         name = (settings.name or _literal(self.transport.getHost())).encode("ascii")
         reply = await self._command(Step.EHLO, b"EHLO %b" % name)
@@ -224,7 +223,7 @@ class SmtpClient(Protocol):
             raise SmtpFailed(Step.AUTH, "the server offers neither PLAIN nor LOGIN")
 
     def _give_up(self, failure: Failure) -> Failure:
-        """The session is of no use."""
+        """End a session that could not be opened."""
         self._end("given up")
         return failure
 
@@ -244,21 +243,21 @@ class SmtpClient(Protocol):
     # One step
 
     async def _demand(self, step: Step, line: bytes | None, code: int) -> ServerReply:
-        """Take a step without which the session cannot go on."""
+        """Take a step that must get the reply `code`; any other one fails the session."""
         reply = await self._command(step, line)
         if reply.code != code:
             raise SmtpFailed(step, str(reply), reply)
         return reply
 
     async def _command(self, step: Step, line: bytes | None) -> ServerReply:
-        """Take a step: write a line, or more than one, then wait for the reply. None: it is the server's turn.
+        """Take a step: write one or more lines (None: write nothing), then wait for the reply.
 
-        :raises SmtpFailed: when none comes, or one of a kind that the step does not know.
+        :raises SmtpFailed: if no reply comes, or one with a code that the step does not allow.
         """
         if self._reply is not None:
             raise RuntimeError("one method at a time")
         if not self._reader.empty:
-            self._end("the server said more than it was asked")
+            self._end("the server sent more replies than commands")
         if self._ended:
             raise SmtpFailed(step, self._ended)
         self._step = step
@@ -273,7 +272,7 @@ class SmtpClient(Protocol):
         return reply
 
     def _step_over(self) -> Deferred[ServerReply]:
-        """The step has its reply, or will have none; the one who waits for it."""
+        """End the step and return its Deferred, which the caller fires."""
         assert self._reply is not None and self._deadline is not None
         reply, self._reply = self._reply, None
         if self._deadline.active():
@@ -281,7 +280,7 @@ class SmtpClient(Protocol):
         return reply
 
     def _end(self, why: str) -> None:
-        """The session is over: close, without waiting long for the other end."""
+        """End the session: close the connection, and abort it after a bounded time."""
         if self._ended:
             return
         self._ended = why
@@ -294,11 +293,11 @@ class SmtpClient(Protocol):
 _REFUSALS: Final = frozenset(range(400, 600))
 _ORDINARY: Final = _REFUSALS | frozenset(range(200, 300))
 _FITTING: Final = {Step.DATA: _REFUSALS | {354}, Step.AUTH: _ORDINARY | {334}}
-"""Codes of the replies that a step can have, where these are not the ordinary ones."""
+"""Allowed reply codes of the steps that differ from the usual ones."""
 
 
 def _literal(address: Any) -> str:
-    """An address of ours as RFC 5321, 4.1.3 writes it."""
+    """Return an IP address as an address literal (RFC 5321, 4.1.3)."""
     host = getattr(address, "host", "")
     if not host:
         return "localhost"

@@ -1,4 +1,4 @@
-"""Sessions with one ESMTP server that are used again: a few at a time, mails wait for their turn."""
+"""A pool of sessions with one ESMTP server; mails wait for a free session."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from smsgw.protocols.smtp.serverreply import ServerReply
 
 
 class SmtpPool:
-    """Hands mails to sessions, each of which takes one at a time.
+    """Sends mails over its sessions, one at a time over each.
 
     :param connect: opens a session; fails with :class:`~smsgw.protocols.smtp.failures.SmtpFailed`.
-    :param most: sessions at a time.
+    :param most: highest number of sessions.
     """
 
     def __init__(self, connect: Callable[[], Deferred[SmtpClient]], most: int) -> None:
@@ -24,11 +24,12 @@ class SmtpPool:
         self._idle: list[SmtpClient] = []
 
     def send(self, sender: str, recipients: Sequence[str], message: bytes) -> Deferred[list[ServerReply]]:
-        """As :meth:`smsgw.protocols.smtp.client.SmtpClient.send`, when a session is free."""
+        """Send one mail when a session is free; for parameters and errors see
+        :meth:`smsgw.protocols.smtp.client.SmtpClient.send`."""
         return self._turns.run(lambda: ensureDeferred(self._send(sender, recipients, message)))
 
     def close(self) -> Deferred[None]:
-        """Take leave of the server. Fires when every idle session is closed; call it when no mail is under way."""
+        """Quit all idle sessions; the Deferred fires when they are closed. Call it when no mail is being sent."""
         leaving = [session.quit() for session in self._idle]
         self._idle.clear()
         return DeferredList(leaving).addCallback(lambda _: None)
@@ -42,7 +43,7 @@ class SmtpPool:
                 self._idle.append(session)
 
     async def _session(self) -> SmtpClient:
-        """An idle session that still lives, else a new one."""
+        """Return an idle session that is still open, else a new one."""
         while self._idle:
             session = self._idle.pop()
             try:

@@ -1,4 +1,4 @@
-"""Why a session of the ESMTP client came to its end, in our words."""
+"""The failures of a session of the ESMTP client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smsgw.protocols.smtp.serverreply import ServerReply
 
 
 class Step(Enum):
-    """What a session is at; the values are for people."""
+    """The steps of a session; the values are texts for messages."""
 
     CONNECT = "connecting"
     GREETING = "greeting"
@@ -27,10 +27,10 @@ class Step(Enum):
 
 
 class SmtpFailed(Exception):
-    """A session has come to its end, or there is none. The text says why, in our words and without credentials.
+    """A session has ended or could not be opened. The text has the reason, without credentials.
 
-    :ivar step: what was under way. :ivar reply: the server's refusal; None where it gave no reply.
-    :ivar sent: whether a mail had left without an answer to it: the server may have taken it.
+    :ivar step: the current step. :ivar reply: the server's refusal; None if it did not reply.
+    :ivar sent: whether a mail was sent without a reply to it: the server may have accepted it.
     """
 
     def __init__(self, step: Step, why: str, reply: ServerReply | None = None, *, sent: bool = False) -> None:
@@ -41,9 +41,9 @@ class SmtpFailed(Exception):
 
 
 def explained(error: BaseException | None) -> str:
-    """Why a connection ended, by what its transport says."""
+    """Return why a connection ended, from the transport's failure."""
     if isinstance(error, VerificationError):
-        return "the certificate is not the host's"
+        return "the certificate does not match the host"
     if isinstance(error, SSL.Error) and error.args and error.args[0]:
         return f"no TLS: {error.args[0][0][-1]}"
     return f"the connection ended: {type(error).__name__}"

@@ -1,4 +1,4 @@
-"""What a client may put into an SMTP dialogue: addresses and messages that cannot be taken for commands. Pure."""
+"""Checks addresses and messages of an SMTP client, so that they cannot inject commands. Pure."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Sequence
 from typing import Final
 
 LONGEST_LINE: Final = 998
-"""Octets of a line of a message, without its end (RFC 5321, 4.5.3.1.6)."""
+"""Highest number of octets of a line of a message, without its end (RFC 5321, 4.5.3.1.6)."""
 
 _ADDRESS: Final = re.compile(r"(?=.{1,254}\Z)[!-;=?A-~]+@[A-Za-z0-9.:\[\]_-]+")
 _LONG_LINE: Final = re.compile(rb"[^\r\n]{%d}" % (LONGEST_LINE + 1))
 
 
 def check_addresses(sender: str, recipients: Sequence[str]) -> None:
-    """Look at the addresses of a mail; an empty `sender` is the null return path.
+    """Check the addresses of a mail; an empty `sender` is the null return path.
 
-    :raises ValueError: when one cannot stand in a command, or there is no recipient.
+    :raises ValueError: if a command cannot contain one of them, or there is no recipient.
     """
     if not recipients:
         raise ValueError("a mail needs a recipient")
     if not all(map(_ADDRESS.fullmatch, recipients)) or (sender and not _ADDRESS.fullmatch(sender)):
-        raise ValueError("not an address that SMTP can carry")
+        raise ValueError("SMTP cannot carry this address")
 
 
 def stuffed(message: bytes) -> bytes:
-    """The message as it follows DATA, with its dots stuffed and the final one, without the last line end.
+    """Return the message as it follows DATA: with dots stuffed and the final dot, without the last line end.
 
     :raises ValueError: for octets of 8 bits, NUL, long lines, and lines that do not end with CR LF.
     """

@@ -1,7 +1,7 @@
-"""The replies of an ESMTP server as its client reads them: cut out of the stream in bounded memory. Pure.
+"""A parser of an ESMTP server's replies, in bounded memory. Pure.
 
-A reply has one line or several, the same code in front of each (RFC 5321, 4.2). A bare LF ends a line as CR LF does:
-replies never carry text of others that has to be kept apart, and some servers write one.
+A reply has one or more lines, each with the same code in front (RFC 5321, 4.2). A bare LF ends a line as CR LF does,
+because some servers write it, and replies contain no text of third parties that could exploit it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 import attrs
 
 LONGEST_LINE: Final = 2048
-"""Octets of one line without its end. RFC 5321, 4.5.3.1.5 allows 512, which explanations of refusals often exceed."""
+"""Highest number of octets of a line without its end. RFC 5321, 4.5.3.1.5 allows 512; refusals are often longer."""
 
 MOST_LINES: Final = 100
-"""Lines of one reply."""
+"""Highest number of lines of a reply."""
 
 _LINE: Final = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _CONTROLS: Final = bytes(range(32)) + b"\x7f"
@@ -23,15 +23,15 @@ _PRINTABLE: Final = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 
 
 class MalformedReply(ValueError):
-    """What the server sends is no SMTP, or exceeds the bounds."""
+    """The server's octets are not SMTP, or exceed the limits."""
 
 
 @attrs.frozen
 class ServerReply:
     """One reply.
 
-    :ivar lines: the text behind the code, a string for each line; control characters are blanks, what is not UTF-8 is
-        replaced.
+    :ivar lines: the text after the code, a string for each line; control characters are replaced by blanks, invalid
+        UTF-8 by replacement characters.
     """
 
     code: int
@@ -39,7 +39,7 @@ class ServerReply:
 
     @property
     def positive(self) -> bool:
-        """Whether the server did what it was asked to."""
+        """Whether the server executed the command."""
         return 200 <= self.code < 300
 
     @property
@@ -52,9 +52,9 @@ class ServerReply:
 
 
 class ReplyReader:
-    """Cuts replies out of what a server sends.
+    """Splits a server's stream into replies.
 
-    :ivar octets: what has not been looked at yet; at most one incomplete line after :meth:`next` returned None.
+    :ivar octets: the octets not parsed yet; at most one incomplete line after :meth:`next` returned None.
     """
 
     def __init__(self) -> None:
@@ -64,13 +64,13 @@ class ReplyReader:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has come behind the last complete reply."""
+        """Whether no octets follow the last complete reply."""
         return not self.octets and not self._lines
 
     def next(self) -> ServerReply | None:
-        """The next complete reply; None: its end has not come yet.
+        """Return the next complete reply; None if its end has not arrived.
 
-        :raises MalformedReply: when nothing further can be read.
+        :raises MalformedReply: if the stream cannot be parsed further.
         """
         octets = self.octets
         while (end := octets.find(b"\n", 0, LONGEST_LINE + 2)) >= 0:
@@ -85,10 +85,10 @@ class ReplyReader:
         return None
 
     def _take(self, line: bytes) -> bool:
-        """Add a line to the reply under way; whether it is the last."""
+        """Add a line to the current reply; return whether it is the last."""
         found = _LINE.fullmatch(line)
         if found is None:
-            raise MalformedReply("a line is no SMTP reply")
+            raise MalformedReply("a line is not an SMTP reply")
         code, mark, text = found.groups()
         if self._lines and code != self._code:
             raise MalformedReply("the lines of a reply have different codes")

@@ -176,7 +176,7 @@ class ListTests(AdminTests):
             ("state=lost", "state"),
             ("text=maybe", "text"),
             ("colour=red", "colour"),
-            ("limit=1&limit=2", "twice"),
+            ("limit=1&limit=2", "repeats"),
         ):
             answer = self.admin.get(f"/messages?{query}")
             self.assertEqual((answer.status, answer.json["reason"]), (400, "bad_query"), query)

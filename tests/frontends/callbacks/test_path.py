@@ -47,7 +47,7 @@ class Asked:
 
     def fail(self, *, refused: bool = False) -> None:
         """It does not."""
-        self.result.errback(RequestFailed("no answer in time", sent=True, refused=refused))
+        self.result.errback(RequestFailed("no response in time", sent=True, refused=refused))
 
 
 class HandClient:
@@ -68,7 +68,7 @@ class HandClient:
     @staticmethod
     def cancelled(result: Deferred[WebResponse]) -> None:
         """What the real client does."""
-        result.errback(RequestFailed("no answer in time", sent=True))
+        result.errback(RequestFailed("no response in time", sent=True))
 
 
 @attrs.define

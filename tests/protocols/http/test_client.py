@@ -74,7 +74,7 @@ class WebClientTests(TestCase):
     async def test_silence(self) -> None:
         """A server that says nothing is left at the deadline."""
         failed = await self.failure(lambda receiver: None)
-        self.assertEqual((str(failed), failed.sent), ("no answer in time", True))
+        self.assertEqual((str(failed), failed.sent), ("no response in time", True))
 
     async def test_dripping(self) -> None:
         """A server that sends an octet at a time is left at the same deadline, headers or body."""
@@ -88,7 +88,7 @@ class WebClientTests(TestCase):
 
             return answer
 
-        self.assertEqual(str(await self.failure(drip(b"HTTP/1.1 200 OK\r\nX: "))), "no answer in time")
+        self.assertEqual(str(await self.failure(drip(b"HTTP/1.1 200 OK\r\nX: "))), "no response in time")
         got = await self.got(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"))
         self.assertFalse(got.complete)
         for one in drips:
