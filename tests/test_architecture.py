@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,37 @@ class ContractTests(SynchronousTestCase):
         script = "import sys, twisted.plugins.smsgw_plugin; print([n for n in sys.modules if n.startswith('smsgw')])"
         done = python("-c", script)
         self.assertEqual((done.stdout.strip(), done.stderr), ("[]", ""))
+
+
+class PageTests(SynchronousTestCase):
+    """docs/architecture.rst against the tree."""
+
+    TEXT = (ROOT / "docs" / "architecture.rst").read_text("utf-8")
+
+    def files(self, name: str) -> list[Path]:
+        """The files that a path of the page may mean: below the root, below smsgw, or of that name anywhere there."""
+        found = [root / name for root in (ROOT, ROOT / "smsgw") if (root / name).exists()]
+        return found or ([] if "/" in name else list((ROOT / "smsgw").rglob(name)))
+
+    def test_files_exist(self) -> None:
+        """Each file and folder that the page names is there."""
+        names = set(re.findall(r"``([\w./]+(?:\.py|\.rst|\.cfg|\.ini|/))``", self.TEXT))
+        self.assertGreater(len(names), 50)
+        self.assertEqual({name for name in names if not self.files(name)}, set())
+
+    def test_names_exist(self) -> None:
+        """Each function, class and table that the page names behind a file is in that file."""
+        named = re.findall(r"``([\w./]+\.py)``,\s+``(?![\w./]+\.py)([\w.]+)``", self.TEXT)
+        self.assertGreater(len(named), 15)
+        for file, name in named:
+            last = name.rpartition(".")[2]
+            texts = [found.read_text("utf-8") for found in self.files(file)]
+            pattern = rf"(?m)^ *(async def|def|class) {last}\b|^{last}\b"
+            self.assertTrue(any(re.search(pattern, text) for text in texts), f"{file}, {name}")
+
+    def test_few_steps(self) -> None:
+        """The way of one message has at most fifteen steps."""
+        way = self.TEXT.partition("The way of one message")[2].partition("What follows from it")[0]
+        steps = [int(number) for number in re.findall(r"(?m)^(\d+)\. ", way)]
+        self.assertEqual(steps, list(range(1, len(steps) + 1)))
+        self.assertLessEqual(len(steps), 15)
