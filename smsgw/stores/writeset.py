@@ -66,9 +66,9 @@ class WriteSet:
     """
 
     __slots__ = (
-        "acknowledged", "awaited", "checked", "claims", "conditions", "confirmations", "counts", "cut_messages", "deferred",
-        "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "lease_until", "listed_claims", "messages",
-        "node", "not_awaited", "now", "parked", "parts", "progress", "promoted", "released", "retries",
+        "acknowledged", "awaited", "checked", "claims", "conditions", "confirmations", "counts", "cut_messages",
+        "deferred", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "lease_until", "listed_claims",
+        "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted", "released", "retries",
         "seen_conditions", "sent", "sent_from", "sent_to", "shared", "unparked", "unqueued", "upkeep", "waiting",
     )  # fmt: skip
 
