@@ -240,6 +240,8 @@ class Decisions:
         for progress in self.progress.values():
             if progress.dirty:
                 self._writes.put_progress(progress)
+            elif self._writes.shared:
+                self._writes.checked += (progress.message.id, progress.version)
 
     def settle(self) -> None:
         """It was committed: the cache takes it up."""

@@ -81,7 +81,7 @@ class MessageStore:
         self._renewed = self._now()
         try:
             registered: Registration = yield self._group.run(_ask(Register(self._node, self._renewed + LEASE, IDS)))
-        except BaseException:
+        except Exception:
             yield maybeDeferred(self.engine.close)
             raise
         cache = self._cache
@@ -110,7 +110,7 @@ class MessageStore:
 
     def _begin(self) -> WriteSet:
         now = self._now()
-        writes = WriteSet(self._node, self._epoch, now)
+        writes = WriteSet(self._node, self._epoch, now, self.engine.shared)
         if not 0 <= now - self._renewed < RENEW:
             self._renewed = now
             writes.lease_until = now + LEASE

@@ -29,6 +29,7 @@ class WriteSet:
     """Gathered by what decides, then written by an engine in the order of the attributes.
 
     :ivar node, epoch: who writes: refused for good when the node was registered again since.
+    :ivar shared: whether other nodes may have changed what was decided on.
     :ivar lease_until: a new end of the node's lease, 0 to leave it as it is.
     :ivar now: the time of everything that has none of its own.
     :ivar unqueued: ids that leave `waiting` or `deferred`, under the connector, account, priority and time that are
@@ -39,6 +40,8 @@ class WriteSet:
     :ivar sent: (id, remote_id) of messages of one part that `node` had claimed and their upstream took;
         from `sent_from` to `sent_to`.
     :ivar progress: rows by :data:`PROGRESS`: (id, version, remote_id); guard: that version, which grows by one.
+    :ivar checked: (id, version) of messages that were decided on and do not change, where data are shared; guard: that
+        version.
     :ivar finals: ids of messages of one part that ended, by (former state, state, error); guard: the former state.
     :ivar parts: rows (message, seq, state, error, remote_id), new or changed.
     :ivar promoted: ids whose message goes from the first to the second state; guard: the first.
@@ -63,14 +66,15 @@ class WriteSet:
     """
 
     __slots__ = (
-        "acknowledged", "awaited", "claims", "conditions", "confirmations", "counts", "cut_messages", "deferred",
-        "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "lease_until", "listed_claims", "messages",
-        "node", "not_awaited", "now", "parked", "parts", "progress", "promoted", "released", "retries",
-        "seen_conditions", "sent", "sent_from", "sent_to", "unparked", "unqueued", "upkeep", "waiting",
+        "acknowledged", "awaited", "checked", "claims", "conditions", "confirmations", "counts", "cut_messages",
+        "deferred", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "lease_until", "listed_claims",
+        "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted", "released", "retries",
+        "seen_conditions", "sent", "sent_from", "sent_to", "shared", "unparked", "unqueued", "upkeep", "waiting",
     )  # fmt: skip
 
-    def __init__(self, node: str, epoch: int, now: float) -> None:
+    def __init__(self, node: str, epoch: int, now: float, shared: bool) -> None:
         self.node = node
+        self.shared = shared
         self.epoch = epoch
         self.lease_until = 0.0
         self.now = now
@@ -82,6 +86,7 @@ class WriteSet:
         self.sent_from = State.QUEUED + 0
         self.sent_to = State.ENROUTE + 0
         self.progress: Groups = defaultdict(list)
+        self.checked: list[Any] = []
         self.finals: defaultdict[tuple[int, int, int], list[int]] = defaultdict(list)
         self.parts: list[Any] = []
         self.promoted: defaultdict[tuple[int, int], list[int]] = defaultdict(list)

@@ -90,9 +90,13 @@ class Reference:
         known.state = State.ENROUTE
         self.awaited[sent.remote_id] = (known.message.id, sent.seq)
         self._handed_over(known, before)
-        early = self.parked.pop(sent.remote_id, None)
+        early = self._sent_early(sent.remote_id)
         if early is not None:
             self._reported(early)
+
+    def _sent_early(self, remote_id: str) -> Reported | None:
+        """The receipt that came before its part was sent."""
+        return self.parked.pop(remote_id, None)
 
     def _ended(self, ended: PartEnded) -> None:
         known = self.messages[ended.message.id]

@@ -107,6 +107,8 @@ def _write_messages(tables: Tables, writes: WriteSet) -> None:
     for common, (id, version, remote_id) in grouped(writes.progress, 3):
         _expect(_is(tables, id, version=version), "a message was changed before")
         tables.set_message(id, dict(zip(PROGRESS, common, strict=True)) | {"remote_id": remote_id})
+    for id, version in rows_of(writes.checked, 2):
+        _expect(_is(tables, id, version=version), "a message was changed before")
     for (before, state, error), ids in writes.finals.items():
         for id in ids:
             _expect(_is(tables, id, state=before), "a message that ended was not on its way")

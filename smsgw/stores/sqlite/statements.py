@@ -6,7 +6,7 @@ A statement for many rows is run in a few executions of fixed sizes, so that its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from sqlite3 import Cursor
 from typing import Any, Final, Protocol
 
@@ -17,6 +17,20 @@ FEW: Final = 32
 
 PREPARED: Final = 700
 """Prepared statements to keep: every form of every statement here."""
+
+_MANY: Final = tuple(size for size in _SIZES if size >= FEW)
+
+
+class Forms(dict[int, str]):
+    """The texts of a statement by the number of rows, each made when it is used first."""
+
+    def __init__(self, make: Callable[[int], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, size: int) -> str:
+        form = self[size] = self._make(size)
+        return form
 
 
 class Execute(Protocol):
@@ -47,11 +61,13 @@ class MultiRow:
 
     def __init__(self, before: str, width: int, after: str = "", head: int = 0, single: str = "") -> None:
         self._width = width
-        self.forms = {}
-        for size in _SIZES:
+
+        def form(size: int) -> str:
             numbers = iter(range(head + 1, head + size * width + 1))
             rows = (f"({','.join(f'?{next(numbers)}' for _ in range(width))})" for _ in range(size))
-            self.forms[size] = before + ",".join(rows) + after
+            return before + ",".join(rows) + after
+
+        self.forms = Forms(form)
         if single:
             self.forms[1] = single
 
@@ -85,7 +101,7 @@ class InList:
     """A statement with parameters of its own and then `{marks}`, once or several times, for equally long lists."""
 
     def __init__(self, text: str) -> None:
-        self.forms = {size: text.format(marks=",".join("?" * size)) for size in _SIZES}
+        self.forms = Forms(lambda size: text.format(marks=",".join("?" * size)))
 
     def run(self, execute: Execute, head: Sequence[Any], *lists: list[Any]) -> int:
         """Execute with the parameters `head` and all elements of `lists`; returns how many rows were changed."""
@@ -116,7 +132,7 @@ class _Grouped:
     :ivar forms: for many rows that agree, by their number. :ivar rows: for rows that do not.
     """
 
-    forms: dict[int, str]
+    forms: Forms
     rows: MultiRow
     width: int
 
@@ -129,9 +145,9 @@ class _Grouped:
         for common, parameters in groups.items():
             left = len(parameters) // width
             at = 0
-            for size, form in self.forms.items():
+            for size in _MANY if left >= FEW else ():
                 while left >= size:
-                    changed += execute(form, [*common, *parameters[at : at + size * width]]).rowcount
+                    changed += execute(self.forms[size], [*common, *parameters[at : at + size * width]]).rowcount
                     at += size * width
                     left -= size
             for start in range(at, len(parameters), width):
@@ -160,23 +176,20 @@ class GroupedInsert(_Grouped):
             numbers = {name: f"?{first + place}" for place, name in enumerate(own)}
             return ",".join([*numbers.values(), *(numbers[twin] for twin in twins.values())])
 
-        marks = ",".join(f"?{number}" for number in range(1, shared + 1))
-        self.forms = {
-            size: head + ",".join(f"({marks},{row(shared + 1 + number * width)})" for number in range(size))
-            for size in _SIZES
-            if size >= FEW
-        }
-        every = shared + width
-        self.rows = MultiRow(head, every)
-        self.rows.forms = {
-            size: head
-            + ",".join(
-                "(" + ",".join(f"?{number * every + place + 1}" for place in range(shared)) + ","
-                + row(number * every + shared + 1) + ")"
-                for number in range(size)
+        def grouped(size: int) -> str:
+            return head + ",".join(f"({marks},{row(shared + 1 + number * width)})" for number in range(size))
+
+        def separate(size: int) -> str:
+            return head + ",".join(
+                f"({','.join(f'?{first + place}' for place in range(shared))},{row(first + shared)})"
+                for first in range(1, size * every + 1, every)
             )
-            for size in _SIZES
-        }  # fmt: skip
+
+        marks = ",".join(f"?{number}" for number in range(1, shared + 1))
+        every = shared + width
+        self.forms = Forms(grouped)
+        self.rows = MultiRow(head, every)
+        self.rows.forms = Forms(separate)
 
 
 class GroupedUpdate(_Grouped):
@@ -199,7 +212,7 @@ class GroupedUpdate(_Grouped):
             f") AS v WHERE {where.format(**places)}",
             shared,
         )
-        self.forms = {size: form for size, form in grouped.forms.items() if size >= FEW}
+        self.forms = grouped.forms
         settings = ", ".join(f"{name} = v.column{number}" for number, name in enumerate(common, 1))
         places = {name: f"v.column{number}" for number, name in enumerate(own, shared + 1)}
         self.rows = MultiRow(
