@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import http.client
+import importlib
 import json
 import re
 import smtplib
@@ -109,7 +111,7 @@ def use_http(port: int) -> tuple[Any, Any]:
 
 
 class ExampleTests(SynchronousTestCase):
-    def test_three_doors(self) -> None:
+    def test_three_protocols(self) -> None:
         """One message over each of SMPP, SMTP and HTTP reaches the program, and each protocol tells what became of it;
         told to end, the program ends."""
         with board() as (ports, process):
@@ -163,6 +165,27 @@ class PageTests(SynchronousTestCase):
             code = "\n".join(line[4:] for line in block.strip("\n").split("\n"))
             self.assertTrue(code.strip())
             self.assertIn(code, example)
+
+    def test_public_names(self) -> None:
+        """Each package that the page calls public re-exports what it lists; the examples, and the packages of third
+        parties that the documentation explains, import nothing else."""
+        text = PAGE.read_text("utf-8").partition("Public names\n")[2]
+        packages = re.findall(r"^``(smsgw[a-z.]*)``", text, re.MULTILINE)
+        pure = set(re.findall(r"``(smsgw[a-z.]*)``", text)) - set(packages) | {"smsgw.dialects"}
+        exported = {name: importlib.import_module(name).__all__ for name in packages}
+        for name, names in exported.items():
+            self.assertEqual([one for one in names if not hasattr(importlib.import_module(name), one)], [], name)
+        self.assertGreaterEqual(len(packages), 8)
+        self.assertEqual(pure, {"smsgw.model", "smsgw.smpp", "smsgw.text", "smsgw.dialects"})
+        files = [*EXAMPLE.parent.glob("*.py"), *(ROOT / "tests" / "thirdparty").glob("acme*/**/*.py")]
+        private = []
+        for file in files:
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.ImportFrom) and (module := node.module or "").startswith("smsgw"):
+                    inside = module in pure or module.rpartition(".")[0] in pure
+                    names = [one.name for one in node.names if one.name not in exported.get(module, ())]
+                    private += [f"{file.name}: {module}.{name}" for name in names if not inside or name[0] == "_"]
+        self.assertEqual(private, [])
 
     def test_imports(self) -> None:
         """Nothing that is embedded brings the gateway's services, a database or the global reactor along."""
