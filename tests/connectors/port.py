@@ -1,4 +1,4 @@
-"""What holds for every connector."""
+"""Checks of all connectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smsgw.model.message import Part
 def send(connector: IConnector, parts: Sequence[Part], *said: Sized) -> None:
     """Send parts as dispatch does.
 
-    :param said: lists to which the sink adds what the connector tells it; inside the call nothing may come.
+    :param said: lists to which the sink appends the connector's reports; none may be reported inside the call.
     """
     before = [len(one) for one in said]
     connector.send(parts)

@@ -1,4 +1,4 @@
-"""The connector to upstreams with an HTTP API: templates, outcomes, receipts, the end."""
+"""The connector to upstreams with an HTTP API: templates, outcomes, receipts, stop."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ VALUES = {"to": "79161234567", "from": "A&B", "text": 'Hi "you" {to} 50% ё', "u
 
 
 class TemplateTests(SynchronousTestCase):
-    """What is asked."""
+    """The requests to the upstream."""
 
     def test_address(self) -> None:
-        """Values are percent-encoded, in the character set of the upstream, and never read as a template."""
+        """Values are percent-encoded in the character set of the upstream, and are not parsed as templates."""
         template = TEMPLATE.take("http://h/{to}?t={text}&f={from}&l=%25d")
         self.assertEqual(
             template.fill(VALUES, percent_encoder("utf-8")),
@@ -47,7 +47,7 @@ class TemplateTests(SynchronousTestCase):
         self.assertIn("%B8", template.fill(VALUES, percent_encoder("windows-1251")))
 
     def test_json(self) -> None:
-        """Values stay text of their own in JSON; a whole string with :int becomes a number."""
+        """Values are escaped as JSON strings; a whole string with :int becomes a number."""
         template = JSON.take('{"a": [{"to": "{to:int}"}], "b": "+{to}: {text}", "c": 1, "{to}": null}')
         self.assertEqual(
             template.fill(VALUES).decode(),
@@ -56,7 +56,7 @@ class TemplateTests(SynchronousTestCase):
         self.assertRaises(ValueError, JSON.take('{"a": "{from:int}"}').fill, VALUES)
 
     def test_mistakes(self) -> None:
-        """A template or a place that makes no sense is refused with the reason."""
+        """An invalid template or place is refused with the reason."""
         for kind, text in (
             (TEMPLATE, "{nobody}"), (TEMPLATE, "{to:int}"), (JSON, "{"), (JSON, '{"a": "{nobody}"}'),
             (JSON, '{"a": "{nobody:int}"}'), (LOCATION, "json"), (LOCATION, "json:"), (LOCATION, "xpath:/a"),
@@ -65,7 +65,7 @@ class TemplateTests(SynchronousTestCase):
             self.assertRaises(ValueError, kind.take, text)
 
     def test_places(self) -> None:
-        """Values are found in JSON, by a pattern, in headers, queries and forms; what is not there is empty."""
+        """Values are found in JSON, by a pattern, in headers, queries and forms; a missing value is empty."""
         data = HttpData({"x-id": "7"}, b'{"a":{"b":[{"c":5},true,null,1.5]}}', "q=1%202&q=3")
         for place, value in {
             "json:a.b.0.c": "5", "json:a.b.1": "true", "json:a.b.2": "", "json:a.b.3": "1.5", "json:a.b.9": "",
@@ -79,7 +79,7 @@ class TemplateTests(SynchronousTestCase):
                 self.assertEqual(HttpData({}, body).value(LOCATION.take(place)), "")
 
     def test_sections(self) -> None:
-        """What does not go together in a section is told."""
+        """Contradictions in a section are reported."""
         types = {"http": HttpConnectorSettings}
         base = "[listen s]\nprotocol = smpp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = standard\n"
         for lines, word in (
@@ -98,9 +98,9 @@ class TemplateTests(SynchronousTestCase):
 
 @implementer(IConnectorSink)
 class Sink:
-    """Notes what the connector says.
+    """Records the reports of the connector.
 
-    :ivar broken: whether nothing can be stored.
+    :ivar broken: whether the store fails.
     """
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class Sink:
         self.wants += 1
 
     def kinds(self) -> list[str]:
-        """What the outcomes are, in order; forgotten then."""
+        """Return the outcomes in order, and clear them."""
         kinds = [type(outcome).__name__ for _, outcome in self.told]
         del self.told[:]
         return kinds
@@ -142,7 +142,7 @@ class Sink:
 
 @attrs.define(eq=False)
 class Asked:
-    """A request under way."""
+    """An outstanding request."""
 
     method: bytes
     url: str
@@ -152,21 +152,21 @@ class Asked:
     clock: Clock
 
     def answer(self, body: bytes = b"{}", code: int = 200, headers: dict[str, list[str]] | None = None) -> None:
-        """The upstream answers."""
+        """Fire the response."""
         self.result.callback(WebResponse(code, Headers(headers or {}), body, True))
         self.clock.advance(0)
 
     def fail(self, *, sent: bool = True) -> None:
-        """It does not."""
+        """Fail the request."""
         self.result.errback(RequestFailed("no response in time", sent=sent))
         self.clock.advance(0)
 
 
 class Case(SynchronousTestCase):
-    """One connector, its upstream played by hand."""
+    """One connector, with an upstream that the test controls."""
 
     def setUp(self) -> None:
-        """One whose upstream never reports."""
+        """A connector to an upstream without receipts."""
         self.make()
 
     def make(self, **keys: Any) -> None:
@@ -195,7 +195,7 @@ class Case(SynchronousTestCase):
         return self.asked[-1].result
 
     def message(self, parts: int = 1, data_coding: int = 0, remote_id: str = "", text: bytes = b"hi %d;") -> Message:
-        """A message to be sent."""
+        """Make a message."""
         self.number += 1
         octets = tuple(text % number if b"%" in text else text for number in range(parts))
         content = Content("DEMO", 5, 0, 1, 1, data_coding, 0, b"".join(octets))
@@ -205,7 +205,7 @@ class Case(SynchronousTestCase):
         )  # fmt: skip
 
     def send(self, message: Message | None = None, *seqs: int) -> Message:
-        """Send parts of a message, all of them by default, and let the next turn of the reactor come."""
+        """Send parts of a message, all by default, and run the next turn of the reactor."""
         message = message or self.message()
         parts = [Part(message, seq) for seq in seqs or range(1, message.parts + 1)]
         port.send(self.connector, parts, self.sink.told, self.sink.reports)
@@ -214,10 +214,10 @@ class Case(SynchronousTestCase):
 
 
 class SendingTests(Case):
-    """Messages and what the upstream says of them."""
+    """Messages and the upstream's responses."""
 
     def test_interfaces(self) -> None:
-        """It is a connector that takes webhooks; the sink of these tests is one."""
+        """The connector provides its interfaces, and so does the sink of these tests."""
         verifyObject(IConnector, self.connector)
         verifyObject(IWebhookReceiver, self.connector)
         verifyObject(IConnectorSink, self.sink)
@@ -238,7 +238,7 @@ class SendingTests(Case):
         )
 
     def test_method(self) -> None:
-        """The method is GET where the section says so."""
+        """The method is GET if the section sets it."""
         self.make(method="GET")
         self.send()
         self.assertEqual((self.asked[0].method, self.asked[0].body), (b"GET", None))
@@ -250,7 +250,7 @@ class SendingTests(Case):
         self.assertEqual(self.asked[0].url, "http://h/?t=%DF")
 
     def test_timeout(self) -> None:
-        """A client of its own gives up after the timeout of the section."""
+        """Without a given client, the connector makes one with the timeout of the section."""
         url = TEMPLATE.take("http://h/?t={text}")
         for seconds in (30.0, 7.0):
             own = HttpConnectorSettings(name="up", type="http", url=url, timeout=seconds)
@@ -258,7 +258,7 @@ class SendingTests(Case):
             self.assertEqual(client._seconds, seconds)
 
     def test_answers(self) -> None:
-        """Every answer has its meaning."""
+        """Each kind of response gives its outcome."""
         self.make(id="json:id", error="json:error", no_error=("0",), busy=("9",), window=100)
         for body, code, expected in (
             (b'{"id":7}', 200, Sent("7")),
@@ -285,7 +285,7 @@ class SendingTests(Case):
         self.assertEqual(cast(Busy, self.sink.told[0][1]).seconds, 7.0)
 
     def test_no_answer(self) -> None:
-        """What may have arrived is lost; what was never sent is tried again, and the upstream counts as down soon."""
+        """A request that may have arrived is lost; one that was not sent is busy; the upstream soon counts as down."""
         self.send()
         self.asked.pop().fail()
         self.assertEqual(self.sink.kinds(), ["Lost"])
@@ -316,12 +316,12 @@ class SendingTests(Case):
         self.assertEqual([report.remote_id for report in self.sink.reports], ["1.0", "1.0#2", "1.0#3", "1.0#4"])
 
     def test_parts_after_a_restart(self) -> None:
-        """The rest of a message whose first part was taken before a restart is not sent again."""
+        """The rest of a message whose first part was sent before a restart is not sent again."""
         self.send(self.message(2, remote_id="x7"), 2)
         self.assertEqual((self.asked, cast(Sent, self.sink.told[0][1]).remote_id), ([], "x7#2"))
 
     def test_one_turn(self) -> None:
-        """Outcomes of one turn of the reactor are given together, in the next."""
+        """Outcomes of one turn of the reactor are reported together, in the next turn."""
         self.make(id="json:id", receipts="webhook", secret=Secret("key"), receipt_id="query:id")
         given: list[int] = []
         self.patch(self.sink, "outcomes", lambda name, outcomes: given.append(len(outcomes)))
@@ -335,7 +335,7 @@ class SendingTests(Case):
         self.assertEqual(given, [3])
 
     def test_outcomes_first(self) -> None:
-        """A receipt that comes before the next turn of the reactor is given after the outcomes."""
+        """A receipt that arrives before the next turn of the reactor is reported after the outcomes."""
         self.make(**ReceiptTests.CALLED)
         said: list[str] = []
         self.patch(self.sink, "outcomes", lambda name, outcomes: said.append("outcomes"))
@@ -348,7 +348,7 @@ class SendingTests(Case):
         self.assertEqual(said, ["outcomes", "receipts"])
 
     def test_parts_in_vain(self) -> None:
-        """A message that is not taken is sent again whole."""
+        """A message that the upstream did not take is sent again as a whole."""
         message = self.send(self.message(2))
         self.asked.pop().fail()
         self.assertEqual(self.sink.kinds(), ["Lost", "Lost"])
@@ -356,12 +356,12 @@ class SendingTests(Case):
         self.assertEqual(len(self.asked), 1)
 
     def test_binary(self) -> None:
-        """What is no text is refused."""
+        """A message without text is rejected."""
         self.send(self.message(data_coding=4))
         self.assertEqual((self.sink.kinds(), self.asked), (["Rejected"], []))
 
     def test_window(self) -> None:
-        """No more is taken than the window has room for, until outcomes are stored."""
+        """The room is the window, until outcomes are committed."""
         for _ in range(5):
             self.send()
         self.assertEqual(self.connector.room(), 0)
@@ -372,7 +372,7 @@ class SendingTests(Case):
         self.assertEqual((self.connector.room(), self.sink.wants), (1, wants + 1))
 
     def test_rate(self) -> None:
-        """No more is taken than the rate allows."""
+        """The room is limited by the rate."""
         self.make(rate=1.0)
         self.send()
         wants = self.sink.wants
@@ -383,7 +383,7 @@ class SendingTests(Case):
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), max_size=30))
     def test_each_part_once(self, steps: list[tuple[int, int]]) -> None:
-        """Whatever the upstream does, each part sent has exactly one outcome, and stopping ends."""
+        """For any behaviour of the upstream, each sent part has exactly one outcome, and the stop ends."""
         self.make(id="json:id", window=1000)
         sent: list[Part] = []
         for step, parts in steps:
@@ -405,7 +405,7 @@ class SendingTests(Case):
 
 
 class ReceiptTests(Case):
-    """What the upstream reports."""
+    """Receipts and incoming messages of the upstream."""
 
     CALLED = {
         "receipts": "webhook", "secret": Secret("key"), "receipt_id": "query:id", "receipt_state": "query:s",
@@ -414,11 +414,11 @@ class ReceiptTests(Case):
     }  # fmt: skip
 
     def call(self, query: str, body: bytes = b"") -> WebhookResponse:
-        """The upstream calls."""
+        """Send a webhook."""
         return self.successResultOf(self.connector.webhook(WebhookRequest("POST", query, {}, body, "127.0.0.1")))
 
     def test_none(self) -> None:
-        """Where there are none, what was taken is delivered, after the outcome, and until that is stored."""
+        """Without receipts, sent parts are reported delivered after the outcome, repeatedly until that is stored."""
         self.sink.broken = True
         self.send()
         self.asked.pop().answer()
@@ -427,7 +427,7 @@ class ReceiptTests(Case):
         self.assertEqual([(one.remote_id, one.state) for one in self.sink.reports], [("1.0", State.DELIVERED)])
 
     def test_webhook(self) -> None:
-        """A call with the secret reports for all parts of a message; other words change nothing."""
+        """A webhook with the secret is a receipt for all parts of a message; unknown states change nothing."""
         self.make(**self.CALLED)
         self.send(self.message(2))
         self.asked.pop().answer()
@@ -441,7 +441,7 @@ class ReceiptTests(Case):
         )
 
     def test_forged(self) -> None:
-        """A call without the secret, or without anything in it, is refused."""
+        """A webhook without the secret or without content is refused."""
         self.make(**self.CALLED)
         for query in ("id=1&s=1", "key=&id=1&s=1", "key=other&id=1&s=1", "key=%ff&id=1&s=1"):
             self.assertEqual(self.call(query).status, 403)
@@ -449,19 +449,19 @@ class ReceiptTests(Case):
         self.assertEqual(self.sink.reports, [])
 
     def test_secret_at(self) -> None:
-        """The secret is where the section says."""
+        """The section sets the place of the secret."""
         self.make(**{**self.CALLED, "secret_at": "query:token"})
         self.assertEqual(self.call("key=key&id=1&s=7").status, 403)
         self.assertEqual(self.call("token=key&id=1&s=7").status, 200)
 
     def test_not_stored(self) -> None:
-        """What could not be stored is not answered with a yes."""
+        """A webhook that could not be stored gets an error."""
         self.make(**self.CALLED)
         self.sink.broken = True
         self.failureResultOf(self.connector.webhook(WebhookRequest("GET", "key=key&id=1&s=1", {}, b"", "")), StoreDown)
 
     def test_incoming(self) -> None:
-        """A call with a text is an incoming message, whoever gets it."""
+        """A webhook with a text is an incoming message, also if no account gets it."""
         self.make(**self.CALLED)
         self.assertEqual(self.call("key=key", b"phone=7903&to=4455&mes=%D0%B4%D0%B0").status, 200)
         self.sink.nobody = True
@@ -472,7 +472,7 @@ class ReceiptTests(Case):
         )
 
     def test_polled(self) -> None:
-        """Who does not call is asked, until he says something final."""
+        """An upstream without webhooks is polled until it reports a final state."""
         self.make(
             receipts="polled",
             poll_url="http://h/{id}",
@@ -497,7 +497,7 @@ class ReceiptTests(Case):
         self.assertEqual(self.asked, [])
 
     def test_after_a_restart(self) -> None:
-        """What was owed before a restart is asked for again, once for all parts."""
+        """Receipts awaited before a restart are polled again, once for all parts."""
         self.make(
             receipts="polled",
             poll_url="http://h/{id}",
@@ -515,7 +515,7 @@ class ReceiptTests(Case):
         self.assertEqual([one.remote_id for one in self.sink.reports], ["a", "a#2"])
 
     def test_stop(self) -> None:
-        """Stopping waits for what is under way and asks nothing more."""
+        """The stop waits for outstanding requests and sends no more."""
         self.make(
             receipts="polled",
             poll_url="http://h/{id}",

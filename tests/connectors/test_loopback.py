@@ -25,7 +25,7 @@ from tests.services.dispatch.support import NOON, message, names
 
 @implementer(IConnectorSink)
 class RecordingSink:
-    """Writes down what a connector says; acknowledges receipts as the test says."""
+    """Records the reports of a connector; acknowledges receipts as the test sets."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[Part, Outcome]] = []
@@ -76,7 +76,7 @@ class LoopbackTestCase(SynchronousTestCase):
     """A simulated SMSC on a stopped clock."""
 
     def make(self, **settings: Any) -> Loopback:
-        """A started one; a delay of 2 seconds and no rate unless said otherwise."""
+        """A started connector, by default with a delay of 2 seconds and no rate."""
         self.clock = Clock()
         self.sink = RecordingSink()
         made = {"name": "sim", "delay": 2.0, "rate": 0.0, **settings}
@@ -88,22 +88,22 @@ class LoopbackTestCase(SynchronousTestCase):
         return loopback
 
     def send(self, loopback: Loopback, *messages: Message) -> list[Part]:
-        """Send all parts of these messages, and let the next turn of the reactor come."""
+        """Send all parts of these messages, and run the next turn of the reactor."""
         parts = [Part(one, seq) for one in messages for seq in range(1, one.parts + 1)]
         port.send(loopback, parts, self.sink.answers, self.sink.reports)
         self.clock.advance(0)
         return parts
 
     def outcomes(self) -> list[type]:
-        """The kinds of answers so far, in order."""
+        """The kinds of outcomes so far, in order."""
         return [type(outcome) for _, outcome in self.sink.answers]
 
 
 class PlainTests(LoopbackTestCase):
-    """The simulated SMSC as it behaves towards most."""
+    """The usual behaviour of the simulated SMSC."""
 
     def test_interface(self) -> None:
-        """It is a connector; and it is up between start and stop."""
+        """It provides the interface, and is up between start and stop."""
         loopback = self.make()
         self.assertTrue(verifyObject(IConnector, loopback))
         self.assertTrue(loopback.up)
@@ -111,7 +111,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual((loopback.up, loopback.room()), (False, 0))
 
     def test_takes_and_reports(self) -> None:
-        """Every part is taken at once and reported delivered after the delay, in order and in one batch."""
+        """Each part is accepted at once and reported delivered after the delay, in order and in one batch."""
         loopback = self.make()
         parts = self.send(loopback, message(1), message(2, parts=2))
         self.assertEqual([part for part, _ in self.sink.answers], parts)
@@ -125,13 +125,13 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual(self.sink.reports[0].at, NOON + 2)
 
     def test_no_delay(self) -> None:
-        """Without a delay receipts still come after the outcomes."""
+        """Without a delay receipts are reported after the outcomes."""
         loopback = self.make(delay=0.0)
         self.send(loopback, *[message(id) for id in range(1, 11)])
         self.assertEqual((self.sink.log, self.sink.batches), (["outcomes", "receipts"], [10]))
 
     def test_one_turn(self) -> None:
-        """Whatever is sent in one turn of the reactor is answered together in the next."""
+        """All parts sent in one turn of the reactor have their outcomes together in the next."""
         loopback = self.make()
         for id in range(1, 4):
             port.send(loopback, [Part(message(id), 1)], self.sink.answers, self.sink.reports)
@@ -139,7 +139,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual((self.sink.log, len(self.sink.answers)), (["outcomes"], 3))
 
     def test_one_timer(self) -> None:
-        """However much is owed there is one timer for it."""
+        """One timer serves all outstanding receipts."""
         loopback = self.make(window=1000)
         for id in range(1, 101):
             self.send(loopback, message(id))
@@ -149,7 +149,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual(len(self.sink.reports), 100)
 
     def test_latency(self) -> None:
-        """With a latency answers come after it, and the delay of the receipt starts then."""
+        """With a latency, outcomes are reported after it; the delay of the receipt starts then."""
         loopback = self.make(latency=1.0)
         self.send(loopback, message(1))
         self.assertEqual(self.sink.answers, [])
@@ -169,7 +169,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual(len(seen), 4)
 
     def test_window(self) -> None:
-        """Room is the window less what is taken; when it was none, the sink is told that there is some."""
+        """The room is the free part of the window; when it grows from 0, the sink is called."""
         loopback = self.make(window=3)
         self.assertEqual(loopback.room(), 3)
         self.send(loopback, message(1), message(2), message(3))
@@ -179,7 +179,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual((loopback.room(), self.sink.readies), (2, before + 1))
 
     def test_rate(self) -> None:
-        """The rate is kept over any time, bursts of a tenth of a second apart, and the sink is told of new tokens."""
+        """The rate holds over any period except bursts of a tenth of a second; the sink is called for new tokens."""
         loopback = self.make(rate=100.0, window=1000)
         total = 0
         for _ in range(100):
@@ -195,7 +195,7 @@ class PlainTests(LoopbackTestCase):
         self.assertTrue(500 <= total <= 510, total)
 
     def test_memory(self) -> None:
-        """It owes a bounded number of receipts, then takes nothing until some are sent."""
+        """The number of outstanding receipts is bounded; at the bound the room is 0."""
         loopback = self.make(memory=5)
         self.send(loopback, *[message(id) for id in range(1, 6)])
         loopback.release(5)
@@ -205,7 +205,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual((loopback.room() > 0, self.sink.readies), (True, before + 1))
 
     def test_big_batches_are_cut(self) -> None:
-        """Receipts go in bounded batches, and a bounded number goes before earlier ones are acknowledged."""
+        """Receipts are reported in bounded batches; the number of unacknowledged ones is bounded."""
         count = MOST_UNACKNOWLEDGED + 1234
         loopback = self.make(window=10_000)
         self.sink.by_hand = True
@@ -218,7 +218,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual(len({report.remote_id for report in self.sink.reports}), count)
 
     def test_repeats_what_is_not_stored(self) -> None:
-        """Receipts that cannot be stored are given again until they are, as a real message centre does."""
+        """Receipts that cannot be stored are repeated, as a real message centre does."""
         loopback = self.make()
         self.send(loopback, message(1), message(2))
         self.sink.broken = StoreDown("full")
@@ -230,7 +230,7 @@ class PlainTests(LoopbackTestCase):
         self.assertEqual(len(self.sink.reports), 2)
 
     def test_resume(self) -> None:
-        """After a restart it owes again what the gateway still waits for."""
+        """After a restart it reports the receipts that the gateway still awaits."""
         for settings in ({}, {"expired": ("7916*",)}):
             loopback = self.make(**settings)
             awaited = [Awaited("1.1.0", message(1), 1, 0.0), Awaited("2.1.3", message(2), 1, 0.0)]
@@ -241,46 +241,46 @@ class PlainTests(LoopbackTestCase):
 
 
 class MisbehavingTests(LoopbackTestCase):
-    """What the lists of recipients do; everybody else is treated as usual."""
+    """The lists of recipients with special behaviour; other recipients are treated as usual."""
 
     def served(self, **settings: Any) -> tuple[list[type], list[tuple[str, State | None, int]]]:
-        """What becomes of a listed recipient (message 1) and one that is not (message 2)."""
+        """Send to a listed recipient (message 1) and to another one (message 2)."""
         loopback = self.make(**settings)
         self.send(loopback, message(1, recipient="79990000001"), message(2))
         self.clock.pump([2.0] * 10)
         return self.outcomes(), self.sink.said()
 
     def test_undeliverable(self) -> None:
-        """An undeliverable recipient is taken and then reported as such."""
+        """A message to an undeliverable recipient is accepted and then reported undeliverable."""
         self.assertEqual(
             self.served(undeliverable=("7999*",)),
             ([Sent, Sent], [("1.1.0", State.UNDELIVERABLE, 1), ("2.1.0", State.DELIVERED, 0)]),
         )
 
     def test_expired(self) -> None:
-        """So is one whose validity ends there."""
+        """A message to an expiring recipient is accepted and then reported expired."""
         self.assertEqual(
             self.served(expired=("7999*",)),
             ([Sent, Sent], [("1.1.0", State.EXPIRED, 6), ("2.1.0", State.DELIVERED, 0)]),
         )
 
     def test_rejected(self) -> None:
-        """A rejected recipient is refused at once, and nothing is reported on it."""
+        """A message to a rejected recipient is rejected at once, without a receipt."""
         self.assertEqual(
             self.served(rejected=("7999*",)), ([Rejected, Sent], [("2.1.0", State.DELIVERED, 0)])
         )
 
     def test_never(self) -> None:
-        """A recipient whose receipt never comes is taken all the same."""
+        """A message to a recipient without receipts is accepted."""
         self.assertEqual(self.served(never=("7999*",)), ([Sent, Sent], [("2.1.0", State.DELIVERED, 0)]))
 
     def test_twice(self) -> None:
-        """A receipt may come twice, the second time after the first was acknowledged."""
+        """A receipt can be repeated, after the first was acknowledged."""
         _, said = self.served(twice=("7999*",))
         self.assertEqual([id for id, _, _ in said], ["1.1.0", "2.1.0", "1.1.0"])
 
     def test_unanswered(self) -> None:
-        """A submit that is never answered is given up after the patience."""
+        """A part without an answer is lost after the patience."""
         loopback = self.make(unanswered=("7999*",), patience=10.0)
         self.send(loopback, message(1, recipient="79990000001"), message(2))
         self.clock.advance(9)
@@ -289,14 +289,14 @@ class MisbehavingTests(LoopbackTestCase):
         self.assertEqual(self.outcomes(), [Sent, Lost])
 
     def test_throttled(self) -> None:
-        """A throttled recipient is answered busy at its first attempts."""
+        """A part to a throttled recipient is busy at its first attempts."""
         loopback = self.make(throttled=("7999*",), throttles=2)
         for attempts in range(3):
             self.send(loopback, message(1, recipient="79990000001", attempts=attempts))
         self.assertEqual(self.outcomes(), [Busy, Busy, Sent])
 
     def test_early(self) -> None:
-        """An early receipt is stored before the answer to the submit is given."""
+        """An early receipt is stored before the outcome is reported."""
         for latency in (0.0, 1.0):
             loopback = self.make(early=("7999*",), latency=latency)
             self.sink.by_hand = True
@@ -309,7 +309,7 @@ class MisbehavingTests(LoopbackTestCase):
             self.assertEqual(self.sink.said(), [("1.1.0", State.DELIVERED, 0)])
 
     def test_early_not_stored(self) -> None:
-        """An early receipt that could not be stored comes again later; the answer is not lost over it."""
+        """An early receipt that could not be stored is repeated later; the outcome is still reported."""
         loopback = self.make(early=("7999*",))
         self.sink.broken = StoreDown("full")
         self.send(loopback, message(1, recipient="79990000001"))
@@ -319,7 +319,7 @@ class MisbehavingTests(LoopbackTestCase):
         self.assertEqual(self.sink.said(), [("1.1.0", State.DELIVERED, 0)])
 
     def test_each_part_once(self) -> None:
-        """Whatever the lists say, every part gets exactly one outcome."""
+        """For all lists, each part has exactly one outcome."""
         loopback = self.make(
             window=1000, latency=0.5, rejected=("*1",), throttled=("*2",), unanswered=("*3",), early=("*4",),
             twice=("*5",), never=("*6",), expired=("*7",),
@@ -331,10 +331,10 @@ class MisbehavingTests(LoopbackTestCase):
 
 
 class StopTests(LoopbackTestCase):
-    """How it ends."""
+    """The stop."""
 
     def test_waits_for_answers(self) -> None:
-        """Stopping waits for answers on their way; no timer is left behind."""
+        """The stop waits for outstanding answers; no timer remains."""
         loopback = self.make(latency=1.0)
         self.send(loopback, message(1))
         stopping = loopback.stop()
@@ -345,7 +345,7 @@ class StopTests(LoopbackTestCase):
         self.assertEqual(self.clock.calls, [])
 
     def test_gives_up_the_unanswered(self) -> None:
-        """What would never be answered is given up at once."""
+        """Parts that would never be answered are lost at once."""
         loopback = self.make(unanswered=("*",))
         self.send(loopback, message(1))
         self.successResultOf(loopback.stop())
@@ -353,7 +353,7 @@ class StopTests(LoopbackTestCase):
         self.assertEqual(self.clock.calls, [])
 
     def test_cut_short(self) -> None:
-        """Cancellation the stop gives up what is not answered yet."""
+        """Cancelling the stop makes unanswered parts lost."""
         loopback = self.make(latency=1.0, rate=1.0)
         self.send(loopback, message(1))
         self.assertEqual(loopback.room(), 0)
@@ -368,7 +368,7 @@ class SettingsTests(SynchronousTestCase):
     """The section in gw.ini."""
 
     def test_read(self) -> None:
-        """The keys are read as documented, and no recipient is treated badly unless listed."""
+        """The keys are read as documented; by default no recipient has special behaviour."""
         text = "[listen api]\nprotocol = http\nendpoint = tcp:0:interface=127.0.0.1\ndialect = rostelecom\n"
         text += "[connector sim]\ntype = loopback\ndelay = 0.5\nundeliverable = 7999*, 79161234567\n"
         made: Settings = parse(text, "gw.ini", {"loopback": LoopbackSettings}, dialects())
@@ -381,18 +381,18 @@ class SettingsTests(SynchronousTestCase):
 
 
 class SimulationTests(LoopbackTestCase):
-    """What the operator has it make up."""
+    """The simulation of subscribers."""
 
     def made_up(self) -> Incoming:
         """A message of a subscriber."""
         return Incoming(0, "", "", IncomingKind.MESSAGE, "", "79161234567", "79031112233", "hello", 0.0)
 
     def test_interface(self) -> None:
-        """It is known by its interface."""
+        """The connector provides ISimulator."""
         self.assertTrue(verifyObject(ISimulator, self.make()))
 
     def test_hands_it_on(self) -> None:
-        """What is made up comes in as if a subscriber had sent it now; who asked hears what became of it."""
+        """A simulated item is reported as if a subscriber had sent it now; the Deferred fires with the result."""
         loopback, one = self.make(), self.made_up()
         self.clock.advance(5)
         self.assertIsNone(self.successResultOf(loopback.simulate(one)))
@@ -403,7 +403,7 @@ class SimulationTests(LoopbackTestCase):
         self.failureResultOf(loopback.simulate(self.made_up()), StoreDown)
 
     def test_stopped(self) -> None:
-        """A simulator that does not run brings nothing."""
+        """A stopped connector simulates nothing."""
         loopback = self.make()
         loopback.stop()
         answer = self.successResultOf(loopback.simulate(self.made_up()))

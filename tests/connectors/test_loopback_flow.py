@@ -34,11 +34,11 @@ class FlowTests(DispatchTestCase):
         self.sweep.start()
 
     def pass_time(self, seconds: int) -> None:
-        """Second by second."""
+        """Advance the clock second by second."""
         self.clock.pump([1.0] * seconds)
 
     def test_every_kind(self) -> None:
-        """Whatever a list makes the SMSC do, the message ends as it should and its sender is told once."""
+        """For each list, the message gets its final state and its account one report."""
         lists: dict[str, Any] = {kind: Globs((f"7999{number}*",)) for number, kind in enumerate(KINDS)}
         self.run_gateway(**lists)
         self.accept(*[message(number + 1, recipient=f"7999{number}001122", expires=self.now() + 2 * DAY)
@@ -59,7 +59,7 @@ class FlowTests(DispatchTestCase):
         self.assertGreater(value(self.metrics.receipts["sim", "repeated"]), 0)
 
     def test_restart(self) -> None:
-        """After a kill the receipts still owed come all the same, and what was in doubt is sent once more."""
+        """After a kill, outstanding receipts still arrive, and parts with an unknown outcome are sent once more."""
         self.run_gateway("again", latency=1.0)
         self.accept(*[message(id, connector="again") for id in range(1, 6)])
         self.pass_time(1)
@@ -72,7 +72,7 @@ class FlowTests(DispatchTestCase):
         self.assertEqual(sorted(id for id, state in self.outbox.told if state is State.DELIVERED), list(range(1, 9)))
 
     def test_graceful_restart(self) -> None:
-        """A stop in order leaves nothing in doubt."""
+        """A graceful stop leaves no part with an unknown outcome."""
         self.run_gateway("gentle", latency=1.0, window=3)
         self.accept(*[message(id, connector="gentle") for id in range(1, 11)])
         self.sweep.stop()
@@ -86,7 +86,7 @@ class FlowTests(DispatchTestCase):
         self.assertEqual({self.state(id) for id in range(1, 11)}, {State.DELIVERED})
 
     def test_parts_and_rate(self) -> None:
-        """Long texts pass a narrow window at a low rate, whole."""
+        """Long texts are delivered completely over a small window at a low rate."""
         self.run_gateway("slow", window=2, rate=5.0)
         self.accept(*[message(id, connector="slow", parts=3) for id in range(1, 6)])
         self.clock.pump([0.1] * 80)

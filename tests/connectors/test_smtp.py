@@ -1,4 +1,4 @@
-"""The connector to a mail relay, which is our own ESMTP server over real sockets and TLS: mails, outcomes, the end."""
+"""The connector to a mail relay, with smsgw's ESMTP server as the relay, over real sockets and TLS."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from tests.cuts import cut_into
 
 @implementer(IMailDelegate)
 class Relay:
-    """The relay behind the server: its replies by step, and what it has taken.
+    """The relay behind the server: its replies by step, and the accepted mails.
 
-    :ivar replies: what it answers instead of its usual reply; a Deferred is waited for. :ivar steps: all it was asked.
+    :ivar replies: replies that replace the usual ones, or Deferreds of them. :ivar steps: all commands.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Relay:
         return succeed(Reply(502, "No"))
 
     def closed(self, session: Session) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     def _reply(self, step: str, usual: Reply) -> Deferred[Reply]:
         self.steps.append(step)
@@ -83,7 +83,7 @@ class Relay:
 
 
 class OpenRelay(LineReceiver):
-    """A relay that asks for no login, as those of one's own network do."""
+    """A relay without login, as in a private network."""
 
     def connectionMade(self) -> None:
         """Greet."""
@@ -91,7 +91,7 @@ class OpenRelay(LineReceiver):
         self.sendLine(b"220 relay.example")
 
     def lineReceived(self, line: bytes) -> None:
-        """Agree to everything."""
+        """Accept every command."""
         if self.letter is not None:
             self.letter.append(line)
             if line == b".":
@@ -159,21 +159,21 @@ class SmtpTests(TestCase):
         return [Part(message, seq) for seq in range(1, parts + 1)]
 
     async def outcome(self, connector: SmtpConnector, parts: list[Part] | None = None) -> list[str]:
-        """Send parts; the kinds of their outcomes."""
+        """Send parts; return the kinds of their outcomes."""
         sent = parts or self.part()
         port.send(connector, sent, self.sink.told, self.sink.reports)
         await self.until(lambda: len(self.sink.told) == len(sent))
         return self.sink.kinds()
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Let the reactor turn until this is so."""
+        """Run the reactor until a condition is true."""
         while not true():
             turned: Deferred[None] = Deferred()
             self.reactor.callLater(0.005, turned.callback, None)
             await turned
 
     async def test_mail(self) -> None:
-        """A message is one mail with its whole text; what the relay took counts as delivered."""
+        """A message is one mail with its whole text; a mail that the relay accepted counts as delivered."""
         connector = self.connect(self.listen())
         verifyObject(IConnector, connector)
         self.assertEqual(await self.outcome(connector, self.part(2)), ["Sent", "Sent"])
@@ -197,7 +197,7 @@ class SmtpTests(TestCase):
         self.assertEqual(mail["Subject"], "For 79161234567")
 
     async def test_any_relay(self) -> None:
-        """A text in any alphabet, of any length, is a mail of 7 bits, and arrives as it was."""
+        """A text in any alphabet, of any length, is a mail of 7 bits and arrives unchanged."""
         connector = self.connect(self.listen())
         for text in ("Привет\n.\nмир \U0001f600", ".", "x" * 1500, "line\n.\n..dots", "From me"):
             part = self.part(1, "DEMO", 8, text.encode("utf-16-be"))
@@ -206,7 +206,7 @@ class SmtpTests(TestCase):
             self.assertEqual(mail.get_content(), text.replace("\n", "\r\n") + "\r\n")
 
     async def test_connections(self) -> None:
-        """A connection is used again while it lives; there are never more than the section allows."""
+        """Open connections are reused; their number never exceeds the section's limit."""
         connector = self.connect(self.listen(), connections=3)
         for _ in range(3):
             await self.outcome(connector)
@@ -244,7 +244,7 @@ class SmtpTests(TestCase):
         self.assertEqual([letter[-2:] for letter in factory.letters], [[b"part 0;", b"."]])
 
     async def test_no_session(self) -> None:
-        """A relay that cannot be spoken to is asked again later: no TLS, another certificate, a login it refuses."""
+        """A relay without TLS, with a wrong certificate or that refuses the login makes parts busy."""
         for listening, keys in (
             ({"tls": "none", "auth_without_tls": True}, {}),
             ({"tls": "implicit"}, {"timeout": 0.2}),
@@ -257,7 +257,7 @@ class SmtpTests(TestCase):
         self.assertEqual(self.relay.mails, [])
 
     async def test_refusals(self) -> None:
-        """4xx is busy, 5xx a refusal, whatever it is said to; the next mail does not suffer from it."""
+        """4xx to any command is busy, 5xx rejected; the next mail is not affected."""
         connector = self.connect(self.listen())
         for step in ("sender", "recipient", "message"):
             for code, kind in ((450, "Busy"), (550, "Rejected")):
@@ -272,7 +272,7 @@ class SmtpTests(TestCase):
                 self.assertEqual(await self.outcome(connector), ["Sent"])
 
     async def test_lost(self) -> None:
-        """A connection that ends before the mail was sent is busy; behind the dot nobody knows."""
+        """A connection that ends before the mail was sent gives busy, after the final dot lost."""
         connector = self.connect(self.listen())
         for step, kind in (("recipient", "Busy"), ("message", "Lost")):
             self.relay.replies[step] = Deferred()
@@ -286,7 +286,7 @@ class SmtpTests(TestCase):
             self.relay.replies.clear()
 
     async def test_no_mail(self) -> None:
-        """What cannot be a mail is refused; a sender cannot add headers."""
+        """A message that cannot be a mail is rejected; a sender cannot inject headers."""
         connector = self.connect(self.listen())
         self.assertEqual(await self.outcome(connector, self.part(data_coding=4)), ["Rejected"])
         self.assertEqual(await self.outcome(connector, self.part(sender="A\r\nBcc: x@y.example")), ["Rejected"])
@@ -296,7 +296,7 @@ class SmtpTests(TestCase):
         self.assertEqual(self.relay.mails, [])
 
     async def test_not_stored(self) -> None:
-        """That it is delivered is said until it is stored."""
+        """The delivery is reported until it is stored."""
         self.patch(wholemessage, "REPEAT_AFTER", 0.01)
         connector = self.connect(self.listen())
         self.sink.broken = True
@@ -306,7 +306,7 @@ class SmtpTests(TestCase):
         await self.until(lambda: self.sink.reports)
 
     async def test_after_a_restart(self) -> None:
-        """What was taken before a restart is delivered."""
+        """Parts sent before a restart are reported delivered."""
         (part,) = self.part()
         awaited = [Awaited("<a@b>", part.message, 1, 0.0)]
         port.resume(self.connect(1), awaited, self.sink.told, self.sink.reports)
@@ -314,7 +314,7 @@ class SmtpTests(TestCase):
         self.assertEqual([one.remote_id for one in self.sink.reports], ["<a@b>"])
 
     async def test_stop(self) -> None:
-        """Stopping waits for the mail under way, then takes leave of the relay."""
+        """The stop waits for the current mail, then sends QUIT."""
         connector = self.connect(self.listen(), start=False)
         connector.start(self.sink)
         self.relay.replies["message"] = waiting = Deferred()
@@ -339,7 +339,7 @@ class SectionTests(SynchronousTestCase):
     """The section in gw.ini."""
 
     def test_sections(self) -> None:
-        """What does not go together in a section is told."""
+        """Contradictions in a section are reported."""
         base = "[listen s]\nprotocol = smpp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = standard\n[connector m]\n"
         base += "type = smtp\nhost = h\nsender = a@b.example\n"
         for lines, word in (

@@ -1,4 +1,4 @@
-"""Servers on loopback that behave as receivers do in bad dreams, for tests with a real reactor."""
+"""Misbehaving servers on loopback, for tests with a real reactor."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ReceiverFactory(Factory):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.port.getHost().port}"
 
     def stop(self) -> Deferred[Any]:

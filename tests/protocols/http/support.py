@@ -1,4 +1,4 @@
-"""What the tests of the web server share: a transport with two halves, a client that reads answers, a site."""
+"""Helpers of the web server's tests: a transport with half-close, a client that parses responses, a site."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
 class Socket(StringTransport):
     """A TCP connection: it can be closed in one direction.
 
-    :ivar half_closed: no more comes from us.
+    :ivar half_closed: whether the server has closed its direction.
     """
 
     half_closed = False
 
     def loseWriteConnection(self) -> None:
-        """Close our direction."""
+        """Close the server's direction."""
         self.half_closed = True
 
 
 @attrs.frozen
 class Heard:
-    """One answer as the client read it; names of headers in lower case."""
+    """One response as the client read it; names of headers in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -49,7 +49,7 @@ class Heard:
 
     @property
     def reason(self) -> str:
-        """Why not; checks the form of every no."""
+        """The reason of an error response, after a check of its form."""
         value = self.json
         assert set(value) == {"reason", "status"}, value
         assert value["status"] == "error", value
@@ -65,11 +65,11 @@ class Client:
         self.channel.makeConnection(self.transport)
 
     def send(self, octets: bytes) -> None:
-        """As if they had come in one read."""
+        """Deliver octets in one read."""
         self.channel.dataReceived(octets)
 
     def heard(self) -> list[Heard]:
-        """The answers since the last call, ``100 Continue`` included, each of exactly the length it says."""
+        """The responses since the last call, ``100 Continue`` included; checks their Content-Length."""
         octets = self.transport.value()
         self.transport.clear()
         answers = []
@@ -86,14 +86,14 @@ class Client:
         return answers
 
     def ask(self, octets: bytes) -> Heard:
-        """Send one request and read its one answer."""
+        """Send one request and read its response."""
         self.send(octets)
         (answer,) = self.heard()
         return answer
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come from the server."""
+        """Whether the server has closed its direction or the connection."""
         transport = self.transport
         return getattr(transport, "half_closed", False) or transport.disconnecting or transport.disconnected
 
@@ -119,7 +119,7 @@ def chunked(*chunks: bytes, path: bytes = b"/echo") -> bytes:
 
 
 class Echo(JsonResource):
-    """``/echo`` answers what it is sent; ``/later`` when a test lets it; ``/broken`` never well.
+    """``/echo`` responds with its request; ``/later`` when the test fires a Deferred; ``/broken`` fails.
 
     :ivar waiting: Deferreds of ``/later``. :ivar seen: what reached a route.
     """

@@ -16,13 +16,13 @@ PARTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 class ReadBasic(SynchronousTestCase):
     @given(PARTS.map(lambda login: login.replace(":", "")), PARTS)
     def test_reads(self, login: str, password: str) -> None:
-        """Login and password come back as they went in; the password may hold colons."""
+        """Login and password are read back unchanged; the password may contain colons."""
         token = b64encode(f"{login}:{password}".encode())
         for header in (b"Basic " + token, b"basic  " + token + b" ", b"BASIC " + token):
             self.assertEqual(read_basic(header), Credentials(login.encode(), password.encode()))
 
     def test_unreadable(self) -> None:
-        """Every unreadable form is the same None."""
+        """All malformed headers give None."""
         for header in (
             b"",
             b"Basic",
@@ -43,5 +43,5 @@ class ReadBasic(SynchronousTestCase):
                 self.assertIsNone(read_basic(header))
 
     def test_not_shown(self) -> None:
-        """Credentials do not show what they hold."""
+        """The representation of credentials hides their values."""
         self.assertNotIn("seeded", repr(read_basic(b"Basic " + b64encode(b"seeded:seeded"))))

@@ -1,4 +1,4 @@
-"""Bad requests, each by its name: what must be answered, and that nothing of it reaches a resource."""
+"""Bad requests by name, with the expected status; none reaches a resource."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ PIECES = [
 
 class Catalogue(SynchronousTestCase):
     def test_refused(self) -> None:
-        """Every vector has its status, reaches no resource, and a wrong frame ends the connection."""
+        """Each request gets its status and reaches no resource; wrong framing ends the connection."""
         for name, (octets, status) in REFUSED.items():
             with self.subTest(name):
                 served = Served()
@@ -116,7 +116,7 @@ class Catalogue(SynchronousTestCase):
                     self.assertEqual(answers[0].headers["connection"], "close")
 
     def test_octet_by_octet(self) -> None:
-        """The answer does not depend on how the octets come."""
+        """The response is independent of how the network splits the octets."""
         for name, (octets, status) in REFUSED.items():
             if len(octets) > 2000:
                 continue
@@ -126,7 +126,7 @@ class Catalogue(SynchronousTestCase):
             self.assertEqual([answer.status for answer in client.heard()], [status], name)
 
     def test_smuggled_request(self) -> None:
-        """What stands behind a frame that can be read in two ways is never taken for a request."""
+        """Octets after an ambiguously framed request are never handled as a request."""
         hidden = request(b"POST", b"/echo", b"hidden")
         for name, (octets, status) in REFUSED.items():
             if status != 400 or name == "two Authorization headers":
@@ -136,13 +136,13 @@ class Catalogue(SynchronousTestCase):
             self.assertEqual(served.echo.seen, [], name)
 
     def test_empty_line_before_a_request(self) -> None:
-        """One empty line before a request is forgiven (RFC 9112, 2.2), two are not."""
+        """One empty line before a request is ignored (RFC 9112, 2.2), two are an error."""
         self.assertEqual(Served().connect().ask(b"\r\n" + request()).status, 200)
         self.assertEqual(Served().connect().ask(b"\r\n\r\n" + request()).status, 400)
 
     @given(st.lists(st.sampled_from(PIECES), max_size=25))
     def test_junk(self, pieces: list[bytes]) -> None:
-        """Whatever comes, the answers are whole and carry a known status, and an ended connection says nothing more."""
+        """For any octets the responses are complete with a known status, and a closed connection sends no more."""
         served = Served()
         client = served.connect()
         for piece in pieces:

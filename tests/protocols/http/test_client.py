@@ -1,4 +1,4 @@
-"""Requests of our own against servers that answer, and against those that do not."""
+"""The HTTP client with correct and with misbehaving servers."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ class WebClientTests(TestCase):
     """A client and a server over loopback."""
 
     def setUp(self) -> None:
-        """A client that is patient for a second."""
+        """A client with a timeout of one second."""
         self.client = WebClient(reactor, per_host=2, seconds=1.0, limit=1000)
         self.addCleanup(self.client.close)
 
     def server(self, answer: Any) -> ReceiverFactory:
-        """A server that is closed at the end."""
+        """A server that the test closes at its end."""
         server = ReceiverFactory(answer)
         self.addCleanup(server.stop)
         return server
 
     async def got(self, answer: Any, method: bytes = b"POST", body: bytes | None = b"x") -> WebResponse:
-        """What one request gets."""
+        """The response to one request."""
         return await self.client.request(method, self.server(answer).url + "/a?b=c", [(b"X-Y", b"z")], body)
 
     async def failure(self, answer: Any) -> RequestFailed:
-        """Why one request gets nothing."""
+        """The failure of one request."""
         with self.assertRaises(RequestFailed) as caught:
             await self.got(answer)
         return caught.exception
 
     async def test_answers(self) -> None:
-        """Status, headers and body come back; connections are used again."""
+        """Status, headers and body are returned; connections are reused."""
         server = self.server(answering(201, b"Retry-After: 7\r\n", b"yes"))
         for _ in range(3):
             got = await self.client.request(b"POST", server.url + "/a?b=c", [(b"X-Y", b"z")], b"body")
@@ -65,19 +65,19 @@ class WebClientTests(TestCase):
         self.assertTrue(server.requests[0][0].startswith(b"GET / HTTP/1.1"))
 
     async def test_redirect(self) -> None:
-        """A redirect is an answer like any other and is not followed."""
+        """A redirect is returned as a response and not followed."""
         elsewhere = self.server(answering())
         got = await self.got(answering(302, f"Location: {elsewhere.url}/\r\n".encode()))
         self.assertEqual(got.status, 302)
         self.assertEqual(elsewhere.requests, [])
 
     async def test_silence(self) -> None:
-        """A server that says nothing is left at the deadline."""
+        """A request to a silent server fails at the deadline."""
         failed = await self.failure(lambda receiver: None)
         self.assertEqual((str(failed), failed.sent), ("no response in time", True))
 
     async def test_dripping(self) -> None:
-        """A server that sends an octet at a time is left at the same deadline, headers or body."""
+        """A request to a server that sends single octets fails at the same deadline, in headers and body."""
         drips: list[LoopingCall] = []
 
         def drip(beginning: bytes) -> Any:
@@ -95,14 +95,14 @@ class WebClientTests(TestCase):
             one.stop()
 
     async def test_endless_body(self) -> None:
-        """Of an endless body the beginning is read, and the server sees the connection go."""
+        """The beginning of an endless body is read, then the connection is closed."""
         server = self.server(flood(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"))
         got = await self.client.request(b"POST", server.url, (), b"")
         self.assertEqual((got.status, len(got.body), got.complete), (200, 1000, False))
         await gone(server)
 
     async def test_endless_headers(self) -> None:
-        """Headers and interim answers without end are cut off."""
+        """A connection with endless headers or interim responses is cut."""
         for beginning, more in (
             (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
             (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
@@ -115,7 +115,7 @@ class WebClientTests(TestCase):
             await gone(server)
 
     async def test_no_http(self) -> None:
-        """Something else than HTTP is no answer."""
+        """Octets that are not HTTP fail the request."""
         for octets in (b"SSH-2.0-x\r\n\r\n", b"\0\0\0\x10\x80\0\0\0", b"HTTP/1.1 a\r\n\r\n", b"\xff" * 99 + b"\n\n"):
 
             def answer(receiver: Receiver, octets: bytes = octets) -> None:
@@ -126,7 +126,7 @@ class WebClientTests(TestCase):
             self.assertTrue((await self.failure(answer)).sent, octets)
 
     async def test_closed(self) -> None:
-        """A connection that ends before the answer may have brought the request."""
+        """If the connection ends before the response, the request may have been sent."""
 
         def answer(receiver: Receiver) -> None:
             transport: Any = receiver.transport
@@ -135,7 +135,7 @@ class WebClientTests(TestCase):
         self.assertTrue((await self.failure(answer)).sent)
 
     async def test_nobody_there(self) -> None:
-        """Where nobody listens, or no such host is, nothing was sent."""
+        """If the port is closed or the host is unknown, no request was sent."""
         server = ReceiverFactory(answering())
         url = server.url
         await server.stop()
@@ -145,7 +145,7 @@ class WebClientTests(TestCase):
             self.assertFalse(caught.exception.sent)
 
     async def test_compressed(self) -> None:
-        """A compressed body is never unpacked, and never asked for: a bomb stays as small as it came."""
+        """A compressed body is neither requested nor decompressed, so that a compression bomb has no effect."""
         bomb = gzip.compress(bytes(50_000_000))
         for octets in (b"\x1f\x8bnonsense", bomb):
             for coding in (b"gzip", b"GZIP", b"identity, gzip", b"gzip\r\ncontent-encoding: gzip", b"deflate", b"br"):
@@ -167,7 +167,7 @@ class WebClientTests(TestCase):
             self.assertNotIn(b"cookie", head.lower())
 
     async def test_address_as_given(self) -> None:
-        """Path and query reach the server as they were given, to the octet."""
+        """Path and query reach the server unchanged."""
         server = self.server(answering())
         targets = ("/a|b{c}/../d//e;f?x=[1]&&y=%zz&z==\"'<>^`", "/%D0%90?a=+%20b/c?d&e", "/?a", "//a", "/%2e%2E/")
         for target in targets:
@@ -175,7 +175,7 @@ class WebClientTests(TestCase):
         self.assertEqual([head.split(b" ")[1].decode() for head, _ in server.requests], list(targets))
 
     async def test_hosts(self) -> None:
-        """A host may be an address of IPv6, or a name that is none by the book."""
+        """A host may be an IPv6 address or a name outside the standard."""
         try:
             six = ReceiverFactory(answering(), interface="::1")
         except CannotListenError as error:
@@ -193,7 +193,7 @@ class WebClientTests(TestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     async def test_idle(self) -> None:
-        """A connection that nothing is asked on is closed after a while."""
+        """An idle connection is closed after its time."""
         self.patch(client_module, "IDLE", 0.05)
         patient = WebClient(reactor)
         server = self.server(answering())
@@ -202,7 +202,7 @@ class WebClientTests(TestCase):
         await gone(server)
 
     async def test_closed_between(self) -> None:
-        """A server may close after each answer."""
+        """A server may close after each response."""
         def answer(receiver: Receiver) -> None:
             answering(200, b"Connection: close\r\n")(receiver)
             transport: Any = receiver.transport
@@ -213,7 +213,7 @@ class WebClientTests(TestCase):
             self.assertEqual((await self.client.request(b"GET", server.url)).status, 200)
 
     async def test_tls(self) -> None:
-        """A server over TLS is called if its certificate is believed and bears its name, and not otherwise."""
+        """A request over TLS is sent only if the certificate is trusted and has the server's name."""
         certificate, key, _ = certificates.self_signed(Path(self.mktemp()), "gateway.example")
         server = ReceiverFactory(answering(), certificates.options(certificate, key))
         self.addCleanup(server.stop)
@@ -228,8 +228,8 @@ class WebClientTests(TestCase):
         self.assertEqual(len(server.requests), 1)
 
     async def test_lost_while_sending(self) -> None:
-        """A connection that goes while the request leaves, or just before, is no answer either; only in the second case
-        nothing was sent."""
+        """A connection that ends while the request is written, or before, fails the request; in the second case the
+        request was not sent."""
         for fault, sent in ((RequestTransmissionFailed([Failure(ConnectionLost())]), True), (RequestNotSent(), False)):
             self.patch(Agent, "request", lambda *_, fault=fault: fail(fault))
             with self.assertRaises(RequestFailed) as caught:
@@ -237,14 +237,14 @@ class WebClientTests(TestCase):
             self.assertEqual(caught.exception.sent, sent)
 
     async def test_fault_of_ours(self) -> None:
-        """A fault that is no network's is logged, costs its request, and leaves nobody waiting."""
+        """A failure other than the network's is logged and fails its request."""
         self.patch(Agent, "request", lambda *_: fail(ZeroDivisionError("inside")))
         with self.assertRaises(RequestFailed):
             await self.client.request(b"GET", "http://127.0.0.1/")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     async def test_bad_addresses(self) -> None:
-        """An address with anything but host, port, path and query is refused before anything happens."""
+        """A URL with other components than host, port, path and query is refused before a connection is made."""
         for url in ("http://a@127.0.0.1/", "ftp://127.0.0.1/", "http://127.0.0.1/\r\nX: y", "http://127.0.0.1:0/"):
             with self.assertRaises(RequestFailed) as caught:
                 await self.client.request(b"GET", url)
@@ -263,7 +263,7 @@ def flood(beginning: bytes, more: bytes = b"a" * 1000) -> Any:
                 receiver.send(more * 50)
 
             def stopProducing(self) -> None:
-                """The connection is gone."""
+                """The connection has ended."""
 
         transport.registerProducer(Pull(), False)
 
@@ -271,7 +271,7 @@ def flood(beginning: bytes, more: bytes = b"a" * 1000) -> Any:
 
 
 async def gone(server: ReceiverFactory) -> None:
-    """Until nobody is connected."""
+    """Wait until all connections have ended."""
     for _ in range(200):
         if not server.connections:
             return

@@ -1,4 +1,4 @@
-"""How errors are written, and by whom."""
+"""The form of error responses, chosen by path."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.protocols.http.support import Client, Heard, request
 
 
 def plain(status: int, reason: str) -> tuple[bytes, bytes]:
-    """A form of a test's own."""
+    """A form of the test."""
     return b"text/plain", f"{status} {reason}".encode()
 
 
 class WriterTests(SynchronousTestCase):
-    """The two forms that there are."""
+    """The two forms."""
 
     def test_problem_details(self) -> None:
         """(RFC 9457) A title, the status and the reason in words."""
@@ -30,14 +30,14 @@ class WriterTests(SynchronousTestCase):
         )
 
     def test_bare_reason(self) -> None:
-        """The reason, and nothing else."""
+        """The second form has the reason only."""
         self.assertEqual(
             bare_reason(413, "body_too_large"),
             (b"application/json; charset=utf-8", b'{"reason":"body_too_large","status":"error"}'),
         )
 
     def test_by_path(self) -> None:
-        """The first segment of the path chooses who writes; whatever else has the common form."""
+        """The first segment of the path selects the writer; other paths have the common form."""
         errors = Errors(plain, {b"v1": bare_reason})
         for path in (b"/v1", b"/v1/", b"/v1/messages?limit=1", b"/v1?x"):
             self.assertEqual(errors.write(path, 400, "bad_request"), bare_reason(400, "bad_request"), path)
@@ -49,7 +49,7 @@ class SiteTests(SynchronousTestCase):
     """A site that serves two APIs."""
 
     def setUp(self) -> None:
-        """One with a form of its own, below /own."""
+        """One API with a different form, below /own."""
         self.clock = Clock()
         routes = [Route("/own/x", {b"POST": lambda request: json_answer({})})]
         self.site = BoundedSite(
@@ -58,7 +58,7 @@ class SiteTests(SynchronousTestCase):
         )  # fmt: skip
 
     def refused(self, octets: bytes) -> Heard:
-        """The one answer to these octets on a new connection, which is over then."""
+        """The response to octets on a new connection, which then ends."""
         client = Client(self.site)
         client.send(octets)
         (answer,) = client.heard()
@@ -66,7 +66,7 @@ class SiteTests(SynchronousTestCase):
         return answer
 
     def test_refusals_of_the_site(self) -> None:
-        """What the site refuses is in the form of the API whose path was asked for, from the request line on."""
+        """Error responses of the site have the form of the API of the path, from the request line on."""
         head = b" /own/x HTTP/1.1\r\n"
         for octets, body in (
             (request(b"POST", b"/own/x", b"x" * 11), b"413 body_too_large"),
@@ -85,7 +85,7 @@ class SiteTests(SynchronousTestCase):
             self.assertEqual(self.refused(octets).reason, reason)
 
     def test_deadlines(self) -> None:
-        """A request that never ends is told so in its API's form; one that has no path yet in the common one."""
+        """The timeout of a request has the form of its API; without a path it has the common form."""
         whole, half = Client(self.site), Client(self.site)
         whole.send(b"POST /own/x HTTP/1.1\r\nHost: h\r\n")
         half.send(b"POST /own")
@@ -95,7 +95,7 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(half.heard()[0].reason, "request_timeout")
 
     def test_next_request(self) -> None:
-        """The path of the request before says nothing of the next one."""
+        """The path of the previous request does not affect the next one."""
         client = Client(self.site)
         self.assertEqual(client.ask(request(b"POST", b"/own/x", b"{}")).status, 200)
         client.send(b"POST /own")
@@ -104,5 +104,5 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(client.heard()[0].reason, "request_timeout")
 
     def test_resource(self) -> None:
-        """What leads nowhere in a resource is in the resource's form."""
+        """A path without a route in a resource gets the resource's form."""
         self.assertEqual(Client(self.site).ask(request(b"GET", b"/own/y")).body, b"404 not_found")

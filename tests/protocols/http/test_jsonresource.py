@@ -1,4 +1,4 @@
-"""Routes: exact paths, the methods they have, and what is answered where there is none."""
+"""Routes: exact paths, methods, and responses to requests without a route."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Routes(SynchronousTestCase):
         self.assertEqual(self.client.ask(request(b"GET", b"/item/33")).json, {"number": "33"})
 
     def test_exact(self) -> None:
-        """Only the path itself leads to a route: no escape, dot segment, slash more or less, or other case."""
+        """Only the exact path matches a route: escapes, dot segments, further slashes and other case do not."""
         for path in (
             b"/",
             b"//echo",
@@ -48,11 +48,11 @@ class Routes(SynchronousTestCase):
                 self.assertEqual((answer.status, answer.reason), (404, "not_found"))
 
     def test_query_is_no_path(self) -> None:
-        """A query does not change which route fits."""
+        """The query does not affect the choice of the route."""
         self.assertEqual(self.client.ask(request(b"GET", b"/echo?a=b")).status, 200)
 
     def test_methods(self) -> None:
-        """A method that a route does not have is answered with those it has."""
+        """The response to a method that a route does not have lists its methods."""
         for method in (b"POST", b"PUT", b"DELETE", b"PATCH", b"TRACE", b"get", b"FOO", b"CONNECT"):
             with self.subTest(method=method):
                 answer = self.client.ask(request(method, b"/item/3"))
@@ -60,14 +60,14 @@ class Routes(SynchronousTestCase):
                 self.assertEqual(answer.headers["allow"], "GET, HEAD, OPTIONS")
 
     def test_options(self) -> None:
-        """OPTIONS tells the methods, without a body."""
+        """OPTIONS lists the methods, without a body."""
         answer = self.client.ask(request(b"OPTIONS", b"/echo"))
         self.assertEqual((answer.status, answer.body), (204, b""))
         self.assertEqual(answer.headers["allow"], "GET, HEAD, OPTIONS, POST")
         self.assertNotIn("content-length", answer.headers)
 
     def test_head(self) -> None:
-        """HEAD is answered like GET, without the body."""
+        """The response to HEAD is that of GET without the body."""
         shown = self.client.ask(request(b"GET", b"/item/3"))
         self.client.send(request(b"HEAD", b"/item/3"))
         octets = self.client.transport.value()
@@ -75,18 +75,18 @@ class Routes(SynchronousTestCase):
         self.assertIn(b"Content-Length: %d\r\n" % len(shown.body), octets)
 
     def test_two_authorizations(self) -> None:
-        """Two Authorization headers are nobody's credentials."""
+        """Two Authorization headers count as no credentials."""
         answer = self.client.ask(request(b"GET", b"/echo", None, BASIC, BASIC))
         self.assertEqual((answer.status, answer.reason), (400, "bad_request"))
 
     def test_not_kept(self) -> None:
-        """No cache keeps an answer."""
+        """Responses forbid caching."""
         self.assertEqual(self.client.ask(request()).headers["cache-control"], "no-store")
 
 
 class Mounted(SynchronousTestCase):
     def test_below_a_prefix(self) -> None:
-        """Mounted below another resource, the routes are those below that place."""
+        """Routes are relative to the mount point."""
         root, gateway = Resource(), Resource()
         root.putChild(b"gateway", gateway)
         gateway.putChild(b"api", Echo())
@@ -96,7 +96,7 @@ class Mounted(SynchronousTestCase):
         self.assertEqual(client.ask(request(b"GET", b"/gateway/api")).reason, "not_found")
 
     def test_stock_site(self) -> None:
-        """In a site of twisted.web the same answers are given, and a body that is too long is still refused."""
+        """A site of twisted.web gives the same responses, and a body that is too long is refused."""
         site = Site(Echo(), reactor=Clock())
         channel = site.buildProtocol(None)
         assert channel is not None
@@ -111,7 +111,7 @@ class Mounted(SynchronousTestCase):
 
 class Requests(SynchronousTestCase):
     def ask(self, read: Any, *lines: bytes, path: bytes = b"/x") -> Any:
-        """What `read` makes of a request."""
+        """The result of `read` for a request."""
         route = Route("/x", {b"GET": lambda request: json_answer(read(request))})
         resource = JsonResource((route,), errors=bare_reason)
         client = Client(BoundedSite(resource, Clock()), "192.0.2.7")
@@ -120,7 +120,7 @@ class Requests(SynchronousTestCase):
         return answer.json
 
     def test_peer(self) -> None:
-        """The client's address is the socket's, whatever headers say."""
+        """The client's address is that of the socket; headers cannot change it."""
         self.assertEqual(self.ask(peer, b"Host: x", b"X-Forwarded-For: 127.0.0.1"), "192.0.2.7")
 
     def test_host(self) -> None:
@@ -141,7 +141,7 @@ class Requests(SynchronousTestCase):
         self.assertEqual(values, {"a": "1", "b": "", "c": "Д  x?y"})
 
     def test_bad_query(self) -> None:
-        """A name that stands twice, broken UTF-8 and a flood of names are errors."""
+        """A repeated name, invalid UTF-8 and too many names are errors."""
 
         def error(request: Any) -> str:
             return str(self.assertRaises(ValueError, query, request))
@@ -150,7 +150,7 @@ class Requests(SynchronousTestCase):
             self.assertTrue(self.ask(error, b"Host: x", path=b"/x?" + written))
 
     def test_answers(self) -> None:
-        """An answer of another type, with further header fields, leaves as it is."""
+        """A response with another type and further header fields is sent unchanged."""
         answer = Answer(202, b"text", [(b"X-More", b"1")], b"text/plain")
         resource = JsonResource((Route("/", {b"GET": lambda request: answer}),), errors=bare_reason)
         heard = Client(BoundedSite(resource, Clock())).ask(request(b"GET", b"/"))

@@ -1,4 +1,4 @@
-"""The one private method of Twisted that is overridden: Twisted must have it, and call it for what it cannot read."""
+"""The one overridden private method of Twisted: it must exist, and Twisted must call it for malformed requests."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ UNREADABLE = {
 
 class PrivateMethodTests(SynchronousTestCase):
     def test_twisted_has_it(self) -> None:
-        """It is Twisted's, takes nothing, and is overridden."""
+        """Twisted defines it without parameters, and the channel overrides it."""
         self.assertIn(NAME, vars(HTTPChannel))
         self.assertIn(NAME, vars(BoundedChannel))
         self.assertEqual(list(inspect.signature(vars(HTTPChannel)[NAME]).parameters), ["self"])
 
     def test_twisted_calls_it(self) -> None:
-        """Whatever Twisted cannot read comes to it, once, and is answered as every refusal is."""
+        """Twisted calls it once for each malformed request, and the response has the common form."""
         calls: list[BoundedChannel] = []
         ours = vars(BoundedChannel)[NAME]
 

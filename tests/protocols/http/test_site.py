@@ -1,4 +1,4 @@
-"""A client may send so much and take so long, and no more."""
+"""Limits of a client's requests in octets and time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bodies(SynchronousTestCase):
         self.client = self.served.connect()
 
     def test_announced_too_long(self) -> None:
-        """A body announced too long is refused from the head: nobody is told to go on, and the connection ends."""
+        """A body with too great a length is refused from the head, without 100 Continue; the connection ends."""
         head = request(b"POST", b"/echo", None, b"Content-Length: 101", b"Expect: 100-continue")
         answer = self.client.ask(head)
         self.assertEqual((answer.status, answer.reason), (413, "body_too_large"))
@@ -32,12 +32,12 @@ class Bodies(SynchronousTestCase):
         self.assertEqual(self.served.echo.seen, [])
 
     def test_announced_absurdly_long(self) -> None:
-        """A length of a hundred digits is only a number that is too large."""
+        """A length of a hundred digits is refused as too large."""
         head = request(b"POST", b"/echo", None, b"Content-Length: " + b"9" * 100)
         self.assertEqual(self.client.ask(head).status, 413)
 
     def test_exactly_as_long(self) -> None:
-        """A body of exactly the limit is taken, in one piece or in chunks, after 100 Continue if that is waited for."""
+        """A body of exactly the limit is accepted, at once or in chunks, after 100 Continue if expected."""
         self.assertEqual(self.client.ask(request(b"POST", b"/echo", b"x" * 100)).json, {"body": "x" * 100})
         self.assertEqual(self.client.ask(chunked(b"x" * 60, b"y" * 40)).json, {"body": "x" * 60 + "y" * 40})
         self.client.send(request(b"POST", b"/echo", None, b"Content-Length: 3", b"Expect: 100-continue"))
@@ -45,7 +45,7 @@ class Bodies(SynchronousTestCase):
         self.assertEqual([heard.status for heard in self.client.heard()], [100, 200])
 
     def test_chunks_are_counted(self) -> None:
-        """A body in chunks is refused as soon as it is too long, however it is cut, and not kept."""
+        """A chunked body is refused as soon as it exceeds the limit, for any split, and dropped."""
         for size in (1, 7, 50, 100, 101, 5000):
             with self.subTest(size=size):
                 client = self.served.connect()
@@ -61,7 +61,7 @@ class Bodies(SynchronousTestCase):
         self.assertEqual(self.served.echo.seen, [])
 
     def test_nothing_is_looked_at_behind_a_refusal(self) -> None:
-        """Whatever comes behind a refusal is dropped, in the same read or later, were it a whole request."""
+        """Octets after a refusal are dropped, in the same read or later, also whole requests."""
         whole = request(b"POST", b"/echo", b"x")
         self.client.send(request(b"POST", b"/echo", None, b"Content-Length: 101") + whole)
         self.client.send(whole)
@@ -73,7 +73,7 @@ class Bodies(SynchronousTestCase):
         self.assertEqual(self.served.echo.seen, [])
 
     def test_the_answer_is_not_overtaken(self) -> None:
-        """Our direction closes at once, the rest is read for a while, then the connection closes, then it is cut."""
+        """The server closes its direction at once, reads on for a time, closes the connection, then aborts it."""
         self.client.ask(request(b"POST", b"/echo", None, b"Content-Length: 101"))
         transport = self.client.transport
         self.assertIsInstance(transport, Socket)
@@ -85,7 +85,7 @@ class Bodies(SynchronousTestCase):
         self.assertTrue(transport.disconnected)
 
     def test_without_halves(self) -> None:
-        """TLS cannot be closed in one direction: there the client gets two seconds to read the answer and go."""
+        """TLS has no half-close: the client has two seconds to read the response and to close."""
         transport = StringTransport()
         client = self.served.connect(transport)
         client.ask(request(b"POST", b"/echo", None, b"Content-Length: 101"))
@@ -101,7 +101,7 @@ class Deadlines(SynchronousTestCase):
         self.client = self.served.connect()
 
     def test_dripping_head(self) -> None:
-        """Ten seconds is all there is for a head, however steadily it drips."""
+        """A head must arrive within ten seconds, also if octets arrive steadily."""
         for octet in request(b"GET", b"/echo", None, b"X-Slow: " + b"x" * 40)[:9]:
             self.client.send(bytes([octet]))
             self.served.wait(1)
@@ -113,7 +113,7 @@ class Deadlines(SynchronousTestCase):
         self.assertTrue(self.client.ended)
 
     def test_dripping_lines(self) -> None:
-        """Whole header lines push the deadline no more than single octets do."""
+        """Whole header lines do not extend the deadline either."""
         self.client.send(b"GET /echo HTTP/1.1\r\n")
         for _ in range(10):
             self.client.send(b"X-Slow: x\r\n")
@@ -121,7 +121,7 @@ class Deadlines(SynchronousTestCase):
         self.assertEqual([heard.status for heard in self.client.heard()], [408])
 
     def test_dripping_body(self) -> None:
-        """Thirty seconds is all there is for a body, announced or in chunks."""
+        """A body must arrive within thirty seconds, with a length or in chunks."""
         for field, piece in ((b"Content-Length: 65536", b"x"), (b"Transfer-Encoding: chunked", b"1\r\nx\r\n")):
             with self.subTest(field=field):
                 client = self.served.connect()
@@ -136,7 +136,7 @@ class Deadlines(SynchronousTestCase):
         self.assertEqual(self.served.echo.seen, [])
 
     def test_silence(self) -> None:
-        """Who says nothing after connecting is cut off without a word."""
+        """A client that sends nothing after connecting is cut without a response."""
         self.served.wait(9)
         self.assertFalse(self.client.transport.disconnected)
         self.served.wait(1)
@@ -144,7 +144,7 @@ class Deadlines(SynchronousTestCase):
         self.assertEqual(self.client.heard(), [])
 
     def test_keep_alive(self) -> None:
-        """A connection without a further request is closed after thirty seconds; each request starts that anew."""
+        """A connection without a further request is closed after thirty seconds; each request restarts the time."""
         for _ in range(3):
             self.assertEqual(self.client.ask(request()).headers["connection"], "keep-alive")
             self.served.wait(29)
@@ -169,7 +169,7 @@ class Deadlines(SynchronousTestCase):
         self.assertEqual([heard.status for heard in client.heard()], [200, 408])
 
     def test_work_has_no_deadline(self) -> None:
-        """While a request is worked on, the client waits as long as it likes."""
+        """The handling of a request has no time limit."""
         self.client.send(request(b"GET", b"/later"))
         self.served.wait(600)
         self.assertFalse(self.client.ended)
@@ -177,13 +177,13 @@ class Deadlines(SynchronousTestCase):
         self.assertEqual([heard.json for heard in self.client.heard()], ["at last"])
 
     def test_nothing_runs_without_clients(self) -> None:
-        """No timer is left when nobody is connected."""
+        """No timer is left without connections."""
         self.assertEqual(len(self.served.clock.getDelayedCalls()), 1)
         self.client.hang_up()
         self.assertEqual(self.served.clock.getDelayedCalls(), [])
 
     def test_large_steps(self) -> None:
-        """A program that was held up for long ends what is late, once."""
+        """A program that was blocked for long ends late connections, once."""
         self.client.send(request() + b"GET")
         self.served.clock.advance(3600)
         self.assertEqual([heard.status for heard in self.client.heard()], [200])
@@ -195,7 +195,7 @@ class Deadlines(SynchronousTestCase):
 
 class Connections(SynchronousTestCase):
     def test_number_of_requests(self) -> None:
-        """The last request that a connection may bring is answered with Connection: close."""
+        """The response to the last allowed request of a connection has Connection: close."""
         served = Served(requests=3)
         client = served.connect()
         client.send(request() * 4)
@@ -205,7 +205,7 @@ class Connections(SynchronousTestCase):
         self.assertFalse(client.transport.disconnecting)  # so that a reset cannot overtake the last answer
 
     def test_asked_to_close(self) -> None:
-        """Who asks for the end, or speaks HTTP/1.0, gets it behind the answer. (004-178)"""
+        """The connection ends after the response if the client asks to close or uses HTTP/1.0. (004-178)"""
         served = Served()
         for octets in (
             request(b"GET", b"/echo", None, b"Connection: close"),
@@ -221,7 +221,7 @@ class Connections(SynchronousTestCase):
                 self.assertTrue(client.transport.disconnecting)
 
     def test_pipelining(self) -> None:
-        """Requests sent together are answered one after the other, in order, also while one of them waits."""
+        """Pipelined requests get their responses in order, also if one of them waits."""
         served = Served()
         client = served.connect()
         client.send(request(b"POST", b"/echo", b"1") + request(b"GET", b"/later") + request(b"POST", b"/echo", b"3"))
@@ -231,7 +231,7 @@ class Connections(SynchronousTestCase):
         self.assertEqual([heard.json for heard in client.heard()], [2, {"body": "3"}])
 
     def test_any_split(self) -> None:
-        """However the network cuts what comes, the answers are the same."""
+        """The responses are the same for any split of the octets."""
         served = Served()
         stream = request(b"POST", b"/echo", b"one") + chunked(b"tw", b"o") + request(b"GET", b"/item/3")
         for step in (1, 2, 3, 5, 17, len(stream)):
@@ -243,7 +243,7 @@ class Connections(SynchronousTestCase):
             )
 
     def test_strangers(self) -> None:
-        """Only so many may be connected without ever having been let in; those who were do not count."""
+        """The number of unauthenticated connections is limited; authenticated ones do not count."""
         served = Served(unauthenticated=2)
         first, second = served.connect(), served.connect()
         third = served.connect()
@@ -258,7 +258,7 @@ class Connections(SynchronousTestCase):
         self.assertEqual(len(served.site.channels), 3)
 
     def test_strangers_of_one_address(self) -> None:
-        """One address cannot take all the room there is for unauthenticated."""
+        """One address can have only a part of the unauthenticated connections."""
         served = Served(unauthenticated_per_source=2)
         served.connect()
         served.connect()
@@ -268,7 +268,7 @@ class Connections(SynchronousTestCase):
         self.assertEqual(elsewhere.ask(request()).status, 200)
 
     def test_gone_before_the_answer(self) -> None:
-        """A client that goes away while its request is worked on is nobody's trouble."""
+        """A client that disconnects during the handling of its request causes no error."""
         served = Served()
         client = served.connect()
         client.send(request(b"GET", b"/later"))
@@ -278,7 +278,7 @@ class Connections(SynchronousTestCase):
         self.assertEqual(served.site.channels, set())
 
     def test_no_delay(self) -> None:
-        """Answers do not wait for more octets, on a bare socket or beneath TLS."""
+        """Responses are sent without delay (TCP_NODELAY), on a plain socket and under TLS."""
         bare = Socket()
         directlyProvides(bare, ITCPTransport)
         bare.nodelay = []  # type: ignore[attr-defined]
@@ -290,11 +290,11 @@ class Connections(SynchronousTestCase):
         self.assertEqual(bare.nodelay, [True, True])  # type: ignore[attr-defined]
 
     def test_no_http2(self) -> None:
-        """HTTP/2 is not offered, whatever is installed."""
+        """HTTP/2 is not offered, also if it is installed."""
         self.assertEqual(Served().site.acceptableProtocols(), [b"http/1.1"])
 
     def test_listening_leaves_no_timer(self) -> None:
-        """Starting and stopping to listen schedules nothing and opens no log."""
+        """Start and stop of listening schedule no timer and open no log."""
         served = Served()
         served.site.doStart()
         self.assertEqual(served.clock.getDelayedCalls(), [])
@@ -306,11 +306,11 @@ class Draining(SynchronousTestCase):
         self.served = Served()
 
     def test_nobody(self) -> None:
-        """Without connections there is nothing to wait for."""
+        """Without connections the shutdown ends at once."""
         self.assertIsNone(self.successResultOf(self.served.site.shut_down()))
 
     def test_idle_and_fresh(self) -> None:
-        """Whoever has nothing under way is closed at once."""
+        """Idle connections are closed at once."""
         idle, fresh = self.served.connect(), self.served.connect()
         idle.ask(request())
         gone = self.served.site.shut_down()
@@ -324,7 +324,7 @@ class Draining(SynchronousTestCase):
         self.assertEqual(self.served.clock.getDelayedCalls(), [])
 
     def test_under_way(self) -> None:
-        """What is under way is answered with Connection: close, whether worked on or still coming in; no more is."""
+        """Current requests, handled or still arriving, get a response with Connection: close; further ones do not."""
         busy, body, head = (self.served.connect() for _ in range(3))
         busy.send(request(b"GET", b"/later") + request())
         body.send(request(b"POST", b"/echo", None, b"Content-Length: 3") + b"a")
@@ -341,14 +341,14 @@ class Draining(SynchronousTestCase):
         self.successResultOf(gone)
 
     def test_new_ones(self) -> None:
-        """Who connects while the site is shut down is told so."""
+        """A connection during the shutdown gets an error."""
         self.served.connect()
         self.served.site.shut_down()
         late = self.served.connect()
         self.assertEqual([heard.status for heard in late.heard()], [503])
 
     def test_within(self) -> None:
-        """After the time that is given, whoever is left is cut off."""
+        """After the given time the remaining connections are aborted."""
         client = self.served.connect()
         client.send(request(b"GET", b"/later"))
         gone = self.served.site.shut_down(within=15)
@@ -362,7 +362,7 @@ class Draining(SynchronousTestCase):
 
 class Answers(SynchronousTestCase):
     def test_header_fields(self) -> None:
-        """Every answer has a date, an id of 32 hexadecimal digits of its own, and no banner. (004-193)"""
+        """Every response has a date and its own id of 32 hexadecimal digits, and no Server header. (004-193)"""
         served = Served()
         client = served.connect()
         answers = [
@@ -380,7 +380,7 @@ class Answers(SynchronousTestCase):
         self.assertEqual(len({answer.headers["x-request-id"] for answer in answers}), 4)
 
     def test_counted(self) -> None:
-        """Answers are counted by their status, also those that no resource gave."""
+        """Responses are counted by status, also those of the site itself."""
         served = Served()
         client = served.connect()
         client.send(request() + request(b"GET", b"/nowhere"))
@@ -389,7 +389,7 @@ class Answers(SynchronousTestCase):
         self.assertEqual({status: value(count) for status, count in answers.items()}, {"200": 1, "404": 1, "413": 1})
 
     def test_broken_resource(self) -> None:
-        """A resource that fails costs its request, not the connection; the cause is in the log, not in the answer."""
+        """The failure of a resource fails its request only; the cause is in the log, not in the response."""
         client = Served().connect()
         answer = client.ask(request(b"GET", b"/broken"))
         self.assertEqual((answer.status, answer.reason), (500, "system_error"))
@@ -397,7 +397,7 @@ class Answers(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_log(self) -> None:
-        """No URI, credential or body gets into the log, whatever becomes of the request."""
+        """No URI, credential or body gets into the log, for any result of the request."""
         events: list[LogEvent] = []
         observer = cast(ILogObserver, events.append)
         globalLogPublisher.addObserver(observer)
@@ -418,7 +418,7 @@ class Answers(SynchronousTestCase):
         self.assertNotIn(BASIC.split()[-1].decode(), logged)
 
     def test_other_resources(self) -> None:
-        """Any resource of twisted.web that fails is answered in JSON, and one that began to answer is cut off."""
+        """If a resource of twisted.web fails, the response is JSON; after the head, the connection is cut."""
         from twisted.web.resource import Resource
 
         class Odd(Resource):

@@ -1,4 +1,4 @@
-"""JSON that can be read in two ways is not read at all."""
+"""Ambiguous JSON is refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ REFUSED = {
 
 class Refusals(SynchronousTestCase):
     def test_catalogue(self) -> None:
-        """Every vector is refused as BadJson, which says where the fault stands."""
+        """Each text is refused as BadJson with the position of the error."""
         for name, (octets, where) in REFUSED.items():
             with self.subTest(name):
                 error = self.assertRaises(BadJson, strict_json, octets)
@@ -65,17 +65,17 @@ class Refusals(SynchronousTestCase):
                 self.assertIn(where, str(error))
 
     def test_is_a_value_error(self) -> None:
-        """Who only knows ValueError catches it."""
+        """BadJson is a ValueError."""
         self.assertRaises(ValueError, strict_json, b"{")
 
     def test_says_no_value(self) -> None:
-        """An error never repeats a value that was sent."""
+        """An error contains no value of the text."""
         for octets in (b'{"text":"seeded-text", "n":NaN}', b'{"text":"seeded-text"', b'"seeded-text\\ud800"'):
             self.assertNotIn("seeded", str(self.assertRaises(BadJson, strict_json, octets)))
 
     @given(st.binary(max_size=60) | st.text('{}[]",:\\u0d8c19eENaI- ', max_size=60).map(str.encode))
     def test_junk(self, octets: bytes) -> None:
-        """Whatever comes, the outcome is a value or BadJson."""
+        """Any octets give a value or BadJson."""
         try:
             strict_json(octets)
         except BadJson as error:
@@ -85,18 +85,18 @@ class Refusals(SynchronousTestCase):
 
 class Values(SynchronousTestCase):
     def test_eight_levels(self) -> None:
-        """Eight levels are allowed; brackets in strings and side by side count for none."""
+        """Eight levels are allowed; brackets in strings are not counted, siblings are not nested."""
         strict_json(b"[" * 8 + b"]" * 8)
         self.assertEqual(len(strict_json(b"[" + b"[],{}," * 50 + b"0]")), 101)
         self.assertEqual(strict_json(b'["' + b"[{" * 50 + b'\\"[[["]'), ["[{" * 50 + '"[[['])
 
     def test_depth_is_an_argument(self) -> None:
-        """Another depth can be asked for."""
+        """The depth can be set."""
         self.assertEqual(strict_json(b"[1]", depth=1), [1])
         self.assertRaises(BadJson, strict_json, b"[[1]]", depth=1)
 
     def test_limits_of_integers(self) -> None:
-        """All integers of 64 bits are taken as they are."""
+        """All integers of 64 bits are read exactly."""
         self.assertEqual(strict_json(b"[9223372036854775807,-9223372036854775808]"), [2**63 - 1, -(2**63)])
 
     def test_whole_pairs(self) -> None:
@@ -116,7 +116,7 @@ class Values(SynchronousTestCase):
 
     @given(VALUES)
     def test_as_the_standard_library(self, value: object) -> None:
-        """Sound JSON has the value that the standard library gives it, escaped or not."""
+        """Valid JSON has the same value as in the standard library, escaped or not."""
         for written in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)):
             self.assertEqual(strict_json(written.encode(), depth=50), json.loads(written))
 
@@ -130,9 +130,9 @@ class Compact(SynchronousTestCase):
         )
 
     def test_half_a_pair(self) -> None:
-        """A string that is no text is shown with a question mark rather than failing."""
+        """A lone surrogate is written as a question mark."""
         self.assertEqual(compact("a\ud800b"), b'"a?b"')
 
     def test_no_infinity(self) -> None:
-        """What is no JSON is not written."""
+        """A value that JSON cannot represent is refused."""
         self.assertRaises(ValueError, compact, math.inf)

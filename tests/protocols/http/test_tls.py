@@ -39,7 +39,7 @@ class RealClientTests(TestCase):
         self.delegate = Recorder()
 
     def serve(self, tls: bool) -> Callable[[], http.client.HTTPConnection]:
-        """Listen on a free port of loopback; how to connect to it."""
+        """Listen on a free port of loopback; return the connect function."""
         resource, errors = MessageResource(self.delegate), Errors(rostelecom.error)
         site = BoundedSite(resource, self.reactor, WebLimits(linger=30.0), errors=errors)
         factory: Any = site
@@ -62,7 +62,7 @@ class RealClientTests(TestCase):
         return deferToThread(work)
 
     def ask(self, connection: http.client.HTTPConnection, times: int) -> list[Any]:
-        """Send `times` on one connection, then ask once; the values of all answers."""
+        """Send `times` on one connection, then query once; return the values of all responses."""
         values = []
         for _ in range(times):
             connection.request("POST", SEND, json.dumps(FIELDS), HEADERS)
@@ -82,7 +82,7 @@ class RealClientTests(TestCase):
         self.assertEqual({peer for _, _, peer in self.delegate.logins}, {"127.0.0.1"})
 
     async def test_no_http2(self) -> None:
-        """Under TLS only HTTP/1.1 is agreed on."""
+        """Under TLS only HTTP/1.1 is negotiated."""
         connect = self.serve(tls=True)
 
         def client() -> str | None:
@@ -96,7 +96,7 @@ class RealClientTests(TestCase):
         self.assertEqual(await self.run_client(client), "http/1.1")
 
     async def test_too_long_a_body_while_it_is_sent(self) -> None:
-        """A client that sends on and on gets to read why its body is refused, in clear and under TLS."""
+        """A client that keeps sending can read the refusal of its body, in clear text and under TLS."""
         for tls in (False, True):
             connect = self.serve(tls)
 
