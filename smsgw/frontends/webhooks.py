@@ -11,7 +11,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from smsgw.interfaces import IWebhookReceiver, WebhookRequest, WebhookResponse
-from smsgw.protocols.http.jsonresource import Answer, ErrorWriter, JsonResource, Route, peer
+from smsgw.protocols.http.jsonresource import Answer, ErrorWriter, JsonResource, ResourcePath, peer
 
 
 class WebhookResource(JsonResource):
@@ -24,7 +24,7 @@ class WebhookResource(JsonResource):
 
     def __init__(self, connectors: Mapping[str, object], body_limit: int, errors: ErrorWriter) -> None:
         super().__init__(
-            [Route("/upstream/([A-Za-z0-9._-]{1,64})", {b"GET": self._webhook, b"POST": self._webhook})],
+            [ResourcePath("/upstream/([A-Za-z0-9._-]{1,64})", {b"GET": self._webhook, b"POST": self._webhook})],
             body_limit,
             errors,
         )

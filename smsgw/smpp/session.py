@@ -1,7 +1,7 @@
 """The rules of an SMPP session, pure: states, the PDUs that each end may send in each, versions, sequence numbers.
 
-A session holds a :class:`State`, looks up ``allowed(sender, state)`` once per change of state, and calls :func:`judge`
-only for PDUs outside that set.
+A session holds a :class:`SessionState`, looks up ``allowed(sender, state)`` once per change of state, and calls
+:func:`judge` only for PDUs outside that set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Role(enum.Enum):
     MC = "MC"
 
 
-class State(enum.Enum):
+class SessionState(enum.Enum):
     """The state of a session (5.0 section 2.2), the same at both ends."""
 
     OPEN = "open"
@@ -52,18 +52,18 @@ class State(enum.Enum):
         return self in _RECEIVES
 
 
-_UNBOUND_YET: Final = frozenset({State.OPEN, State.OUTBOUND})
-_SUBMITS: Final = frozenset({State.BOUND_TX, State.BOUND_TRX})
-_RECEIVES: Final = frozenset({State.BOUND_RX, State.BOUND_TRX})
+_UNBOUND_YET: Final = frozenset({SessionState.OPEN, SessionState.OUTBOUND})
+_SUBMITS: Final = frozenset({SessionState.BOUND_TX, SessionState.BOUND_TRX})
+_RECEIVES: Final = frozenset({SessionState.BOUND_RX, SessionState.BOUND_TRX})
 _BOUND: Final = _SUBMITS | _RECEIVES
-_LEAVING: Final = _BOUND | {State.UNBOUND}
+_LEAVING: Final = _BOUND | {SessionState.UNBOUND}
 _CONNECTED: Final = _UNBOUND_YET | _LEAVING
-_ONLY_OPEN: Final = frozenset({State.OPEN})
-_NEVER: Final[frozenset[State]] = frozenset()
+_ONLY_OPEN: Final = frozenset({SessionState.OPEN})
+_NEVER: Final[frozenset[SessionState]] = frozenset()
 
 # 5.0 section 2.4, the operation matrix, with three decisions: an unbind_resp may be sent by a bound end and after
 # crossed unbinds; replace_sm follows submit_sm; a session accepts one bind.
-MATRIX: Final[dict[CommandId, tuple[frozenset[State], frozenset[State]]]] = {
+MATRIX: Final[dict[CommandId, tuple[frozenset[SessionState], frozenset[SessionState]]]] = {
     #                                        the ESME may send in    the MC may send in
     CommandId.BIND_RECEIVER:                 (_UNBOUND_YET,          _NEVER),
     CommandId.BIND_RECEIVER_RESP:            (_NEVER,                _UNBOUND_YET),
@@ -101,10 +101,10 @@ MATRIX: Final[dict[CommandId, tuple[frozenset[State], frozenset[State]]]] = {
 }  # fmt: skip
 """For each operation, the states in which the ESME and the MC may send it; all else is illegal."""
 
-BOUND_BY: Final[dict[int, State]] = {
-    CommandId.BIND_TRANSMITTER: State.BOUND_TX,
-    CommandId.BIND_RECEIVER: State.BOUND_RX,
-    CommandId.BIND_TRANSCEIVER: State.BOUND_TRX,
+BOUND_BY: Final[dict[int, SessionState]] = {
+    CommandId.BIND_TRANSMITTER: SessionState.BOUND_TX,
+    CommandId.BIND_RECEIVER: SessionState.BOUND_RX,
+    CommandId.BIND_TRANSCEIVER: SessionState.BOUND_TRX,
 }
 """The state of a session after a positive answer to each bind request."""
 
@@ -122,7 +122,7 @@ SINCE: Final[dict[CommandId, int]] = {
 
 
 @functools.cache
-def allowed(sender: Role, state: State, version: int = VERSION_5_0) -> frozenset[int]:
+def allowed(sender: Role, state: SessionState, version: int = VERSION_5_0) -> frozenset[int]:
     """Return the command_ids that one end may send in a state, on a session of a version."""
     column = 0 if sender is Role.ESME else 1
     return frozenset(
@@ -136,7 +136,7 @@ def _since(command_id: int) -> int:
     return SINCE.get(CommandId(command_id & ~RESPONSE), VERSION_3_3)
 
 
-def judge(pdu: Pdu, sender: Role, state: State, version: int = VERSION_5_0) -> Answerable | None:
+def judge(pdu: Pdu, sender: Role, state: SessionState, version: int = VERSION_5_0) -> Answerable | None:
     """Return None for a PDU that its sender may send in this state, else the Answerable to answer with.
 
     A request is answered ESME_RINVBNDSTS by its own response (by generic_nack if it has none), a bind on a bound

@@ -38,7 +38,7 @@ _GONE: Final = "other nodes change the same messages all the time"
 
 
 @attrs.define(eq=False)
-class Committer:
+class CommitSteps:
     """Makes group commits over one cache.
 
     :ivar begin: makes the empty write set of a transaction.

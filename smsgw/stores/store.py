@@ -17,7 +17,7 @@ from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcom
 from smsgw.model.message import Event, Incoming, Message, Part
 from smsgw.stores import queries
 from smsgw.stores.cache import Cache
-from smsgw.stores.commit import Committer, retried
+from smsgw.stores.commit import CommitSteps, retried
 from smsgw.stores.groupcommit import GroupCommit
 from smsgw.stores.maintenance import Maintenance
 from smsgw.stores.metrics import StoreMetrics
@@ -63,7 +63,7 @@ class MessageStore:
         self._node = node
         self._now = now
         self._cache = cache = Cache() if cache is None else cache
-        self._committer = Committer(cache, self._begin)
+        self._committer = CommitSteps(cache, self._begin)
         self._group = GroupCommit(engine, self._committer.commit, metrics=metrics or StoreMetrics())
         self._maintenance = Maintenance(cache, self._begin, node, not engine.shared)
         self._open = False

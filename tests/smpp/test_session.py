@@ -30,10 +30,10 @@ from smsgw.smpp.pdus import (
     Unbind,
     UnbindResp,
 )
-from smsgw.smpp.session import Role, Sequence, State, allowed, judge, negotiate
+from smsgw.smpp.session import Role, Sequence, SessionState, allowed, judge, negotiate
 
 ESME, MC = Role.ESME, Role.MC
-BOUND = (State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX)
+BOUND = (SessionState.BOUND_TX, SessionState.BOUND_RX, SessionState.BOUND_TRX)
 SUBMISSIONS = (SubmitSm(7), SubmitMulti(7), QuerySm(7), CancelSm(7), ReplaceSm(7), BroadcastSm(7), DataSm(7))
 BINDS = (BindTransmitter(7), BindReceiver(7), BindTransceiver(7))
 
@@ -41,7 +41,7 @@ BINDS = (BindTransmitter(7), BindReceiver(7), BindTransceiver(7))
 class MatrixTests(SynchronousTestCase):
     """The operations that each end may send in each state."""
 
-    def status(self, pdu: Pdu, sender: Role, state: State, version: int = VERSION_5_0) -> int:
+    def status(self, pdu: Pdu, sender: Role, state: SessionState, version: int = VERSION_5_0) -> int:
         """Return the status that a PDU is refused with, or 0."""
         verdict = judge(pdu, sender, state, version)
         return 0 if verdict is None else verdict.status
@@ -50,11 +50,11 @@ class MatrixTests(SynchronousTestCase):
         """The table has every PDU and allows none after the connection is closed."""
         self.assertEqual(set(session.MATRIX), set(CommandId))
         for sender in Role:
-            self.assertEqual(allowed(sender, State.CLOSED), frozenset())
+            self.assertEqual(allowed(sender, SessionState.CLOSED), frozenset())
 
     def test_before_a_bind(self) -> None:
         """Before a bind known operations get ESME_RINVBNDSTS; binds, enquire_link and generic_nack pass."""
-        for state in (State.OPEN, State.OUTBOUND):
+        for state in (SessionState.OPEN, SessionState.OUTBOUND):
             for refused in (*SUBMISSIONS, Unbind(7), AlertNotification(7), Outbind(7), DeliverSm(7)):
                 self.assertEqual(self.status(refused, ESME, state), Status.ESME_RINVBNDSTS, refused)
             for passed in (*BINDS, EnquireLink(7), EnquireLinkResp(7), GenericNack(7)):
@@ -63,9 +63,9 @@ class MatrixTests(SynchronousTestCase):
     def test_submissions(self) -> None:
         """Submissions, queries, cancels and replacements need a transmitter or transceiver bind."""
         for pdu in SUBMISSIONS:
-            self.assertEqual(self.status(pdu, ESME, State.BOUND_TX), 0)
-            self.assertEqual(self.status(pdu, ESME, State.BOUND_TRX), 0)
-            self.assertEqual(self.status(pdu, ESME, State.BOUND_RX), Status.ESME_RINVBNDSTS)
+            self.assertEqual(self.status(pdu, ESME, SessionState.BOUND_TX), 0)
+            self.assertEqual(self.status(pdu, ESME, SessionState.BOUND_TRX), 0)
+            self.assertEqual(self.status(pdu, ESME, SessionState.BOUND_RX), Status.ESME_RINVBNDSTS)
             if not isinstance(pdu, DataSm):
                 for state in BOUND:
                     self.assertEqual(self.status(pdu, MC, state), Status.ESME_RINVBNDSTS)
@@ -73,10 +73,10 @@ class MatrixTests(SynchronousTestCase):
     def test_deliveries(self) -> None:
         """Deliveries and alerts come from the message centre, on a receiver or transceiver bind."""
         for pdu in (DeliverSm(7), DataSm(7), AlertNotification(7)):
-            self.assertEqual(self.status(pdu, MC, State.BOUND_RX), 0)
-            self.assertEqual(self.status(pdu, MC, State.BOUND_TRX), 0)
-            self.assertEqual(self.status(pdu, MC, State.BOUND_TX), Status.ESME_RINVBNDSTS)
-        self.assertEqual(self.status(DeliverSm(7), ESME, State.BOUND_TRX), Status.ESME_RINVBNDSTS)
+            self.assertEqual(self.status(pdu, MC, SessionState.BOUND_RX), 0)
+            self.assertEqual(self.status(pdu, MC, SessionState.BOUND_TRX), 0)
+            self.assertEqual(self.status(pdu, MC, SessionState.BOUND_TX), Status.ESME_RINVBNDSTS)
+        self.assertEqual(self.status(DeliverSm(7), ESME, SessionState.BOUND_TRX), Status.ESME_RINVBNDSTS)
 
     def test_answers_flow_backwards(self) -> None:
         """Wherever a request is legal, its response is legal from the other side in the same state."""
@@ -100,20 +100,20 @@ class MatrixTests(SynchronousTestCase):
         """After unbind only enquire_link, its answer, generic_nack and a crossing unbind_resp are left."""
         alive = {CommandId.ENQUIRE_LINK, CommandId.ENQUIRE_LINK_RESP, CommandId.GENERIC_NACK, CommandId.UNBIND_RESP}
         for sender in Role:
-            self.assertEqual(allowed(sender, State.UNBOUND), alive)
-        self.assertEqual(self.status(SubmitSm(7), ESME, State.UNBOUND), Status.ESME_RINVBNDSTS)
-        self.assertEqual(self.status(BindTransmitter(7), ESME, State.UNBOUND), Status.ESME_RINVBNDSTS)
+            self.assertEqual(allowed(sender, SessionState.UNBOUND), alive)
+        self.assertEqual(self.status(SubmitSm(7), ESME, SessionState.UNBOUND), Status.ESME_RINVBNDSTS)
+        self.assertEqual(self.status(BindTransmitter(7), ESME, SessionState.UNBOUND), Status.ESME_RINVBNDSTS)
 
     def test_enquire_link_always(self) -> None:
         """enquire_link passes in every state with a connection, from both ends."""
         for sender in Role:
-            for state in State:
-                self.assertEqual(EnquireLink.command_id in allowed(sender, state), state is not State.CLOSED)
+            for state in SessionState:
+                self.assertEqual(EnquireLink.command_id in allowed(sender, state), state is not SessionState.CLOSED)
 
     def test_misplaced_without_response(self) -> None:
         """alert_notification and outbind out of place are refused by generic_nack."""
         for pdu in (AlertNotification(7), Outbind(7)):
-            verdict = judge(pdu, MC, State.BOUND_TX)
+            verdict = judge(pdu, MC, SessionState.BOUND_TX)
             assert verdict is not None
             answer = codec.refusal(verdict)
             assert isinstance(answer, GenericNack)
@@ -122,9 +122,9 @@ class MatrixTests(SynchronousTestCase):
     def test_misplaced_responses(self) -> None:
         """A response out of place is ignored."""
         for pdu, sender, state in (
-            (SubmitSmResp(7), ESME, State.BOUND_TRX),
-            (DeliverSmResp(7), ESME, State.OPEN),
-            (UnbindResp(7), MC, State.OPEN),
+            (SubmitSmResp(7), ESME, SessionState.BOUND_TRX),
+            (DeliverSmResp(7), ESME, SessionState.OPEN),
+            (UnbindResp(7), MC, SessionState.OPEN),
         ):
             verdict = judge(pdu, sender, state)
             assert verdict is not None
@@ -132,26 +132,28 @@ class MatrixTests(SynchronousTestCase):
 
     def test_outbind(self) -> None:
         """The message centre sends outbind first; then the ESME binds."""
-        self.assertIsNone(judge(Outbind(7), MC, State.OPEN))
-        self.assertIsNotNone(judge(Outbind(7), MC, State.OUTBOUND))
-        self.assertIsNotNone(judge(Outbind(7), ESME, State.OPEN))
-        self.assertIsNone(judge(BindReceiver(7), ESME, State.OUTBOUND))
+        self.assertIsNone(judge(Outbind(7), MC, SessionState.OPEN))
+        self.assertIsNotNone(judge(Outbind(7), MC, SessionState.OUTBOUND))
+        self.assertIsNotNone(judge(Outbind(7), ESME, SessionState.OPEN))
+        self.assertIsNone(judge(BindReceiver(7), ESME, SessionState.OUTBOUND))
 
     def test_newer_operations(self) -> None:
         """An operation that the version of the session does not have is unknown there."""
-        self.assertEqual(self.status(BroadcastSm(7), ESME, State.BOUND_TX, VERSION_3_4), Status.ESME_RINVCMDID)
-        self.assertEqual(self.status(DataSm(7), ESME, State.BOUND_TX, VERSION_3_4), 0)
-        self.assertEqual(self.status(DataSm(7), ESME, State.BOUND_TX, VERSION_3_3), Status.ESME_RINVCMDID)
+        self.assertEqual(self.status(BroadcastSm(7), ESME, SessionState.BOUND_TX, VERSION_3_4), Status.ESME_RINVCMDID)
+        self.assertEqual(self.status(DataSm(7), ESME, SessionState.BOUND_TX, VERSION_3_4), 0)
+        self.assertEqual(self.status(DataSm(7), ESME, SessionState.BOUND_TX, VERSION_3_3), Status.ESME_RINVCMDID)
         for version in (VERSION_3_3, VERSION_3_4, VERSION_5_0):
-            self.assertIn(GenericNack.command_id, allowed(ESME, State.OPEN, version))
-            self.assertIn(SubmitSmResp.command_id, allowed(MC, State.BOUND_TX, version))
+            self.assertIn(GenericNack.command_id, allowed(ESME, SessionState.OPEN, version))
+            self.assertIn(SubmitSmResp.command_id, allowed(MC, SessionState.BOUND_TX, version))
 
     def test_states(self) -> None:
         """Each bind leads to its state, and each state has its permissions."""
         self.assertEqual([session.BOUND_BY[pdu.command_id] for pdu in BINDS], list(BOUND))
-        self.assertEqual([state for state in State if state.bound], list(BOUND))
-        self.assertEqual([state for state in State if state.submits], [State.BOUND_TX, State.BOUND_TRX])
-        self.assertEqual([state for state in State if state.receives], [State.BOUND_RX, State.BOUND_TRX])
+        self.assertEqual([state for state in SessionState if state.bound], list(BOUND))
+        submits = [state for state in SessionState if state.submits]
+        self.assertEqual(submits, [SessionState.BOUND_TX, SessionState.BOUND_TRX])
+        receives = [state for state in SessionState if state.receives]
+        self.assertEqual(receives, [SessionState.BOUND_RX, SessionState.BOUND_TRX])
 
 
 class VersionTests(SynchronousTestCase):

@@ -29,7 +29,7 @@ from smsgw.protocols.http.jsonresource import (
     BadJson,
     Credentials,
     JsonResource,
-    Route,
+    ResourcePath,
     error_answer,
     is_integer,
     json_answer,
@@ -65,7 +65,7 @@ class MessageResource(JsonResource):
 
     def __init__(self, delegate: IJsonDelegate, country: str = "ru", body_limit: int = 65_536) -> None:
         super().__init__(
-            (Route(PATH, {b"POST": self._post}), Route(f"{PATH}/{PREFIX}([^/]*)", {b"GET": self._get})),
+            (ResourcePath(PATH, {b"POST": self._post}), ResourcePath(f"{PATH}/{PREFIX}([^/]*)", {b"GET": self._get})),
             body_limit,
             rostelecom.error,
         )

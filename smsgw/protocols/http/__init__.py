@@ -3,7 +3,7 @@
 from smsgw.config import WebLimits
 from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 from smsgw.protocols.http.errors import Errors, bare_reason, problem_details
-from smsgw.protocols.http.jsonresource import Answer, JsonResource, Route, error_answer, json_answer
+from smsgw.protocols.http.jsonresource import Answer, JsonResource, ResourcePath, error_answer, json_answer
 from smsgw.protocols.http.metrics import HttpMetrics
 from smsgw.protocols.http.site import BoundedSite
 
@@ -14,7 +14,7 @@ __all__ = [
     "HttpMetrics",
     "JsonResource",
     "RequestFailed",
-    "Route",
+    "ResourcePath",
     "WebClient",
     "WebLimits",
     "WebResponse",

@@ -35,8 +35,8 @@ __all__ = [
     "Credentials",
     "ErrorWriter",
     "JsonResource",
+    "ResourcePath",
     "Respond",
-    "Route",
     "compact",
     "error_answer",
     "host",
@@ -108,7 +108,7 @@ Respond = Callable[..., "Answer | Deferred[Answer]"]
 
 
 @attrs.frozen
-class Route:
+class ResourcePath:
     """A path and its methods.
 
     :ivar path: a regular expression that the whole raw path (below the resource) matches.
@@ -128,7 +128,7 @@ class _Way:
     allow: tuple[tuple[bytes, bytes], ...]
 
     @classmethod
-    def made_from(cls, route: Route) -> _Way:
+    def made_from(cls, route: ResourcePath) -> _Way:
         methods = dict(route.methods)
         if b"GET" in methods:
             methods[b"HEAD"] = methods[b"GET"]
@@ -147,7 +147,7 @@ class JsonResource(Resource):
     isLeaf = True
 
     def __init__(
-        self, routes: Sequence[Route], body_limit: int = 65_536, errors: ErrorWriter = problem_details
+        self, routes: Sequence[ResourcePath], body_limit: int = 65_536, errors: ErrorWriter = problem_details
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._ways = [_Way.made_from(route) for route in routes]

@@ -37,7 +37,7 @@ from smsgw.smpp.pdus import (
     BindTransmitterResp,
     Pdu,
 )
-from smsgw.smpp.session import BOUND_BY, Role, State, negotiate
+from smsgw.smpp.session import BOUND_BY, Role, SessionState, negotiate
 
 __all__ = ["LOST", "UNSENT", "Esme", "SmppClient", "SmppClientFactory", "SmppClientSettings"]
 
@@ -67,7 +67,7 @@ class SmppClient(SmppSession):
 
         Fails with ConnectionClosed if no bind is possible now, or if the connection ends without a proper response.
         """
-        if self._bind is not None or self.state is not State.OPEN or self._closing_since is not None:
+        if self._bind is not None or self.state is not SessionState.OPEN or self._closing_since is not None:
             return fail(ConnectionClosed(f"no bind is possible: {self._why or self.state.value}"))
         answered: Deferred[BindResp] = Deferred()
         self._bind = pdu, answered

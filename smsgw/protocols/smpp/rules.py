@@ -10,7 +10,7 @@ from smsgw.smpp.codec import encode, encode_many, refusal
 from smsgw.smpp.consts import Status
 from smsgw.smpp.errors import Answerable, PduError
 from smsgw.smpp.pdus import BY_ID, PDUS, Bind, EnquireLink, Pdu, Request, Response, Unbind
-from smsgw.smpp.session import Role, State, allowed
+from smsgw.smpp.session import Role, SessionState, allowed
 
 NOTHING: Final[frozenset[type[Pdu]]] = frozenset()
 
@@ -19,7 +19,7 @@ RESPONSES: Final[frozenset[type[Pdu]]] = frozenset(cls for cls in PDUS if issubc
 
 @functools.cache
 def for_delegate(
-    peer_role: Role, state: State, version: int, nacked: frozenset[int] = frozenset()
+    peer_role: Role, state: SessionState, version: int, nacked: frozenset[int] = frozenset()
 ) -> frozenset[type[Pdu]]:
     """Return the requests that go to the delegate: those legal for a peer of that role, in this state and version,
     without the command_ids in `nacked`.

@@ -25,7 +25,7 @@ from smsgw.smpp.codec import decode, refusal
 from smsgw.smpp.consts import VERSION_5_0, Status
 from smsgw.smpp.errors import Answerable, Unframed
 from smsgw.smpp.pdus import Bind, EnquireLink, EnquireLinkResp, GenericNack, Pdu, Unbind, UnbindResp
-from smsgw.smpp.session import State, judge
+from smsgw.smpp.session import SessionState, judge
 
 MOST_UNANSWERED: Final = 4 * 1024 * 1024
 """Octets of unanswered requests at which reading pauses, in addition to the window, because PDUs may be long."""
@@ -58,7 +58,7 @@ class SmppSession(SmppSessionBase):
     def _next_frames(self) -> list[bytes]:
         """Return the frames up to a bind or its response, which changes how the frames after it are decoded."""
         frames, self._frames = self._frames, []
-        if self.state is State.OPEN:
+        if self.state is SessionState.OPEN:
             for at, frame in enumerate(frames):
                 if frame[4:8] in self.bind_boundaries:
                     cut = at or 1
@@ -185,7 +185,7 @@ class SmppSession(SmppSessionBase):
             return self._bind_requested(pdu)
         if isinstance(pdu, Unbind):
             self._last_response = UnbindResp(pdu.sequence_number)
-            self._enter(State.UNBOUND)
+            self._enter(SessionState.UNBOUND)
             self._begin_closing("the peer has unbound")
             return None
         return rules.refuse(pdu, Status.ESME_RSYSERR)  # the session is closing

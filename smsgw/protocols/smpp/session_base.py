@@ -21,12 +21,12 @@ from smsgw.protocols.smpp import rules
 from smsgw.protocols.smpp.connection import BINDING, CROWDED, PAUSED, UNREAD, SmppConnection
 from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.settings import SessionSettings
-from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, SessionRequest, Window
+from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, RequestWindow, SessionRequest
 from smsgw.smpp.codec import encode, encode_many, reader
 from smsgw.smpp.consts import VERSION_3_4
 from smsgw.smpp.errors import PduError
 from smsgw.smpp.pdus import EnquireLink, Pdu, Request, Unbind
-from smsgw.smpp.session import Role, State
+from smsgw.smpp.session import Role, SessionState
 
 log: Final = Logger()
 
@@ -74,7 +74,7 @@ class SmppSessionBase(SmppConnection):
         self.bound: BindAccepted | None = None
         self.version = VERSION_3_4
         self.data: Any = None
-        self._window = Window(window)
+        self._window = RequestWindow(window)
         self._unanswered = 0  # requests that the delegate has not answered
         self._unanswered_octets = 0  # octets of the reads that brought them
         # In reading time: the last PDU of any kind, and the last one that counts as activity.
@@ -88,7 +88,7 @@ class SmppSessionBase(SmppConnection):
         self._step_deadline = 0.0
         self._unbinding = False
         self._last_response: Pdu | None = None
-        self._enter(State.OPEN)
+        self._enter(SessionState.OPEN)
 
     # Calls of the delegate
 
@@ -156,7 +156,7 @@ class SmppSessionBase(SmppConnection):
         self._why = self._why or reason.getErrorMessage()
         self.connected = 0  # Twisted's Protocol does not reset it
         self._discard_input()
-        self._enter(State.CLOSED)
+        self._enter(SessionState.CLOSED)
         self._end_requests(self._window.lose())
         if self.bound is not None:
             self._notify_closed()
@@ -222,7 +222,7 @@ class SmppSessionBase(SmppConnection):
 
     # States and closing
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: SessionState) -> None:
         self.state = state
         peer_is_esme = self.peer_role is Role.ESME
         self.transmits = state.submits if peer_is_esme else state.receives
@@ -237,7 +237,7 @@ class SmppSessionBase(SmppConnection):
         self._legal = rules.for_delegate(self.peer_role, self.state, self.version, nacked) if stays else rules.NOTHING
         self._sends = self.receives and stays
 
-    def _become_bound(self, state: State, bound: BindAccepted) -> None:
+    def _become_bound(self, state: SessionState, bound: BindAccepted) -> None:
         self.bound = bound
         self._window.size = bound.window
         self._sessions.admit(self)
@@ -285,7 +285,7 @@ class SmppSessionBase(SmppConnection):
         late = now >= self._step_deadline
         if self._discarding:
             self._drop(self._why)
-        elif self.state is State.UNBOUND or self._unbinding:
+        elif self.state is SessionState.UNBOUND or self._unbinding:
             if late or self._window.idle:
                 self._drop(self._why)
         elif late or not len(self._window):

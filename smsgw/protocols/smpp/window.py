@@ -28,7 +28,7 @@ class SessionRequest(enum.Enum):
     UNBIND = "unbind"
 
 
-class Window:
+class RequestWindow:
     """The sent and unanswered requests, oldest first.
 
     The caller's clock stops while it does not read.

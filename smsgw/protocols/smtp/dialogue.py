@@ -229,7 +229,7 @@ class Dialogue:
             self._exchange = exchange
             self._connection.say(Reply(334, challenge))
 
-    def _login(self, credentials: sasl.Credentials) -> None:
+    def _login(self, credentials: sasl.SaslCredentials) -> None:
         if credentials.authorization in (b"", credentials.login):
             self._connection.ask(self._logged_in, self._delegate.login, credentials.login, credentials.password)
         else:

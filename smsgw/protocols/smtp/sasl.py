@@ -22,7 +22,7 @@ class Malformed(ValueError):
 
 
 @attrs.frozen(repr=False)
-class Credentials:
+class SaslCredentials:
     """Authorization identity (empty: the login itself), login and password. Never printed."""
 
     authorization: bytes
@@ -30,7 +30,7 @@ class Credentials:
     password: bytes
 
 
-Exchange = Generator[str, bytes, Credentials]
+Exchange = Generator[str, bytes, SaslCredentials]
 
 
 def plain(challenge: str) -> Exchange:
@@ -66,7 +66,7 @@ def decode(response: bytes) -> bytes:
         raise Malformed("not base64") from why
 
 
-def _credentials(authorization: bytes, name: bytes, password: bytes) -> Credentials:
+def _credentials(authorization: bytes, name: bytes, password: bytes) -> SaslCredentials:
     for field in (authorization, name, password):
         if len(field) > LONGEST or b"\0" in field:
             raise Malformed("a field is too long or holds NUL")
@@ -74,4 +74,4 @@ def _credentials(authorization: bytes, name: bytes, password: bytes) -> Credenti
             field.decode()
         except UnicodeDecodeError:
             raise Malformed("a field is not UTF-8") from None
-    return Credentials(authorization, name, password)
+    return SaslCredentials(authorization, name, password)

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from smsgw.config import WebLimits
 from smsgw.protocols.http.errors import Errors, bare_reason
-from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, Route, json_answer
+from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, ResourcePath, json_answer
 
 BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
 
@@ -127,10 +127,10 @@ class Echo(JsonResource):
     def __init__(self) -> None:
         super().__init__(
             (
-                Route("/echo", {b"GET": self._echo, b"POST": self._echo}),
-                Route("/item/([0-9]+)", {b"GET": lambda request, number: json_answer({"number": number})}),
-                Route("/later", {b"GET": self._later, b"POST": self._later}),
-                Route("/broken", {b"GET": self._broken}),
+                ResourcePath("/echo", {b"GET": self._echo, b"POST": self._echo}),
+                ResourcePath("/item/([0-9]+)", {b"GET": lambda request, number: json_answer({"number": number})}),
+                ResourcePath("/later", {b"GET": self._later, b"POST": self._later}),
+                ResourcePath("/broken", {b"GET": self._broken}),
             ),
             errors=bare_reason,
         )

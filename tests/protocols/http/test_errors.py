@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import WebLimits
 from smsgw.protocols.http.errors import Errors, bare_reason, problem_details
-from smsgw.protocols.http.jsonresource import BoundedSite, JsonResource, Route, json_answer
+from smsgw.protocols.http.jsonresource import BoundedSite, JsonResource, ResourcePath, json_answer
 from tests.protocols.http.support import Client, Heard, request
 
 
@@ -51,7 +51,7 @@ class SiteTests(SynchronousTestCase):
     def setUp(self) -> None:
         """One API with a different form, below /own."""
         self.clock = Clock()
-        routes = [Route("/own/x", {b"POST": lambda request: json_answer({})})]
+        routes = [ResourcePath("/own/x", {b"POST": lambda request: json_answer({})})]
         self.site = BoundedSite(
             JsonResource(routes, errors=plain), self.clock, WebLimits(body_limit=10),
             errors=Errors(bare_reason, {b"own": plain}),

@@ -11,7 +11,16 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from smsgw.protocols.http.errors import bare_reason
-from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, Route, host, json_answer, peer, query
+from smsgw.protocols.http.jsonresource import (
+    Answer,
+    BoundedSite,
+    JsonResource,
+    ResourcePath,
+    host,
+    json_answer,
+    peer,
+    query,
+)
 from tests.protocols.http.support import BASIC, Client, Echo, Served, request
 
 
@@ -112,7 +121,7 @@ class Mounted(SynchronousTestCase):
 class Requests(SynchronousTestCase):
     def ask(self, read: Any, *lines: bytes, path: bytes = b"/x") -> Any:
         """The result of `read` for a request."""
-        route = Route("/x", {b"GET": lambda request: json_answer(read(request))})
+        route = ResourcePath("/x", {b"GET": lambda request: json_answer(read(request))})
         resource = JsonResource((route,), errors=bare_reason)
         client = Client(BoundedSite(resource, Clock()), "192.0.2.7")
         client.send(b"GET %b HTTP/1.1\r\n%b\r\n\r\n" % (path, b"\r\n".join(lines)))
@@ -152,7 +161,7 @@ class Requests(SynchronousTestCase):
     def test_answers(self) -> None:
         """A response with another type and further header fields is sent unchanged."""
         answer = Answer(202, b"text", [(b"X-More", b"1")], b"text/plain")
-        resource = JsonResource((Route("/", {b"GET": lambda request: answer}),), errors=bare_reason)
+        resource = JsonResource((ResourcePath("/", {b"GET": lambda request: answer}),), errors=bare_reason)
         heard = Client(BoundedSite(resource, Clock())).ask(request(b"GET", b"/"))
         self.assertEqual((heard.status, heard.body), (202, b"text"))
         self.assertEqual((heard.headers["x-more"], heard.headers["content-type"]), ("1", "text/plain"))

@@ -41,7 +41,7 @@ from smsgw.smpp.pdus import (
     Unbind,
     UnbindResp,
 )
-from smsgw.smpp.session import State
+from smsgw.smpp.session import SessionState
 from smsgw.smpp.tlvs import tlv
 from tests.protocols.smpp.support import Recorder, SlowTransport, delivers, submits, summary
 
@@ -105,7 +105,7 @@ class EsmeTests(SynchronousTestCase):
         esme = self.esme()
         self.assertEqual(self.bound(esme, BindTransceiver(0, b"demo", b"wrong", b"", 0x34)).command_status, 0x0E)
         assert esme.session is not None
-        self.assertEqual((esme.session.state, esme.session.room()), (State.OPEN, 0))
+        self.assertEqual((esme.session.state, esme.session.room()), (SessionState.OPEN, 0))
         again = esme.session.bind(BindTransceiver(0, b"demo", b"demo", b"", 0x34))
         self.wire.flush()
         self.assertEqual(self.successResultOf(again).command_status, 0)

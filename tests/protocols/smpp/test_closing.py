@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.protocols.smpp.server import SmppServerFactory, SmppServerSettings
 from smsgw.smpp.codec import encode_many
 from smsgw.smpp.pdus import BindTransceiver, DeliverSmResp, EnquireLink, SubmitSm, Unbind, UnbindResp
-from smsgw.smpp.session import State
+from smsgw.smpp.session import SessionState
 from tests.protocols.smpp.support import Peer, Recorder, bound, connect, delivers, submits, summary
 
 GARBAGE = b"\x00\x00\x00\x0f" + b"?" * 12
@@ -231,7 +231,7 @@ class OurUnbindTests(SynchronousTestCase):
         """After the connection is lost the state is closed, and neither direction is open."""
         peer = bound()
         peer.lose()
-        self.assertEqual(peer.session.state, State.CLOSED)
+        self.assertEqual(peer.session.state, SessionState.CLOSED)
         self.assertEqual((peer.session.transmits, peer.session.receives), (False, False))
         peer.session.pause()
         peer.session.resume()

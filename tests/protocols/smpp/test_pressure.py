@@ -14,7 +14,7 @@ from smsgw.protocols.smpp.session import MOST_UNANSWERED
 from smsgw.smpp.codec import encode_many
 from smsgw.smpp.consts import Tag
 from smsgw.smpp.pdus import DeliverSm, DeliverSmResp, EnquireLink, Pdu, SubmitSm
-from smsgw.smpp.session import State
+from smsgw.smpp.session import SessionState
 from tests.protocols.smpp.support import Peer, Recorder, bound, delivers, submits, summary
 
 
@@ -251,7 +251,7 @@ class SlowReaderTests(SynchronousTestCase):
         """stopProducing has no effect; connectionLost follows."""
         peer = bound()
         peer.session.stopProducing()
-        self.assertEqual((peer.session.state, peer.closing), (State.BOUND_TRX, False))
+        self.assertEqual((peer.session.state, peer.closing), (SessionState.BOUND_TRX, False))
 
 
 class ExactlyOnce(Recorder):

@@ -32,7 +32,7 @@ from smsgw.smpp.pdus import (
     SubmitSm,
     Unbind,
 )
-from smsgw.smpp.session import State
+from smsgw.smpp.session import SessionState
 from smsgw.smpp.tlvs import tlv
 from tests.protocols.smpp.support import (
     Peer,
@@ -53,9 +53,9 @@ class BindTests(SynchronousTestCase):
     def test_each_bind_opens_its_directions(self) -> None:
         """A transmitter submits, a receiver receives, a transceiver does both; the answer has our name and version."""
         for how, state, transmits, receives in (
-            ("tx", State.BOUND_TX, True, False),
-            ("rx", State.BOUND_RX, False, True),
-            ("trx", State.BOUND_TRX, True, True),
+            ("tx", SessionState.BOUND_TX, True, False),
+            ("rx", SessionState.BOUND_RX, False, True),
+            ("trx", SessionState.BOUND_TRX, True, True),
         ):
             peer = connect(system_id="gateway")
             answer = peer.bind(how)
@@ -92,9 +92,9 @@ class BindTests(SynchronousTestCase):
         """A refused bind gets its status and no body, and the peer may bind again on the same connection."""
         peer = connect()
         self.assertEqual(peer.bind(password=b"wrong").command_status, 0x0E)
-        self.assertEqual((peer.session.state, peer.session.bound), (State.OPEN, None))
+        self.assertEqual((peer.session.state, peer.session.bound), (SessionState.OPEN, None))
         self.assertEqual(peer.bind("rx").command_status, 0)
-        self.assertEqual(peer.session.state, State.BOUND_RX)
+        self.assertEqual(peer.session.state, SessionState.BOUND_RX)
 
     def test_version_of_a_refused_bind_is_forgotten(self) -> None:
         """A peer that was refused as 3.3 may still bind as a transceiver of 3.4."""
@@ -155,7 +155,7 @@ class BindTests(SynchronousTestCase):
         """A bound session refuses another bind with ESME_RALYBND and stays as it is."""
         peer = bound("tx")
         self.assertEqual(summary([peer.bind("trx")]), [("bind_transceiver_resp", 1, 0x05)])
-        self.assertEqual((peer.session.state, len(peer.delegate.binds)), (State.BOUND_TX, 1))
+        self.assertEqual((peer.session.state, len(peer.delegate.binds)), (SessionState.BOUND_TX, 1))
 
     def test_fields_of_a_bind_have_maxima(self) -> None:
         """Too long a field gets its own status and never reaches the delegate; the settings may raise maxima."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.protocols.smpp.rules import encode_answers, interleave, refuse
-from smsgw.protocols.smpp.window import LOST, Answer, SessionRequest, Window
+from smsgw.protocols.smpp.window import LOST, Answer, RequestWindow, SessionRequest
 from smsgw.smpp.codec import Framer, decode_many
 from smsgw.smpp.pdus import (
     AlertNotification,
@@ -26,7 +26,7 @@ class WindowTests(SynchronousTestCase):
 
     def test_own_requests_take_no_room(self) -> None:
         """The session's own requests have numbers like others, but do not count."""
-        window = Window(5)
+        window = RequestWindow(5)
         window.begin(SessionRequest.ENQUIRE_LINK, EnquireLink(), 0.0)
         window.number([("a", DeliverSm())], 0.0)
         self.assertEqual((len(window), window.idle), (1, False))
@@ -42,13 +42,13 @@ class WindowTests(SynchronousTestCase):
 
     def test_notices_are_not_awaited(self) -> None:
         """A request without response has a number and is not awaited."""
-        window = Window(5)
+        window = RequestWindow(5)
         (pdu,) = window.number([("a", AlertNotification())], 0.0)
         self.assertEqual((pdu.sequence_number, len(window)), (1, 0))
 
     def test_expiry_is_by_age(self) -> None:
         """expire() ends the requests sent up to a time, in the order in which they were sent."""
-        window = Window(10)
+        window = RequestWindow(10)
         for at in range(6):
             window.number([(at, DeliverSm())], float(at))
         self.assertEqual(window.expire(2.0), [(0, LOST, None), (1, LOST, None), (2, LOST, None)])
@@ -57,7 +57,7 @@ class WindowTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.sampled_from("sren"), st.integers(1, 30)), max_size=60))
     def test_each_token_comes_back_once(self, moves: list[tuple[str, int]]) -> None:
         """However requests are answered, answered twice, nacked or expired, each token is returned exactly once."""
-        window = Window(1000)
+        window = RequestWindow(1000)
         back: list[Answer | None] = []
         sent = 0
         for now, (move, count) in enumerate(moves):

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.smtp.sasl import Credentials, Malformed, decode, exchange
+from smsgw.protocols.smtp.sasl import Malformed, SaslCredentials, decode, exchange
 from tests.protocols.smtp.support import encoded
 
 
-def outcome(mechanism: str, *responses: bytes) -> Credentials:
+def outcome(mechanism: str, *responses: bytes) -> SaslCredentials:
     """Return the credentials in these responses."""
     steps = exchange(mechanism, "Ok")
     assert steps is not None
@@ -19,7 +19,7 @@ def outcome(mechanism: str, *responses: bytes) -> Credentials:
         try:
             steps.send(response)
         except StopIteration as end:
-            assert isinstance(end.value, Credentials)
+            assert isinstance(end.value, SaslCredentials)
             return end.value
     raise AssertionError("the mechanism wants more")
 
@@ -27,13 +27,13 @@ def outcome(mechanism: str, *responses: bytes) -> Credentials:
 class MechanismTests(SynchronousTestCase):
     def test_plain(self) -> None:
         """PLAIN has three fields, the first usually empty."""
-        self.assertEqual(outcome("PLAIN", b"\x003\0freetest"), Credentials(b"", b"3", b"freetest"))
-        self.assertEqual(outcome("PLAIN", b"a\0b\0c"), Credentials(b"a", b"b", b"c"))
+        self.assertEqual(outcome("PLAIN", b"\x003\0freetest"), SaslCredentials(b"", b"3", b"freetest"))
+        self.assertEqual(outcome("PLAIN", b"a\0b\0c"), SaslCredentials(b"a", b"b", b"c"))
 
     def test_empty_login(self) -> None:
         """An empty login is accepted, because an API key has none."""
-        self.assertEqual(outcome("PLAIN", b"\0\0key"), Credentials(b"", b"", b"key"))
-        self.assertEqual(outcome("LOGIN", b"", b"key"), Credentials(b"", b"", b"key"))
+        self.assertEqual(outcome("PLAIN", b"\0\0key"), SaslCredentials(b"", b"", b"key"))
+        self.assertEqual(outcome("LOGIN", b"", b"key"), SaslCredentials(b"", b"", b"key"))
 
     def test_malformed(self) -> None:
         """Too few, too many or too long fields, and fields not in UTF-8, are malformed."""
