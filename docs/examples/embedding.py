@@ -26,8 +26,7 @@ from smsgw.interfaces import ApiError, BindAccepted, IJsonDelegate, IMailDelegat
 from smsgw.protocols.http import BoundedSite
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings, mail_text
-from smsgw.smpp.consts import MessageState, Status
-from smsgw.smpp.pdus import Bind, Pdu, QuerySm, QuerySmResp, SubmitSm, SubmitSmResp
+from smsgw.smpp import Bind, MessageState, Pdu, QuerySm, QuerySmResp, Status, SubmitSm, SubmitSmResp
 from smsgw.text import coding
 
 

@@ -8,9 +8,8 @@ import attrs
 
 from smsgw.dialects import Dialect, Excess, IdForm
 from smsgw.dialects.standard import RECEIPTS, SMPP
-from smsgw.model.errors import Refusal
-from smsgw.smpp.consts import CommandId
-from smsgw.smpp.pdus import QuerySm
+from smsgw.model import Refusal
+from smsgw.smpp import CommandId, QuerySm
 
 NO_SUCH_NUMBER: Final = 0x0420
 """ACME's own command_status for a number that nothing can be sent to."""

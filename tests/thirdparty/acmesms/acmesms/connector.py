@@ -17,9 +17,7 @@ from zope.interface import implementer
 from acmesms.protocol import AcmeLink
 from acmesms.settings import AcmeSettings
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink
-from smsgw.model.lifecycle import State
-from smsgw.model.message import DeliveryReport, Part
-from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
+from smsgw.model import Busy, DeliveryReport, Lost, Outcome, Part, Rejected, Sent, State
 
 log = Logger()
 
