@@ -28,9 +28,9 @@ START = 1_574_087_003.0
 class Admin:
     """The front end, its store and one client of it.
 
-    :ivar state: what the gateway says of itself. :ivar broken: what every question to the store fails with.
-    :ivar silent: whether the store never answers. :ivar made_up: what was simulated, with the connector named.
-    :ivar nobody: whether nobody gets what is simulated.
+    :ivar state: the state of the gateway. :ivar broken: the error of all calls of the store.
+    :ivar silent: whether the store never answers. :ivar made_up: the simulated items, with the named connector.
+    :ivar nobody: whether no account gets simulated items.
     """
 
     def __init__(self, directory: str) -> None:
@@ -82,11 +82,11 @@ class Admin:
         return succeed(Refused(Refusal.NO_ROUTE) if self.nobody else None)
 
     def get(self, path: str, *lines: bytes) -> Heard:
-        """Ask for something."""
+        """Send GET."""
         return self.client.ask(request(b"GET", path.encode(), None, *lines))
 
     def post(self, path: str, *lines: bytes, body: bytes = b"") -> Heard:
-        """Have something done."""
+        """Send POST."""
         return self.client.ask(request(b"POST", path.encode(), body, *lines))
 
     # Messages
@@ -123,14 +123,14 @@ class Admin:
         return results[0]
 
     def sent(self, message: Message, remote_id: str = "r1", seq: int = 1) -> None:
-        """An upstream took a part of it."""
+        """Commit that an upstream took a part."""
         self.commit(outcomes=[PartSent(message, seq, remote_id, self.clock.seconds() + 3600.0)])
 
     def ended(self, message: Message, state: State, error: int) -> None:
-        """All of it ended without a receipt."""
+        """End the message without a receipt."""
         self.commit(outcomes=[PartEnded(message, 0, state, error)])
 
     def reported(self, remote_id: str, state: State = State.DELIVERED, raw: bytes = b"") -> None:
-        """A receipt came."""
+        """Commit a receipt."""
         report = DeliveryReport(remote_id, state, 0, self.clock.seconds(), raw)
         self.commit(receipts=[Reported("sim", report)])

@@ -1,4 +1,4 @@
-"""The admin listener: what came from subscribers, events given up, telling them again, making things up."""
+"""The admin listener: incoming messages, dead letters, replay, simulation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class HearingTests(SynchronousTestCase):
     """One admin listener over a real store."""
 
     def setUp(self) -> None:
-        """A store with nothing in it."""
+        """An empty store."""
         self.admin = Admin(self.mktemp())
         self.addCleanup(self.admin.store.close)
 
@@ -29,18 +29,18 @@ class HearingTests(SynchronousTestCase):
         return incoming
 
     def given_up(self) -> list[int]:
-        """Two events that nobody took."""
+        """Two dead letters."""
         ids = [self.heard().id, self.heard("other").id]
         self.successResultOf(self.admin.store.purge(0, START + 1, 10))
         return ids
 
     def post(self, path: str, **wish: Any) -> Any:
-        """The status and what is answered."""
+        """Return the status and the value of the response."""
         answer = self.admin.post(path, body=json.dumps(wish).encode())
         return answer.status, answer.json
 
     def test_incoming(self) -> None:
-        """What came is listed newest first, in pages, by account, with numbers cut short and without texts."""
+        """Incoming messages are listed newest first, in pages, by account, with shortened numbers and without texts."""
         ids = [self.heard().id, self.heard("other").id, self.heard().id]
         answer = self.admin.get("/incoming?limit=2").json
         self.assertEqual([one["id"] for one in answer["incoming"]], ids[:0:-1])
@@ -54,7 +54,7 @@ class HearingTests(SynchronousTestCase):
         self.assertIn(TEXT, json.dumps(answer))
 
     def test_events(self) -> None:
-        """Events that were given up are listed in order, in pages."""
+        """Dead letters are listed in order, in pages."""
         ids = self.given_up()
         answer = self.admin.get("/events?limit=1").json
         self.assertEqual(([one["message"] for one in answer["events"]], answer["after"]), (ids[:1], f"{ids[0]}.3"))
@@ -65,7 +65,7 @@ class HearingTests(SynchronousTestCase):
             self.assertEqual(self.admin.get(f"/events?{wrong}").status, 400, wrong)
 
     def test_replay(self) -> None:
-        """Events are taken up again by their ids, by account, or all of them."""
+        """Dead letters are replayed by ids, by account, or all of them."""
         ids = self.given_up()
         self.assertEqual(self.post("/replay", ids=ids, account="demo"), (200, {"more": False, "replayed": ids[:1]}))
         self.assertEqual(self.post("/replay", all=True), (200, {"more": False, "replayed": ids[1:]}))
@@ -74,7 +74,7 @@ class HearingTests(SynchronousTestCase):
         self.assertEqual(event.message.id, ids[0])
 
     def test_bad_wishes(self) -> None:
-        """A body that cannot be understood is answered with what is wrong with it, and nothing is done."""
+        """The response to an invalid body has the error, and the request has no effect."""
         for path, wish, word in (
             ("/replay", {}, "either"),
             ("/replay", {"ids": [1], "all": True}, "either"),
@@ -101,7 +101,7 @@ class HearingTests(SynchronousTestCase):
         self.assertEqual(self.admin.made_up, [])
 
     def test_simulate(self) -> None:
-        """What is to be made up reaches the connector as asked for, and is answered as it was stored."""
+        """A simulated item is passed to the connector, and the response has the stored result."""
         wish = {"from": PERSON, "to": "4455", "text": TEXT, "answers": 7, "connector": "sim"}
         status, _ = self.post("/simulate", kind="message", **wish)
         ((connector, made),) = self.admin.made_up
@@ -112,13 +112,13 @@ class HearingTests(SynchronousTestCase):
         self.assertEqual((connector, made.kind, made.text, made.seconds), ("", IncomingKind.KEYS, "12#", 5))
 
     def test_simulated_for_nobody(self) -> None:
-        """Where nobody gets it that is answered."""
+        """If no account gets the item, the response says so."""
         self.admin.nobody = True
         status, answer = self.post("/simulate", kind="call", **{"from": PERSON, "to": NUMBER})
         self.assertEqual((status, answer["reason"]), (409, "no_route"))
 
     def test_store_down(self) -> None:
-        """A store that cannot be asked is answered 503."""
+        """A failure of the store is 503."""
         self.admin.broken = StoreDown("closed")
         self.assertEqual(self.admin.get("/incoming").status, 503)
         self.assertEqual(self.admin.get("/events").status, 503)

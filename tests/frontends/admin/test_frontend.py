@@ -1,4 +1,4 @@
-"""What the operator can ask the admin listener."""
+"""The administrator's API."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ class AdminTests(SynchronousTestCase):
         self.addCleanup(self.admin.store.close)
 
     def shown(self, path: str) -> Any:
-        """The value of a good answer."""
+        """Return the value of a positive response."""
         answer = self.admin.get(path)
         self.assertEqual(answer.status, 200, answer.body)
         return answer.json
 
     def refused(self, path: str) -> tuple[int, str]:
-        """Status and reason of a bad answer."""
+        """Return status and reason of an error response."""
         answer = self.admin.get(path)
         return answer.status, answer.json["reason"]
 
 
 class GuardTests(AdminTests):
     def test_names_of_this_machine(self) -> None:
-        """Who knows the listener by a name of this machine, with any port, is answered."""
+        """A request with a host name of this machine, with any port, is answered."""
         for name in (b"localhost", b"localhost:8081", b"127.0.0.1:1", b"[::1]:8081", b"LOCALHOST"):
             answer = self.admin.client.ask(b"GET /health HTTP/1.1\r\nHost: %b\r\n\r\n" % name)
             self.assertEqual(answer.status, 200, name)
 
     def test_rebound_names(self) -> None:
-        """A web page whose name was pointed at this machine learns nothing, whatever it asks for."""
+        """A request with another host name is refused, so that DNS rebinding has no effect."""
         names = ("evil.example", "evil.example:8081", "127.0.0.1.evil.example", "localhost.evil.example", "[::2]")
         for path in ("/health", "/metrics", "/messages", "/messages/1", "/parked"):
             for name in names:
@@ -49,12 +49,12 @@ class GuardTests(AdminTests):
                 self.assertEqual((answer.status, answer.reason), (403, "wrong_host"), (path, name))
 
     def test_no_name(self) -> None:
-        """A request of HTTP/1.0 without a Host is not answered either."""
+        """A request of HTTP/1.0 without a Host is refused too."""
         answer = self.admin.client.ask(b"GET /health HTTP/1.0\r\n\r\n")
         self.assertEqual((answer.status, answer.reason), (403, "wrong_host"))
 
     def test_other_pages(self) -> None:
-        """A page from elsewhere that a browser here shows cannot cancel a message, though it knows our address."""
+        """A page of another origin cannot cancel a message through a browser on this machine."""
         message = self.admin.accept()
         for origin in (b"http://evil.example", b"null", b"https://localhost", b"http://localhost:1"):
             answer = self.admin.post(f"/messages/{message.id}/cancel", b"Origin: " + origin)
@@ -62,13 +62,13 @@ class GuardTests(AdminTests):
         self.assertEqual(self.shown(f"/messages/{message.id}")["state"], "queued")
 
     def test_own_page(self) -> None:
-        """A page of the listener itself may ask."""
+        """A page of the listener's own origin may send requests."""
         self.assertEqual(self.admin.get("/health", b"Origin: http://localhost").status, 200)
 
 
 class HealthTests(AdminTests):
     def test_running(self) -> None:
-        """A gateway that works says so with 200: its state, the store, the connectors, the messages by state."""
+        """The health of a working gateway is 200 with its state, the store, the connectors, the messages by state."""
         self.admin.accept()
         self.admin.accept(state=State.NO_MONEY)
         self.assertEqual(
@@ -82,21 +82,21 @@ class HealthTests(AdminTests):
         )
 
     def test_starting_and_draining(self) -> None:
-        """While it starts or drains, a load balancer is told with 503 to look elsewhere."""
+        """During the start and the drain the health is 503, for load balancers."""
         for state in ("starting", "draining", "stopped"):
             self.admin.state = state
             answer = self.admin.get("/health")
             self.assertEqual((answer.status, answer.json["state"]), (503, state))
 
     def test_store_down(self) -> None:
-        """A store that fails makes the gateway unwell; nothing is logged as a fault of the listener."""
+        """If the store fails, the health is an error; no traceback is logged."""
         for error in (StoreDown("full"), UnknownOutcome("disk")):
             self.admin.broken = error
             answer = self.admin.get("/health")
             self.assertEqual((answer.status, answer.json["store"], answer.json["messages"]), (503, "down", {}))
 
     def test_store_hangs(self) -> None:
-        """A store that does not answer is called down after five seconds."""
+        """A store that does not answer counts as down after five seconds."""
         self.admin.silent = True
         self.admin.client.send(request(path=b"/health"))
         self.admin.clock.advance(4.9)
@@ -106,18 +106,18 @@ class HealthTests(AdminTests):
         self.assertEqual((answer.status, answer.json["store"]), (503, "down"))
 
     def test_head(self) -> None:
-        """HEAD has the status of GET, for probes that ask that way."""
+        """HEAD has the status of GET, for health probes."""
         self.admin.client.send(request(b"HEAD", b"/health"))
         self.assertTrue(self.admin.client.transport.value().startswith(b"HTTP/1.1 200 "))
 
 
 class ListTests(AdminTests):
     def ids(self, path: str) -> list[int]:
-        """Which messages a list has."""
+        """The list of messages."""
         return [message["id"] for message in self.shown(path)["messages"]]
 
     def test_newest_first(self) -> None:
-        """Messages are listed newest first, with what a table needs."""
+        """Messages are listed newest first, with the columns of a table."""
         self.admin.accept()
         self.admin.clock.advance(1.5)
         self.admin.accept(account="shop", state=State.REFUSED, error=22)
@@ -143,7 +143,7 @@ class ListTests(AdminTests):
         self.assertEqual(second["id"], 1)
 
     def test_filters(self) -> None:
-        """A list can be narrowed to an account and to states."""
+        """A list can be filtered by account and by states."""
         self.admin.accept()
         self.admin.accept(account="shop")
         self.admin.accept(account="shop", state=State.REFUSED)
@@ -166,7 +166,7 @@ class ListTests(AdminTests):
         self.assertEqual(seen, [5, 4, 3, 2, 1])
 
     def test_bad_queries(self) -> None:
-        """What cannot be understood is refused, with the reason for people."""
+        """An invalid query is refused with the reason in words."""
         for query, word in (
             ("limit=0", "limit"),
             ("limit=1001", "limit"),
@@ -183,11 +183,11 @@ class ListTests(AdminTests):
             self.assertIn(word, answer.json["why"])
 
     def test_octets_that_are_no_text(self) -> None:
-        """A query that is not UTF-8 is refused like any other that cannot be understood."""
+        """A query that is not UTF-8 is refused."""
         self.assertEqual(self.refused("/messages?account=%FF"), (400, "bad_query"))
 
     def test_store_down(self) -> None:
-        """A store that fails is told as such: 503, and whether nothing happened or nobody knows."""
+        """A failure of the store is 503, with whether the change failed or its outcome is unknown."""
         self.admin.broken = StoreDown("the disk is full")
         for path in ("/messages", "/messages/1", "/parked"):
             answer = self.admin.get(path)
@@ -200,15 +200,15 @@ class ListTests(AdminTests):
 
 class StoryTests(AdminTests):
     def steps(self, number: int) -> list[tuple[str, float | None, bool]]:
-        """The timeline of a message: step, seconds after the start, whether it is still to come."""
+        """Return the timeline of a message: step, seconds after the start, whether it is in the future."""
         return [
             (step["step"], None if step["at"] is None else step["at"] - START, step.get("expected", False))
             for step in self.shown(f"/messages/{number}")["timeline"]
         ]
 
     def test_delivered(self) -> None:
-        """The details of a delivered message: accepted, handed over under which id, delivered, and that its sender
-        has not yet acknowledged being told."""
+        """The details of a delivered message: accepted, sent under an upstream id, delivered, and the event that the
+        client has not acknowledged."""
         message = self.admin.accept(claimed=True)
         self.admin.clock.advance(1)
         self.admin.sent(message, "abc")
@@ -252,12 +252,12 @@ class StoryTests(AdminTests):
         self.assertEqual(self.steps(1), [("accepted", 0.0, False), ("room", None, True), ("expiry", 86_400.0, True)])
 
     def test_claimed(self) -> None:
-        """A message that was offered to its connector waits for the upstream's answer."""
+        """A message that was sent by its connector waits for the upstream's answer."""
         self.admin.accept(claimed=True)
         self.assertEqual(self.steps(1), [("accepted", 0.0, False), ("answer", None, True), ("expiry", 86_400.0, True)])
 
     def test_receipt_awaited(self) -> None:
-        """A message that was taken waits for a receipt, which is known by the upstream's id."""
+        """A message that the upstream took waits for a receipt with the upstream's id."""
         message = self.admin.accept(claimed=True)
         self.admin.sent(message, "abc")
         self.assertEqual(
@@ -282,7 +282,7 @@ class StoryTests(AdminTests):
         self.assertEqual([one["remote_id"] for one in details["awaited"]], ["a", "c"])
 
     def test_failed(self) -> None:
-        """A message that ended badly tells its error code."""
+        """A message that failed has its error code."""
         message = self.admin.accept(claimed=True)
         self.admin.ended(message, State.REJECTED, 255)
         details = self.shown("/messages/1")
@@ -298,7 +298,7 @@ class StoryTests(AdminTests):
         self.assertEqual([(one["id"], one["batch"]) for one in shown["messages"]], [(2, 1), (3, 1)])
 
     def test_unknown(self) -> None:
-        """An id that stands for nothing is not found, nor is what is no id."""
+        """An unknown id is not found, nor is a malformed one."""
         for path in ("/messages/1", "/messages/999999999999999999", "/messages/0", "/messages/x", "/messages/1/",
                      "/messages/1000000000000000000000"):
             self.assertEqual(self.refused(path), (404, "not_found"), path)
@@ -306,7 +306,7 @@ class StoryTests(AdminTests):
 
 class CancelTests(AdminTests):
     def test_cancel(self) -> None:
-        """A waiting message is cancelled, whoever's it is; a second time it is too late."""
+        """A queued message of any account is cancelled; the second cancellation is refused."""
         self.admin.accept(account="shop")
         answer = self.admin.post("/messages/1/cancel")
         self.assertEqual((answer.status, answer.json), (200, {"cancelled": [1]}))
@@ -315,12 +315,12 @@ class CancelTests(AdminTests):
         self.assertEqual((answer.status, answer.json["reason"]), (409, "already_final"))
 
     def test_unknown(self) -> None:
-        """What is not there cannot be cancelled."""
+        """An unknown message cannot be cancelled."""
         answer = self.admin.post("/messages/1/cancel")
         self.assertEqual((answer.status, answer.json["reason"]), (404, "not_found"))
 
     def test_only_by_post(self) -> None:
-        """A link that is followed or fetched ahead cancels nothing."""
+        """GET cancels nothing."""
         self.admin.accept()
         self.assertEqual(self.refused("/messages/1/cancel"), (405, "method_not_allowed"))
         self.assertEqual(self.shown("/messages/1")["state"], "queued")
@@ -328,7 +328,7 @@ class CancelTests(AdminTests):
 
 class ParkedTests(AdminTests):
     def test_parked(self) -> None:
-        """Receipts that match nothing are listed, oldest first, without the words that may quote a text."""
+        """Parked receipts are listed, oldest first, without words that may quote a text."""
         self.admin.reported("r1", raw=b"id:r1 stat:DELIVRD text:" + TEXT.encode())
         self.admin.clock.advance(1)
         self.admin.reported("r2", State.EXPIRED)
@@ -348,7 +348,7 @@ class PrivacyTests(AdminTests):
              "/messages/3", "/messages/4", "/parked")
 
     def setUp(self) -> None:
-        """Messages of which number and text, and a sender who is a person, are known; one is a batch's."""
+        """Messages with known number, text and personal sender; one is of a batch."""
         super().setUp()
         message = self.admin.accept(sender=PERSON, claimed=True)
         self.admin.sent(message, "abc")
@@ -358,7 +358,7 @@ class PrivacyTests(AdminTests):
         self.admin.reported("early", raw=f"id:early text:{TEXT}".encode())
 
     def test_nothing_private_by_default(self) -> None:
-        """No whole number and no text appears in any answer that was not asked for it."""
+        """No response has whole numbers or texts unless the query asks for them."""
         for path in self.PATHS:
             answer = self.admin.get(path)
             self.assertEqual(answer.status, 200, path)
@@ -375,7 +375,7 @@ class PrivacyTests(AdminTests):
         self.assertEqual([message["text"]["text"] for message in batch], [TEXT])
 
     def test_public_senders(self) -> None:
-        """Names and short codes of senders are nobody's secret."""
+        """Names and short codes of senders are shown."""
         self.admin.accept(sender="AVARIA")
         self.admin.accept(sender="7916")
         self.assertEqual([one["from"] for one in self.shown("/messages?limit=2")["messages"]], ["7916", "AVARIA"])

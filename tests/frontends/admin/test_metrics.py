@@ -1,4 +1,4 @@
-"""/metrics: what a Prometheus server reads."""
+"""/metrics for a Prometheus server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def samples(page: bytes) -> Samples:
-    """Read a page as Prometheus does: values by name and labels. A family that stands twice fails."""
+    """Parse a page as Prometheus does: values by name and labels. A repeated family is an error."""
     families = list(text_string_to_metric_families(page.decode("utf-8")))
     names = [family.name for family in families]
     assert len(names) == len(set(names)), sorted(names)
@@ -32,12 +32,12 @@ class PageTests(SynchronousTestCase):
         self.addCleanup(self.admin.store.close)
 
     def states(self) -> dict[str, float]:
-        """The messages by state that the page shows."""
+        """Return the messages by state on the page."""
         found = samples(self.admin.get("/metrics").body)
         return {dict(labels)["state"]: number for (name, labels), number in found.items() if name == "smsgw_messages"}
 
     def test_page(self) -> None:
-        """The page is in the text format and shows what its registry has, with the messages by state."""
+        """The page is in the text format and has the metrics of its registry and the messages by state."""
         counted = Counter("smsgw_seen_total", "Seen.", ["account"], registry=self.admin.registry)
         counted.labels('a "quoted"\nname').inc(2.5)
         self.admin.accept()
@@ -50,7 +50,7 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(self.states(), {**{state.word: 0 for state in State}, "queued": 1})
 
     def test_store_down(self) -> None:
-        """A store that fails takes only its own numbers from the page, until it answers again."""
+        """If the store fails, only its numbers are missing on the page, until it answers again."""
         self.admin.accept()
         self.assertEqual(self.states()["queued"], 1)
         self.admin.broken = StoreDown("full")

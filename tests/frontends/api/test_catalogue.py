@@ -1,4 +1,4 @@
-"""Bad requests to the native API, each by its name: its status, a problem for a body, and nothing stored."""
+"""Bad requests to the native API by name: each gets its status and a problem, and no message is stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SOUND = b'{"to": "%b", "text": "Hello"}' % NUMBER.encode()
 
 
 def with_text(value: bytes) -> bytes:
-    """A message whose text is written so."""
+    """A message with this JSON of a text."""
     return b'{"to": "%b", "text": %b}' % (NUMBER.encode(), value)
 
 
@@ -80,10 +80,10 @@ LINES: dict[str, tuple[tuple[bytes, ...], int]] = {
 
 
 class CatalogueTests(V1TestCase):
-    """What must be refused."""
+    """Requests that must be refused."""
 
     def test_bodies(self) -> None:
-        """Every body has its status and a problem."""
+        """Each body gets its status and a problem."""
         for name, (body, status) in BODIES.items():
             answer = self.ask("POST", "/v1/messages", body)
             self.assertEqual((answer.status, answer.json["status"]), (status, status), name)
@@ -92,14 +92,14 @@ class CatalogueTests(V1TestCase):
         self.assertEqual(self.stored(), [])
 
     def test_heads(self) -> None:
-        """Every head has its status; nothing of a sound body behind it is stored."""
+        """Each head gets its status; the valid body after it is not stored."""
         for name, (lines, status) in LINES.items():
             answer = self.client.ask(request(b"POST", b"/v1/messages", SOUND, *lines))
             self.assertEqual(answer.status, status, name)
         self.assertEqual(self.stored(), [])
 
     def test_credentials_elsewhere(self) -> None:
-        """Credentials in the query are none, those in a body are a field that nobody knows."""
+        """Credentials in the query are ignored, those in a body are an unknown field."""
         answer = self.client.ask(request(b"GET", b"/v1/messages?login=demo&password=secret", None))
         self.problem(answer, 401, "no-credentials")
         self.problem(self.send(login="demo", password="secret"), 422, "bad-fields")
@@ -113,12 +113,12 @@ class CatalogueTests(V1TestCase):
         self.assertEqual(self.stored(), [])
 
     def test_framing(self) -> None:
-        """What cannot be read as a request is told as problem details too."""
+        """The response to a malformed request is a problem too."""
         answer = self.client.ask(b"GET /v1/account HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
         self.problem(answer, 400, "bad-request")
 
     def test_wrong_passwords_are_alike(self) -> None:
-        """Nothing in the answer tells an unknown account from a wrong password."""
+        """An unknown account and a wrong password get the same response."""
         answers = [
             self.client.ask(request(b"GET", b"/v1/account", None, b"Authorization: Basic " + base64.b64encode(pair)))
             for pair in (b"demo:wrong", b"nobody:wrong", b":wrong")

@@ -108,7 +108,7 @@ class V1TestCase(SynchronousTestCase):
         self.client = Client(BoundedSite(self.resource, self.clock, listener, errors=Errors(error)))
 
     def cancel(self, wishes: Any) -> Deferred[list[list[Message] | Refused]]:
-        """As the gateway does, without dispatch."""
+        """Make a gateway without dispatch."""
 
         def first(done: Committed) -> list[list[Message] | Refused]:
             return done.cancels
@@ -126,11 +126,11 @@ class V1TestCase(SynchronousTestCase):
         return self.ask("POST", "/v1/messages", {"to": NUMBER, "text": "Hello", **fields}, *lines, who=who)
 
     def stored(self) -> list[Message]:
-        """Everything in the store, newest first."""
+        """Return all messages of the store, newest first."""
         return self.successResultOf(self.store.list_messages(None, MessageFilter(), 0, 100))
 
     def problem(self, answer: Heard, status: int, kind: str) -> Any:
-        """Checks that the answer is this problem; its value."""
+        """Check that the response is this problem; return its value."""
         self.assertEqual(answer.status, status, answer.body)
         self.assertEqual(answer.headers["content-type"], "application/problem+json")
         value = answer.json
@@ -143,7 +143,7 @@ class SendingTests(V1TestCase):
     """POST /v1/messages."""
 
     def test_one(self) -> None:
-        """One message is stored and its id told."""
+        """One message is stored and the response has its id."""
         answer = self.send()
         self.assertEqual(
             (answer.status, answer.json), (201, {"id": 1, "state": "queued", "parts": 1, "repeated": False})
@@ -153,7 +153,7 @@ class SendingTests(V1TestCase):
         self.assertEqual((message.path, message.content.labels), (CALLBACK, None))
 
     def test_everything(self) -> None:
-        """Every field arrives."""
+        """All fields are stored."""
         sender: dict[str, Any] = {"from": "SHOP"}
         answer = self.send(
             to=int(NUMBER), **sender, text="Привет", callback="https://h.example/own", reference="order-1",
@@ -174,7 +174,7 @@ class SendingTests(V1TestCase):
         self.assertEqual((shown["state"], shown["final"], shown["sent_at"]), ("scheduled", False, None))
 
     def test_many(self) -> None:
-        """Many messages are one request with an answer for each, in order; what is wrong with one costs that one."""
+        """A request with many messages gets a result for each, in order; an error of one does not affect the others."""
         wishes = [
             {"to": NUMBER, "text": "a"},
             {"to": "x", "text": "b"},
@@ -192,7 +192,7 @@ class SendingTests(V1TestCase):
         self.assertEqual(len(self.stored()), 2)
 
     def test_bad_lists(self) -> None:
-        """A list is of 1 to 100 messages, with nothing beside it."""
+        """A list has 1 to 100 messages, without other fields beside it."""
         lists: list[Any] = [
             {"messages": []},
             {"messages": 7},
@@ -203,7 +203,7 @@ class SendingTests(V1TestCase):
             self.problem(self.ask("POST", "/v1/messages", value), 422, "bad-fields")
 
     def test_bad_fields(self) -> None:
-        """Everything that is wrong is named at once, with the way to it."""
+        """All errors are reported together, with their paths."""
         unknown: dict[str, Any] = {"colour": "red", "a/b~": 1}
         answer = self.send(to=True, text=5, priority=4, encoding="utf-8", send_at="tomorrow", **unknown)
         value = self.problem(answer, 422, "bad-fields")
@@ -219,7 +219,7 @@ class SendingTests(V1TestCase):
         self.assertEqual(self.stored(), [])
 
     def test_refusals(self) -> None:
-        """What the gateway refuses is said of the field that it is about."""
+        """A refusal names the field that caused it."""
         refused: list[tuple[dict[str, Any], str, str]] = [
             ({"to": "12"}, "bad-recipient", "/to"),
             ({"to": "33123456789"}, "no-route", "/to"),
@@ -235,20 +235,20 @@ class SendingTests(V1TestCase):
         self.assertEqual(set(STATUSES), set(Refusal))
 
     def test_too_fast(self) -> None:
-        """Who sends faster than agreed is told when to come again."""
+        """A request above the rate gets Retry-After."""
         answers = [self.send(who=OTHER) for _ in range(5)]
         self.problem(answers[-1], 429, "over-rate")
         self.assertEqual(answers[-1].headers["retry-after"], "1")
 
     def test_store_down(self) -> None:
-        """A store that does not answer is no fault of the request."""
+        """A failure of the store is a server error."""
         self.patch(self.intake, "submit", lambda _: fail(StoreDown("closed")))
         answer = self.send()
         self.problem(answer, 503, "store-down")
         self.assertEqual(answer.headers["retry-after"], "5")
 
     def test_fault(self) -> None:
-        """A fault of ours says nothing of itself."""
+        """The response to an unexpected exception has no details."""
         self.patch(self.intake, "submit", lambda _: fail(ZeroDivisionError("inside")))
         self.assertNotIn(b"inside", self.send().body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -261,7 +261,7 @@ class SendingTests(V1TestCase):
         )
     )
     def test_any_value(self, value: Any) -> None:
-        """Any JSON value is a message or is refused with what is wrong."""
+        """Any JSON value is accepted as a message or refused with the reason."""
         try:
             read_message(value)
         except BadFields as error:
@@ -269,10 +269,10 @@ class SendingTests(V1TestCase):
 
 
 class IdempotencyTests(V1TestCase):
-    """The same request twice."""
+    """Idempotency keys."""
 
     def test_same(self) -> None:
-        """The same key and message again sends nothing and answers with the first id."""
+        """The same key and message again sends no message and returns the first id."""
         first = self.send(idempotency_key="k")
         again = self.send(idempotency_key="k")
         self.assertEqual((first.status, again.status), (201, 200))
@@ -286,7 +286,7 @@ class IdempotencyTests(V1TestCase):
         self.assertEqual(len(self.stored()), 1)
 
     def test_other_account(self) -> None:
-        """Keys of accounts have nothing to do with each other."""
+        """Keys of different accounts are independent."""
         self.send(idempotency_key="k")
         self.assertEqual(self.send(idempotency_key="k", who=OTHER).status, 201)
 
@@ -304,7 +304,7 @@ class IdempotencyTests(V1TestCase):
         self.assertEqual(len(self.stored()), 3)
 
     def test_kinds_of_keys(self) -> None:
-        """Keys of messages, of requests of one and of requests of many never meet, whatever a client writes."""
+        """Keys of messages, of single requests and of list requests never collide, for any values."""
         many = {"messages": [{"to": NUMBER, "text": "Hello"}]}
         for key in ("k", "0:k", ":k", "one:k", "own:k"):
             header = b"Idempotency-Key: " + key.encode()
@@ -322,10 +322,10 @@ class IdempotencyTests(V1TestCase):
 
 
 class LookingTests(V1TestCase):
-    """What is there."""
+    """Reading and cancelling."""
 
     def test_not_mine(self) -> None:
-        """Another account's message is as unknown as one that never was."""
+        """A message of another account gets the same response as an unknown id."""
         self.send()
         answers = [self.ask("GET", f"/v1/messages/{id}", who=OTHER) for id in ("1", "999", "x", "01", "9" * 30, "")]
         for answer in answers:
@@ -334,7 +334,7 @@ class LookingTests(V1TestCase):
         self.problem(self.ask("DELETE", "/v1/messages/1", who=OTHER), 404, "unknown-id")
 
     def test_list(self) -> None:
-        """Messages are listed newest first, in pages, by all filters, and only one's own."""
+        """The account's own messages are listed newest first, in pages, by all filters."""
         for number in range(5):
             self.send(reference=f"r{number}", comment=f"Note {number % 2}", to=f"7916123456{number}")
             self.clock.advance(10)
@@ -358,7 +358,7 @@ class LookingTests(V1TestCase):
             self.assertEqual([one["id"] for one in found.json["messages"]], ids, query)
 
     def test_searches_take_turns(self) -> None:
-        """No more than two lists are looked for at a time; the others wait for those."""
+        """At most two lists are read at a time; further requests wait."""
         waiting: list[Deferred[list[Message]]] = []
 
         def listed(*wanted: object) -> Deferred[list[Message]]:
@@ -379,7 +379,7 @@ class LookingTests(V1TestCase):
         self.assertEqual([len(client.heard()) for client in clients], [1] * 4)
 
     def test_bad_queries(self) -> None:
-        """A query that cannot be used is refused with the name."""
+        """An invalid query is refused with the name of the parameter."""
         for query, name in {
             "colour=red": "colour", "limit=0": "limit", "limit=1001": "limit", "cursor=x": "cursor",
             "state=lost": "state", "to=abc": "to", "since=now": "since", "comment=": "comment",
@@ -390,14 +390,14 @@ class LookingTests(V1TestCase):
             self.problem(self.ask("GET", f"/v1/messages?{query}"), 400, "bad-query")
 
     def test_cancel(self) -> None:
-        """What was not sent yet can be taken back, once."""
+        """A message that was not sent can be cancelled, once."""
         self.send(send_at="2030-01-01T00:00:00Z")
         answer = self.ask("DELETE", "/v1/messages/1")
         self.assertEqual((answer.status, answer.json["state"]), (200, "cancelled"))
         self.problem(self.ask("DELETE", "/v1/messages/1"), 409, "already-final")
 
     def test_preview(self) -> None:
-        """A preview tells what a message would be, and sends nothing."""
+        """A preview shows the parts of a message and sends nothing."""
         answer = self.ask("POST", "/v1/preview", {"to": "8 916 123-45-67", "text": "Привет" * 20})
         self.assertEqual(
             answer.json,
@@ -407,7 +407,7 @@ class LookingTests(V1TestCase):
         self.assertEqual(self.stored(), [])
 
     def test_incoming(self) -> None:
-        """What subscribers sent is listed newest first, and only one's own."""
+        """The account's own incoming messages are listed newest first."""
         for account in ("demo", "other", "demo"):
             one = Incoming(self.store.next_id(), account, "", IncomingKind.MESSAGE, "sim", NUMBER, "4455", "да", START)
             self.store.commit(Changes(incoming=[one]))
@@ -422,14 +422,14 @@ class LookingTests(V1TestCase):
         self.assertEqual([one["id"] for one in page["incoming"]], [1])
 
     def test_account(self) -> None:
-        """The account is told what it is, and no secret."""
+        """The account's settings are shown without secrets."""
         answer = self.ask("GET", "/v1/account")
         self.assertEqual((answer.json["name"], answer.json["senders"]), ("demo", ["DEMO", "SHOP"]))
         for secret in (b"secret", b"hash", KEY.encode()):
             self.assertNotIn(secret, answer.body)
 
     def test_confirmation(self) -> None:
-        """Who waits for a call is told which number is to be called."""
+        """The response to a wait for a call has the number to call."""
         answer = self.ask("POST", "/v1/confirmations", {"phone": "+7 916 123-45-67"})
         self.assertEqual((answer.status, answer.json["phone"], answer.json["number"]), (201, NUMBER, "4455"))
         self.problem(self.ask("POST", "/v1/confirmations", {"phone": "12"}), 422, "bad-recipient")
@@ -438,20 +438,20 @@ class LookingTests(V1TestCase):
             self.problem(self.ask("POST", "/v1/confirmations", value), 422, "bad-fields")
 
     def test_document(self) -> None:
-        """The OpenAPI document is there for everybody."""
+        """The OpenAPI document needs no authentication."""
         answer = self.client.ask(request(b"GET", b"/v1/openapi.json", None))
         self.assertEqual((answer.status, answer.json["openapi"]), (200, "3.1.0"))
 
 
 class EnteringTests(V1TestCase):
-    """Who may ask, and how."""
+    """Authentication and request forms."""
 
     def test_bearer(self) -> None:
         """An API key is a bearer token."""
         self.assertEqual(self.send(who=b"Authorization: Bearer " + KEY.encode()).status, 201)
 
     def test_nobody(self) -> None:
-        """Without good credentials nothing is done, and the answer says which there are."""
+        """Without valid credentials a request has no effect; the response lists the schemes."""
         for line in (b"X: y", b"Authorization: Bearer wrong", b"Authorization: Bearer", b"Authorization: Digest x",
                      b"Authorization: Basic " + base64.b64encode(b"demo:wrong")):  # fmt: skip
             answer = self.send(who=line)
@@ -462,7 +462,7 @@ class EnteringTests(V1TestCase):
         self.assertEqual(self.stored(), [])
 
     def test_bodies(self) -> None:
-        """Bodies are strict JSON in UTF-8 and say so."""
+        """Bodies must be strict JSON in UTF-8 with this Content-Type."""
         for body in (
             b"",
             b"{",
@@ -483,7 +483,7 @@ class EnteringTests(V1TestCase):
         self.assertEqual(ok.status, 201)
 
     def test_methods(self) -> None:
-        """Other methods are refused with those there are; HEAD and OPTIONS work; other paths are not there."""
+        """The response to other methods lists the allowed ones; HEAD and OPTIONS work; other paths are not found."""
         answer = self.ask("PUT", "/v1/messages", {})
         self.problem(answer, 405, "method-not-allowed")
         self.assertEqual(answer.headers["allow"], "GET, HEAD, OPTIONS, POST")
@@ -492,6 +492,6 @@ class EnteringTests(V1TestCase):
             self.problem(self.ask("GET", path), 404, "not-found")
 
     def test_request_id(self) -> None:
-        """Every answer has an x-request-id of its own."""
+        """Each response has its own x-request-id."""
         ids = [self.ask("GET", "/v1/account").headers["x-request-id"] for _ in range(3)]
         self.assertEqual((len(set(ids)), {len(id) for id in ids}), (3, {32}))

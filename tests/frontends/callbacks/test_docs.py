@@ -1,4 +1,4 @@
-"""What the documentation says of callbacks is so."""
+"""The page about callbacks is correct."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DocumentTests(SynchronousTestCase):
     """docs/callbacks.rst."""
 
     def test_check_of_signatures(self) -> None:
-        """The function it gives takes genuine calls, with one key and with two, and nothing else."""
+        """The printed function accepts genuine callbacks, with one key and with two, and refuses others."""
         found = re.search(r"code-block:: python\n\n((?:    .*\n|\n)+)", TEXT)
         assert found is not None
         names: dict[str, Any] = {}
@@ -39,11 +39,11 @@ class DocumentTests(SynchronousTestCase):
         self.assertFalse(genuine(old, native("http://h/", status(), ["secret"], 1e9).body, b"secret"))
 
     def test_example(self) -> None:
-        """The example has the fields that are sent."""
+        """The example has the fields of real callbacks."""
         found = re.search(r"code-block:: json\n\n((?:    .*\n)+)", TEXT)
         assert found is not None
         self.assertEqual(list(json.loads(found[1])), list(document(status())))
 
     def test_figures(self) -> None:
-        """Eight at a time, five in vain, ten seconds, ten minutes."""
+        """The page has the limits of the code: eight requests, five failures, ten seconds, ten minutes."""
         self.assertEqual((PER_RECEIVER, TRIES, FIRST_PAUSE, LONGEST_PAUSE), (8, 5, 10.0, 600.0))

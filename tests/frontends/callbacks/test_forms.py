@@ -1,4 +1,4 @@
-"""Callbacks on the wire, in each form."""
+"""The requests of callbacks, in each form."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ VECTORS = {
 def status(
     state: State = State.DELIVERED, error: int = 0, *, id: int = 854_019, parts: int = 1, labels: Labels | None = None
 ) -> Event:
-    """A message's change of state."""
+    """An event of a message."""
     content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hi" * parts, labels=labels)
     made = AT - 60
     message = Message(
@@ -65,7 +65,7 @@ def status(
 
 
 def incoming(kind: IncomingKind = IncomingKind.MESSAGE, text: str = "Привет", answers: int = 0) -> Event:
-    """What a subscriber did."""
+    """An incoming message or call."""
     one = Incoming(77, "demo", CALLBACK, kind, "sim", "79161234567", "79031112233", text, AT, answers, 9)
     return Event(one, EventKind.INCOMING, State.DELIVERED, 0, AT)
 
@@ -74,7 +74,7 @@ class RostelecomTests(SynchronousTestCase):
     """The form of Rostelecom."""
 
     def url(self, event: Event, url: str = "http://h/path") -> str:
-        """What is asked for."""
+        """Return the URL of the request."""
         call = rostelecom(url, event)
         assert call is not None
         self.assertEqual((call.method, call.body), (b"GET", None))
@@ -88,23 +88,23 @@ class RostelecomTests(SynchronousTestCase):
         )
 
     def test_words(self) -> None:
-        """The words are those that the API itself answers with."""
+        """The words are those of the API's responses."""
         for state, word in WORDS.items():
             self.assertIn(f"&status={word}&", self.url(status(state)))
 
     def test_error(self) -> None:
-        """err comes last, and only with what was rejected; parts is above 0 (004-199)."""
+        """err is last, and only for rejected messages; parts is above 0 (004-199)."""
         self.assertTrue(self.url(status(State.REJECTED, 11)).endswith("&status=rejected&parts=1&err=11"))
         self.assertTrue(self.url(status(State.REJECTED)).endswith("&err=255"))
         self.assertNotIn("err", self.url(status(State.UNDELIVERABLE, 11)))
         self.assertTrue(self.url(status(parts=0)).endswith("&parts=1"))
 
     def test_address_with_a_query(self) -> None:
-        """What the address asks for stays."""
+        """Parameters of the URL are kept."""
         self.assertTrue(self.url(status(), "http://h/p?a=b").startswith("http://h/p?a=b&id=message-id-854019&"))
 
     def test_incoming(self) -> None:
-        """There is nothing for what comes from subscribers."""
+        """The form cannot represent incoming messages."""
         self.assertIsNone(rostelecom("http://h/", incoming()))
 
 
@@ -164,7 +164,7 @@ class SmscTests(SynchronousTestCase):
             self.assertNotIn(SECRET, fields.values())
 
     def test_secret_in_the_address(self) -> None:
-        """A secret in the part that stays in the address is replaced there (002-115) (002-116)."""
+        """A secret in the part that stays in the URL is replaced there (002-115) (002-116)."""
         call = smsc(read_handler(f"http://h/!a=%20&md5={SECRET}?b"), status(), ZONE)
         self.assertEqual(call.url, "http://h/?a=%20&md5=d27ad946045732522e764384be6ccbd1")
         assert call.body is not None
@@ -227,21 +227,21 @@ class SmscTests(SynchronousTestCase):
             self.assertEqual(root.findtext("phone"), "79161234567")
 
     def test_repeated(self) -> None:
-        """What is told again is told in the same words (002-132)."""
+        """A repetition has the same content (002-132)."""
         handler = read_handler(f"http://h/?sha1={SECRET}")
         self.assertEqual(smsc(handler, status(), ZONE), smsc(handler, status(), ZONE))
 
     def test_parameter_that_claims_a_field(self) -> None:
-        """A parameter of the address never replaces what the event says."""
+        """A parameter of the URL never replaces a value of the event."""
         call = smsc(read_handler("http://h/?fmt=3&status=20"), status(), ZONE)
         self.assertEqual(json.loads(call.body or b"")["status"], 1)
 
 
 class NativeTests(SynchronousTestCase):
-    """The form of our own."""
+    """The native form."""
 
     def test_status(self) -> None:
-        """A change of state tells everything about the message but its text."""
+        """A report has all fields of the message except its text."""
         event = status(State.UNDELIVERABLE, 6, parts=2, labels=Labels("", "order-1", ""))
         call = native("http://h/x", event, (), AT)
         self.assertEqual((call.method, call.url), (b"POST", "http://h/x"))
@@ -266,7 +266,7 @@ class NativeTests(SynchronousTestCase):
         self.assertEqual(document(status(State.ENROUTE))["final"], False)
 
     def test_incoming(self) -> None:
-        """Messages, calls and keys each tell what they are."""
+        """Messages, calls and keys have different types."""
         base = {"event": "77.3", "id": 77, "from": "79161234567", "to": "79031112233", "at": "2011-08-20T18:41:00.750Z"}
         self.assertEqual(document(incoming(answers=5)), base | {"type": "message", "text": "Привет", "answers": 5})
         self.assertEqual(
@@ -287,13 +287,13 @@ class NativeTests(SynchronousTestCase):
         self.assertEqual(headers[b"X-Smsgw-Signature"].decode(), ",".join(expected))
 
     def test_unsigned(self) -> None:
-        """Without a key there is no signature, and no time that would look like one."""
+        """Without a key the request has neither signature nor timestamp."""
         self.assertEqual(
             {name for name, _ in native("http://h/", status(), (), AT).headers}, {b"Content-Type", b"X-Smsgw-Event"}
         )
 
     def test_nothing_of_the_text(self) -> None:
-        """No form tells the text of a message of ours."""
+        """No form has the text of an account's own message."""
         for form in (
             rostelecom("http://h/", status()),
             smsc(read_handler("http://h/"), status(), ZONE),
@@ -303,7 +303,7 @@ class NativeTests(SynchronousTestCase):
             self.assertNotIn(b"hi", (form.body or b"") + urlsplit(form.url).query.encode())
 
     def test_lone_surrogate(self) -> None:
-        """A text that no encoding can write is told as far as it goes."""
+        """Characters that cannot be encoded are replaced."""
         self.assertIn(b'"text":"a?b"', native("http://h/", incoming(text="a\ud800b"), (), AT).body or b"")
         self.assertIn(
             b"mes=a%3Fb", smsc(read_handler("http://h/?charset=utf-8"), incoming(text="a\ud800b"), ZONE).body or b""

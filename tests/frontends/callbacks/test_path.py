@@ -34,7 +34,7 @@ from tests.metrics import value
 
 @attrs.define(eq=False)
 class Asked:
-    """A request under way."""
+    """An outstanding request."""
 
     url: str
     body: bytes
@@ -42,16 +42,16 @@ class Asked:
     result: Deferred[WebResponse]
 
     def answer(self, code: int = 200, headers: dict[str, list[str]] | None = None) -> None:
-        """The receiver answers."""
+        """Fire the response."""
         self.result.callback(WebResponse(code, Headers(headers or {}), b"", True))
 
     def fail(self, *, refused: bool = False) -> None:
-        """It does not."""
+        """Fail the request."""
         self.result.errback(RequestFailed("no response in time", sent=True, refused=refused))
 
 
 class HandClient:
-    """Makes calls that a test answers."""
+    """A client whose requests the test answers."""
 
     def __init__(self, under_way: list[Asked], guarded: bool) -> None:
         self.under_way = under_way
@@ -67,27 +67,27 @@ class HandClient:
 
     @staticmethod
     def cancelled(result: Deferred[WebResponse]) -> None:
-        """What the real client does."""
+        """Record a request."""
         result.errback(RequestFailed("no response in time", sent=True))
 
 
 @attrs.define
 class Account:
-    """An account as it is configured now."""
+    """An account."""
 
     settings: AccountSettings
 
 
 def account(name: str = "demo", **keys: Any) -> Account:
-    """One that is called back."""
+    """An account with a callback."""
     keys = {"callback": "http://h.example/x", "callback_dialect": "native", **keys}
     return Account(AccountSettings(name=name, **keys))
 
 
 class Sink(HandSink):
-    """Notes what the path says, and when it wants more.
+    """Records the reports of the path.
 
-    :ivar by_hand: whether forgetting waits.
+    :ivar by_hand: whether acknowledge_before_send waits for the test.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Sink(HandSink):
 
 
 class Case(SynchronousTestCase):
-    """One path between a client and a sink, both worked by hand."""
+    """One path between a client and a sink, both controlled by the test."""
 
     def setUp(self) -> None:
         """An account with a callback."""
@@ -128,7 +128,7 @@ class Case(SynchronousTestCase):
         self.addCleanup(self.end)
 
     def end(self) -> None:
-        """Nobody stays down."""
+        """Check that no receiver stays down."""
         for receiver in self.path._receivers.values():
             receiver.stop()
 
@@ -137,20 +137,20 @@ class Case(SynchronousTestCase):
         self.accounts["demo"] = account(**keys)
 
     def next(self) -> Asked:
-        """The next call."""
+        """Return the next request."""
         return self.asked.pop(0)
 
 
 class TellingTests(Case):
-    """What is called, and what becomes of the event."""
+    """The requests, and the results of events."""
 
     def test_interfaces(self) -> None:
-        """It is a return path, and the sink of these tests is one."""
+        """The path and the sink of these tests provide their interfaces."""
         verifyObject(IReturnPath, self.path)
         verifyObject(IReturnSink, self.sink)
 
     def test_success(self) -> None:
-        """An event is told when the receiver answers 2xx, and there is room for more (002-105)."""
+        """An event is acknowledged when the receiver responds with 2xx, and the room grows (002-105)."""
         event = status()
         self.path.deliver([event])
         asked = self.next()
@@ -163,7 +163,7 @@ class TellingTests(Case):
         self.assertEqual(self.sink.ready_accounts, ["demo"])
 
     def test_failures(self) -> None:
-        """Everything else is tried again later: redirects, errors, silence; a receiver may say when."""
+        """After other responses, errors and timeouts the event is retried later; Retry-After sets the time."""
         for code in (199, 301, 302, 400, 404, 500, 503):
             self.path.deliver([status(id=code)])
             self.next().answer(code)
@@ -194,8 +194,7 @@ class TellingTests(Case):
             self.assertEqual(self.sink.retried[-1], (event, pause))
 
     def test_at_most_once(self) -> None:
-        """In the form of Rostelecom an event counts as told before the call, and whatever comes of it then
-        (004-200)."""
+        """In the Rostelecom form an event is acknowledged before the request, whatever its result is (004-200)."""
         self.use(callback_dialect="rostelecom")
         self.sink.by_hand = True
         events = [status(id=number) for number in (1, 2, 3)]
@@ -209,7 +208,7 @@ class TellingTests(Case):
         self.assertEqual(self.path.room("demo"), PER_RECEIVER)
 
     def test_not_marked(self) -> None:
-        """What could not be marked is not told."""
+        """An event that could not be acknowledged is not sent."""
         self.use(callback_dialect="rostelecom")
         self.sink.by_hand = True
         self.path.deliver([status()])
@@ -218,7 +217,7 @@ class TellingTests(Case):
         self.assertEqual((self.path._held, self.path.room("demo")), ({}, PER_RECEIVER))
 
     def test_forms(self) -> None:
-        """The account's form is used; what has no place in it counts as told."""
+        """The account's form is used; an event that it cannot represent is acknowledged."""
         self.use(callback_dialect="smsc", callback="http://h.example/x?md5=abc")
         self.path.deliver([incoming()])
         self.assertTrue(self.next().body.startswith(b"id=77&phone=79161234567&mes="))
@@ -228,7 +227,7 @@ class TellingTests(Case):
         self.assertEqual((self.asked, self.sink.acknowledged_before), ([], [event]))
 
     def test_poisoned_event(self) -> None:
-        """An event that cannot be written is put off alone, logged, and stops no other."""
+        """An event whose request cannot be written is retried later and logged; the others are sent."""
         poisoned = status(id=1)
         poisoned.at = 1e300
         self.path.deliver([poisoned, status(id=2)])
@@ -239,7 +238,7 @@ class TellingTests(Case):
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
     def test_own_address(self) -> None:
-        """A message's own address is called in the native form, by the client that looks where it leads."""
+        """A message's own URL gets the native form, from the client that guards against private addresses."""
         self.use(callback_dialect="rostelecom", callback_key=None)
         self.path.deliver([status(labels=Labels("http://h.example/own"))])
         asked = self.next()
@@ -248,7 +247,7 @@ class TellingTests(Case):
         self.assertEqual([wait for _, wait in self.sink.retried], [600.0])
 
     def test_nobody_to_tell(self) -> None:
-        """Without an address, or an account, events wait; one that was handed over is put off."""
+        """Without a URL or an account the room is 0; an event that is still delivered is retried later."""
         self.assertEqual(self.path.room("stranger"), 0)
         self.use(callback="")
         self.assertEqual(self.path.room("demo"), 0)
@@ -261,7 +260,7 @@ class TellingTests(Case):
         self.assertEqual(self.path.room("demo"), PER_ACCOUNT)
 
     def test_account_that_goes(self) -> None:
-        """An account that is disabled while its events wait here is not called any more."""
+        """An account that is disabled while its events wait here gets no further requests."""
         events = [status(id=number) for number in range(1, PER_RECEIVER + 2)]
         self.path.deliver(events)
         self.use(enabled=False)
@@ -273,8 +272,8 @@ class OrderTests(Case):
     """Events of one message."""
 
     def test_order(self) -> None:
-        """The next event of a message is told after the answer to the one before, even when that counts as told
-        already (002-134)."""
+        """The next event of a message is sent after the response to the previous one, also in the at-most-once form
+        (002-134)."""
         self.use(callback_dialect="rostelecom")
         self.path.deliver([status(State.ENROUTE)])
         self.path.deliver([status()])
@@ -285,7 +284,7 @@ class OrderTests(Case):
         self.assertIn("delivered", self.next().url)
 
     def test_several_at_a_time(self) -> None:
-        """Different messages are told side by side, so many at a time and no more."""
+        """Events of different messages are sent concurrently, up to the limit."""
         self.path.deliver([status(id=number) for number in range(1, 20)])
         self.assertEqual(len(self.asked), PER_RECEIVER)
         self.assertEqual(self.path.room("demo"), 0)
@@ -294,16 +293,16 @@ class OrderTests(Case):
 
 
 class BrokenReceiverTests(Case):
-    """Receivers that do not answer."""
+    """Receivers that fail."""
 
     def break_down(self) -> None:
-        """So many calls in vain."""
+        """Make this number of failed requests."""
         for number in range(circuitbreaker.TRIES):
             self.path.deliver([status(id=number + 1)])
             self.next().fail()
 
     def test_left_alone(self) -> None:
-        """A receiver that does not answer is left alone, then tried once, for twice as long each time."""
+        """Requests to a failing receiver pause, then one is tried; each failure doubles the pause."""
         self.assertEqual(value(self.metrics.receivers_down), 0)
         self.break_down()
         self.assertEqual((self.path.room("demo"), value(self.metrics.receivers_down)), (0, 1))
@@ -323,7 +322,7 @@ class BrokenReceiverTests(Case):
         self.assertEqual((self.path.room("demo"), value(self.metrics.receivers_down)), (PER_RECEIVER, 0))
 
     def test_errors_are_answers(self) -> None:
-        """A receiver that answers, if only with errors, is not left alone; one that is overloaded is."""
+        """Error responses do not cause a pause; those of an overloaded receiver do."""
         for number in range(20):
             self.path.deliver([status(id=number + 1)])
             self.next().answer(500)
@@ -334,7 +333,7 @@ class BrokenReceiverTests(Case):
         self.assertEqual(self.path.room("demo"), 0)
 
     def test_what_waits(self) -> None:
-        """What waits when a receiver goes down goes out when it is back, and no attempt is charged for it."""
+        """Events that wait when a pause begins are sent after it; the pause does not count as an attempt."""
         events = [status(id=number + 1) for number in range(20)]
         self.path.deliver(events)
         for _ in range(circuitbreaker.TRIES - 1 + PER_RECEIVER):
@@ -347,7 +346,7 @@ class BrokenReceiverTests(Case):
         self.assertEqual(self.sink.acknowledged_events, events[circuitbreaker.TRIES - 1 + PER_RECEIVER :])
 
     def test_others_are_not_harmed(self) -> None:
-        """A receiver that hangs costs another account nothing, even at the same host (002-133)."""
+        """A hanging receiver does not affect another account, even at the same host (002-133)."""
         self.accounts["other"] = account("other")
         self.path.deliver([status(id=number + 1) for number in range(PER_RECEIVER)])
         self.assertEqual((self.path.room("demo"), self.path.room("other")), (0, PER_ACCOUNT))
@@ -355,7 +354,7 @@ class BrokenReceiverTests(Case):
         self.assertEqual(self.path.room("other"), PER_RECEIVER)
 
     def break_down_others(self) -> None:
-        """Everything of demo fails, and one of other succeeds."""
+        """All requests of demo fail, one of other succeeds."""
         for asked in list(self.asked):
             asked.fail()
         del self.asked[:]
@@ -366,15 +365,15 @@ class BrokenReceiverTests(Case):
 
 
 class StoppingTests(Case):
-    """The end of the program."""
+    """The stop."""
 
     def test_nothing_under_way(self) -> None:
-        """With nothing under way it is over at once, and nothing more is taken."""
+        """Without requests the stop ends at once, and the room is 0."""
         self.successResultOf(self.path.stop())
         self.assertEqual(self.path.room("demo"), 0)
 
     def test_under_way(self) -> None:
-        """Calls under way may end; what waits is given back."""
+        """Current requests may complete; waiting events are requeued."""
         events = [status(id=number + 1) for number in range(PER_RECEIVER + 1)]
         self.path.deliver(events)
         stopped = self.path.stop()
@@ -386,7 +385,7 @@ class StoppingTests(Case):
         self.assertEqual(len(self.sink.acknowledged_events), PER_RECEIVER)
 
     def test_too_long(self) -> None:
-        """After some seconds they are given up: nobody knows whether they arrived, and they come again."""
+        """After some seconds current requests are cancelled; their events are requeued, as the result is unknown."""
         self.path.deliver([status()])
         stopped = self.path.stop()
         self.clock.advance(5)
@@ -395,13 +394,13 @@ class StoppingTests(Case):
 
 
 class PropertyTests(SynchronousTestCase):
-    """Whatever receivers do."""
+    """Any behaviour of receivers."""
 
     @settings(max_examples=100, deadline=None)
     @given(st.data())
     def test_each_event_is_answered_once(self, data: st.DataObject) -> None:
-        """Each event is answered exactly once, in the order of its message, with no more calls at a time than
-        allowed, and in the end nothing is held."""
+        """Each event is reported exactly once, in the order of its message, within the limit of requests, and in the
+        end no event is held."""
         case = Case()
         case.setUp()
         case.accounts["demo"] = account(callback_dialect=data.draw(st.sampled_from(["native", "smsc", "rostelecom"])))
@@ -433,7 +432,7 @@ class PropertyTests(SynchronousTestCase):
 
     @staticmethod
     def end_one(case: Case, number: int, well: bool) -> None:
-        """One call ends."""
+        """End one request."""
         asked = case.asked.pop(number)
         if well:
             asked.answer()

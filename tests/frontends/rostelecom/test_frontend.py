@@ -1,5 +1,4 @@
-"""The HTTP front end as a client of doc 004 sees it: real server, accounts, senders, routes and intake; a store that
-only remembers."""
+"""The front end of the Rostelecom API with real server, accounts, senders, routes and intake, and a fake store."""
 
 from __future__ import annotations
 
@@ -76,7 +75,7 @@ COLUMN: dict[Refusal, tuple[int, str] | None] = {
 
 
 def message(state: State, error: int = 0, parts: int = 1) -> Message:
-    """A stored message of which only the fate matters."""
+    """A stored message in a given state."""
     content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"x" * parts)
     return Message(
         33, "demo", "", "sim", state, 0, False, 0, 0, parts, 0.0, 1574087003.9, 1574087004.2, 0.0, error, "79377778686",
@@ -85,9 +84,9 @@ def message(state: State, error: int = 0, parts: int = 1) -> Message:
 
 
 class Shelf:
-    """Stands for the store.
+    """A fake store.
 
-    :ivar failure: what commits and look-ups fail with. :ivar held: commits wait here for a test, if it is a list.
+    :ivar failure: the error of commits and look-ups. :ivar held: commits wait here for the test if it is a list.
     """
 
     def __init__(self) -> None:
@@ -102,7 +101,7 @@ class Shelf:
         return self.last
 
     def commit(self, changes: Changes) -> Deferred[Committed]:
-        """Keep accepted messages."""
+        """Store accepted messages."""
         if self.failure is not None:
             return fail(self.failure)
         for each in changes.accepts:
@@ -114,7 +113,7 @@ class Shelf:
         return self.held[-1].addCallback(lambda _: committed)
 
     def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
-        """What is kept, of this account only; 900 is a batch of everything."""
+        """Find stored messages of the account; 900 is a batch of all."""
         if self.failure is not None:
             return fail(self.failure)
         own = [each for each in self.messages.values() if each.account == account]
@@ -162,27 +161,27 @@ class HttpTestCase(SynchronousTestCase):
         self.client = Client(self.site)
 
     def post(self, line: bytes = BASIC, **fields: object) -> Heard:
-        """Send fields over a sound message."""
+        """Send a valid message with some fields replaced."""
         body = {"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello", **fields}
         return self.client.ask(request(b"POST", SEND, json.dumps(body).encode(), line))
 
     def get(self, id: object, line: bytes = BASIC) -> Heard:
-        """Ask for a message."""
+        """Query a message."""
         return self.client.ask(request(b"GET", SHOW + str(id).encode(), None, line))
 
     def assert_no(self, answer: Heard, reason: str, status: int = 200) -> None:
-        """The answer is this no, and nothing was stored."""
+        """Check that the response is this error and no message was stored."""
         self.assertEqual((answer.status, answer.reason), (status, reason))
         self.assertEqual(self.shelf.messages, {})
 
 
 class Sending(HttpTestCase):
     def test_interface(self) -> None:
-        """The front end is the delegate that the API asks for."""
+        """The front end provides the delegate's interface."""
         verifyObject(IJsonDelegate, self.frontend)
 
     def test_sent(self) -> None:
-        """A message is stored as it was written, and its id told. (004-177), (004-191)"""
+        """A message is stored unchanged, and the response has its id. (004-177), (004-191)"""
         answer = self.post(text="Добрый день")
         self.assertEqual(answer.json, {"result": {"uid": "message-id-33"}, "status": "ok"})
         stored = self.shelf.messages[33]
@@ -191,7 +190,7 @@ class Sending(HttpTestCase):
         self.assertEqual((stored.listener, stored.login), ("api", "demo"))
 
     def test_after_the_commit(self) -> None:
-        """The answer waits for the commit; when that fails, whether anything was kept is not said. (004-187)"""
+        """The response waits for the commit; if it fails, the response does not say what was stored. (004-187)"""
         self.shelf.held = []
         body = json.dumps({"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello"}).encode()
         self.client.send(request(b"POST", SEND, body, BASIC) * 2)
@@ -220,7 +219,7 @@ class Sending(HttpTestCase):
             self.assert_no(self.post(text=text), "invalid_field_text")
 
     def test_order(self) -> None:
-        """Number, sender, operator, text: the first fault is told. (004-186)"""
+        """The first error in this order is reported: number, sender, operator, text. (004-186)"""
         wrong: dict[str, Any] = {"msisdn": "8", "shortcode": "OTHER", "text": ""}
         self.assert_no(self.post(**wrong), "invalid_field_msisdn")
         wrong["msisdn"] = "79031234567"
@@ -252,13 +251,13 @@ class Sending(HttpTestCase):
         self.assertEqual(answers[-1], {"reason": "system_error", "status": "error"})
 
     def test_store_down(self) -> None:
-        """A store that takes nothing is a system error, without a traceback. (004-187)"""
+        """A failing store is a system error, without a traceback. (004-187)"""
         for self.shelf.failure in (StoreDown(), UnknownOutcome()):
             self.assert_no(self.post(), "system_error")
             self.assert_no(self.get(33), "system_error")
 
     def test_fault(self) -> None:
-        """A fault of our own is a system error, with a traceback in the log. (004-187)"""
+        """An unexpected exception is a system error, with a traceback in the log. (004-187)"""
         self.shelf.failure = ZeroDivisionError()
         self.assert_no(self.post(), "system_error")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -266,12 +265,12 @@ class Sending(HttpTestCase):
 
 class Access(HttpTestCase):
     def test_wrong_credentials(self) -> None:
-        """A wrong login and a wrong password are told the same. (004-182)"""
+        """A wrong login and a wrong password get the same response. (004-182)"""
         for pair in (b"demo:wrong", b"nobody:secret", b"demo:", b":secret"):
             self.assert_no(self.post(b"Authorization: Basic " + b64encode(pair)), "wrong_credentials", 403)
 
     def test_wrong_address(self) -> None:
-        """An address outside the account's list is told so, but only with the right password. (004-183)"""
+        """An address outside the account's list gets its own error, but only with the right password. (004-183)"""
         self.client = Client(self.site, "192.0.2.7")
         self.assert_no(self.post(), "wrong_ip", 403)
         self.assert_no(self.get(33), "wrong_ip", 403)
@@ -292,17 +291,17 @@ class Access(HttpTestCase):
         self.assertEqual([problem.key for problem in error.problems], ["allow_from"])
 
     def test_doors(self) -> None:
-        """An account that is disabled, or may not use HTTP, is told what a wrong password is told."""
+        """An account that is disabled, or may not use HTTP, gets the response to a wrong password."""
         for pair in (b"shut:secret", b"smpponly:secret"):
             self.assert_no(self.post(b"Authorization: Basic " + b64encode(pair)), "wrong_credentials", 403)
 
     def test_body(self) -> None:
-        """The credentials may stand in the body. (004-180)"""
+        """The body may contain the credentials. (004-180)"""
         answer = self.post(b"X-Nothing: 0", **{"login": "demo", "pass": "secret"})
         self.assertEqual(answer.json["status"], "ok")
 
     def test_gone_meanwhile(self) -> None:
-        """An account that goes between its login and its message is refused."""
+        """An account that is removed between its login and its message is refused."""
         self.successResultOf(self.frontend.login(b"demo", b"secret", "127.0.0.1"))
         self.accounts.apply(configured())
         denied: Any = self.successResultOf(self.frontend.submit("demo", "79104567890", "DEMO", "x"))
@@ -311,7 +310,7 @@ class Access(HttpTestCase):
 
 class Showing(HttpTestCase):
     def test_all_fields(self) -> None:
-        """What was sent is shown with times and number as numbers, and its parts. (004-194), (004-195)"""
+        """The status has times and number as numbers, and the parts. (004-194), (004-195)"""
         self.post(text="Добрый день")
         self.assertEqual(
             self.get(33).json,
@@ -330,7 +329,7 @@ class Showing(HttpTestCase):
         )
 
     def test_unknown(self) -> None:
-        """Ids that are nobody's, another account's, a batch's or too long are all not found."""
+        """Unknown ids, those of another account or of a batch, and too long ids are not found."""
         self.post()
         self.post(OTHER)
         self.assertEqual(self.get(34, OTHER).status, 200)
@@ -366,7 +365,7 @@ class Showing(HttpTestCase):
 
 class Tables(SynchronousTestCase):
     def test_as_designed(self) -> None:
-        """The rows say what the design says. (004-187)"""
+        """The table has the expected words. (004-187)"""
         for refusal, expected in COLUMN.items():
             reason, status = REASONS[refusal]
             self.assertEqual((status, reason), expected or (200, "system_error"), refusal)
@@ -376,13 +375,13 @@ class Tables(SynchronousTestCase):
         self.assertEqual({status for _, status in REASONS.values()}, {200, 403})
 
     def test_told_as_states(self) -> None:
-        """What is not told at once is told by the final state."""
+        """A refusal that becomes a state is reported by the final state."""
         self.assertEqual(AS_STATES, {refusal for refusal, row in COLUMN.items() if row is None})
 
 
 class Bounds(HttpTestCase):
     def test_shut_down(self) -> None:
-        """Draining waits for the message that is being stored, and answers it."""
+        """Draining waits for the message that is being stored, and sends its response."""
         self.shelf.held = []
         body = json.dumps({"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello"}).encode()
         self.client.send(request(b"POST", SEND, body, BASIC))

@@ -1,4 +1,4 @@
-"""The API of doc 004 as a client sees it, with a delegate that remembers."""
+"""The resource of the Rostelecom API, with a recording delegate."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FIELDS: dict[str, Any] = {"msisdn": 79270000001, "shortcode": "DEMO", "text": "t
 
 @implementer(IJsonDelegate)
 class Recorder:
-    """Knows one account (demo, secret), one message (VvkmLHkfhCX9), and remembers what it is asked.
+    """A delegate with one account (demo, secret) and one message (VvkmLHkfhCX9); it records its calls.
 
-    :ivar answer: given to every submission. :ivar failure: what submissions and look-ups fail with.
+    :ivar answer: the result of every submission. :ivar failure: the error of submissions and look-ups.
     """
 
     def __init__(self) -> None:
@@ -68,27 +68,27 @@ class ApiTestCase(SynchronousTestCase):
         self.client = Client(BoundedSite(MessageResource(self.delegate), Clock()), "192.0.2.7")
 
     def post(self, value: object, *lines: bytes) -> Heard:
-        """Send a value as JSON, or octets as they are, with credentials unless other lines are given."""
+        """Send a value as JSON, or raw octets, with credentials unless other header lines are given."""
         octets = value if isinstance(value, bytes) else json.dumps(value).encode()
         return self.client.ask(request(b"POST", SEND, octets, *(lines or (BASIC,))))
 
     def get(self, id: bytes, *lines: bytes) -> Heard:
-        """Ask for a message, with credentials unless other lines are given."""
+        """Query a message, with credentials unless other header lines are given."""
         return self.client.ask(request(b"GET", SHOW + id, None, *(lines or (BASIC,))))
 
     def assert_no(self, answer: Heard, reason: str, status: int = 200) -> None:
-        """The answer is this no, and nothing was submitted."""
+        """Check that the response is this error and no message was submitted."""
         self.assertEqual((answer.status, answer.reason), (status, reason))
         self.assertEqual(self.delegate.submitted, [])
 
 
 class Sending(ApiTestCase):
     def test_delegate(self) -> None:
-        """The delegate of these tests is one."""
+        """The delegate of these tests provides the interface."""
         verifyObject(IJsonDelegate, self.delegate)
 
     def test_answer(self) -> None:
-        """A message is answered with its uid, in the 58 octets of the document. (004-177), (004-191), (004-192)"""
+        """The response to a message has its uid, in the 58 octets of the document. (004-177), (004-191), (004-192)"""
         answer = self.post(FIELDS)
         self.assertEqual(answer.status, 200)
         self.assertEqual(answer.body, b'{"result":{"uid":"message-id-VvkmLHkfhCX9"},"status":"ok"}')
@@ -96,7 +96,7 @@ class Sending(ApiTestCase):
         self.assertEqual(self.delegate.submitted, [("demo", "79270000001", "DEMO", "test")])
 
     def test_header_fields(self) -> None:
-        """The header fields of the document are there. (004-193)"""
+        """The response has the header fields of the document. (004-193)"""
         answer = self.post(FIELDS)
         self.assertEqual(answer.headers["content-type"], "application/json; charset=utf-8")
         self.assertEqual(answer.headers["connection"], "keep-alive")
@@ -111,7 +111,7 @@ class Sending(ApiTestCase):
         self.assertEqual(answer.json["status"], "ok")
 
     def test_chunks(self) -> None:
-        """A body in chunks is a body."""
+        """A chunked body is accepted."""
         octets = json.dumps({**FIELDS, "login": "demo", "pass": "secret"}).encode()
         self.assertEqual(self.client.ask(chunked(octets[:20], octets[20:], path=SEND)).json["status"], "ok")
 
@@ -122,7 +122,7 @@ class Sending(ApiTestCase):
         self.assertEqual({each[1] for each in self.delegate.submitted}, {"79270000001"})
 
     def test_wrong_numbers(self) -> None:
-        """Anything but the digits of an international number is refused; a Russian one begins with 7. (004-185)"""
+        """Only the digits of an international number are accepted; a Russian one begins with 7. (004-185)"""
         for msisdn in (
             None, True, False, 79270000001.0, 7.9e10, -79270000001, 0, "", " ", "+79270000001", "7 927 000-00-01",
             "79270000001 ", "٧٩٢٧٠٠٠٠٠٠١", "89270000001", 89270000001, "0079270000001", "7927", 7927, "7" * 16, "DEMO",
@@ -133,13 +133,13 @@ class Sending(ApiTestCase):
         self.assert_no(self.post({"shortcode": "DEMO", "text": "test"}), "invalid_field_msisdn")
 
     def test_other_countries(self) -> None:
-        """Numbers of other countries are taken."""
+        """Numbers of other countries are accepted."""
         for msisdn in ("375291234567", "998901234567", "4915112345678", "12025550123"):
             self.post({**FIELDS, "msisdn": msisdn})
         self.assertEqual(len(self.delegate.submitted), 4)
 
     def test_national_numbers(self) -> None:
-        """What counts as a national number is the country's."""
+        """The country sets the form of national numbers."""
         self.client = Client(BoundedSite(MessageResource(self.delegate, ""), Clock()))
         self.assertEqual(self.post({**FIELDS, "msisdn": "85212345678"}).json["status"], "ok")
 
@@ -152,7 +152,7 @@ class Sending(ApiTestCase):
         self.assert_no(self.post({"msisdn": 79270000001, "text": "test"}), "invalid_field_shortcode")
 
     def test_what_is_no_text(self) -> None:
-        """What is empty, null, missing or no string reaches the delegate as an empty text. (004-188)"""
+        """A text that is empty, null, missing or not a string is passed to the delegate as an empty one. (004-188)"""
         self.delegate.answer = ApiError("invalid_field_text")
         text: object
         for text in ("", None, 1, True, ["x"], {}):
@@ -162,18 +162,18 @@ class Sending(ApiTestCase):
         self.assertEqual({each[3] for each in self.delegate.submitted}, {""})
 
     def test_text(self) -> None:
-        """The text arrives as it was written, raw in UTF-8 or escaped."""
+        """The text arrives unchanged, in raw UTF-8 or escaped."""
         text = "Добрый день \U0001f600 \"'\\/\t\n"
         self.post({**FIELDS, "text": text})
         self.post(json.dumps({**FIELDS, "text": text}, ensure_ascii=False).encode())
         self.assertEqual([each[3] for each in self.delegate.submitted], [text, text])
 
     def test_unknown_fields(self) -> None:
-        """Fields that the document does not know are not looked at."""
+        """Unknown fields are ignored."""
         self.assertEqual(self.post({**FIELDS, "Text": "x", "callback": {"a": []}}).json["status"], "ok")
 
     def test_wrong_bodies(self) -> None:
-        """What is no JSON object, or can be read in two ways, is a wrong request. (004-186), (004-187)"""
+        """A body that is not a JSON object, or is ambiguous, is a wrong request. (004-186), (004-187)"""
         for octets in (
             b"",
             b"{",
@@ -197,7 +197,7 @@ class Sending(ApiTestCase):
                 self.assert_no(self.post(octets), "invalid_request_body")
 
     def test_charsets(self) -> None:
-        """A body in another charset than UTF-8 is a wrong request; the media type is not looked at."""
+        """A body in another charset than UTF-8 is a wrong request; the media type is ignored."""
         for kind in (b"application/json; charset=windows-1251", b'text/plain;charset="utf-16"'):
             self.assert_no(self.post(FIELDS, BASIC, b"Content-Type: " + kind), "invalid_request_body")
             self.assert_no(
@@ -214,33 +214,33 @@ class Sending(ApiTestCase):
             self.assertEqual(self.post(FIELDS, BASIC, b"Content-Type: " + kind).json["status"], "ok")
 
     def test_multipart(self) -> None:
-        """A multipart body is not taken apart: it is no JSON."""
+        """A multipart body is refused, as it is not JSON."""
         octets = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\ntest\r\n--x--\r\n'
         answer = self.post(octets, BASIC, b"Content-Type: multipart/form-data; boundary=x")
         self.assert_no(answer, "invalid_request_body")
 
     def test_too_long(self) -> None:
-        """A body over 64 KiB is refused by its length, before anything is asked."""
+        """A body over 64 KiB is refused by its length, before the delegate is called."""
         answer = self.post({**FIELDS, "text": "x" * 65_536})
         self.assertEqual(answer.status, 413)
         self.assertEqual(self.delegate.logins, [])
 
     def test_no_of_the_delegate(self) -> None:
-        """What the delegate does not want is answered with its word and status 200. (004-186)"""
+        """A refusal of the delegate is sent as its word and status 200. (004-186)"""
         for reason in ("invalid_source_address", "system_error", "invalid_field_shortcode"):
             self.delegate.answer = ApiError(reason)
             answer = self.post(FIELDS)
             self.assertEqual((answer.status, answer.reason), (200, reason))
 
     def test_failure(self) -> None:
-        """A delegate that fails is a system error, told with status 200. (004-186), (004-187)"""
+        """A failure of the delegate is a system error with status 200. (004-186), (004-187)"""
         self.delegate.failure = ZeroDivisionError()
         for answer in (self.post(FIELDS), self.get(b"VvkmLHkfhCX9")):
             self.assertEqual((answer.status, answer.reason), (200, "system_error"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_waits_for_the_delegate(self) -> None:
-        """No answer leaves before the delegate says that the message is stored."""
+        """The response is sent after the delegate's Deferred fires."""
         self.delegate.waiting = []
         self.client.send(request(b"POST", SEND, json.dumps(FIELDS).encode(), BASIC))
         self.assertEqual(self.client.heard(), [])
@@ -249,7 +249,7 @@ class Sending(ApiTestCase):
         self.assertEqual(answer.json["result"], {"uid": "message-id-33"})
 
     def test_order(self) -> None:
-        """Of several faults the first in this order is told: credentials, body, number, sender, text. (004-186)"""
+        """The first error in this order is reported: credentials, body, number, sender, text. (004-186)"""
         self.delegate.answer = ApiError("invalid_field_text")
         wrong = b"Authorization: Basic " + b64encode(b"demo:wrong")
         self.assert_no(self.post(b"{", b"X-Nothing: 0"), "auth_required", 401)
@@ -273,20 +273,20 @@ class Credentials(ApiTestCase):
         self.assertEqual(len(self.delegate.logins), 6)
 
     def test_body(self) -> None:
-        """Login and pass may stand in the body instead. (004-180)"""
+        """The body may contain login and pass instead. (004-180)"""
         answer = self.post({**FIELDS, "login": "demo", "pass": "secret"}, b"X-Nothing: 0")
         self.assertEqual(answer.json["status"], "ok")
         self.assert_wrong({**FIELDS, "login": "demo", "pass": "wrong"})
 
     def assert_wrong(self, fields: dict[str, Any]) -> None:
-        """These fields are refused, and nothing more was submitted than before."""
+        """Check that these fields are refused, and no further message was submitted."""
         before = len(self.delegate.submitted)
         answer = self.post(fields, b"X-Nothing: 0")
         self.assertEqual((answer.status, answer.reason), (403, "wrong_credentials"))
         self.assertEqual(len(self.delegate.submitted), before)
 
     def test_header_wins(self) -> None:
-        """With both, the header counts, right or wrong. (004-180)"""
+        """With both, the header is used, right or wrong. (004-180)"""
         body = {**FIELDS, "login": "x", "pass": "y"}
         self.assertEqual(self.post(body).json["status"], "ok")
         self.assertEqual(self.delegate.logins, [(b"demo", b"secret", "192.0.2.7")])
@@ -298,7 +298,7 @@ class Credentials(ApiTestCase):
         self.assert_no(self.post(right, b"Authorization: Basic !"), "auth_required", 401)
 
     def test_none(self) -> None:
-        """Without credentials the answer is 401 and asks for Basic. (004-181)"""
+        """Without credentials the response is 401 with a Basic challenge. (004-181)"""
         for fields in (FIELDS, {**FIELDS, "login": "demo"}, {**FIELDS, "pass": "x"}, {**FIELDS, "login": 1, "pass": 2}):
             answer = self.post(fields, b"X-Nothing: 0")
             self.assert_no(answer, "auth_required", 401)
@@ -307,7 +307,7 @@ class Credentials(ApiTestCase):
         self.assertEqual(self.delegate.logins, [])
 
     def test_unreadable(self) -> None:
-        """All that cannot be read gets the same answer as nothing at all, and no look-up tells them apart. (004-181)"""
+        """Malformed credentials get the same response as missing ones, without a look-up. (004-181)"""
         token = b64encode(b"demo:secret")
         answers = set()
         for value in (
@@ -338,7 +338,7 @@ class Credentials(ApiTestCase):
         self.assertNotIn("www-authenticate", answer.headers)
 
     def test_never_in_the_uri(self) -> None:
-        """Credentials in the query are not looked at."""
+        """Credentials in the query are ignored."""
         self.client.send(request(b"GET", SHOW + b"VvkmLHkfhCX9?login=demo&pass=secret"))
         self.assertEqual([answer.status for answer in self.client.heard()], [401])
 
@@ -356,36 +356,36 @@ class Showing(ApiTestCase):
         self.assertEqual(self.delegate.asked, [("demo", "VvkmLHkfhCX9")])
 
     def test_pdu_count(self) -> None:
-        """The number of parts is a number where it is known. (004-195)"""
+        """The number of parts is a number if it is known. (004-195)"""
         self.delegate.shown = MessageStatus(1, 2, "79377778686", 3, "awaiting_report", "x")
         self.assertEqual(self.get(b"VvkmLHkfhCX9").json["result"]["pdu_count"], 3)
 
     def test_error_code(self) -> None:
-        """error_code is there only when the message was rejected. (004-196)"""
+        """Only a rejected message has error_code. (004-196)"""
         for status in ("delivered", "awaiting_report", "failed", "insufficient_balance", "rejected"):
             self.delegate.shown = MessageStatus(1, 2, "79377778686", 1, status, "x", 255)
             result = self.get(b"VvkmLHkfhCX9").json["result"]
             self.assertEqual(result.get("error_code"), 255 if status == "rejected" else None)
 
     def test_unknown(self) -> None:
-        """A well-formed id that is nobody's is not found; the answer has status 200. (004-186), (004-187)"""
+        """A well-formed unknown id is not found; the response has status 200. (004-186), (004-187)"""
         for id in (b"7461983", b"VvkmLHkfhCX8", b"0", b"a" * 64):
             self.assert_no(self.get(id), "transaction_not_found")
 
     def test_malformed(self) -> None:
-        """An id that is none is a wrong request, and nobody is asked for it. (004-187)"""
+        """A malformed id is a wrong request; the delegate is not called. (004-187)"""
         for id in (b"", b"1-2", b"%31", b"1%00", b"a_b", b"1;2", b"a" * 65, b"*", b"message-id-1"):
             self.assert_no(self.get(id), "invalid_request_body")
         self.assertEqual(self.delegate.asked, [])
 
     def test_credentials_first(self) -> None:
-        """Nothing is said of an id to whom may not ask. (004-182)"""
+        """Without valid credentials the response says nothing about the id. (004-182)"""
         wrong = b"Authorization: Basic " + b64encode(b"demo:wrong")
         answers = {self.get(id, wrong).body for id in (b"VvkmLHkfhCX9", b"1", b"%31")}
         self.assertEqual(answers, {b'{"reason":"wrong_credentials","status":"error"}'})
 
     def test_hostile_text(self) -> None:
-        """A text with characters that are none is shown without harm."""
+        """A text with lone surrogates is shown without an error."""
         self.delegate.shown = MessageStatus(1, 2, "short", 1, "delivered", 'a\ud800"\u202e\x00')
         result = self.get(b"VvkmLHkfhCX9").json["result"]
         self.assertEqual((result["text"], result["msisdn"]), ('a?"\u202e\x00', "short"))
@@ -393,7 +393,7 @@ class Showing(ApiTestCase):
 
 class Paths(ApiTestCase):
     def test_methods(self) -> None:
-        """POST sends, GET asks; anything else is answered with what there is. (004-177)"""
+        """POST sends, GET queries; the response to other methods lists these. (004-177)"""
         for method, path, allowed in (
             (b"GET", SEND, "OPTIONS, POST"),
             (b"PUT", SEND, "OPTIONS, POST"),
@@ -408,7 +408,7 @@ class Paths(ApiTestCase):
             self.assertIn(f"\r\nAllow: {allowed}\r\n".encode(), octets)
 
     def test_other_paths(self) -> None:
-        """No other path leads here. (004-177)"""
+        """Other paths are not found. (004-177)"""
         for path in (b"/", b"/api/v2/", SEND + b"/", b"/api/v2/Send_message", b"/api/send_message", SHOW + b"1/"):
             self.assertEqual(self.client.ask(request(b"POST", path, b"{}", BASIC)).status, 404)
 

@@ -1,4 +1,4 @@
-"""A session and the services behind the SMPP front end, worked by hand."""
+"""A fake session and fake services of the SMPP front end."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from smsgw.smpp.pdus import Pdu
 
 @implementer(ISmppSession)
 class HandSession:
-    """What a delegate sees of one SMPP connection.
+    """A fake SMPP session.
 
-    :ivar sent: requests of the delegate not answered yet. :ivar log: all of them. :ivar window: how many there may be.
+    :ivar sent: unanswered requests of the delegate. :ivar log: all its requests. :ivar window: their limit.
     """
 
     def __init__(self, version: int = 0x34, peer: str = "192.0.2.1", receives: bool = True) -> None:
@@ -61,7 +61,7 @@ class HandSession:
 
 @implementer(IReturnSink)
 class HandSink:
-    """Notes what a return path says."""
+    """Records the reports of a return path."""
 
     def __init__(self) -> None:
         self.acknowledged_events: list[Event] = []
@@ -94,10 +94,10 @@ class HandSink:
 
 @implementer(IIntake)
 class HandIntake:
-    """Accepts everything, numbered from 1, at once or when a test says so.
+    """Accepts submissions with ids from 1, at once or when the test fires.
 
-    :ivar calls: the submissions of each call. :ivar refusals: per recipient what is refused.
-    :ivar failing: what calls fail with. :ivar waiting: where not None, calls wait here.
+    :ivar calls: the submissions of each call. :ivar refusals: refusals by recipient.
+    :ivar failing: the error of calls. :ivar waiting: if not None, calls wait here.
     """
 
     def __init__(self) -> None:
@@ -130,9 +130,9 @@ class HandIntake:
 
 
 class HandStore:
-    """Finds messages, and cancels them in the place of the service for that.
+    """Finds and cancels messages.
 
-    :ivar messages: by id: one, or the several of a batch. :ivar finds: the ids of each call.
+    :ivar messages: by id: one message, or those of a batch. :ivar finds: the ids of each call.
     """
 
     def __init__(self) -> None:
@@ -173,6 +173,6 @@ def message(id: int, state: State = State.QUEUED, account: str = "demo", error: 
 
 
 def event(id: int, kind: EventKind = EventKind.FINAL, account: str = "demo") -> Event:
-    """What became of a message."""
+    """Make an event of a message."""
     state = State.DELIVERED if kind is EventKind.FINAL else State.ENROUTE
     return Event(message(id, state, account), kind, state, 0, 1e9)

@@ -1,4 +1,4 @@
-"""What an ESME may ask for that the gateway does not do: each by its name, with real session, front end and intake."""
+"""Unsupported and unusual requests of ESMEs by name, with real session, front end and intake."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SOUND: dict[str, Any] = {
 UDHI = 0x40
 CONCATENATED = b"\x05\x00\x03\x01\x02\x01"
 
-# Fields of a submit_sm by name of what is wrong with them, and the command_status in 3.4 and in 5.0.
+# Invalid fields of a submit_sm by name, and the command_status in 3.4 and in 5.0.
 REFUSED: dict[str, tuple[dict[str, Any], int, int]] = {
     "octets above ASCII in the recipient": ({"destination_addr": b"7916\xc4\xc5\xcc\xcf"}, 0x0B, 0x0B),
     "letters in the recipient": ({"destination_addr": b"7916123456O"}, 0x0B, 0x0B),
@@ -90,7 +90,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, int]] = {
     "a number without a route": ({"destination_addr": b"4917012345678"}, 0x45, 0x45),
 }
 
-# Fields of a submit_sm by name of what is unusual about them, and the text that is shown.
+# Unusual fields of a submit_sm by name, and the text of the stored message.
 TAKEN: dict[str, tuple[dict[str, Any], str]] = {
     "unlisted TON and NPI": ({"source_addr_ton": 77, "dest_addr_npi": 99}, "hi"),
     "a number as people write it": ({"destination_addr": b"8 (916) 123-45-67"}, "hi"),
@@ -167,7 +167,7 @@ class CatalogueTests(SynchronousTestCase):
         self.factory = SmppServerFactory(frontend, listener, self.clock)
 
     def bound(self, version: int = 0x34, name: bytes = b"demo") -> tuple[Any, StringTransport]:
-        """A session that is bound, and its transport."""
+        """Return a bound session and its transport."""
         transport = StringTransport()
         session: Any = self.factory.buildProtocol(None)
         session.makeConnection(transport)
@@ -177,7 +177,7 @@ class CatalogueTests(SynchronousTestCase):
         return session, transport
 
     def answers(self, session: Any, transport: StringTransport, *pdus: Pdu) -> list[Any]:
-        """What is answered to these, sent in one segment."""
+        """Return the answers to PDUs sent in one segment."""
         session.dataReceived(b"".join(encode(pdu) for pdu in pdus))
         frames = Framer().feed(transport.value())
         transport.clear()
@@ -185,8 +185,7 @@ class CatalogueTests(SynchronousTestCase):
         return [decode(frame) for frame in frames]
 
     def test_refused(self) -> None:
-        """Each of these gets its own status and nothing is stored; the session and its neighbours in the segment go
-        on."""
+        """Each request gets its status and is not stored; the session and the other PDUs of the segment go on."""
         for version in (0x34, 0x50):
             session, transport = self.bound(version)
             for name, (fields, in_3_4, in_5_0) in REFUSED.items():
@@ -200,7 +199,7 @@ class CatalogueTests(SynchronousTestCase):
         self.assertEqual(sum(stored.values()), 2 * len(REFUSED))
 
     def test_taken(self) -> None:
-        """Each of these is unusual and taken all the same, with the text that its octets mean."""
+        """Each unusual request is accepted, with the text that its octets encode."""
         session, transport = self.bound()
         for name, (fields, text) in TAKEN.items():
             with self.subTest(name):
@@ -219,8 +218,7 @@ class CatalogueTests(SynchronousTestCase):
             self.assertNotEqual(answer.command_status, 0)
 
     def test_messages_of_others(self) -> None:
-        """Another account's id, one that was never given and one that is none get the same answer, whatever is
-        asked of it."""
+        """Another account's id, an unknown id and a malformed one get the same answer to all requests."""
         session, transport = self.bound()
         (answer,) = self.answers(session, transport, SubmitSm(7, **SOUND))
         stranger = self.bound(name=b"other")

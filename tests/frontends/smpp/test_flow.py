@@ -1,4 +1,4 @@
-"""Receipts over real sessions, out of a real store: kept while nobody is bound, told at least once, in order."""
+"""Receipts over real sessions from a real store: kept without a session, sent at least once, in order."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
 
 
 class Esme:
-    """The other end of a session, octet by octet."""
+    """An ESME in memory."""
 
     def __init__(self, factory: SmppServerFactory) -> None:
         self.transport = StringTransport()
@@ -64,29 +64,29 @@ class Esme:
         self.number = 0
 
     def say(self, *pdus: Pdu) -> list[Pdu]:
-        """Send these, and hear what comes back at once."""
+        """Send PDUs; return the PDUs that arrive at once."""
         self.server.dataReceived(b"".join(encode(pdu) for pdu in pdus))
         return self.hear()
 
     def hear(self) -> list[Pdu]:
-        """What has come since the last time."""
+        """Return the PDUs since the last call."""
         frames = self.framer.feed(self.transport.value())
         self.transport.clear()
         return [decode(frame) for frame in frames]
 
     def bind(self, kind: type[BindReceiver | BindTransmitter | BindTransceiver] = BindTransceiver) -> list[Pdu]:
-        """Bind as demo; what comes behind the positive answer."""
+        """Bind as demo; return the PDUs after the positive answer."""
         answer, *rest = self.say(kind(1, b"demo", b"demo", b"", 0x34))
         assert getattr(answer, "command_status", None) == 0, answer
         return rest
 
     def hang_up(self) -> None:
-        """The link goes."""
+        """End the link."""
         self.server.connectionLost(Failure(ConnectionLost()))
 
 
 def told(pdus: list[Pdu]) -> list[tuple[str, str]]:
-    """Id and word of each receipt."""
+    """Return id and stat of each receipt."""
     receipts = [read_receipt(pdu) for pdu in pdus if isinstance(pdu, DeliverSm)]
     return [(receipt.message_id, receipt.stat) for receipt in receipts]
 
@@ -136,16 +136,16 @@ class FlowTests(SynchronousTestCase):
         self.factory = SmppServerFactory(frontend, listener, self.clock)
 
     def end(self) -> None:
-        """Stop in good order."""
+        """Stop gracefully."""
         self.successResultOf(self.outbox.stop())
         self.successResultOf(self.store.close())
 
     def tearDown(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.end()
 
     def accept(self, notify: int = Notify.FINAL, due: float = 0.0) -> Message:
-        """Store a message; unless it is due later it is claimed."""
+        """Store a message; it is claimed unless it is due later."""
         state = State.SCHEDULED if due else State.QUEUED
         message = Message(
             self.store.next_id(), "demo", "smpp", "sim", state, 0, not due, 0, notify, 1,
@@ -155,29 +155,29 @@ class FlowTests(SynchronousTestCase):
         return message
 
     def send(self, *messages: Message) -> None:
-        """The upstream takes them."""
+        """Commit that the upstream took the parts."""
         changes = Changes(outcomes=[PartSent(each, 1, f"r{each.id}", self.wall() + 999) for each in messages])
         self.outbox.occurred(self.successResultOf(self.store.commit(changes)).events)
 
     def report(self, *messages: Message) -> None:
-        """The upstream says that they are delivered."""
+        """Commit receipts of delivery."""
         reports = [
             Reported("sim", DeliveryReport(f"r{each.id}", State.DELIVERED, 0, self.wall())) for each in messages
         ]
         self.outbox.occurred(self.successResultOf(self.store.commit(Changes(receipts=reports))).events)
 
     def owed(self) -> int:
-        """How many events the store still keeps."""
+        """Return the number of events in the store."""
         return len(self.successResultOf(self.store.events("demo", "smpp", (0, 0), 100)))
 
     def acknowledge(self, esme: Esme, pdus: list[Pdu], status: int = 0) -> list[Pdu]:
-        """Answer receipts, and hear what comes then."""
+        """Answer receipts; return the PDUs that follow."""
         heard = esme.say(*(DeliverSmResp(pdu.sequence_number, status) for pdu in pdus if isinstance(pdu, DeliverSm)))
         self.clock.advance(0)
         return heard + esme.hear()
 
     def test_told_and_forgotten(self) -> None:
-        """A receipt goes out when the message ends, and is forgotten when it is acknowledged, not before."""
+        """A receipt is sent when the message ends, and its event is deleted when it is acknowledged."""
         esme = Esme(self.factory)
         self.assertEqual(esme.bind(), [])
         message = self.accept()
@@ -191,7 +191,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(self.owed(), 0)
 
     def test_kept_until_the_next_bind(self) -> None:
-        """Receipts wait while nobody can receive, over a restart too, and come right behind the answer to the bind."""
+        """Receipts wait without a receiving session, also over a restart, and follow the bind response."""
         transmitter = Esme(self.factory)
         transmitter.bind(BindTransmitter)
         messages = [self.accept() for _ in range(3)]
@@ -208,7 +208,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(self.owed(), 0)
 
     def test_link_lost(self) -> None:
-        """Receipts that were not acknowledged when the link went are told again over the next one."""
+        """Receipts that were not acknowledged when the link ended are sent again over the next one."""
         first = Esme(self.factory)
         first.bind()
         messages = [self.accept(), self.accept()]
@@ -222,7 +222,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(told(second.bind()), [("2", "DELIVRD")])
 
     def test_the_other_session_takes_over(self) -> None:
-        """When one of two sessions goes, what it had not acknowledged is told over the other, without a new bind."""
+        """If one of two sessions ends, its unacknowledged receipts are sent over the other, without a new bind."""
         esmes = [Esme(self.factory), Esme(self.factory)]
         for esme in esmes:
             esme.bind()
@@ -237,7 +237,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(told(esmes[1 - holder].hear()), [("1", "DELIVRD")])
 
     def test_intermediate_before_final(self) -> None:
-        """The final receipt goes out after the intermediate one was acknowledged, whichever session is free."""
+        """The final receipt is sent after the intermediate one was acknowledged, over any free session."""
         esmes = [Esme(self.factory), Esme(self.factory)]
         for esme in esmes:
             esme.bind()
@@ -253,7 +253,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(told(rest), [("1", "DELIVRD")])
 
     def test_temporary_error(self) -> None:
-        """A receipt that the ESME cannot take now comes again after a pause."""
+        """A receipt with a temporary error is sent again after a pause."""
         esme = Esme(self.factory)
         esme.bind()
         message = self.accept()
@@ -269,7 +269,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(self.owed(), 0)
 
     def test_cancel_is_told(self) -> None:
-        """A cancelled message ends in a receipt like any other, and can be queried."""
+        """A cancelled message has a receipt and can be queried."""
         esme = Esme(self.factory)
         esme.bind()
         self.accept(due=self.wall() + 500)
@@ -283,7 +283,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual((again.command_status, query.message_state, query.final_date[:10]), (0x11, 4, b"2311142213"))
 
     def test_too_many_binds(self) -> None:
-        """The eleventh bind is refused until one of the ten sessions goes."""
+        """The eleventh bind is refused until one of the ten sessions ends."""
         esmes = [Esme(self.factory) for _ in range(11)]
         for esme in esmes[:10]:
             esme.bind()

@@ -1,4 +1,4 @@
-"""Tests of SMPP in: binds, submissions, queries and cancellations."""
+"""The front end for ESMEs: binds, submissions, queries and cancellations."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def submit(number: int = 1, **fields: Any) -> SubmitSm:
 
 
 class FrontendTestCase(SynchronousTestCase):
-    """A front end with everything behind it worked by hand."""
+    """A front end whose services the test controls."""
 
     def setUp(self) -> None:
-        """One account, nobody bound."""
+        """One account, no session."""
         self.make(account())
 
     def make(self, *accounts: AccountSettings, **listener: Any) -> None:
@@ -91,7 +91,7 @@ class FrontendTestCase(SynchronousTestCase):
     def try_bind(
         self, login: str = "demo", password: str | None = None, session: HandSession | None = None
     ) -> BindAccepted | int:
-        """What a bind is answered with."""
+        """Return the answer to a bind."""
         session = session or HandSession()
         pdu = BindTransceiver(1, login.encode(), (login if password is None else password).encode())
         answer = self.successResultOf(self.frontend.bind(session, pdu))
@@ -101,21 +101,21 @@ class FrontendTestCase(SynchronousTestCase):
         return answer
 
     def bound(self, login: str = "demo", version: int = 0x34) -> HandSession:
-        """A session that is bound."""
+        """Return a bound session."""
         session = HandSession(version)
         self.assertIsInstance(self.try_bind(login, session=session), BindAccepted)
         return session
 
     def ask(self, *pdus: Pdu, session: HandSession | None = None) -> list[Pdu | int]:
-        """The answers to the requests of one read."""
+        """Return the answers to the requests of one read."""
         return self.successResultOf(self.frontend.requests(session or self.bound(), pdus))
 
 
 class BindTests(FrontendTestCase):
-    """Who may bind."""
+    """Binds."""
 
     def test_interfaces(self) -> None:
-        """The front end is what the protocol asks for, and the fake intake what the front end asks for."""
+        """The front end and the fake intake provide their interfaces."""
         verifyObject(ISmppDelegate, self.frontend)
         verifyObject(IIntake, self.intake)
 
@@ -127,13 +127,13 @@ class BindTests(FrontendTestCase):
             self.assertEqual((answer.account, answer.system_id), ("demo", b"smsgw"))
 
     def test_wrong_credentials(self) -> None:
-        """A wrong name and a wrong password get one answer: 0x0E, and to peers of 5.0 0x0D."""
+        """A wrong system_id and a wrong password get the same answer: 0x0E, in 5.0 0x0D."""
         for login, password in (("demo", "wrong"), ("nobody", "demo"), ("", "demo"), ("", "")):
             self.assertEqual(self.try_bind(login, password), 0x0E)
             self.assertEqual(self.try_bind(login, password, HandSession(0x50)), 0x0D)
 
     def test_many_refused_binds(self) -> None:
-        """Whoever tries one password after the other does not fill the log: twenty lines, the rest is counted."""
+        """A series of wrong passwords does not fill the log: twenty lines, the rest is counted."""
         with capturedLogs() as logged:
             for _ in range(200):
                 self.try_bind("demo", "guess")
@@ -150,7 +150,7 @@ class BindTests(FrontendTestCase):
             self.assertEqual(self.try_bind(name, "wrong"), 0x0E)
 
     def test_too_many_binds(self) -> None:
-        """An account has so many sessions as the listener says, or it itself; the next bind is refused."""
+        """The number of sessions is limited by the listener or the account; the next bind is refused."""
         self.make(account(), account("two", connections=2), connections=3)
         demo = [self.bound() for _ in range(3)]
         self.assertEqual(self.try_bind(), 0x05)
@@ -162,7 +162,7 @@ class BindTests(FrontendTestCase):
         self.assertEqual(self.try_bind(), 0x05)
 
     def test_deliver_window(self) -> None:
-        """So many deliver_sm may be unanswered as the listener says."""
+        """The listener limits the unanswered deliver_sm."""
         for window in (100, 7):
             self.make(account(), deliver_window=window)
             accepted = self.try_bind()
@@ -170,7 +170,7 @@ class BindTests(FrontendTestCase):
             self.assertEqual(accepted.window, window)
 
     def test_refused_binds_take_no_place(self) -> None:
-        """Binds that were refused do not count against the account."""
+        """Refused binds do not count as sessions of the account."""
         self.make(account(), connections=1)
         for _ in range(5):
             self.try_bind("demo", "wrong")
@@ -192,7 +192,7 @@ class SubmitTests(FrontendTestCase):
         self.assertEqual((first.recipients[0], first.notify), ("79160000001", Notify.FINAL))
 
     def test_not_before_the_commit(self) -> None:
-        """Nothing is answered before intake says that the messages are stored."""
+        """The answers are sent after intake has stored the messages."""
         self.intake.waiting = []
         answering = self.frontend.requests(self.bound(), [submit()])
         self.assertNoResult(answering)
@@ -201,7 +201,7 @@ class SubmitTests(FrontendTestCase):
         self.assertEqual(len(self.successResultOf(answering)), 1)
 
     def test_one_answer_for_a_read(self) -> None:
-        """Answers that are known earlier wait for those of the same read that are not."""
+        """Answers known at once wait for the other answers of the same read."""
         self.intake.waiting = []
         answering = self.frontend.requests(self.bound(), [QuerySm(1, b"7"), submit()])
         self.assertNoResult(answering)
@@ -211,14 +211,14 @@ class SubmitTests(FrontendTestCase):
         self.assertEqual((query, type(submission)), (0x0C, SubmitSmResp))
 
     def test_3_3(self) -> None:
-        """A 3.3 peer is told 8 hexadecimal digits."""
+        """A 3.3 ESME gets ids of 8 hexadecimal digits."""
         self.intake.last = 0xBEEE
         (answer,) = self.ask(submit(), session=self.bound(version=0x33))
         assert isinstance(answer, SubmitSmResp)
         self.assertEqual(answer.message_id, b"0000BEEF")
 
     def test_refusals(self) -> None:
-        """A refused submission costs its own answer and no other's."""
+        """A refused submission affects its own answer only."""
         self.intake.refusals = {
             "79160000002": Refusal.BAD_RECIPIENT,
             "79160000003": Refusal.OVER_RATE,
@@ -231,7 +231,7 @@ class SubmitTests(FrontendTestCase):
         self.assertEqual(self.ask(*pdus, session=self.bound(version=0x50))[3], 0x104)
 
     def test_bad_fields(self) -> None:
-        """What SMPP itself refuses never reaches intake, and the good ones beside it do."""
+        """A submit_sm that is invalid in SMPP does not reach intake; the valid ones beside it do."""
         answers = self.ask(
             submit(1, priority_flag=9),
             submit(2),
@@ -242,13 +242,13 @@ class SubmitTests(FrontendTestCase):
         self.assertEqual([each.recipients[0] for each in self.intake.calls[0]], ["79160000002"])
 
     def test_store_fails(self) -> None:
-        """When nothing was stored, or nobody knows, every submission is answered to try again later."""
+        """If the store fails or the outcome of the commit is unknown, every submission gets a temporary error."""
         for error in (StoreDown("no"), UnknownOutcome("I/O")):
             self.intake.failing = error
             self.assertEqual(self.ask(submit(1), submit(2)), [0x08, 0x08])
 
     def test_fault(self) -> None:
-        """A fault behind the front end is logged and answered to try again later; queries beside it are answered."""
+        """An unexpected exception is logged and answered with a temporary error; queries beside it are answered."""
         self.intake.failing = RuntimeError("on purpose")
         self.store.messages[7] = [message(7)]
         answers = self.ask(submit(1), QuerySm(2, b"7"))
@@ -261,7 +261,7 @@ class LookUpTests(FrontendTestCase):
     """query_sm and cancel_sm."""
 
     def test_query(self) -> None:
-        """A query tells the state, the error and the time of a final state, in the gateway's zone."""
+        """The answer to a query has the state, the error and the time of a final state, in the gateway's zone."""
         self.store.messages = {1: [message(1)], 2: [message(2, State.UNDELIVERABLE, error=5)]}
         first, second = self.ask(QuerySm(1, b"1"), QuerySm(2, b"2", 5, 0, b"DEMO"))
         assert isinstance(first, QuerySmResp)
@@ -272,7 +272,7 @@ class LookUpTests(FrontendTestCase):
         self.assertEqual(self.store.finds, [[1, 2]])
 
     def test_unknown_ids(self) -> None:
-        """An empty, malformed, unknown or foreign id, that of a batch, and a wrong sender get one answer."""
+        """An empty, malformed, unknown or foreign id, that of a batch, and a wrong sender get the same answer."""
         self.store.messages = {1: [message(1)], 2: [message(2, account="other")], 3: [message(4), message(5)]}
         self.store.messages[6] = [message(7)]
         ids = (b"", b"x", b"0", b"01", b"9", b"2", b"3", b"6", b"9" * 64)
@@ -282,7 +282,7 @@ class LookUpTests(FrontendTestCase):
         self.assertEqual(self.store.cancels, [])
 
     def test_cancel(self) -> None:
-        """Cancellations of a read are committed together; what is final is refused."""
+        """Cancellations of a read are committed together; those of final messages are refused."""
         self.store.messages = {1: [message(1)], 2: [message(2, State.DELIVERED)], 3: [message(3)]}
         answers = self.ask(CancelSm(1, b"", b"1"), CancelSm(2, b"", b"2"), CancelSm(3, b"", b"3"))
         self.assertEqual([type(answers[place]) for place in (0, 2)], [CancelSmResp, CancelSmResp])
@@ -291,7 +291,7 @@ class LookUpTests(FrontendTestCase):
         self.assertEqual({wish.account for wish in self.store.cancels[0]}, {"demo"})
 
     def test_addresses(self) -> None:
-        """Addresses in a cancellation, if given, have to be those of the message, however they are written."""
+        """Addresses in a cancellation, if given, must be those of the message, in any form."""
         for source, destination, fits in [
             (b"", b"", True),
             (b"DEMO", b"79161234567", True),
@@ -310,7 +310,7 @@ class LookUpTests(FrontendTestCase):
             self.frontend.closed(self.last_session(), "done")
 
     def test_numbers_as_senders(self) -> None:
-        """A sender that is a number is the same with and without its plus sign."""
+        """The plus sign of a numeric sender is ignored."""
         self.store.messages[1] = [message(1)]
         self.store.messages[1][0].content.sender = "74951234567"
         for source in (b"74951234567", b"+74951234567"):
@@ -322,12 +322,12 @@ class LookUpTests(FrontendTestCase):
         return self.receipts.binds._accounts["demo"].sessions[-1]
 
     def test_store_fails(self) -> None:
-        """When the store cannot be asked, queries and cancellations are answered to try again later."""
+        """If the store fails, queries and cancellations get a temporary error."""
         self.store.failing = StoreDown("no")
         self.assertEqual(self.ask(QuerySm(1, b"1"), CancelSm(2, b"", b"1"), QuerySm(3, b"")), [0x08, 0x08, 0x0C])
 
     def test_order_of_answers(self) -> None:
-        """Whatever is mixed in one read, each answer stands in the place of its request; others are unsupported."""
+        """For any mix of requests in one read, the answers are in order; other requests are unsupported."""
         self.store.messages = {5: [message(5)], 6: [message(6)]}
         answers = self.ask(
             QuerySm(1, b"5"),

@@ -1,4 +1,4 @@
-"""What a dialect changes in the SMPP front end."""
+"""The effects of a dialect on the SMPP front end."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TERSE = attrs.evolve(SMPP, receipts=attrs.evolve(SMPP.receipts, text="{id} {subm
 
 
 class MannerTestCase(FrontendTestCase):
-    """A front end in a manner of its own."""
+    """A front end with a changed dialect."""
 
     def speak(self, **changed: Any) -> None:
-        """Change something of the standard manner."""
+        """Return the standard dialect with changes."""
         self.add("smpp", attrs.evolve(SMPP, **changed))
 
     def add(self, name: str, manner: SmppManner) -> None:
-        """A listener in this manner, beside those there are; from now on clients use it."""
+        """Add a listener with this dialect; clients use it from now on."""
         settings = SmppListenSettings(name=name, endpoint="tcp:2775:interface=127.0.0.1", connections=2)
         configuration = configured(account(), account("two", connections=1))
         self.frontend = SmppFrontend(
@@ -54,7 +54,7 @@ class AnswerTests(MannerTestCase):
     """Answers to requests."""
 
     def test_statuses(self) -> None:
-        """A refusal is told by the dialect's command_status: at a bind, of a submission, of a query."""
+        """A refusal has the dialect's command_status: of a bind, of a submission, of a query."""
         own = {Refusal.WRONG_CREDENTIALS: 0x0F, Refusal.BAD_RECIPIENT: 0x0401, Refusal.UNKNOWN_ID: 0x0402}
         self.speak(statuses={**SMPP.statuses, **own})
         self.assertEqual(self.try_bind("demo", "wrong"), 0x0F)
@@ -72,7 +72,7 @@ class AnswerTests(MannerTestCase):
         self.assertEqual([answers[0].message_id, answers[1].message_id, answers[2]], [b"0000000007"] * 2 + [0x0C])
 
     def test_states(self) -> None:
-        """A state is told by the dialect's message_state."""
+        """A state has the dialect's message_state."""
         self.speak(states={**SMPP.states, State.REJECTED: 5})
         self.store.messages[7] = [message(7, State.REJECTED)]
         (answer,) = self.ask(QuerySm(1, b"7"))
@@ -80,7 +80,7 @@ class AnswerTests(MannerTestCase):
         self.assertEqual(answer.message_state, 5)
 
     def test_operations(self) -> None:
-        """What the dialect does not carry out is unsupported; submit_sm always is carried out."""
+        """An operation outside the dialect is unsupported; submit_sm is always supported."""
         self.speak(operations=frozenset({CancelSm}))
         self.store.messages[7] = [message(7)]
         answers = self.ask(submit(1), QuerySm(2, b"7"), CancelSm(3, b"", b"7"))
@@ -90,7 +90,7 @@ class AnswerTests(MannerTestCase):
 
 
 class SubmissionTests(MannerTestCase):
-    """What intake is handed."""
+    """The submissions passed to intake."""
 
     def test_as_states(self) -> None:
         """Refusals that become states are named in the submission."""
@@ -99,7 +99,7 @@ class SubmissionTests(MannerTestCase):
         self.assertEqual(self.intake.calls[0][0].as_states, {Refusal.NO_ROUTE})
 
     def test_notify(self) -> None:
-        """Which states are told is decided by the dialect's table, and so is which registered_delivery there is."""
+        """The dialect's table decides which states are reported, and which values of registered_delivery are valid."""
         table = {version: tuple([7] * 255 + [-1]) for version in SMPP.notify}
         self.speak(notify=table)
         self.assertEqual(self.ask(submit(1, registered_delivery=255))[0], 0x07)
@@ -107,14 +107,14 @@ class SubmissionTests(MannerTestCase):
         self.assertEqual(self.intake.calls[-1][0].notify, 7)
 
     def test_longest(self) -> None:
-        """User data beyond the dialect's limit is too long, in octets, wherever it stands."""
+        """User data above the dialect's limit in octets is too long, in short_message and message_payload."""
         self.speak(longest=160)
         answers = self.ask(submit(1, short_message=b"x" * 160), submit(2, short_message=b"x" * 161))
         self.assertEqual([type(answers[0]), answers[1]], [SubmitSmResp, 0x01])
         self.assertEqual(self.ask(submit(1, short_message=b"", tlvs=((0x0424, b"x" * 161),))), [0x01])
 
     def test_remembered(self) -> None:
-        """A submission remembers the listener and the login that it came by."""
+        """A submission contains its listener and login."""
         self.add("east", SMPP)
         self.ask(submit(1))
         (made,) = self.intake.calls[0]
@@ -122,10 +122,10 @@ class SubmissionTests(MannerTestCase):
 
 
 class ExcessTests(MannerTestCase):
-    """Binds beyond what an account may have."""
+    """Binds beyond the account's limit."""
 
     def test_oldest_leaves(self) -> None:
-        """The newest binds stay, the oldest are unbound, after the new one was told that it is bound."""
+        """The newest sessions stay; the oldest is unbound after the new bind was answered."""
         self.speak(excess=Excess.UNBIND_OLDEST)
         first, second = self.bound(), self.bound()
         self.assertTrue(first.open and second.open)
@@ -137,14 +137,14 @@ class ExcessTests(MannerTestCase):
         self.assertEqual(self.receipts.binds.count("demo"), 2)
 
     def test_account_decides(self) -> None:
-        """The account's own number of connections goes before the listener's."""
+        """The account's number of connections overrides the listener's."""
         self.speak(excess=Excess.UNBIND_OLDEST)
         first, second = self.bound("two"), self.bound("two")
         self.assertEqual((first.open, second.open), (False, True))
 
 
 class ReceiptTests(MannerTestCase):
-    """Receipts of messages that came through different listeners."""
+    """Receipts of messages from different listeners."""
 
     def told(self, session: HandSession, listener: str) -> bytes:
         """The text of the receipt of a message from that listener."""
@@ -156,7 +156,7 @@ class ReceiptTests(MannerTestCase):
         return pdu.short_message
 
     def test_by_listener(self) -> None:
-        """A receipt is in the manner of the listener that its message came through, not of that it is told through."""
+        """A receipt has the form of the listener that accepted its message, not of the one that sends it."""
         self.add("terse", TERSE)
         self.add("smpp", SMPP)
         session = self.bound()
@@ -164,7 +164,7 @@ class ReceiptTests(MannerTestCase):
         self.assertRegex(self.told(session, "smpp"), rb"\Aid:7 sub:001 ")
 
     def test_unknown_listener(self) -> None:
-        """Where the message's listener is gone, it is in the manner of the session's."""
+        """If the message's listener was removed, the receipt has the form of the session's listener."""
         self.add("terse", TERSE)
         session = self.bound()
         self.assertRegex(self.told(session, "gone"), rb"\A7 \d{10} \d{10} DELIVRD\Z")

@@ -1,4 +1,4 @@
-"""Tests of the way back to ESMEs."""
+"""The return path to ESMEs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from tests.metrics import value
 
 
 def heard(session: HandSession) -> list[DeliverSm]:
-    """What went over a session, as the peer reads it."""
+    """Return the PDUs of a session as the ESME decodes them."""
     pdus = [decode(encode(pdu, session.version), session.version) for pdu in session.log]
     assert all(isinstance(pdu, DeliverSm) for pdu in pdus)
     return cast(list[DeliverSm], pdus)
 
 
 class ReceiptsTestCase(SynchronousTestCase):
-    """The return path between a sink and sessions that are worked by hand."""
+    """The return path between a recording sink and fake sessions."""
 
     def setUp(self) -> None:
-        """Nobody is bound."""
+        """No session is bound."""
         self.metrics = BindMetrics()
         self.receipts = SmppReceipts(configured(), Binds(self.metrics), self.metrics)
         self.sink = HandSink()
@@ -42,7 +42,7 @@ class ReceiptsTestCase(SynchronousTestCase):
         self.receipts.add_listener("smpp", SMPP)
 
     def bind(self, account: str = "demo", *, receives: bool = True, version: int = 0x34) -> HandSession:
-        """A session that is bound and was told so."""
+        """Return a bound session."""
         session = HandSession(version, receives=receives)
         session.bound = BindAccepted(account, b"smsgw", listener="smpp")
         self.receipts.binds.enter(session, account)
@@ -50,7 +50,7 @@ class ReceiptsTestCase(SynchronousTestCase):
         return session
 
     def answer(self, session: HandSession, status: int = 0, count: int = 1) -> None:
-        """The oldest receipts are answered."""
+        """Answer the oldest receipts."""
         answered, session.sent = session.sent[:count], session.sent[count:]
         self.receipts.answers(session, [(token, status, None) for token, _ in answered])
 
@@ -60,17 +60,17 @@ class ReceiptsTestCase(SynchronousTestCase):
 
 
 class DeliverTests(ReceiptsTestCase):
-    """Which session gets what."""
+    """The choice of the session."""
 
     def test_interfaces(self) -> None:
-        """Both ends are what the ports say."""
+        """The return path and the sink provide their interfaces."""
         verifyObject(IReturnPath, self.receipts)
         verifyObject(IReturnSink, self.sink)
         verifyObject(ISmppSession, HandSession())
         self.assertEqual(self.receipts.path, "smpp")
 
     def test_nobody_bound(self) -> None:
-        """Without a receiver there is no room; events handed over all the same come back."""
+        """Without a receiving session the room is 0; events that are still delivered are requeued."""
         self.assertEqual(self.receipts.room("demo"), 0)
         self.bind(receives=False)
         self.assertEqual(self.receipts.room("demo"), 0)
@@ -79,7 +79,7 @@ class DeliverTests(ReceiptsTestCase):
         self.assertEqual(self.sink.requeued, events)
 
     def test_ready_after_the_bind(self) -> None:
-        """There is room once the session was told that it is bound, and the sink hears of it."""
+        """The room grows after the bind response was written, and the sink is called."""
         session = HandSession()
         session.bound = BindAccepted("demo", b"smsgw", listener="smpp")
         self.receipts.binds.enter(session, "demo")
@@ -88,7 +88,7 @@ class DeliverTests(ReceiptsTestCase):
         self.assertEqual((self.receipts.room("demo"), self.sink.ready_accounts), (10, ["demo"]))
 
     def test_receipt(self) -> None:
-        """An event goes out as deliver_sm in the version of the session, and is told when it is answered."""
+        """An event is sent as deliver_sm in the session's version, and acknowledged by its answer."""
         for version, id in ((0x33, b"id:00000007 "), (0x34, b"id:7 "), (0x50, b"id:7 ")):
             self.setUp()
             session = self.bind(version=version)
@@ -102,7 +102,7 @@ class DeliverTests(ReceiptsTestCase):
             self.assertEqual(self.sink.ready_accounts, ["demo", "demo"])
 
     def test_turns(self) -> None:
-        """Sessions of the account take turns, each as far as it has room; room is counted over all."""
+        """Sessions of the account take turns, each up to its room; the room of the account is their sum."""
         first, second = self.bind(), self.bind()
         self.bind(receives=False)
         self.assertEqual(self.receipts.room("demo"), 20)
@@ -124,20 +124,20 @@ class DeliverTests(ReceiptsTestCase):
         self.assertEqual((hours[1] - hours[0]) % 24, 9)
 
     def test_more_than_room(self) -> None:
-        """What no session has room for comes back, in order."""
+        """Events without room in a session are requeued, in order."""
         self.bind()
         events = [event(id) for id in range(1, 13)]
         self.receipts.deliver(events)
         self.assertEqual(self.sink.requeued, events[10:])
 
     def test_accounts_are_kept_apart(self) -> None:
-        """Receipts go to sessions of the account that submitted, and to nobody else's."""
+        """Receipts are sent over sessions of the submitting account only."""
         mine, other = self.bind("demo"), self.bind("other")
         self.receipts.deliver([event(1, account="other")])
         self.assertEqual((self.ids(mine), self.ids(other)), ([], [b"1"]))
 
     def test_poisoned_event(self) -> None:
-        """An event whose receipt cannot be written is put off alone, and logged; the others go out."""
+        """An event whose receipt cannot be written is retried later and logged; the others are sent."""
         session = self.bind()
         events = [event(1), event(2), event(3)]
         events[1].message.content.sender = None
@@ -147,7 +147,7 @@ class DeliverTests(ReceiptsTestCase):
         self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
     def test_binds_are_counted(self) -> None:
-        """How many sessions an account has is known, also to the metrics, until they are gone."""
+        """The sessions of an account are counted, also in the metrics, until they end."""
         first, second = self.bind("counted"), self.bind("counted", receives=False)
         self.assertEqual((self.receipts.binds.count("counted"), value(self.metrics.binds["counted"])), (2, 2))
         self.receipts.binds.leave(first)
@@ -156,14 +156,14 @@ class DeliverTests(ReceiptsTestCase):
         self.assertEqual((self.receipts.binds.count("counted"), value(self.metrics.binds["counted"])), (0, 0))
 
     def test_expel(self) -> None:
-        """Sessions of accounts that are gone or disabled now are closed, the others stay."""
+        """Sessions of removed and disabled accounts are closed, the others stay."""
         sessions = [self.bind(account) for account in "aabc"]
         self.receipts.apply(configured(AccountSettings(name="b"), AccountSettings(name="c", enabled=False)))
         self.assertEqual([session.open for session in sessions], [False, False, True, False])
 
 
 class AnswerTests(ReceiptsTestCase):
-    """What ESMEs answer to receipts, and what becomes of the events."""
+    """The answers of ESMEs to receipts."""
 
     def answered(self, status: int) -> Event:
         """One event that was answered with this status."""
@@ -174,14 +174,14 @@ class AnswerTests(ReceiptsTestCase):
         return each
 
     def test_temporary(self) -> None:
-        """An answer that asks for patience puts the event off."""
+        """A temporary error makes the event retried later."""
         for status in (0x64, 0x08, 0x14, 0x58):
             self.setUp()
             each = self.answered(status)
             self.assertEqual((self.sink.retried, self.sink.acknowledged_events), ([(each, None)], []))
 
     def test_permanent(self) -> None:
-        """Any other error ends the event, which is counted as refused by the ESME."""
+        """Any other error acknowledges the event, which is counted as refused by the ESME."""
         for status in (Status.ESME_RX_P_APPN, Status.ESME_RX_R_APPN, Status.ESME_RINVMSGID, 0x4FF, 0xFFFFFFFF):
             self.setUp()
             each = self.answered(status)
@@ -189,12 +189,12 @@ class AnswerTests(ReceiptsTestCase):
             self.assertEqual(value(self.metrics.receipts_refused["demo"]), 1)
 
     def test_lost(self) -> None:
-        """An event whose answer never came comes back."""
+        """An event without an answer is requeued."""
         each = self.answered(-1)
         self.assertEqual((self.sink.requeued, self.sink.acknowledged_events, self.sink.retried), ([each], [], []))
 
     def test_mixed(self) -> None:
-        """Every answer of one read counts for its own event."""
+        """Each answer of one read applies to its own event."""
         session = self.bind()
         events = [event(id) for id in range(1, 6)]
         self.receipts.deliver(events)
@@ -206,7 +206,7 @@ class AnswerTests(ReceiptsTestCase):
         self.assertEqual(self.sink.requeued, [events[2]])
 
     def test_session_that_goes(self) -> None:
-        """After the last answers of a session nothing is sent over it any more; the other one goes on."""
+        """After its last answers a closed session gets no receipt; the other session does."""
         gone, stays = self.bind(), self.bind()
         self.receipts.deliver([event(1)])
         self.receipts.deliver([event(2)])

@@ -1,4 +1,4 @@
-"""The mail front end as an ESMTP session sees it: real protocol, real accounts, a store that only remembers."""
+"""The mail front end with real protocol and accounts, and a fake store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.protocols.smtp.support import Wire, quicktel
 
 
 def message(number: int, state: State, parts: int = 1, account: str = "demo") -> Message:
-    """A stored message of which only the fate matters."""
+    """A stored message in a given state."""
     content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"x" * parts)
     return Message(number, account, "", "sim", state, 0, False, 0, 0, parts, 0.0, 0.0, 0.0, 0.0, 0, "7916", 0, content)
 
@@ -47,7 +47,7 @@ class Behind:
     failure: Exception | None = None
 
     def submit(self, submissions: Sequence[Submission]) -> Deferred[list[Accepted | Refused]]:
-        """Accept everything under ids that count up, unless told otherwise."""
+        """Accept submissions with increasing ids, unless the test sets a refusal."""
         if self.failure is not None:
             return fail(self.failure)
         self.submitted += submissions
@@ -62,7 +62,7 @@ class Behind:
         return 1000
 
     def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
-        """What is stored, of this account only."""
+        """Find stored messages of the account."""
         if self.failure is not None:
             return fail(self.failure)
         found = [self.messages.get(number, []) for number in ids]
@@ -98,7 +98,7 @@ class MailCase(SynchronousTestCase):
         self.make()
 
     def make(self, **keys: Any) -> None:
-        """A listener with these keys, and a session of it."""
+        """Make a listener with these keys, and a session."""
         listener = SmtpListenSettings(
             name="mail",
             endpoint="tcp:2525",
@@ -127,7 +127,7 @@ class MailCase(SynchronousTestCase):
         self.say("EHLO me")
 
     def say(self, *lines: str | bytes) -> str:
-        """Send lines; the last line of the reply."""
+        """Send lines; return the last line of the reply."""
         before = len(self.wire.value())
         for line in lines:
             self.protocol.dataReceived((line.encode() if isinstance(line, str) else line) + b"\r\n")
@@ -139,7 +139,7 @@ class MailCase(SynchronousTestCase):
         return self.say("AUTH PLAIN " + base64.b64encode(f"\0demo\0{password}".encode()).decode())
 
     def mail(self, body: str | bytes = b"hello", sender: str = "default@corp.example", to: str = "89061234567") -> str:
-        """Send one mail with a body; the reply to the data, or to the command that was refused."""
+        """Send one mail; return the reply to the data, or to the refused command."""
         for command in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{to}@sms.qtelecom.ru>", "DATA"):
             answer = self.say(command)
             if answer[0] not in "23":
@@ -153,10 +153,10 @@ class MailCase(SynchronousTestCase):
 
 
 class MailTests(MailCase):
-    """What a mail program may rely on."""
+    """The promises to mail programs."""
 
     def test_provides_the_interface(self) -> None:
-        """The front end is what the protocol asks for."""
+        """The front end provides the delegate's interface."""
         self.assertTrue(verifyObject(IMailDelegate, self.delegate))
 
     def test_login(self) -> None:
@@ -183,7 +183,7 @@ class MailTests(MailCase):
             self.assertTrue(self.say("AUTH PLAIN " + base64.b64encode(b"\0\0" + key).decode()).startswith(answer), key)
 
     def test_login_first(self) -> None:
-        """(000-11) Nothing is taken or told before the login."""
+        """(000-11) Before the login, mails and STATUS are refused."""
         for line in ("MAIL FROM:<a@b.example>", "STATUS 1"):
             self.assertTrue(self.say(line).startswith("530 "), line)
 
@@ -197,7 +197,7 @@ class MailTests(MailCase):
         self.assertEqual((submission.listener, submission.login), ("mail", "demo"))
 
     def test_full_stop(self) -> None:
-        """The acceptance line ends with a full stop where the listener says so."""
+        """The positive reply ends with a full stop if the listener sets it."""
         self.make(full_stop=True)
         self.login()
         self.assertEqual(self.mail("Hi"), "250 1 message accepted.")
@@ -210,14 +210,15 @@ class MailTests(MailCase):
         self.assertEqual([one.sender for one in self.behind.submitted], ["AVARIA", "", "AVARIA"])
 
     def test_sender_not_agreed(self) -> None:
-        """A sender that is not agreed is refused at the first number, a malformed one too."""
+        """A sender that is not allowed, or is malformed, is refused at the first number."""
         self.login()
         self.assertTrue(self.mail(sender="OTHER@x.example").startswith("553 5.7.1 "))
         self.say("RSET")
         self.assertTrue(self.mail(sender="far.too.long.a.name@x.example").startswith("553 5.1.7 "))
 
     def test_recipients(self) -> None:
-        """(000-15), (000-16), (000-17), (000-19) Numbers at our domain are taken however written; nothing else is."""
+        """(000-15), (000-16), (000-17), (000-19) Numbers at the listener's domain are accepted in any form; other
+        recipients are refused."""
         self.login()
         self.say("MAIL FROM:<default@x.example>")
         for good in ("8(906)123-45-67@sms.qtelecom.ru", "+79061234567@SMS.QTELECOM.RU", "79061234567@sms.qtelecom.ru"):
@@ -231,14 +232,14 @@ class MailTests(MailCase):
             self.assertTrue(self.say(f"RCPT TO:<{bad}>").startswith("550 5.1.1 "), bad)
 
     def test_unreadable_text(self) -> None:
-        """A text that cannot be read is refused with what is wrong, and no message is made of it."""
+        """An unreadable text is refused with the reason, and no message is stored."""
         self.login()
         answer = self.mail(b"\xff\xfe\xff")
         self.assertTrue(answer.startswith("554 5.6.1 the body is not in charset"), answer)
         self.assertEqual(self.behind.submitted, [])
 
     def test_limit_is_handed_on(self) -> None:
-        """(000-26), (000-27) Intake is told the dialect's limit of 480 characters; its refusal makes no id."""
+        """(000-26), (000-27) Intake gets the dialect's limit of 480 characters; a refusal has no id."""
         self.login()
         self.behind.refuse = Refused(Refusal.TEXT_TOO_LONG, "481 characters; at most 480 are allowed")
         self.assertEqual(self.mail("x" * 481), "552 5.3.4 481 characters; at most 480 are allowed")
@@ -249,7 +250,7 @@ class MailTests(MailCase):
         self.assertEqual(self.behind.submitted[1].text_limit, 700)
 
     def test_store_fails(self) -> None:
-        """Whatever the store's trouble, the answer is temporary and the session goes on."""
+        """Each failure of the store gives a temporary error, and the session goes on."""
         self.login()
         for trouble in (StoreDown("full"), UnknownOutcome("disk")):
             self.behind.failure = trouble
@@ -259,7 +260,7 @@ class MailTests(MailCase):
         self.assertEqual(self.mail(), "250 1 message accepted")
 
     def test_status(self) -> None:
-        """(000-31), (000-32), (000-33), (000-34), (000-36), (000-38) STATUS tells parts, closed and code, between
+        """(000-31), (000-32), (000-33), (000-34), (000-36), (000-38) STATUS reports parts, closed and code, between
         transactions and after RSET."""
         self.login()
         self.behind.messages = {
@@ -273,15 +274,14 @@ class MailTests(MailCase):
         self.assertEqual(self.say("STATUS 50"), "250 50 3 0 1 Message is handed over to the operator")
 
     def test_status_of_nothing(self) -> None:
-        """(000-37) An unknown id, a foreign one and one that is no id get the same answer."""
+        """(000-37) An unknown id, a foreign one and a malformed one get the same reply."""
         self.login()
         self.behind.messages = {7: [message(7, State.QUEUED, account="other")]}
         for name in ("7", "8", "0", "007", "9" * 19, "abc"):
             self.assertEqual(self.say(f"STATUS {name}"), f"550 5.1.1 {name} message not found")
 
     def test_disabled_meanwhile(self) -> None:
-        """An account that a reload has switched off or taken away neither sends nor learns anything in an open
-        session."""
+        """An account that a reload has disabled or removed can neither send nor use STATUS in an open session."""
         self.login()
         self.behind.messages = {7: [message(7, State.QUEUED)]}
         settings = self.accounts.get("demo")
@@ -305,7 +305,7 @@ class ListTests(MailCase):
         self.assertEqual((submission.listener, submission.login), ("mail", "demo"))
 
     def test_unknown_list(self) -> None:
-        """(000-18) A list that is not there, or another account's, is no recipient."""
+        """(000-18) An unknown list, or one of another account, is refused."""
         self.login()
         for title in ("list_nobody", "list_team", "list_"):
             self.assertTrue(self.mail(to=title).startswith("550 5.1.1"), title)
@@ -322,7 +322,7 @@ class ListTests(MailCase):
         self.assertEqual([one.sender for one in self.behind.submitted], ["DEMO", "AVARIA"])
 
     def test_file(self) -> None:
-        """A list in a file is sent a page at a time, from whichever column has the numbers."""
+        """A list in a file is sent in pages, from the column with the numbers."""
         for head, row in (("", "8906{:07};x"), ("name;Phone\r\n", "x;8906{:07}"), ("phone\n", "8906{:07}")):
             self.file.write_text(head + "".join(row.format(number) + "\n\n" for number in range(2 * PAGE + 5)))
             del self.behind.submitted[:]
@@ -333,7 +333,7 @@ class ListTests(MailCase):
             self.assertEqual(self.behind.submitted[2].recipients[4], f"8906{2 * PAGE + 4:07}")
 
     def test_repeated(self) -> None:
-        """Pages of a mail with a Message-ID have keys, so that a mail that comes again goes on where it ended."""
+        """Pages of a mail with a Message-ID have idempotency keys: a repeated mail continues after the stored pages."""
         self.login()
         for _ in range(2):
             for command in ("MAIL FROM:<a@c.example>", "RCPT TO:<list_staff@sms.qtelecom.ru>", "DATA"):
@@ -344,14 +344,14 @@ class ListTests(MailCase):
         self.assertTrue(keys.pop()[0].startswith("mail:"))
 
     def test_file_that_cannot_be_read(self) -> None:
-        """A file that is gone is a temporary failure, and said in the log."""
+        """A missing file is a temporary error and is logged."""
         self.login()
         self.assertTrue(self.mail(to="list_big").startswith("451 "))
         self.file.write_bytes(b"\xff\xfe\xff")
         self.assertTrue(self.mail(to="list_big").startswith("451 "))
 
     def test_no_room(self) -> None:
-        """A page that finds no room waits for it."""
+        """A page waits for room in the queue."""
         self.login()
         self.behind.refuse = Refused(Refusal.QUEUE_FULL)
         self.assertEqual(self.mail(to="list_staff"), "")
@@ -361,7 +361,7 @@ class ListTests(MailCase):
         self.assertEqual(self.wire.value()[before:], b"250 1000 message accepted\r\n")
 
     def test_nobody_reachable(self) -> None:
-        """A list of which no number can be reached is refused."""
+        """A list without a valid number is refused."""
         self.login()
         self.behind.refuse = Refused(Refusal.BAD_RECIPIENT)
         self.assertTrue(self.mail(to="list_staff").startswith("550 "))
@@ -390,7 +390,7 @@ class PartsTests(MailCase):
             self.assertEqual(self.behind.submitted[-1].text, text)
 
     def test_crowded(self) -> None:
-        """No more than so many mails wait for a thread; more are to come again."""
+        """The number of mails that wait for a thread is limited; further ones get a temporary error."""
         waiting: list[Deferred[str]] = []
 
         def never(*_: object) -> Deferred[str]:
@@ -407,15 +407,15 @@ class PartsTests(MailCase):
 
 
 def stands(messages: Sequence[Message]) -> BatchStatus:
-    """How they stand, as quicktel tells it."""
+    """Return the status of messages in quicktel."""
     return batch_status(messages, SMTP)
 
 
 class StatusTests(SynchronousTestCase):
-    """What STATUS makes of messages."""
+    """The reply to STATUS."""
 
     def test_refused_by_rules(self) -> None:
-        """(000-35) What the rules refused after acceptance has code 5 where the number was the reason, else 21."""
+        """(000-35) A message refused by rules after acceptance has code 5 if the number was the reason, else 21."""
         codes = []
         for error in (ErrorCode.NO_ROUTE, ErrorCode.BAD_NUMBER, ErrorCode.SENDER_NOT_AGREED, 0):
             refused = message(1, State.REFUSED)
