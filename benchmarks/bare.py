@@ -1,7 +1,7 @@
-"""The yardstick of the end-to-end benchmark: an SMPP server on Twisted that stores nothing.
+"""The baseline of the end-to-end benchmark: an SMPP server on Twisted without a store.
 
-It cuts frames, answers each submit_sm and sends its receipt at once. What the gateway reaches beside it in one run is
-the price of decoding, checking, routing and synced commits, whatever machine this is.
+It splits frames, answers each submit_sm and sends its receipt at once. The ratio to the gateway in one run shows the
+cost of decoding, checking, routing and synced commits, independent of the machine.
 
     python benchmarks/bare.py 27750
 """
@@ -21,13 +21,13 @@ TEXT = b"id:%d sub:001 dlvrd:001 submit date:2601010000 done date:2601010000 sta
 
 
 class Bare(Protocol):
-    """Answers at once, forgets at once."""
+    """Answers at once and keeps no state."""
 
     tail = b""
     last_id = 0
 
     def connectionMade(self) -> None:
-        """As every SMPP server should."""
+        """Set TCP_NODELAY."""
         self.transport.setTcpNoDelay(True)  # type: ignore[union-attr]
 
     def dataReceived(self, data: bytes) -> None:

@@ -1,7 +1,7 @@
-"""Callbacks per second: to one receiver and to fifty, beside the bare HTTP client in the same run.
+"""Measures callbacks per second to one receiver and to fifty, and the bare HTTP client in the same run.
 
-The receivers are one process with as many ports; the callbacks go through the real return path, with the outbox played
-by a loop that always has more. The bare client is Twisted's Agent asking as many requests at a time.
+The receivers are one process with one port each; the callbacks go through the real return path, and a loop replaces the
+outbox. The bare client is Twisted's Agent with the same number of concurrent requests.
 
     python benchmarks/callbacks.py [--seconds N]
 """
@@ -62,13 +62,13 @@ CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
 
 @attrs.frozen
 class Account:
-    """What the path asks an account for."""
+    """An account with its settings."""
 
     settings: AccountSettings
 
 
 class Feeder:
-    """Stands for the outbox: has always another event for each account."""
+    """Replaces the outbox: it always has another event for each account."""
 
     def __init__(self, accounts: list[str]) -> None:
         self.accounts = accounts
@@ -78,7 +78,7 @@ class Feeder:
         self.running = True
 
     def ready(self, account: str) -> None:
-        """More, if there is room."""
+        """Deliver events up to the room."""
         room = self.path.room(account) if self.running else 0
         if room > 0:
             self.path.deliver([self.event(account) for _ in range(room)])
@@ -97,7 +97,7 @@ class Feeder:
         self.told_count += len(events)
 
     def retry(self, events: list[Event], seconds: float | None) -> None:
-        """Nothing fails here."""
+        """Fail: no callback of the benchmark may fail."""
         raise SystemExit("a callback failed")
 
     acknowledge_before_send = retry
@@ -107,7 +107,7 @@ class Feeder:
 
 
 async def callbacks(ports: list[int], seconds: float) -> float:
-    """Callbacks per second, one account for each port."""
+    """Return callbacks per second, with one account for each port."""
     names = [f"account{port}" for port in ports]
     accounts = {
         name: Account(
@@ -134,25 +134,25 @@ async def callbacks(ports: list[int], seconds: float) -> float:
 
 
 class Ended(Protocol):
-    """The body of an answer, not looked at."""
+    """Drops the body of a response."""
 
     def __init__(self) -> None:
         self.done: Deferred[None] = Deferred()
 
     def connectionLost(self, reason: object = None) -> None:  # type: ignore[override]
-        """It is there."""
+        """Take a piece of the body."""
         self.done.callback(None)
 
 
 def ended(response: Any) -> Deferred[None]:
-    """When an answer is complete."""
+    """Return a Deferred that fires when the response is complete."""
     body = Ended()
     response.deliverBody(body)
     return body.done
 
 
 async def bare(port: int, at_a_time: int, seconds: float) -> float:
-    """Requests per second of the client as it is."""
+    """Return requests per second of the bare client."""
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = at_a_time
     agent = Agent(reactor, pool=pool)
@@ -178,7 +178,7 @@ def pause(seconds: float) -> Deferred[None]:
 
 
 async def measure(ports: list[int], seconds: float) -> None:
-    """Everything, in one run."""
+    """Run all measurements."""
     base = await bare(ports[0], PER_RECEIVER, seconds)
     print(f"bare client, {PER_RECEIVER} at a time      {base:8.0f} /s   1.00")
     for name, some in (("one receiver", ports[:1]), ("fifty receivers", ports)):

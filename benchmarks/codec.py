@@ -1,13 +1,13 @@
-"""Encode and decode the three commonest PDUs, ours beside the SMPP libraries that are installed.
+"""Encodes and decodes the three commonest PDUs with smsgw and with the installed SMPP libraries.
 
     python benchmarks/codec.py [--rounds 7] [--seconds 0.1]
 
 submit_sm: 40 GSM characters, alphanumeric source, international destination, receipt wanted, 93 octets;
 submit_sm_resp with an id of 10 characters; deliver_sm with the text and the three TLVs of a receipt.
-"New object" makes the message object inside the figure. "smsgw, 100" is ours as a session uses it: a hundred PDUs of
-one read or write, with the maxima of all fields applied. Every codec has to give the reference octets (TLVs in any
-order). Rounds of all codecs are interleaved; the table shows medians in PDUs per second of processor time, and as ratio
-how many times the best of the others ours does one at a time.
+"New object" includes the construction of the PDU object. "smsgw, 100" is the use in a session: a hundred PDUs of one
+read or write, with the maxima of all fields applied. Every codec must give the reference octets (TLVs in any order).
+Rounds of all codecs are interleaved; the table shows medians in PDUs per second of processor time. The ratio compares
+smsgw, one PDU at a time, with the best other library.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ OPERATIONS = {
     "receipt decode and read": BATCH,
     "receipt encode, ready object": DELIVER,
 }
-"""The operations; for an encode the octets that it has to give."""
+"""The operations; for an encode the expected octets."""
 
 
 def ours() -> dict[str, Work]:
@@ -88,7 +88,7 @@ def ours() -> dict[str, Work]:
 
 
 class Batched:
-    """Ours as a session uses it: what one read brought, with the maxima applied, and what one write takes."""
+    """The codec of smsgw as in a session: the PDUs of one read, with the maxima applied, and those of one write."""
 
     def __init__(self) -> None:
         read = codec.reader()
@@ -111,7 +111,7 @@ def smpplib() -> dict[str, Work]:
     from smpplib import smpp
 
     class Client:
-        """What the library asks of a client: numbers."""
+        """The sequence numbers that the library gets from a client."""
 
         sequence = 7
 
@@ -207,7 +207,7 @@ PEERS: dict[str, Callable[[], dict[str, Work]]] = {
 
 
 def rate(work: Work, times: int) -> float:
-    """Return how often a second of processor time some work can be done."""
+    """Return how often a function runs in one second of processor time."""
     start = time.process_time()
     for _ in range(times):
         work()
@@ -215,7 +215,7 @@ def rate(work: Work, times: int) -> float:
 
 
 def trouble(operation: str, work: Work, batch: int) -> str:
-    """Try some work once and return what is wrong with it, or nothing."""
+    """Run a function once and return its error, or None."""
     wanted = OPERATIONS[operation]
     try:
         result = work()

@@ -1,8 +1,8 @@
-"""The whole path, measured: ESME, SMPP, synced store, simulated message centre, receipt, ESME.
+"""Measures the whole path: ESME, SMPP, synced store, simulated message centre, receipt, ESME.
 
-The gateway runs as its users run it (twistd, a configuration file, SQLite with synced commits), the load client in a
-process of its own. Beside it, in the same run, a bare SMPP server that stores nothing: the ratio says what durability
-costs on this machine. Exits 1 if a message was lost or doubled.
+The gateway runs as in production (twistd, a configuration file, SQLite with synced commits), the load client in a
+separate process. The same run measures a bare SMPP server without a store: the ratio is the cost of durability on this
+machine. Exits 1 if a message was lost or duplicated.
 
     python benchmarks/endtoend.py [--quick] [--rounds N]
 """
@@ -40,11 +40,11 @@ while time.perf_counter() - begun < 1.5:
     rounds += 500
 print((time.perf_counter() - begun) / rounds * 1e6)
 """
-"""Prints the mean microseconds of a piece of plain Python over a second and a half."""
+"""Prints the mean microseconds of a round of plain Python, measured for a second and a half."""
 
 
 def load(port: int, **options: object) -> dict[str, Any]:
-    """Run the load client; its figures."""
+    """Run the load client; return its results."""
     arguments = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, str(ROOT / "benchmarks" / "load.py"), "--port", str(port), *arguments]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -55,7 +55,7 @@ def load(port: int, **options: object) -> dict[str, Any]:
 
 
 def yardsticks() -> str:
-    """How fast this machine is now, in figures that others can measure too; two at once tell what its cores share."""
+    """Measure the speed of this machine with plain Python; two processes at once show how independent its cores are."""
     command = [sys.executable, "-c", ROUND_TRIPS]
     alone = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -74,7 +74,7 @@ def yardsticks() -> str:
 
 
 def measured(rounds: int, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The round with the median rate; a loss in any round is kept."""
+    """Return the round with the median rate; losses of all rounds are added."""
     results = [run() for _ in range(rounds)]
     results.sort(key=lambda figures: figures["messages_per_s"])
     middle = results[len(results) // 2]
@@ -85,7 +85,7 @@ def measured(rounds: int, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print a table, tell whether anything was lost or doubled."""
+    """Measure, print a table, return whether a message was lost or duplicated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages, one round")

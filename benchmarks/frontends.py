@@ -1,7 +1,7 @@
-"""Messages a second through the HTTP and the SMTP front end, beside twisted.web and twisted.mail in one run.
+"""Measures messages a second through the HTTP and SMTP front ends, and twisted.web and twisted.mail in one run.
 
-The gateway runs as its users run it, with synced commits; what stands beside it reads as much and stores nothing. The
-load comes from a process of its own that speaks both protocols over plain sockets.
+The gateway runs as in production, with synced commits; the servers compared with it read the same requests and store
+nothing. The load client is a separate process with plain sockets.
 
     python benchmarks/frontends.py [--seconds N]
 """
@@ -147,7 +147,7 @@ def rate(kind: str, port: int, sessions: int, each: int, seconds: float) -> floa
 
 
 def bare(text: str, port: int) -> subprocess.Popen[bytes]:
-    """A server that stores nothing."""
+    """A server without a store."""
     process = subprocess.Popen([sys.executable, "-c", text, str(port)])
     for _ in range(200):
         with socket.socket() as probe:

@@ -1,7 +1,7 @@
 """A load client (ESME) in a process of its own: submits over SMPP, acknowledges receipts, matches both.
 
-It only cuts frames and looks at the few octets it needs, so that the gateway and not this client is what is
-measured. Prints one JSON object; exits 1 if anything was lost or doubled.
+It splits frames and reads only the octets that it needs, so that the gateway is the bottleneck. Prints one JSON object;
+exits 1 if a message was lost or duplicated.
 
     python benchmarks/load.py --port 2775 --account demo --password demo --count 20000 --window 100
 """
@@ -61,7 +61,7 @@ class Session:
         self.socket.setblocking(False)
 
     def submit(self, now: float, allowed: int) -> int:
-        """Send as many as the window, the count and `allowed` permit; returns how many."""
+        """Send as many messages as the window, the count and `allowed` permit; return the number."""
         number = min(self.window - (self.sent - self.answered), self.count - self.sent, allowed)
         if number <= 0:
             return 0
@@ -76,7 +76,7 @@ class Session:
         return number
 
     def received(self, data: bytes, now: float) -> None:
-        """Everything one read brought."""
+        """Handle all PDUs of one read."""
         data = self.tail + data if self.tail else data
         at, size, unpack = 0, len(data), HEADER.unpack_from
         answers = []
@@ -112,7 +112,7 @@ class Session:
             self.out.append(b"".join(answers))
 
     def flush(self) -> None:
-        """Write what the socket takes."""
+        """Write octets up to the socket's buffer."""
         while self.out:
             chunk = self.out.popleft()
             try:
@@ -125,7 +125,7 @@ class Session:
 
     @property
     def done(self) -> bool:
-        """Whether every message is answered and every accepted one has its receipt."""
+        """Return whether every message is answered and every accepted one has its receipt."""
         return self.answered >= self.count and len(self.receipts) >= len(self.ids)
 
 
@@ -138,7 +138,7 @@ def quantile(values: list[float], share: float) -> float | None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Send everything, wait for every receipt; the figures."""
+    """Send all messages, wait for all receipts, return the results."""
     times: list[float] = []
     each = options.count // options.connections
     sessions = [Session(options, each, times) for _ in range(options.connections)]

@@ -1,10 +1,10 @@
-"""What the SQLite store costs per message, for whole lives at several sizes of commit.
+"""Measures the cost of the SQLite store per message, from acceptance to acknowledged event, by size of commit.
 
     python -m benchmarks.store [--messages N] [--parts N] [--queued] [--cold] [--directory DIR] [SIZE ...]
 
-Each commit carries one batch of each step: messages accepted, the former batch sent, the batch before that
-reported delivered (with an event), and the events of the one before that acknowledged. Everything is synced. The
-work runs in the main thread, so that its CPU time is seen whole; the clock time includes the waits for the disk.
+Each commit has one batch of each step: messages accepted, the previous batch sent, the batch before it reported
+delivered (with an event), and the events of the batch before that acknowledged. All commits are synced. The store runs
+in the main thread, so that its CPU time is measured completely; the clock time includes the waits for the disk.
 """
 
 from __future__ import annotations

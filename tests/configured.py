@@ -1,4 +1,4 @@
-"""A whole configuration from some of its sections."""
+"""Complete settings from some sections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KINDS: Mapping[str, type[SectionSettings]] = {
 
 
 def configured(*sections: SectionSettings, **gateway: Any) -> Settings:
-    """Settings of these sections, and of [gateway] these keys."""
+    """Return the settings of these sections, and of these keys of [gateway]."""
     by_kind: dict[str, Any] = {
         kind: {one.name: one for one in sections if isinstance(one, settings)} for kind, settings in KINDS.items()
     }

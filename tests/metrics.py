@@ -6,6 +6,6 @@ from prometheus_client import Counter, Gauge
 
 
 def value(metric: Counter | Gauge) -> float:
-    """The number of one child, or of a metric without labels, now."""
+    """Return the value of one child, or of a metric without labels."""
     (family,) = metric.collect()
     return family.samples[0].value

@@ -1,4 +1,4 @@
-"""The rules of the house: imports point downward, one module knows the reactor."""
+"""The rules of imports: they point downward, one module imports the reactor."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ContractTests(SynchronousTestCase):
         self.assertRegex(done.stdout, r"\b[1-9][0-9]* kept, 0 broken")
 
     def test_no_module_installs_the_reactor(self) -> None:
-        """An embedder imports any module but tap, and still chooses the reactor."""
+        """Modules other than tap do not import the reactor, so that an embedding program can choose it."""
         names = [name for name in modules() if name != "smsgw.tap" and not name.endswith("__main__")]
         self.assertIn("smsgw.program.wiring", names)
         script = (
@@ -53,7 +53,7 @@ class ContractTests(SynchronousTestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_plugin_loads_nothing(self) -> None:
-        """What twistd imports to list its commands brings nothing else of the gateway with it."""
+        """The module that twistd imports to list its commands imports no other module of the gateway."""
         script = "import sys, twisted.plugins.smsgw_plugin; print([n for n in sys.modules if n.startswith('smsgw')])"
         done = python("-c", script)
         self.assertEqual((done.stdout.strip(), done.stderr), ("[]", ""))

@@ -1,4 +1,4 @@
-"""The numbered behaviours of the providers' documents: each has a test whose docstring carries its number."""
+"""The numbered behaviours of the providers' documents: each has a test with its number in the docstring."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUMBERS = {
 """The numbers of each document: SMTP of QUICKTEL, SMPP and callbacks of smsc, SMPP of SMS-Agent, Rostelecom's JSON."""
 
 ABSENT = {("002", 126)}
-"""What the gateway does not do of these documents: callbacks of HLR queries."""
+"""Behaviours that the gateway does not have: callbacks of HLR queries."""
 
 IN_PART = {
     ("002", 125): "cnt is told; type and flag are 0, as there is no other channel and no flag yet",
@@ -32,14 +32,14 @@ IN_PART = {
     ("002", 131): "-3, 2, 4 and 6 belong to states that do not exist yet, 22 and 25 to errors told as 23",
     ("004", 197): "insufficient_balance has its word, and no message gets into that state yet",
 }
-"""What the gateway does in part only, and what is missing."""
+"""Behaviours that the gateway has in part, and what is missing."""
 
 SPOKEN = {(document, number) for document in ("000", "002", "004") for number in NUMBERS[document]} - ABSENT
-"""What the gateway does, whole or in part: all of QUICKTEL, callbacks but those of HLR queries, all of Rostelecom."""
+"""Behaviours that the gateway has, whole or in part: QUICKTEL, callbacks except those of HLR queries, Rostelecom."""
 
 
 def docstrings() -> Iterator[str]:
-    """Those of all tests."""
+    """Return the docstrings of all tests."""
     for path in TESTS.rglob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
@@ -48,22 +48,22 @@ def docstrings() -> Iterator[str]:
 
 @cache
 def tested(part: str = "") -> frozenset[tuple[str, int]]:
-    """The numbers that stand in them; `part`: as the text behind the number says."""
+    """Return the numbers in them; with `part` those marked "in part"."""
     found = (mark for text in docstrings() for mark in NUMBER.findall(text))
     return frozenset((document, int(number)) for document, number, said in found if said == part)
 
 
 class BehaviourTests(SynchronousTestCase):
     def test_each_is_tested(self) -> None:
-        """What the gateway does of the providers' manners is tested, number by number."""
+        """Each behaviour that the gateway has is tested."""
         self.assertEqual(sorted(SPOKEN - IN_PART.keys() - tested()), [])
 
     def test_in_part(self) -> None:
-        """What the gateway does in part is tested as such, and no test says of it that it is whole."""
+        """Tests of behaviours that the gateway has in part are marked "in part"."""
         self.assertEqual(tested(", in part"), IN_PART.keys())
         self.assertEqual(tested() & IN_PART.keys(), set())
 
     def test_numbers_exist(self) -> None:
-        """A number in a docstring is one of its document."""
+        """Each number in a docstring exists in its document."""
         unknown = [(document, number) for document, number in tested() if number not in NUMBERS[document]]
         self.assertEqual(unknown, [])

@@ -1,4 +1,4 @@
-"""The embedding example, run as a program of its own and used through each of its three protocols."""
+"""The embedding example as a separate program, used over its three protocols."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAGE = ROOT / "docs" / "embedding.rst"
 
 @contextmanager
 def board() -> Iterator[tuple[dict[str, int], subprocess.Popen[str]]]:
-    """The example on free ports: name to port, and the process."""
+    """Start the example on free ports; return the ports by name, and the process."""
     endpoints = ["tcp:0:interface=127.0.0.1"] * 3
     environment = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::DeprecationWarning"}
     with subprocess.Popen(
@@ -50,7 +50,7 @@ def board() -> Iterator[tuple[dict[str, int], subprocess.Popen[str]]]:
 
 
 class Esme:
-    """An ESME over a blocking socket: one request, one answer."""
+    """An ESME over a blocking socket with one request at a time."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -73,7 +73,7 @@ class Esme:
 
 
 def use_smpp(port: int) -> tuple[int, int, int]:
-    """Bind, submit, query; the three statuses."""
+    """Bind, submit, query; return the three statuses."""
     esme = Esme(port)
     try:
         bound = esme.ask(BindTransceiver(0, b"demo", b"secret", b"", 0x34))
@@ -87,7 +87,7 @@ def use_smpp(port: int) -> tuple[int, int, int]:
 
 
 def use_smtp(port: int) -> tuple[int, bytes]:
-    """Log in, send a mail, ask for its status; code and text of that."""
+    """Log in, send a mail, send STATUS; return code and text of its reply."""
     with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
         client.ehlo()
         client.login("demo", "secret")
@@ -97,7 +97,7 @@ def use_smtp(port: int) -> tuple[int, bytes]:
 
 
 def use_http(port: int) -> tuple[Any, Any]:
-    """Send and ask; the two values."""
+    """Send and query a message; return the two values."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Authorization": "Basic " + base64.b64encode(b"demo:secret").decode()}
     try:
@@ -112,8 +112,8 @@ def use_http(port: int) -> tuple[Any, Any]:
 
 class ExampleTests(SynchronousTestCase):
     def test_three_protocols(self) -> None:
-        """One message over each of SMPP, SMTP and HTTP reaches the program, and each protocol tells what became of it;
-        told to end, the program ends."""
+        """A message over each of SMPP, SMTP and HTTP reaches the program, and each protocol reports its state; SIGTERM
+        ends the program."""
         with board() as (ports, process):
             self.assertEqual(use_smpp(ports["smpp"]), (0, 0, 0))
             self.assertEqual(use_smtp(ports["smtp"]), (250, b"2 1 1 2 Message is delivered"))
@@ -144,7 +144,7 @@ def send_mail(port: int, password: str) -> subprocess.CompletedProcess[str]:
 
 class MailerTests(SynchronousTestCase):
     def test_mail(self) -> None:
-        """A mail is taken for each of its recipients; without the right password it is not."""
+        """A mail is accepted for each recipient with the right password, and refused with a wrong one."""
         with board() as (ports, _):
             done = send_mail(ports["smtp"], "secret")
             self.assertEqual((done.stderr, done.returncode), ("", 0))
@@ -157,7 +157,7 @@ class MailerTests(SynchronousTestCase):
 
 class PageTests(SynchronousTestCase):
     def test_blocks(self) -> None:
-        """Every Python block on the page stands in an example as it is, and none is empty."""
+        """Each Python block on the page is part of an example, and none is empty."""
         blocks = re.findall(r"\.\. code-block:: python\n\n((?:(?:    .*)?\n)+)", PAGE.read_text("utf-8"))
         example = EXAMPLE.read_text("utf-8") + MAILER.read_text("utf-8")
         self.assertGreaterEqual(len(blocks), 4)
@@ -188,7 +188,7 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(private, [])
 
     def test_imports(self) -> None:
-        """Nothing that is embedded brings the gateway's services, a database or the global reactor along."""
+        """The embeddable modules import neither the gateway's services nor a database nor the global reactor."""
         program = (
             "import sys, smsgw.protocols.smpp, smsgw.protocols.smtp, smsgw.protocols.http, smsgw.frontends.rostelecom\n"
             "apart = ('twisted.internet.reactor', 'twisted.mail', 'sqlite3', 'smsgw.services', 'smsgw.program')\n"

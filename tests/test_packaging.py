@@ -1,4 +1,4 @@
-"""What a wheel and a checkout must have for `twistd smsgw` to be found."""
+"""The files and metadata that `twistd smsgw` needs in a wheel and in a checkout."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ def setup() -> configparser.ConfigParser:
 
 
 def lines(value: str) -> list[str]:
-    """Cut a value of setup.cfg into its lines, without comments."""
+    """Split a value of setup.cfg into lines, without comments."""
     return [line for line in value.split("\n") if line and not line.startswith("#")]
 
 
 class PackageTests(SynchronousTestCase):
     def test_every_package_is_listed(self) -> None:
-        """setup.cfg names each package that exists and none that does not."""
+        """setup.cfg names exactly the existing packages."""
         found = {".".join(file.parent.relative_to(ROOT).parts) for file in (ROOT / "smsgw").rglob("__init__.py")}
         self.assertEqual(sorted(lines(setup()["options"]["packages"])), sorted(found | {"twisted.plugins"}))
 
     def test_every_module_is_in_a_package(self) -> None:
-        """No module stands in a folder without an __init__.py, where a wheel would lose it."""
+        """Each folder with a module has an __init__.py; a wheel would omit the module otherwise."""
         bare = {file.parent for file in (ROOT / "smsgw").rglob("*.py") if not (file.parent / "__init__.py").exists()}
         self.assertEqual(bare, set())
 
     def test_twisted_stays_whole(self) -> None:
-        """twisted/plugins has no __init__.py, nor has twisted: either would hide Twisted itself."""
+        """twisted and twisted/plugins have no __init__.py, which would hide Twisted itself."""
         self.assertEqual(sorted(file.name for file in (ROOT / "twisted").rglob("*.py")), ["smsgw_plugin.py"])
 
     def test_root_is_mapped(self) -> None:
-        """The root is mapped by name; without that twistd finds no plugin in an editable install."""
+        """The root is mapped by name; otherwise twistd finds no plugin in an editable install."""
         self.assertEqual(lines(setup()["options"]["package_dir"]), ["= ."])
 
     def test_data_files_are_listed(self) -> None:
-        """Every file inside the package that is no module is named as package data."""
+        """Each file of the package except modules is named as package data."""
         data = {file.relative_to(ROOT / "smsgw").as_posix() for file in (ROOT / "smsgw").rglob("*")
                 if file.is_file() and file.suffix not in (".py", ".pyc") and file.name != "dropin.cache"}
         self.assertEqual(data, set(lines(setup()["options.package_data"]["smsgw"].replace(",", "\n"))))
 
     def test_version(self) -> None:
-        """The version is said once, in the package, where setup.cfg fetches it."""
+        """The version is in the package only, and setup.cfg reads it there."""
         self.assertRegex(smsgw.__version__, r"\A[0-9]+\.[0-9]+\.[0-9]+\Z")
         self.assertEqual(setup()["metadata"]["version"], "attr: smsgw.__version__")
         self.assertIn(f"smsgw {smsgw.__version__}", (ROOT / "CHANGES").read_text("utf-8"))
 
     def test_safe_floors(self) -> None:
-        """Releases with known holes in what faces the network are not accepted."""
+        """The minimum versions exclude releases with known vulnerabilities."""
         required = lines(setup()["options"]["install_requires"])
         for floor in ("twisted[tls]>=26.10.0", "pyopenssl>=26.0.0", "service_identity>=24.1.0", "treq>=22.1.0"):
             self.assertIn(floor, required)
@@ -72,7 +72,7 @@ class PackageTests(SynchronousTestCase):
         self.assertEqual(set(setup()["options.extras_require"]), set(named))
 
     def test_dependencies_are_used(self) -> None:
-        """Each required distribution is imported by the package, but for tzdata, which zoneinfo reads."""
+        """The package imports each required distribution, except tzdata, which zoneinfo reads."""
         required = {re.split(r"[\[>=]", line)[0] for line in lines(setup()["options"]["install_requires"])}
         modules = {"pyopenssl": "OpenSSL", "prometheus-client": "prometheus_client", "zope.interface": "zope"}
         text = "\n".join(file.read_text("utf-8") for file in (ROOT / "smsgw").rglob("*.py"))
@@ -81,7 +81,7 @@ class PackageTests(SynchronousTestCase):
         self.assertEqual(unused, {"tzdata"})
 
     def test_plugin_is_found(self) -> None:
-        """twistd lists `smsgw`, and would load smsgw.tap for it."""
+        """twistd lists `smsgw` with the module smsgw.tap."""
         found = {maker.tapname: maker for maker in getPlugins(IServiceMaker)}
         self.assertEqual(getattr(found["smsgw"], "module", None), "smsgw.tap")
 
@@ -93,7 +93,7 @@ class ScriptTests(SynchronousTestCase):
         self.assertLessEqual({"run", "test", "lint", "bench", "sample"}, targets)
 
     def test_benchmarks_exist(self) -> None:
-        """What `make bench` runs is there."""
+        """The benchmarks of `make bench` exist."""
         names = re.findall(r"^BENCHMARKS := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)[0].split()
         self.assertEqual([name for name in names if not (ROOT / "benchmarks" / f"{name}.py").exists()], [])
 

@@ -18,17 +18,17 @@ FILE = Path(__file__).resolve().parent.parent / "etc" / "gw.ini"
 
 class SampleTests(SynchronousTestCase):
     def test_current(self) -> None:
-        """etc/gw.ini is what the documentation of the settings gives now; `make sample` writes it anew."""
+        """etc/gw.ini equals the generated sample; `make sample` writes it."""
         self.assertEqual(FILE.read_text("utf-8"), sample(TYPES, DIALECTS))
 
     def test_sound(self) -> None:
-        """The sample has neither mistakes nor warnings, and nobody outside can reach what it starts."""
+        """The sample has neither mistakes nor warnings, and other machines cannot reach its listeners."""
         settings = parse(sample(TYPES, DIALECTS), "etc/gw.ini", TYPES, DIALECTS)
         self.assertEqual((settings.warnings, settings.exposed), ((), ()))
 
     def test_contents(self) -> None:
-        """It has the listeners, the account, the simulator and the route that the first steps talk about; mail is taken
-        on port 2525 (000-1)."""
+        """It has the listeners, the account, the simulator and the route of the first steps; the port for mail is 2525
+        (000-1)."""
         settings = parse(sample(TYPES, DIALECTS), "etc/gw.ini", TYPES, DIALECTS)
         self.assertEqual({name: (one.protocol, one.endpoint) for name, one in settings.listeners.items()}, {
             "smpp": ("smpp", "tcp:2775:interface=127.0.0.1"),
@@ -44,7 +44,7 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual([way.connector for route in settings.routes for way in route.connectors], ["sim"])
 
     def test_commented_lines_are_defaults(self) -> None:
-        """Taking the semicolon off the keys that are commented out changes nothing."""
+        """Uncommenting the commented keys changes nothing."""
         lines = sample(TYPES, DIALECTS).split("\n")
         keys = [line[1:] if line.startswith(";") and not line.startswith("; ") and line != ";" else line
                 for line in lines]
@@ -52,7 +52,7 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual(parse("\n".join(keys), "x", TYPES, DIALECTS), parse("\n".join(lines), "x", TYPES, DIALECTS))
 
     def test_every_key_is_shown(self) -> None:
-        """Whatever can be written in one of its sections is there, with a default or a value."""
+        """Each key of its sections is in the file, with a default or a value."""
         text = sample(TYPES, DIALECTS)
         settings = parse(text, "x", TYPES, DIALECTS)
         everything = "\n".join(line.removeprefix(";") for line in text.split("\n"))
@@ -67,7 +67,7 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual([line for line in sample(TYPES, DIALECTS).split("\n") if len(line) > 120], [])
 
     def test_other_connectors(self) -> None:
-        """The connector's part is written from whatever class stands behind the type."""
+        """The connector's section is generated from the settings class of its type."""
         text = sample({"loopback": LoopbackSettings, "pigeon": PigeonSettings}, DIALECTS)
         self.assertIn("delay = 0.1", text)
         self.assertNotIn("Pigeon", text)

@@ -1,4 +1,4 @@
-"""Every setting has an effect, and a test that would notice if it had none."""
+"""Each setting has a test that fails if the setting has no effect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LISTENER = {
     "certificate": f"{WIRING}.test_certificate_and_key",
     "key": f"{WIRING}.test_certificate_and_key",
 }
-"""What the listeners of all protocols share."""
+"""The keys of the listeners of all protocols."""
 
 EFFECTS: Mapping[str, Mapping[str, str]] = {
     "GatewaySettings": {
@@ -182,11 +182,11 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "connections": f"{SMTP}.test_connections",
     },
 }
-"""Class of a section -> key -> the test, below ``tests``, that gives the key another value and sees a difference."""
+"""Class of a section -> key -> the test, below ``tests``, that changes the value and checks a difference."""
 
 
 def sections(kind: type[SectionSettings] = SectionSettings) -> Iterator[type[SectionSettings]]:
-    """The classes of settings of all sections that a file may have; connectors of third parties apart."""
+    """The settings classes of all sections, except connectors of third parties."""
     below = [one for one in kind.__subclasses__() if one.__module__.startswith("smsgw.")]
     if kind is ConnectorSettings or (not below and kind is not ListenSettings):
         yield kind
@@ -195,7 +195,7 @@ def sections(kind: type[SectionSettings] = SectionSettings) -> Iterator[type[Sec
 
 
 def keys(kind: type[SectionSettings]) -> Iterator[tuple[str, str]]:
-    """Key and attribute of what a class declares; those that all connectors have belong to their own class."""
+    """Return key and attribute of a class's settings; the keys of all connectors belong to their base class."""
     shared = {one.key for one in declared(ConnectorSettings)} if kind is not ConnectorSettings else set()
     for one in declared(kind):
         if not (issubclass(kind, ConnectorSettings) and one.key in shared):
@@ -203,7 +203,7 @@ def keys(kind: type[SectionSettings]) -> Iterator[tuple[str, str]]:
 
 
 def set_up(case: type) -> str:
-    """The source of a class of tests without its tests."""
+    """Return the source of a test class without its tests."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(case))).body
     assert isinstance(tree, ast.ClassDef)
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -213,18 +213,18 @@ def set_up(case: type) -> str:
 
 class SettingsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        """The settings of connectors are there when they are asked for."""
+        """Import the settings classes of the connectors."""
         for factory in connector_factories().values():
             self.assertTrue(issubclass(factory.settings(), ConnectorSettings))
         self.kinds = {kind.__name__: kind for kind in sections()}
 
     def test_every_key_has_a_test(self) -> None:
-        """No key of any section is without an entry in the table, and no entry without its key."""
+        """The table has exactly the keys of all sections."""
         declared_keys = {name: {key for key, _ in keys(kind)} for name, kind in self.kinds.items()}
         self.assertEqual(declared_keys, {name: set(rows) for name, rows in EFFECTS.items()})
 
     def test_the_tests_are_there(self) -> None:
-        """Each test that the table names is there and says the key or its attribute, itself or where it is set up."""
+        """Each test in the table exists and uses the key or its attribute, in its body or its setup."""
         silent = []
         for name, kind in self.kinds.items():
             for key, attribute in keys(kind):
@@ -238,7 +238,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(silent, [])
 
     def test_every_key_is_explained(self) -> None:
-        """Each key has a documentation of one line that fits behind a value."""
+        """Each key has a documentation of one line."""
         for name, kind in self.kinds.items():
             for one in declared(kind):
                 self.assertRegex(one.doc, r"\A[^\n]{3,120}[^.\s]\Z", f"{name}.{one.key}")

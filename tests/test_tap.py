@@ -1,4 +1,4 @@
-"""What ``twistd smsgw`` sets for the whole process."""
+"""The settings of ``twistd smsgw`` for the whole process."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from smsgw import tap
 
 
 class Cycle:
-    """An object that keeps itself."""
+    """An object with a reference to itself."""
 
     def __init__(self) -> None:
         self.itself = self
 
 
 class CollectionTests(SynchronousTestCase):
-    """How often Python looks for cycles."""
+    """The thresholds of the garbage collector."""
 
     def test_less_often(self) -> None:
-        """Looks come after many objects only, what is loaded is left out of them, and cycles still go."""
+        """Collections are rare and exclude the objects loaded at start; cycles are still collected."""
         before = gc.get_threshold()
         self.addCleanup(gc.set_threshold, *before)
         self.addCleanup(gc.unfreeze)

@@ -1,4 +1,4 @@
-"""What the classes of metrics share."""
+"""The helpers for metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.metrics import value
 
 class ChildrenTests(SynchronousTestCase):
     def test_one_label(self) -> None:
-        """A child is made when it is first asked for, and is the one that the registry shows."""
+        """A child is made at its first lookup, and is the one in the registry."""
         registry = CollectorRegistry()
         seen = Children(Counter("seen_total", "Seen.", ["account"], registry=registry))
         self.assertIsNone(registry.get_sample_value("seen_total", {"account": "demo"}))
@@ -23,7 +23,7 @@ class ChildrenTests(SynchronousTestCase):
         self.assertEqual(registry.get_sample_value("seen_total", {"account": "demo"}), 3)
 
     def test_several_labels(self) -> None:
-        """Of several labels the values are given together, in the order of the declaration."""
+        """The values of several labels are given as a tuple, in the order of the declaration."""
         registry = CollectorRegistry()
         refused = Children(Counter("refused_total", "Refused.", ["account", "reason"], registry=registry))
         refused["demo", "no_route"].inc()
@@ -31,7 +31,7 @@ class ChildrenTests(SynchronousTestCase):
         self.assertEqual(registry.get_sample_value("refused_total", labels), 1)
 
     def test_without_a_registry(self) -> None:
-        """What is shown nowhere counts all the same, each object for itself."""
+        """Metrics without a registry count, separately for each object."""
         first, second = (Children(Gauge("room", "Room.", ["connector"], registry=None)) for _ in range(2))
         first["sim"].set(7)
         self.assertEqual((value(first["sim"]), value(second["sim"])), (7, 0))

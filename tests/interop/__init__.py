@@ -1,1 +1,1 @@
-"""The real program against clients that were written by others."""
+"""The real program with clients and servers of other projects."""

@@ -1,7 +1,7 @@
-"""The programs and libraries of others that the tests need, or why a test has to be left out.
+"""Finds the programs and libraries of other projects that the tests need.
 
-A machine without one of them skips its tests; where ``SMSGW_INTEROP=required`` is set they fail instead.
-``SMSGW_NODE_MODULES`` names the ``node_modules`` folder that holds the package ``smpp``.
+Without one of them its tests are skipped; with ``SMSGW_INTEROP=required`` they fail.
+``SMSGW_NODE_MODULES`` is the path of the ``node_modules`` folder with the package ``smpp``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.flows.process import GatewayProcess
 from tests.flows.shared import shared_gateway
 
 PATIENCE = 20.0
-"""Seconds that a program may take; a busy machine is no fault of ours."""
+"""Seconds that a program may take, also on a loaded machine."""
 
 GSM = "Code 1234, price 5\u20ac {today}"
 UCS2 = "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440 \U0001f600"
@@ -29,25 +29,25 @@ LONG = "".join(f"line {number:03d} of a long text; " for number in range(1, 17))
 
 
 def gateway() -> GatewayProcess:
-    """The gateway that all of these tests talk to; each kind of peer has an account of its own."""
+    """The gateway of these tests; each kind of client has its own account."""
     return shared_gateway("smpplib", "node", "perl", "mail", "web", "tshark")
 
 
 def missing(what: str) -> NoReturn:
-    """Leave the test out, or fail it where that is not allowed."""
+    """Skip the test, or fail it if it is required."""
     if os.environ.get("SMSGW_INTEROP") == "required":
         raise FailTest(f"{what}, and SMSGW_INTEROP=required")
     raise SkipTest(what)
 
 
 def program(name: str) -> str:
-    """Where a program is."""
+    """Return the path of a program."""
     found = shutil.which(name)
     return found if found is not None else missing(f"{name} is not installed")
 
 
 def module(name: str) -> Any:
-    """A Python module."""
+    """Import a Python module."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -69,7 +69,7 @@ def run(*command: str, stdin: str = "", environment: dict[str, str] | None = Non
 
 
 def report(script: str, *command: str, environment: dict[str, str] | None = None, **task: object) -> Any:
-    """Give a script beside this file its task as JSON on standard input; the JSON that it prints."""
+    """Run a script of this directory with JSON on standard input; return the JSON that it prints."""
     path = Path(__file__).with_name(script)
     done = run(*command, str(path), stdin=json.dumps(task), environment=environment)
     if done.returncode:

@@ -17,7 +17,7 @@ LOGIN, PASSWORD, REALM = "gateway", "a long secret", "relay.example.org"
 
 
 class Postfix:
-    """An instance of its own, in a directory of its own with a short path: its sockets allow no other.
+    """A separate instance in its own directory with a short path, because the length of socket paths is limited.
 
     It relays everything to the submission server on port `relay`, where it logs in as ``mail`` over STARTTLS.
 
@@ -38,7 +38,7 @@ class Postfix:
         self.certificate, self._key, _ = certificates.self_signed(self.directory / "tls", REALM)
 
     def take_logins(self) -> None:
-        """Let the gateway log in; to be called before the start."""
+        """Add a login for the gateway; call it before the start."""
         saslpasswd = shutil.which("saslpasswd2") or "/usr/sbin/saslpasswd2"
         if not Path(saslpasswd).exists():
             peers.missing("saslpasswd2 is not installed")
@@ -125,12 +125,12 @@ postlog unix-dgram n - n - 1 postlogd
             raise AssertionError(f"postfix {word}: {done.stdout}{done.stderr}{self.log()}")
 
     def log(self) -> str:
-        """What it wrote."""
+        """Return the log."""
         path = self.directory / "log"
         return path.read_text("utf-8", "replace") if path.exists() else "no log"
 
     def stop(self) -> None:
-        """End it, whatever it is at."""
+        """End Postfix at once."""
         if re.search(r"\d", self._pid()):
             self._run("stop")
         shutil.rmtree(self.directory, ignore_errors=True)

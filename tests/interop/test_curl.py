@@ -1,4 +1,4 @@
-"""The JSON API as curl sees it."""
+"""The JSON API with curl."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CurlTests(SynchronousTestCase):
         self.gateway = peers.gateway()
 
     def curl(self, path: str, *options: str, login: str = "web:web") -> tuple[int, Any]:
-        """Ask with curl: HTTP status and JSON."""
+        """Send a request with curl; return HTTP status and JSON."""
         done = peers.run(
             *(peers.program("curl"), "--silent", "--show-error", "--user", login, "--write-out", "\n%{http_code}"),
             *options,
@@ -30,7 +30,7 @@ class CurlTests(SynchronousTestCase):
         return int(status), json.loads(body)
 
     def post(self, **message: object) -> str:
-        """Hand a message in; its uid."""
+        """Submit a message; return its uid."""
         body = json.dumps(message, ensure_ascii=False)
         status, answer = self.curl("/api/v2/send_message", "--data", body)
         self.assertEqual((status, answer["status"]), (200, "ok"), answer)
@@ -38,7 +38,7 @@ class CurlTests(SynchronousTestCase):
         return str(answer["result"]["uid"])
 
     def delivered(self, uid: str) -> Any:
-        """Ask until the message is delivered; what was told at last."""
+        """Query until the message is delivered; return the last response."""
         deadline = time.monotonic() + peers.PATIENCE
         while True:
             status, answer = self.curl(f"/api/v2/send_message/{uid}")
@@ -48,7 +48,7 @@ class CurlTests(SynchronousTestCase):
             select.select([], [], [], 0.1)
 
     def test_post_and_get(self) -> None:
-        """A message that is posted is delivered, and GET tells its text, number and parts."""
+        """A message sent by POST is delivered, and GET returns its text, number and parts."""
         for text, parts in ((peers.GSM, 1), (peers.UCS2, 1), (peers.LONG, 3)):
             uid = self.post(msisdn=NUMBER, shortcode="DEMO", text=text)
             found = self.delivered(uid)
@@ -58,7 +58,7 @@ class CurlTests(SynchronousTestCase):
             )
 
     def test_expect(self) -> None:
-        """A client that asks for leave before it sends the body (Expect: 100-continue) gets leave."""
+        """A client with Expect: 100-continue gets 100 Continue before it sends the body."""
         done = peers.run(
             *(peers.program("curl"), "--silent", "--verbose", "--user", "web:web"),
             *("--header", "Expect: 100-continue", "--expect100-timeout", str(peers.PATIENCE), "--data", "@-"),
@@ -69,6 +69,6 @@ class CurlTests(SynchronousTestCase):
         self.assertEqual(self.delivered(json.loads(done.stdout)["result"]["uid"])["text"], "May I?")
 
     def test_wrong_password(self) -> None:
-        """A wrong password is answered with 403 and a body that says so."""
+        """A wrong password gets 403 and a body with the reason."""
         status, answer = self.curl("/api/v2/send_message/message-id-1", login="web:wrong")
         self.assertEqual((status, answer["status"], answer["reason"]), (403, "error", "wrong_credentials"))

@@ -1,4 +1,4 @@
-"""The submission server as swaks, curl and smtplib see it."""
+"""The submission server with swaks, curl and smtplib."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MailTests(SynchronousTestCase):
         self.gateway = peers.gateway()
 
     def check_delivered(self, id: str, text: str) -> None:
-        """The text arrived as it was, and STATUS tells that it is delivered."""
+        """Check that the text arrived unchanged, and STATUS reports it delivered."""
         found = shown_as(self.gateway, "mail", id, "delivered")
         self.assertEqual((found["status"], found["text"]), ("delivered", text))
         with smtplib.SMTP("127.0.0.1", self.gateway.smtp, timeout=10) as server:
@@ -30,7 +30,7 @@ class MailTests(SynchronousTestCase):
             self.assertEqual(server.docmd("STATUS", id), (250, f"{id} 1 1 2 Message is delivered".encode()))
 
     def swaks(self, *options: str) -> tuple[str, str]:
-        """Send with swaks; the id in the reply, and the whole session."""
+        """Send with swaks; return the id in the reply, and the whole session."""
         done = peers.run(
             peers.program("swaks"),
             "--server",
@@ -56,7 +56,7 @@ class MailTests(SynchronousTestCase):
         self.check_delivered(id, "Hello by LOGIN")
 
     def test_starttls(self) -> None:
-        """swaks turns to TLS, greets and logs in again, and sends."""
+        """swaks starts TLS, sends EHLO again, logs in and sends."""
         if "TLS supported" not in peers.run(peers.program("swaks"), "--support").stdout:
             peers.missing("swaks has no Net::SSLeay")
         id, session = self.swaks("-tls", "--auth", "PLAIN", "--body", "Hello over TLS")
@@ -64,7 +64,7 @@ class MailTests(SynchronousTestCase):
         self.check_delivered(id, "Hello over TLS")
 
     def test_charsets(self) -> None:
-        """Russian text comes through in UTF-8 as it is, in KOI8-R, and in windows-1251 under base64."""
+        """Russian text arrives from raw UTF-8, from KOI8-R, and from windows-1251 in base64."""
         for charset, transfer in (("utf-8", "8bit"), ("koi8-r", "8bit"), ("windows-1251", "base64")):
             octets = RUSSIAN.encode(charset)
             path = Path(self.mktemp()).absolute()
@@ -77,7 +77,7 @@ class MailTests(SynchronousTestCase):
             self.check_delivered(id, RUSSIAN)
 
     def test_curl(self) -> None:
-        """curl is a mail client too: it logs in with either mechanism, in clear and over TLS, and hands a mail in."""
+        """curl logs in with either mechanism, in clear text and over TLS, and sends a mail."""
         for number, options in enumerate(
             (
                 ("--login-options", "AUTH=PLAIN"),
@@ -99,7 +99,7 @@ class MailTests(SynchronousTestCase):
             self.check_delivered(accepted[1], text)
 
     def test_refused(self) -> None:
-        """A wrong password and a foreign recipient end swaks with its own statuses for that, and nothing is sent."""
+        """A wrong password and a foreign recipient end swaks with its statuses for these errors; no message is sent."""
         swaks = peers.program("swaks")
         server = f"127.0.0.1:{self.gateway.smtp}"
         for password, recipient, status, reply in (

@@ -1,4 +1,4 @@
-"""The submission server as other mail programs see it: msmtp, s-nail, and Postfix relaying to us with SASL over TLS."""
+"""The submission server with other mail programs: msmtp, s-nail, and Postfix as a relay with SASL over TLS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT = "Привет от почты"
 
 
 class MailerTests(SynchronousTestCase):
-    """Mail programs that people use."""
+    """Mail programs."""
 
     def setUp(self) -> None:
         """The gateway, and a directory."""
@@ -28,12 +28,12 @@ class MailerTests(SynchronousTestCase):
         self.highest = self.newest()
 
     def newest(self) -> int:
-        """The id of the newest message."""
+        """Return the id of the newest message."""
         _, found = self.gateway.get("/messages?limit=1")
         return int(found["messages"][0]["id"]) if found["messages"] else 0
 
     def arrived(self, text: str = TEXT) -> None:
-        """The next message has this text and is delivered."""
+        """Check that the next message has this text and is delivered."""
         deadline = time.monotonic() + peers.PATIENCE
         while (id := self.newest()) <= self.highest:
             if time.monotonic() > deadline:
@@ -59,7 +59,7 @@ class MailerTests(SynchronousTestCase):
             self.arrived()
 
     def test_s_nail(self) -> None:
-        """s-nail sends, with a text that it wraps up by itself."""
+        """s-nail sends a text in its own encoding."""
         self.run_with_mail(
             *(peers.program("s-nail"), "-:/", "-S", "v15-compat", "-S", "sendwait", "-S", "ttycharset=utf-8"),
             *("-S", f"mta=smtp://mail:mail@127.0.0.1:{self.gateway.smtp}", "-S", "smtp-auth=plain"),
@@ -69,7 +69,7 @@ class MailerTests(SynchronousTestCase):
         self.arrived()
 
     def test_postfix(self) -> None:
-        """Postfix relays to us: it logs in over STARTTLS and hands on a mail of two parts."""
+        """Postfix relays to the gateway: it logs in over STARTTLS and sends a mail of two parts."""
         postfix = Postfix(self.gateway.smtp)
         self.addCleanup(postfix.stop)
         postfix.start()

@@ -1,4 +1,4 @@
-"""The gateway as the package smpp for node sees it."""
+"""The gateway with the package smpp for Node.js."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class NodeTests(SynchronousTestCase):
         self.gateway = peers.gateway()
 
     def send(self, bind: str, *messages: dict[str, object]) -> Any:
-        """Bind, submit, wait for the receipts, query, and leave; what the script saw of all that."""
+        """Bind, submit, wait for the receipts, query, unbind; return the script's results."""
         report = peers.report(
             "esme.js",
             self.node,
@@ -46,13 +46,13 @@ class NodeTests(SynchronousTestCase):
         return report
 
     def check_session(self, report: Any, sessions: int) -> None:
-        """Binds, enquire_link and unbinds were answered with success, and the gateway then hung up."""
+        """Binds, enquire_link and unbinds were answered with success, and the gateway then disconnected."""
         self.assertEqual(report["binds"], [{"status": 0, "system_id": "smsgw", "version": 0x50}] * sessions)
         self.assertEqual(report["unbinds"], [0] * sessions)
         self.assertEqual(report["enquire_link"], 0)
 
     def check_messages(self, report: Any, number: int) -> None:
-        """Each message was accepted, reported once as delivered, and is delivered when asked about."""
+        """Each message was accepted, has one receipt with DELIVRD, and query_sm reports it delivered."""
         ids = [submit["id"] for submit in report["submits"]]
         self.assertEqual([submit["status"] for submit in report["submits"]], [0] * number)
         self.assertEqual(len(set(ids)), number)
@@ -66,11 +66,11 @@ class NodeTests(SynchronousTestCase):
             self.assertEqual(query, {"status": 0, "id": id, "state": MessageState.DELIVERED, "error": 0})
 
     def texts(self, report: Any) -> list[str]:
-        """What the gateway shows as the texts of the accepted messages."""
+        """Return the texts of the accepted messages in the gateway."""
         return [shown(self.gateway, "node", submit["id"])["text"] for submit in report["submits"]]
 
     def test_gsm_and_ucs2_text(self) -> None:
-        """Texts that the package encodes as GSM and UCS-2 arrive as they were, are reported and can be asked about."""
+        """Texts that the package encodes as GSM and UCS-2 arrive unchanged, have receipts and can be queried."""
         report = self.send(
             "transceiver",
             {"short_message": peers.GSM, "data_coding": 0},

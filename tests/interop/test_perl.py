@@ -1,4 +1,4 @@
-"""The gateway as Perl's Net::SMPP sees it."""
+"""The gateway with Perl's Net::SMPP."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DELIVERED = 2
 
 @functools.cache
 def has_module(perl: str) -> bool:
-    """Whether Perl finds the module."""
+    """Return whether Perl finds the module."""
     return peers.run(perl, "-MNet::SMPP", "-MJSON::PP", "-e", "1").returncode == 0
 
 
 class PerlTests(SynchronousTestCase):
     def test_all_kinds_of_text(self) -> None:
-        """A GSM, a UCS-2 and a 3-part text are accepted, reported and delivered; the session ends in good order."""
+        """A GSM, a UCS-2 and a 3-part text are accepted and have receipts; the session ends with unbind."""
         perl = peers.program("perl")
         if not has_module(perl):
             peers.missing("Net::SMPP for Perl is not installed")

@@ -1,4 +1,4 @@
-"""Messages that leave as e-mail through Postfix, in clear, over STARTTLS and inside TLS, and come back from there."""
+"""Messages sent as e-mail through Postfix, in clear text, over STARTTLS and inside TLS, which Postfix sends back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CREDENTIALS = f"login = {LOGIN}\npassword = {PASSWORD}\n"
 
 
 class RelayTests(SynchronousTestCase):
-    """A gateway with a connector for each way to speak to Postfix, which relays to the gateway's submission server."""
+    """A gateway with connectors to Postfix, which relays to the gateway's submission server."""
 
     def setUp(self) -> None:
         """Postfix is there."""
@@ -44,7 +44,7 @@ class RelayTests(SynchronousTestCase):
         self.addCleanup(self.postfix.stop)
 
     def gateway(self, connectors: str, **environment: str) -> GatewayProcess:
-        """A gateway with these connectors. What comes back from Postfix goes to the simulated message centre."""
+        """Start a gateway with these connectors. Mails from Postfix go to the simulated message centre."""
         gateway = GatewayProcess(
             self.directory / "gateway",
             connector=f"delay = 0.1\n[route back]\naccount = mail\nconnectors = sim\n{connectors}",
@@ -58,7 +58,7 @@ class RelayTests(SynchronousTestCase):
         return gateway
 
     def came_back(self, gateway: GatewayProcess, text: str) -> None:
-        """Wait until this text has come back from Postfix."""
+        """Wait until Postfix has sent this text back."""
         deadline = time.monotonic() + peers.PATIENCE
         while True:
             _, found = gateway.get("/messages?account=mail")
@@ -70,7 +70,7 @@ class RelayTests(SynchronousTestCase):
             select.select([], [], [], 0.1)
 
     def test_in_clear(self) -> None:
-        """A message leaves as e-mail, counts as delivered, and arrives with its text."""
+        """A message is sent as e-mail, counts as delivered, and arrives with its text."""
         self.postfix.start()
         gateway = self.gateway(
             CONNECTOR.format(name="mailbox", port=self.postfix.port, tls="none", login="", number="7904*")
@@ -83,7 +83,7 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(gateway.stop(), 0)
 
     def test_tls_and_login(self) -> None:
-        """It leaves over STARTTLS and inside TLS, with a login; each connection carries several mails."""
+        """Messages are sent over STARTTLS and inside TLS, with a login; each connection carries several mails."""
         self.postfix.take_logins()
         self.postfix.start()
         ways = {"starttls": (self.postfix.starttls, "79041*"), "implicit": (self.postfix.implicit, "79042*")}
@@ -111,7 +111,7 @@ class RelayTests(SynchronousTestCase):
         self.assertEqual(gateway.stop(), 0)
 
     def test_not_trusted(self) -> None:
-        """A relay whose certificate nobody vouches for, or that refuses the login, gets no mail; it is tried again."""
+        """A relay with an untrusted certificate, or that refuses the login, gets no mail; the message is retried."""
         self.postfix.take_logins()
         self.postfix.start()
         wrong = CREDENTIALS.replace(PASSWORD, "another secret")

@@ -1,4 +1,4 @@
-"""The gateway as the Python library smpplib sees it."""
+"""The gateway with the Python library smpplib."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SmpplibTests(SynchronousTestCase):
         self.queried: list[Any] = []
 
     def client(self, bind: str, password: str = "smpplib") -> Any:
-        """A client that is bound and books what comes."""
+        """A bound client that records PDUs."""
         client = self.module.Client("127.0.0.1", self.gateway.smpp, timeout=10, allow_unknown_opt_params=True)
         client.set_message_sent_handler(lambda pdu: self.ids.append(pdu.message_id.decode()))
         client.set_message_received_handler(self.received)
@@ -37,18 +37,18 @@ class SmpplibTests(SynchronousTestCase):
 
     @staticmethod
     def hang_up(client: Any) -> None:
-        """Leave as a client does that is done; the library counts itself as open again then."""
+        """Unbind and disconnect; the library then counts its state as open."""
         if client._socket is not None:
             client.state = peers.module("smpplib.consts").SMPP_CLIENT_STATE_OPEN
             client.disconnect()
 
     def received(self, pdu: Any) -> int:
-        """Book a receipt."""
+        """Record a receipt."""
         self.receipts[pdu.receipted_message_id.rstrip(b"\0").decode()] = pdu
         return 0
 
     def submit(self, client: Any, octets: bytes, data_coding: int, esm_class: int = 0, **more: Any) -> None:
-        """Send one submit_sm that asks for a receipt."""
+        """Send one submit_sm that requests a receipt."""
         text = {} if "message_payload" in more else {"short_message": octets}
         client.send_message(
             source_addr_ton=5,
@@ -64,7 +64,7 @@ class SmpplibTests(SynchronousTestCase):
         )
 
     def submit_text(self, client: Any, text: str) -> int:
-        """Send a text cut by the library; the number of parts."""
+        """Send a text split by the library; return the number of parts."""
         parts, data_coding, esm_class = self.gsm.make_parts(text)
         for octets in parts:
             self.submit(client, octets, data_coding, esm_class)
@@ -78,7 +78,7 @@ class SmpplibTests(SynchronousTestCase):
         self.assertEqual(len(what), number)
 
     def check_delivered(self, client: Any, number: int) -> None:
-        """So many messages were accepted, reported as delivered, and are delivered when asked about."""
+        """This number of messages were accepted, have receipts with DELIVRD, and query_sm reports them delivered."""
         self.read(client, self.ids, number)
         self.read(client, self.receipts, number)
         self.assertEqual(sorted(self.receipts), sorted(self.ids))
@@ -92,7 +92,7 @@ class SmpplibTests(SynchronousTestCase):
         self.check_query(client)
 
     def check_query(self, client: Any) -> None:
-        """query_sm tells of each accepted message that it is delivered, and when."""
+        """query_sm reports each accepted message delivered, with the time."""
         for id in self.ids:
             client.query_message(message_id=id, source_addr_ton=5, source_addr_npi=0, source_addr="DEMO")
         self.read(client, self.queried, len(self.ids))
@@ -101,25 +101,25 @@ class SmpplibTests(SynchronousTestCase):
             self.assertRegex(answer.final_date, rb"\A\d{15}[+-]\Z")
 
     def texts(self) -> list[str]:
-        """What the gateway shows as the texts of the accepted messages."""
+        """Return the texts of the accepted messages in the gateway."""
         return [shown(self.gateway, "smpplib", id)["text"] for id in self.ids]
 
     def test_gsm_text(self) -> None:
-        """A text of the default alphabet with its extension arrives as it was, is reported and can be asked about."""
+        """A text of the default alphabet with its extension arrives unchanged, has a receipt and can be queried."""
         client = self.client("transceiver")
         self.assertEqual(self.submit_text(client, peers.GSM), 1)
         self.check_delivered(client, 1)
         self.assertEqual(self.texts(), [peers.GSM])
 
     def test_ucs2_text(self) -> None:
-        """A text in UCS-2, a character beyond the basic plane included, arrives as it was and is reported."""
+        """A text in UCS-2 with a character beyond the basic plane arrives unchanged and has a receipt."""
         client = self.client("transceiver")
         self.assertEqual(self.submit_text(client, peers.UCS2), 1)
         self.check_delivered(client, 1)
         self.assertEqual(self.texts(), [peers.UCS2])
 
     def test_three_parts(self) -> None:
-        """A text that the library cuts in three, tied by user data headers, gets an id and a receipt for each part."""
+        """A text that the library splits into three parts with UDHs gets an id and a receipt for each part."""
         client = self.client("transceiver")
         self.assertEqual(self.submit_text(client, peers.LONG), 3)
         self.check_delivered(client, 3)
@@ -146,7 +146,7 @@ class SmpplibTests(SynchronousTestCase):
         self.assertEqual(shown(self.gateway, "smpplib", self.ids[0])["status"], "delivered")
 
     def test_link_and_unbind(self) -> None:
-        """enquire_link is answered, unbind is answered, and then the gateway hangs up."""
+        """enquire_link and unbind are answered; then the gateway disconnects."""
         client = self.client("transceiver")
         client.send_pdu(peers.module("smpplib.smpp").make_pdu("enquire_link", client=client))
         answer = client.read_pdu()

@@ -1,4 +1,4 @@
-"""What the gateway sends over SMPP as Wireshark's dissector reads it."""
+"""The PDUs of the gateway, decoded by Wireshark's dissector."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GLOBAL_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
 
 
 class RecordingEsme(Esme):
-    """Keeps the PDUs that the gateway sends."""
+    """Records the PDUs that the gateway sends."""
 
     def __init__(self, port: int, account: str, password: str) -> None:
         self.pdus: list[bytes] = []
@@ -42,7 +42,7 @@ class RecordingEsme(Esme):
 
 
 def capture(pdus: list[bytes]) -> bytes:
-    """A pcap file with each PDU in a TCP segment of its own, as if the gateway had sent it."""
+    """Write a pcap file with each PDU in its own TCP segment."""
     records = [GLOBAL_HEADER]
     sequence = 1
     for number, pdu in enumerate(pdus):
@@ -55,7 +55,7 @@ def capture(pdus: list[bytes]) -> bytes:
 
 class DissectorTests(SynchronousTestCase):
     def test_everything_is_well_formed(self) -> None:
-        """Every kind of PDU that a message brings about is read to the end, with its TLVs, and nothing is malformed."""
+        """Each kind of PDU that a message causes is decoded completely, with its TLVs, and none is malformed."""
         tshark = peers.program("tshark")
         gateway = peers.gateway()
         esme = RecordingEsme(gateway.smpp, "tshark", "tshark")
@@ -89,7 +89,7 @@ class DissectorTests(SynchronousTestCase):
         self.assertIn("UTC", answer["smpp.final_date"])
 
     def dissect(self, tshark: str, pdus: list[bytes]) -> list[Any]:
-        """What the dissector finds in each PDU; it must doubt nothing but the broken one that is put behind them."""
+        """Return the dissector's result for each PDU; it must report only the broken PDU that is appended."""
         broken = HEADER.pack(16 + 3, SUBMIT_SM | RESPONSE, 0, 9) + b"abc"
         path = Path(self.mktemp()).absolute()
         path.write_bytes(capture([*pdus, broken]))
@@ -106,7 +106,7 @@ class DissectorTests(SynchronousTestCase):
 
 
 def tlvs(layer: Any) -> dict[str, str]:
-    """The optional parameters of a PDU, with what describes them."""
+    """Return the optional parameters of a PDU with their descriptions."""
     found = layer["smpp.opt_params"]["smpp.opt_param"]
     merged: dict[str, str] = {}
     for one in found if isinstance(found, list) else [found]:

@@ -1,1 +1,1 @@
-"""A connector that another package brings."""
+"""Connectors and dialects of other packages."""

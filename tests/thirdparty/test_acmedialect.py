@@ -1,4 +1,4 @@
-"""The package that docs/dialects.rst builds: found, configured, spoken on the wire of a running gateway."""
+"""The package of docs/dialects.rst: found, configured, and used by a running gateway."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ CANCEL_SM, GENERIC_NACK = 0x8, 0x80000000
 
 
 def installed(case: SynchronousTestCase) -> Path:
-    """A copy of the package where plugins may be listed (which writes a cache beside them)."""
+    """Return a copy of the package in a writable directory, because listing plugins writes a cache."""
     place = Path(case.mktemp()).resolve()
     shutil.copytree(PROJECT, place, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
     return place
 
 
 class FoundTests(SynchronousTestCase):
-    """How the dialect is found and configured."""
+    """Finding and configuring the dialect."""
 
     def setUp(self) -> None:
-        """Put the package on the path of this process, as if it had been there from the start."""
+        """Put the package on the path of this process."""
         self.patch(sys, "path", [str(installed(self)), *sys.path])
         self.patch(plugins, "__path__", [*plugins.__path__, *pluginPackagePaths("smsgw.plugins")])
         self.forget()
         self.addCleanup(self.forget)
 
     def forget(self) -> None:
-        """As if it had never been imported."""
+        """Remove the package from the imported modules."""
         for name in [name for name in sys.modules if name.startswith(("acmedialect", "smsgw.plugins.acmedialect"))]:
             del sys.modules[name]
 
     def test_found(self) -> None:
-        """It is listed beside those of the gateway, and imported only when it is asked for."""
+        """The dialect is listed beside those of the gateway, and imported at its first use."""
         dialects = plugins.dialects()
         self.assertEqual(set(dialects), {"standard", "quicktel", "rostelecom", "acme"})
         self.assertEqual((len(dialects), "acme" in dialects, "klingon" in dialects), (4, True, False))
@@ -58,7 +58,7 @@ class FoundTests(SynchronousTestCase):
         self.assertIn("acmedialect.dialect", sys.modules)
 
     def test_two_of_a_kind(self) -> None:
-        """Two packages that claim the same word are an error that names both."""
+        """Two packages with the same name of a dialect are an error that names both."""
         directory = Path(self.mktemp()) / "smsgw" / "plugins"
         directory.mkdir(parents=True)
         (directory / "acmedialect_rival.py").write_text(
@@ -70,7 +70,7 @@ class FoundTests(SynchronousTestCase):
         self.assertIn("acmedialect.dialect.ACME", str(error))
 
     def test_settings(self) -> None:
-        """Its settings are the listener's defaults; what the file gives goes before them."""
+        """Its settings are defaults of the listener; keys in the file take precedence."""
         own = parse(LISTENER, "gw.ini", {}, plugins.dialects()).listeners["acme"]
         assert isinstance(own, SmppListenSettings)
         self.assertEqual((own.connections, own.maxima, own.nacked, own.window), (1, {"password": 65}, {8}, 2000))
@@ -80,10 +80,10 @@ class FoundTests(SynchronousTestCase):
 
 
 class SpokenTests(SynchronousTestCase):
-    """ACME's manner on the wire."""
+    """The dialect over SMPP."""
 
     def setUp(self) -> None:
-        """A gateway whose SMPP listener speaks it."""
+        """A gateway with the dialect on its SMPP listener."""
         self.gateway = GatewayProcess(
             Path(self.mktemp()).absolute(), connector="delay = 0.05\nrejected = 7999*", sections=OTHER,
             environment={"PYTHONPATH": os.pathsep.join(map(str, (installed(self), ROOT)))},
@@ -94,13 +94,13 @@ class SpokenTests(SynchronousTestCase):
         self.gateway.start()
 
     def bound(self, account: str = "demo", password: str = "demo") -> Esme:
-        """A bound ESME."""
+        """Return a bound ESME."""
         esme = Esme(self.gateway.smpp, account, password)
         self.addCleanup(esme.close)
         return esme
 
     def receipt(self, esme: Esme) -> str:
-        """The text of the next receipt."""
+        """Return the text of the next receipt."""
         while not esme.deliveries:
             self.assertTrue(esme.read(10))
         body = esme.deliveries.popleft()
@@ -123,7 +123,7 @@ class SpokenTests(SynchronousTestCase):
         self.assertEqual(esme.kinds[-1], GENERIC_NACK)
 
     def test_newest_bind_wins(self) -> None:
-        """A second bind unbinds the first session and stays itself."""
+        """A second bind unbinds the first session and stays bound."""
         first = self.bound()
         second = self.bound()
         with self.assertRaises(ConnectionError):
@@ -134,10 +134,10 @@ class SpokenTests(SynchronousTestCase):
 
 
 class PageTests(SynchronousTestCase):
-    """docs/dialects.rst shows the package as it is."""
+    """The code in docs/dialects.rst is that of the package."""
 
     def test_blocks(self) -> None:
-        """Every block of code is found, word for word, in the file it names, and no file is without one."""
+        """Each block of code is part of the file that it names, and each file has a block."""
         found = BLOCK.findall(PAGE.read_text("utf-8"))
         files = {file.relative_to(PROJECT).as_posix() for file in PROJECT.rglob("*")
                  if file.suffix in (".py", ".cfg") and file.name != "__init__.py"}

@@ -1,4 +1,4 @@
-"""The package that docs/connectors.rst builds: found, configured, carrying messages."""
+"""The package of docs/connectors.rst: found, configured, and used to send messages."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ window = 2
 
 
 def installed(case: SynchronousTestCase) -> Path:
-    """A copy of the package where plugins may be listed (which writes a cache beside them)."""
+    """Return a copy of the package in a writable directory, because listing plugins writes a cache."""
     place = Path(case.mktemp()).resolve()
     shutil.copytree(PROJECT, place, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
     return place
 
 
 def on_path(case: SynchronousTestCase) -> None:
-    """Put the package on the path of this process, as if it had been there from the start."""
+    """Put the package on the path of this process."""
     case.patch(sys, "path", [str(installed(case)), *sys.path])
     case.patch(plugins, "__path__", [*plugins.__path__, *pluginPackagePaths("smsgw.plugins")])
 
@@ -66,15 +66,15 @@ def on_path(case: SynchronousTestCase) -> None:
 
 
 def types() -> dict[str, type[ConnectorSettings]]:
-    """The settings classes of everything installed."""
+    """Return the settings classes of all installed types."""
     return {kind: factory.settings() for kind, factory in plugins.connector_factories().items()}
 
 
 class FoundTests(SynchronousTestCase):
-    """How plugins are found."""
+    """Finding plugins."""
 
     def listed(self, *path: Path) -> list[str]:
-        """The types of connectors that a fresh process finds with this Python path."""
+        """Return the types of connectors that a new process finds with this Python path."""
         script = (
             "import sys; from smsgw.plugins import connector_factories; print(*sorted(connector_factories()));"
             "assert 'acmesms' not in sys.modules and 'smsgw.connectors.loopback' not in sys.modules"
@@ -83,15 +83,15 @@ class FoundTests(SynchronousTestCase):
         return subprocess.check_output([sys.executable, "-c", script], env=environment, text=True).split()
 
     def test_found(self) -> None:
-        """A fresh process finds the package's connector when its directory is on the path, without loading it."""
+        """A new process finds the package's connector if its directory is on the path, without importing it."""
         self.assertEqual(set(self.listed(installed(self))) - set(self.listed()), {"acme"})
 
     def test_own_always_there(self) -> None:
-        """The connectors of the gateway itself need nothing on the path."""
+        """The gateway's own connectors are found without a further path."""
         self.assertIn("loopback", plugins.connector_factories())
 
     def test_two_of_a_kind(self) -> None:
-        """Two packages that claim the same word are an error that names both."""
+        """Two packages with the same type of connector are an error that names both."""
         on_path(self)
         directory = Path(self.mktemp()) / "smsgw" / "plugins"
         directory.mkdir(parents=True)
@@ -106,7 +106,7 @@ class FoundTests(SynchronousTestCase):
 
 
 class ConfiguredTests(SynchronousTestCase):
-    """How the package's section is read."""
+    """Reading the package's section."""
 
     def setUp(self) -> None:
         """Install it."""
@@ -122,7 +122,7 @@ class ConfiguredTests(SynchronousTestCase):
         self.assertNotIn("0123456789", repr(settings))
 
     def test_mistakes(self) -> None:
-        """A mistake in it is reported with its line like any other."""
+        """A mistake in the section is reported with its line."""
         error = self.assertRaises(ConfigErrors, parse, SECTION.replace("key = 0123456789", "patience = soon"),
                                   "gw.ini", types(), plugins.dialects())
         self.assertIn("gw.ini:10: [connector acme] patience", str(error))
@@ -130,13 +130,13 @@ class ConfiguredTests(SynchronousTestCase):
 
 
 class Acme:
-    """ACME's end of the line."""
+    """ACME's message centre, controlled by the test."""
 
     def __init__(self, reactor: MemoryReactorClock) -> None:
         self._reactor = reactor
 
     def connects(self) -> None:
-        """The connection that was asked for last is there."""
+        """Complete the last connection attempt."""
         host, port, factory, *_ = self._reactor.tcpClients[-1]
         assert (host, port) == ("acme.example", 7000)
         self.link: Any = cast(Any, factory).buildProtocol(None)
@@ -144,25 +144,25 @@ class Acme:
         self.link.makeConnection(self.transport)
 
     def heard(self) -> list[str]:
-        """The lines said to ACME since the last look."""
+        """Return the lines sent to ACME since the last call."""
         lines: list[str] = self.transport.value().decode().splitlines()
         self.transport.clear()
         return lines
 
     def says(self, *lines: str) -> None:
-        """Say these in one packet."""
+        """Send lines in one packet."""
         self.link.dataReceived("".join(line + "\n" for line in lines).encode())
 
     def hangs_up(self) -> None:
-        """The connection is gone."""
+        """End the connection."""
         self.link.connectionLost(Failure(ConnectionDone()))
 
 
 class CarriedTests(DispatchTestCase):
-    """A message on its way over ACME, from the store to the receipt."""
+    """The way of a message over ACME, from the store to the receipt."""
 
     def setUp(self) -> None:
-        """A gateway whose only connector is ACME's, configured by text."""
+        """A gateway with ACME's connector only, configured by text."""
         super().setUp()
         on_path(self)
         self.reactor = MemoryReactorClock()
@@ -179,17 +179,17 @@ class CarriedTests(DispatchTestCase):
         self.acme = Acme(self.reactor)
 
     def welcome(self) -> None:
-        """ACME takes the connection."""
+        """Accept the connection as ACME."""
         self.acme.connects()
         self.assertEqual(self.acme.heard(), ["HELLO 0123456789"])
         self.acme.says("WELCOME")
 
     def test_interface(self) -> None:
-        """It is a connector."""
+        """The object provides IConnector."""
         self.assertTrue(verifyObject(IConnector, self.connector))
 
     def test_carries(self) -> None:
-        """A message goes out, is taken, and is delivered; the receipt is thanked for when it is stored."""
+        """A message is sent, accepted and delivered; the receipt is acknowledged after it is stored."""
         self.welcome()
         self.accept(message(1, connector="acme", recipient="79161234567", text=b"Hi"))
         self.assertEqual(self.acme.heard(), ["SEND 1.1 79161234567 0 4869"])
@@ -204,7 +204,7 @@ class CarriedTests(DispatchTestCase):
         self.assertEqual(self.outbox.told, [(1, State.ENROUTE), (1, State.DELIVERED)])
 
     def test_waits_for_the_link(self) -> None:
-        """Messages wait in the store while there is no link, and leave a window at a time."""
+        """Messages wait in the store without a link, and are sent a window at a time."""
         self.accept(*[message(id, connector="acme") for id in (1, 2, 3)])
         self.welcome()
         self.assertEqual([line.split()[1] for line in self.acme.heard()], ["1.1", "2.1"])
@@ -213,7 +213,7 @@ class CarriedTests(DispatchTestCase):
         self.assertEqual((self.state(2), self.found(2).error), (State.REJECTED, 17))
 
     def test_link_lost(self) -> None:
-        """What was not answered when the link went is sent again over the next one."""
+        """Parts without an answer when the link ends are sent again over the next one."""
         self.welcome()
         self.accept(message(1, connector="acme"))
         self.acme.heard()
@@ -227,27 +227,27 @@ class CarriedTests(DispatchTestCase):
         self.assertEqual([line.split()[1] for line in self.acme.heard()], ["1.1"])
 
     def test_silence(self) -> None:
-        """A link that leaves a message without an answer for too long is given up."""
+        """A link is aborted if a message gets no answer in time."""
         self.welcome()
         self.accept(message(1, connector="acme"))
         self.reactor.pump([1.0] * 61)
         self.assertTrue(self.acme.transport.disconnected)
 
     def test_not_welcome(self) -> None:
-        """An end that does not welcome us is hung up on, and never counts as up."""
+        """A server that does not accept the key is disconnected, and the link never counts as up."""
         self.acme.connects()
         self.acme.says("HTTP/1.1 400 Bad Request")
         self.assertTrue(self.acme.transport.disconnected)
         self.assertFalse(self.connector.up)
 
     def test_odd_lines(self) -> None:
-        """What ACME says out of turn is logged without a trace of its content and changes nothing."""
+        """Unexpected lines of ACME are logged without their content and have no effect."""
         self.welcome()
         self.acme.says("TAKEN 9.9 A1", "", "NEVER 1.1 soon", "TAKEN")
         self.assertTrue(self.connector.up)
 
     def test_stops(self) -> None:
-        """Stopping waits for the answers on their way."""
+        """The stop waits for outstanding answers."""
         self.welcome()
         self.accept(message(1, connector="acme"))
         stopping = self.dispatch.drain()
@@ -259,20 +259,20 @@ class CarriedTests(DispatchTestCase):
 
 
 class TutorialTests(SynchronousTestCase):
-    """docs/connectors.rst shows the package as it is."""
+    """The code in docs/connectors.rst is that of the package."""
 
     def blocks(self) -> list[tuple[str, str]]:
-        """(file, text) of each block of code that names a file."""
+        """Return (file, text) of each block of code that names a file."""
         found = BLOCK.findall(TUTORIAL.read_text("utf-8"))
         return [(name, re.sub(r"^ {3}", "", text, flags=re.MULTILINE).strip("\n")) for name, text in found]
 
     def test_current(self) -> None:
-        """Every block of code is found, word for word, in the file it names."""
+        """Each block of code is part of the file that it names."""
         for name, text in self.blocks():
             self.assertIn(text, (PROJECT / name).read_text("utf-8"), name)
 
     def test_complete(self) -> None:
-        """Every file of the package that does something is shown, the plugin and the settings whole."""
+        """Each file of the package with code is on the page, the plugin and the settings completely."""
         shown: dict[str, str] = {}
         for name, text in self.blocks():
             shown[name] = shown.get(name, "") + text

@@ -1,1 +1,1 @@
-"""The dialect of an imagined provider called ACME, for smsgw."""
+"""The dialect of an imaginary provider, ACME, for smsgw."""

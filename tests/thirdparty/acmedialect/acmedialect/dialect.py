@@ -1,4 +1,4 @@
-"""How ACME treats the ESMEs of its clients: like everybody, but for what is said here."""
+"""The differences between ACME's message centre and plain SMPP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smsgw.model import Refusal
 from smsgw.smpp import CommandId, QuerySm
 
 NO_SUCH_NUMBER: Final = 0x0420
-"""ACME's own command_status for a number that nothing can be sent to."""
+"""ACME's command_status for a recipient that cannot get messages."""
 
 PADDED: Final = IdForm(b"%010d", also=(b"%d",))
 """Ten digits, in every version; query_sm may leave the zeros out."""

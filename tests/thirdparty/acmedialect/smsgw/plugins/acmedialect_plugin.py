@@ -1,4 +1,4 @@
-"""Tells the gateway that there is a dialect acme."""
+"""Declares the dialect acme to the gateway."""
 
 from __future__ import annotations
 
