@@ -78,7 +78,7 @@ class SmpplibTests(SynchronousTestCase):
         self.assertEqual(len(what), number)
 
     def check_delivered(self, client: Any, number: int) -> None:
-        """This number of messages were accepted, have receipts with DELIVRD, and query_sm reports them delivered."""
+        """That many messages were accepted, have receipts with DELIVRD, and query_sm reports them delivered."""
         self.read(client, self.ids, number)
         self.read(client, self.receipts, number)
         self.assertEqual(sorted(self.receipts), sorted(self.ids))
