@@ -1,4 +1,4 @@
-"""A load client (ESME) in a process of its own: submits over SMPP, acknowledges receipts, matches both.
+"""A load client (ESME) in a separate process: submits over SMPP, acknowledges receipts, matches both.
 
 It splits frames and reads only the octets that it needs, so that the gateway is the bottleneck. Prints one JSON object;
 exits 1 if a message was lost or duplicated.

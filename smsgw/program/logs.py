@@ -38,8 +38,8 @@ def _traceback(event: LogEvent) -> str:
     if "log_failure" not in event:
         return ""
     # formatEvent leaves it out; eventAsText describes a traceback that cannot be formatted and does not raise.
-    told = eventAsText({"log_failure": event["log_failure"]}, includeTimestamp=False, includeSystem=False)
-    return "\n".join(map(_harmless, told.strip("\n").split("\n")))
+    traceback = eventAsText({"log_failure": event["log_failure"]}, includeTimestamp=False, includeSystem=False)
+    return "\n".join(map(_harmless, traceback.strip("\n").split("\n")))
 
 
 def text_line(event: LogEvent) -> str | None:

@@ -189,10 +189,10 @@ def signature(key: str, timestamp: str, event: str, body: bytes) -> str:
 def document(event: Event) -> dict[str, Any]:
     """Return the content of a native callback; it is the same at every repetition."""
     message = event.message
-    told: dict[str, Any] = {"event": f"{message.id}.{event.kind + 0}"}
+    content: dict[str, Any] = {"event": f"{message.id}.{event.kind + 0}"}
     if isinstance(message, Message):
         labels = message.content.labels
-        return told | {
+        return content | {
             "type": "status",
             "id": message.id,
             "batch": message.batch or None,
@@ -206,12 +206,12 @@ def document(event: Event) -> dict[str, Any]:
             "accepted_at": utc(message.created),
             "at": utc(event.at),
         }
-    told |= {"type": message.kind.name.lower(), "id": message.id, "from": message.sender, "to": message.recipient}
+    content |= {"type": message.kind.name.lower(), "id": message.id, "from": message.sender, "to": message.recipient}
     if message.kind is not IncomingKind.CALL:
-        told["keys" if message.kind is IncomingKind.KEYS else "text"] = message.text
+        content["keys" if message.kind is IncomingKind.KEYS else "text"] = message.text
     if message.kind is not IncomingKind.MESSAGE:
-        told["seconds"] = message.seconds
-    return told | {"answers": message.answers or None, "at": utc(event.at)}
+        content["seconds"] = message.seconds
+    return content | {"answers": message.answers or None, "at": utc(event.at)}
 
 
 # The forms by name

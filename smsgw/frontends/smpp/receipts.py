@@ -117,8 +117,8 @@ class SmppReceipts:
         account = session.bound.account
         sink = self._sink
         assert sink is not None
-        told = [token for token, status, _ in answers if not status]
-        if len(told) < len(answers):
+        acknowledged = [token for token, status, _ in answers if not status]
+        if len(acknowledged) < len(answers):
             again = [token for token, status, _ in answers if status in AGAIN]
             lost = [token for token, status, _ in answers if status < 0]
             refused = [
@@ -126,10 +126,10 @@ class SmppReceipts:
             ]
             if refused:
                 self._refused(account, refused[0][1], len(refused))
-                told += [token for token, _ in refused]
+                acknowledged += [token for token, _ in refused]
             sink.retry(cast(list[Event], again), None)
             sink.requeue(cast(list[Event], lost))
-        sink.acknowledged(cast(list[Event], told))
+        sink.acknowledged(cast(list[Event], acknowledged))
         sink.ready(account)
 
     def _refused(self, account: str, status: int, count: int) -> None:

@@ -150,7 +150,7 @@ class _Resolution:
         self.found.append(cast(Any, address).host)
 
     def resolutionComplete(self) -> None:
-        """Tell them."""
+        """All addresses are known: fire `complete`."""
         if not self.complete.called:
             self.complete.callback(self.found)
 

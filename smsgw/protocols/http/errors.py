@@ -19,8 +19,8 @@ ErrorWriter = Callable[[int, str], tuple[bytes, bytes]]
 
 def problem_details(status: int, reason: str) -> tuple[bytes, bytes]:
     """Problem details (RFC 9457) of no type of their own; `reason` is the detail."""
-    told = {"title": HTTPStatus(status).phrase, "status": status, "detail": reason.replace("_", " ")}
-    return PROBLEM, compact(told)
+    problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": reason.replace("_", " ")}
+    return PROBLEM, compact(problem)
 
 
 def bare_reason(_: int, reason: str) -> tuple[bytes, bytes]:

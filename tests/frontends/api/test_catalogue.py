@@ -57,7 +57,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
         b'{"to": "%b", "text": "a", "send_at": "2026-02-30T00:00:00Z"}' % NUMBER.encode(), 422,
     ),
     "a time without zone": (b'{"to": "%b", "text": "a", "send_at": "2026-02-03T00:00:00"}' % NUMBER.encode(), 422),
-    "a field nobody knows": (b'{"to": "%b", "text": "a", "login": "demo"}' % NUMBER.encode(), 422),
+    "an unknown field": (b'{"to": "%b", "text": "a", "login": "demo"}' % NUMBER.encode(), 422),
     "101 messages": (b'{"messages": [%b]}' % b",".join([SOUND] * 101), 422),
 }  # fmt: skip
 

@@ -101,7 +101,7 @@ TAKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"tlvs": [(Tag.USER_MESSAGE_REFERENCE, b""), (Tag.SAR_MSG_REF_NUM, b"x" * 9)]},
         "hi",
     ),
-    "a tag nobody knows": ({"tlvs": [(0x1FFF, b"x")]}, "hi"),
+    "an unknown tag": ({"tlvs": [(0x1FFF, b"x")]}, "hi"),
     "both widths of concatenation": (
         {"short_message": b"\x0b\x08\x04\x01\x01\x02\x01\x00\x03\x01\x02\x01hi", "esm_class": UDHI},
         "hi",
