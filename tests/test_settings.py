@@ -16,7 +16,7 @@ from smsgw.config.fields import declared
 from smsgw.plugins import connector_factories
 
 WIRING = "program.test_wiring:WiringTests"
-LOOPBACK = "connectors.test_loopback:MisbehavingTests"
+LOOPBACK = "connectors.test_loopback_behaviour:MisbehavingTests"
 HTTP = "connectors.test_http"
 SMTP = "connectors.test_smtp:SmtpTests"
 LISTENER = {
@@ -84,9 +84,9 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "calls": "services.test_incoming:CallTests.test_refusals",
     },
     "ListSettings": {
-        "numbers": "frontends.smtp.test_frontend:ListTests.test_list",
-        "file": "frontends.smtp.test_frontend:ListTests.test_file",
-        "sender": "frontends.smtp.test_frontend:ListTests.test_list",
+        "numbers": "frontends.smtp.test_lists:ListTests.test_list",
+        "file": "frontends.smtp.test_lists:ListTests.test_file",
+        "sender": "frontends.smtp.test_lists:ListTests.test_list",
     },
     "SmppListenSettings": {
         **LISTENER,
@@ -155,19 +155,19 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "error": f"{HTTP}:SendingTests.test_answers",
         "no_error": f"{HTTP}:SendingTests.test_answers",
         "busy": f"{HTTP}:SendingTests.test_answers",
-        "receipts": f"{HTTP}:ReceiptTests.test_webhook",
-        "secret": f"{HTTP}:ReceiptTests.test_forged",
-        "secret_at": f"{HTTP}:ReceiptTests.test_secret_at",
-        "receipt_id": f"{HTTP}:ReceiptTests.test_webhook",
-        "receipt_state": f"{HTTP}:ReceiptTests.test_webhook",
-        "receipt_error": f"{HTTP}:ReceiptTests.test_webhook",
-        "states": f"{HTTP}:ReceiptTests.test_webhook",
-        "incoming_text": f"{HTTP}:ReceiptTests.test_incoming",
-        "incoming_from": f"{HTTP}:ReceiptTests.test_incoming",
-        "incoming_to": f"{HTTP}:ReceiptTests.test_incoming",
-        "answer": f"{HTTP}:ReceiptTests.test_webhook",
-        "poll_url": f"{HTTP}:ReceiptTests.test_polled",
-        "poll_every": f"{HTTP}:ReceiptTests.test_polled",
+        "receipts": f"{HTTP}_receipts:ReceiptTests.test_webhook",
+        "secret": f"{HTTP}_receipts:ReceiptTests.test_forged",
+        "secret_at": f"{HTTP}_receipts:ReceiptTests.test_secret_at",
+        "receipt_id": f"{HTTP}_receipts:ReceiptTests.test_webhook",
+        "receipt_state": f"{HTTP}_receipts:ReceiptTests.test_webhook",
+        "receipt_error": f"{HTTP}_receipts:ReceiptTests.test_webhook",
+        "states": f"{HTTP}_receipts:ReceiptTests.test_webhook",
+        "incoming_text": f"{HTTP}_receipts:ReceiptTests.test_incoming",
+        "incoming_from": f"{HTTP}_receipts:ReceiptTests.test_incoming",
+        "incoming_to": f"{HTTP}_receipts:ReceiptTests.test_incoming",
+        "answer": f"{HTTP}_receipts:ReceiptTests.test_webhook",
+        "poll_url": f"{HTTP}_receipts:ReceiptTests.test_polled",
+        "poll_every": f"{HTTP}_receipts:ReceiptTests.test_polled",
     },
     "SmtpConnectorSettings": {
         "host": f"{SMTP}.test_no_session",

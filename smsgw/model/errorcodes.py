@@ -40,7 +40,7 @@ class ErrorCode(IntEnum):
     SIM_REPLACED = 219, "the SIM card was replaced within the last day, which bars named senders"
     OPERATOR_BUSY = 220, "the queue at the operator is full"
     NOT_ANSWERED = 237, "the call was not answered"
-    NO_TEMPLATE = 238, "the text follows no template that was agreed"
+    NO_TEMPLATE = 238, "the text matches no agreed template"
     FORBIDDEN_ADDRESS = 239, "the client's IP address is not allowed"
     LINE_BUSY = 240, "the line is busy or the call was rejected"
     NOT_CONVERTED = 241, "the text cannot be converted, or a part of it is missing"

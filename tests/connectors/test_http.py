@@ -1,4 +1,4 @@
-"""The connector to upstreams with an HTTP API: templates, outcomes, receipts, stop."""
+"""The connector to upstreams with an HTTP API: requests, outcomes, the end."""
 
 from __future__ import annotations
 
@@ -15,85 +15,20 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from smsgw.config import ConfigErrors, Secret, parse
+from smsgw.config import Secret
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
-from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE, HttpData, percent_encoder
-from smsgw.interfaces import Awaited, IConnector, IConnectorSink, IWebhookReceiver, WebhookRequest, WebhookResponse
+from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE
+from smsgw.interfaces import IConnector, IConnectorSink, IWebhookReceiver
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, StoreDown
 from smsgw.model.errors import Refused as NotOurs
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
-from smsgw.plugins import dialects
 from smsgw.protocols.http.client import RequestFailed, WebResponse
 from tests.connectors import port
 from tests.cuts import cut_into
-
-VALUES = {"to": "79161234567", "from": "A&B", "text": 'Hi "you" {to} 50% ё', "uid": "1.0", "id": "x/y"}
-
-
-class TemplateTests(SynchronousTestCase):
-    """The requests to the upstream."""
-
-    def test_address(self) -> None:
-        """Values are percent-encoded in the character set of the upstream, and are not parsed as templates."""
-        template = TEMPLATE.take("http://h/{to}?t={text}&f={from}&l=%25d")
-        self.assertEqual(
-            template.fill(VALUES, percent_encoder("utf-8")),
-            "http://h/79161234567?t=Hi%20%22you%22%20%7Bto%7D%2050%25%20%D1%91&f=A%26B&l=%25d",
-        )
-        self.assertIn("%B8", template.fill(VALUES, percent_encoder("windows-1251")))
-
-    def test_json(self) -> None:
-        """Values are escaped as JSON strings; a whole string with :int becomes a number."""
-        template = JSON.take('{"a": [{"to": "{to:int}"}], "b": "+{to}: {text}", "c": 1, "{to}": null}')
-        self.assertEqual(
-            template.fill(VALUES).decode(),
-            '{"a":[{"to":79161234567}],"b":"+79161234567: Hi \\"you\\" {to} 50% ё","c":1,"{to}":null}',
-        )
-        self.assertRaises(ValueError, JSON.take('{"a": "{from:int}"}').fill, VALUES)
-
-    def test_mistakes(self) -> None:
-        """An invalid template or place is refused with the reason."""
-        for kind, text in (
-            (TEMPLATE, "{nobody}"), (TEMPLATE, "{to:int}"), (JSON, "{"), (JSON, '{"a": "{nobody}"}'),
-            (JSON, '{"a": "{nobody:int}"}'), (LOCATION, "json"), (LOCATION, "json:"), (LOCATION, "xpath:/a"),
-            (LOCATION, "regex:("), (LOCATION, "regex:abc"), (LOCATION, "regex:(a)(b)"),
-        ):  # fmt: skip
-            self.assertRaises(ValueError, kind.take, text)
-
-    def test_places(self) -> None:
-        """Values are found in JSON, by a pattern, in headers, queries and forms; a missing value is empty."""
-        data = HttpData({"x-id": "7"}, b'{"a":{"b":[{"c":5},true,null,1.5]}}', "q=1%202&q=3")
-        for place, value in {
-            "json:a.b.0.c": "5", "json:a.b.1": "true", "json:a.b.2": "", "json:a.b.3": "1.5", "json:a.b.9": "",
-            "json:a.b": "", "json:x": "", "header:X-ID": "7", "header:y": "", "query:q": "1 2", "query:z": "",
-            'regex:"c":(\\d)': "5", "regex:(zzz)": "",
-        }.items():  # fmt: skip
-            self.assertEqual(data.value(LOCATION.take(place)), value, place)
-        self.assertEqual(HttpData({}, b"mes=%CF%F0&a", charset="windows-1251").value(LOCATION.take("form:mes")), "Пр")
-        for body in (b"", b"\xff", b"[", b"&=&" * 300):
-            for place in ("json:a", "form:a"):
-                self.assertEqual(HttpData({}, body).value(LOCATION.take(place)), "")
-
-    def test_sections(self) -> None:
-        """Contradictions in a section are reported."""
-        types = {"http": HttpConnectorSettings}
-        base = "[listen s]\nprotocol = smpp\nendpoint = tcp:1:interface=127.0.0.1\ndialect = standard\n"
-        for lines, word in (
-            ("url = ftp://h/", "begins with http"),
-            ("url = http://h/\nform = a\njson = {}", "not both"),
-            ("url = http://h/\nmethod = GET\nform = a", "no body"),
-            ("url = http://h/\nreceipts = polled", "poll_url"),
-            ("url = http://h/\nreceipts = webhook", "receipt_id"),
-            ("url = http://h/\nincoming_text = form:mes", "secret"),
-            ("url = http://h/\nstates = 1:lost", "lost"),
-        ):
-            with self.assertRaises(ConfigErrors) as caught:
-                parse(f"{base}[connector x]\ntype = http\n{lines}\n", "gw.ini", types, dialects())
-            self.assertIn(word, str(caught.exception))
 
 
 @implementer(IConnectorSink)
@@ -334,19 +269,6 @@ class SendingTests(Case):
         self.clock.advance(0)
         self.assertEqual(given, [3])
 
-    def test_outcomes_first(self) -> None:
-        """A receipt that arrives before the next turn of the reactor is reported after the outcomes."""
-        self.make(**ReceiptTests.CALLED)
-        said: list[str] = []
-        self.patch(self.sink, "outcomes", lambda name, outcomes: said.append("outcomes"))
-        self.patch(self.sink, "receipts", lambda name, reports: said.append("receipts") or succeed(None))
-        self.send()
-        self.asked.pop().result.callback(WebResponse(200, Headers({}), b"", True))
-        self.connector.webhook(WebhookRequest("POST", "key=key&id=1.0&s=1", {}, b"", "127.0.0.1"))
-        self.assertEqual(said, ["outcomes", "receipts"])
-        self.clock.advance(0)
-        self.assertEqual(said, ["outcomes", "receipts"])
-
     def test_parts_in_vain(self) -> None:
         """A message that the upstream did not take is sent again as a whole."""
         message = self.send(self.message(2))
@@ -402,131 +324,3 @@ class SendingTests(Case):
             asked.answer(b"", 500)
         self.successResultOf(stopped)
         self.assertEqual(sorted(id(part) for part, _ in self.sink.told), sorted(map(id, sent)))
-
-
-class ReceiptTests(Case):
-    """Receipts and incoming messages of the upstream."""
-
-    CALLED = {
-        "receipts": "webhook", "secret": Secret("key"), "receipt_id": "query:id", "receipt_state": "query:s",
-        "receipt_error": "query:e", "states": {"1": "delivered", "2": "undeliverable"}, "incoming_text": "form:mes",
-        "incoming_from": "form:phone", "incoming_to": "form:to", "answer": "fine",
-    }  # fmt: skip
-
-    def call(self, query: str, body: bytes = b"") -> WebhookResponse:
-        """Send a webhook."""
-        return self.successResultOf(self.connector.webhook(WebhookRequest("POST", query, {}, body, "127.0.0.1")))
-
-    def test_none(self) -> None:
-        """Without receipts, sent parts are reported delivered after the outcome, repeatedly until that is stored."""
-        self.sink.broken = True
-        self.send()
-        self.asked.pop().answer()
-        self.sink.broken = False
-        self.clock.advance(1)
-        self.assertEqual([(one.remote_id, one.state) for one in self.sink.reports], [("1.0", State.DELIVERED)])
-
-    def test_webhook(self) -> None:
-        """A webhook with the secret is a receipt for all parts of a message; unknown states change nothing."""
-        self.make(**self.CALLED)
-        self.send(self.message(2))
-        self.asked.pop().answer()
-        self.assertEqual(self.sink.reports, [])
-        self.assertEqual((self.call("key=key&id=1.0&s=7").status, self.sink.reports), (200, []))
-        answer = self.call("key=key&id=1.0&s=2&e=6")
-        self.assertEqual((answer.status, answer.body), (200, b"fine"))
-        self.assertEqual(
-            [(one.remote_id, one.state, one.error) for one in self.sink.reports],
-            [("1.0", State.UNDELIVERABLE, 6), ("1.0#2", State.UNDELIVERABLE, 6)],
-        )
-
-    def test_forged(self) -> None:
-        """A webhook without the secret or without content is refused."""
-        self.make(**self.CALLED)
-        for query in ("id=1&s=1", "key=&id=1&s=1", "key=other&id=1&s=1", "key=%ff&id=1&s=1"):
-            self.assertEqual(self.call(query).status, 403)
-        self.assertEqual(self.call("key=key&s=1").status, 400)
-        self.assertEqual(self.sink.reports, [])
-
-    def test_secret_at(self) -> None:
-        """The section sets the place of the secret."""
-        self.make(**{**self.CALLED, "secret_at": "query:token"})
-        self.assertEqual(self.call("key=key&id=1&s=7").status, 403)
-        self.assertEqual(self.call("token=key&id=1&s=7").status, 200)
-
-    def test_not_stored(self) -> None:
-        """A webhook that could not be stored gets an error."""
-        self.make(**self.CALLED)
-        self.sink.broken = True
-        self.failureResultOf(self.connector.webhook(WebhookRequest("GET", "key=key&id=1&s=1", {}, b"", "")), StoreDown)
-
-    def test_incoming(self) -> None:
-        """A webhook with a text is an incoming message, also if no account gets it."""
-        self.make(**self.CALLED)
-        self.assertEqual(self.call("key=key", b"phone=7903&to=4455&mes=%D0%B4%D0%B0").status, 200)
-        self.sink.nobody = True
-        self.assertEqual(self.call("key=key", b"phone=7903&to=9999&mes=x").status, 200)
-        self.assertEqual(
-            [(one.sender, one.recipient, one.text) for one in self.sink.came],
-            [("7903", "4455", "да"), ("7903", "9999", "x")],
-        )
-
-    def test_polled(self) -> None:
-        """An upstream without webhooks is polled until it reports a final state."""
-        self.make(
-            receipts="polled",
-            poll_url="http://h/{id}",
-            poll_every=30.0,
-            receipt_state="json:s",
-            states={"d": "delivered"},
-            id="json:id",
-        )
-        self.send()
-        self.asked.pop().answer(b'{"id":"a/b"}')
-        for answer in (b'{"s":"wait"}', b"nonsense"):
-            self.clock.advance(30)
-            asked = self.asked.pop()
-            self.assertEqual((asked.method, asked.url), (b"GET", "http://h/a%2Fb"))
-            asked.answer(answer)
-        self.clock.advance(30)
-        self.asked.pop().fail()
-        self.clock.advance(30)
-        self.asked.pop().answer(b'{"s":"d"}')
-        self.assertEqual([(one.remote_id, one.state) for one in self.sink.reports], [("a/b", State.DELIVERED)])
-        self.clock.advance(100)
-        self.assertEqual(self.asked, [])
-
-    def test_after_a_restart(self) -> None:
-        """Receipts awaited before a restart are polled again, once for all parts."""
-        self.make(
-            receipts="polled",
-            poll_url="http://h/{id}",
-            poll_every=1.0,
-            receipt_state="json:s",
-            states={"d": "delivered"},
-        )
-        message = self.message(2)
-        awaited = [Awaited("a", message, 1, 0.0), Awaited("a#2", message, 2, 0.0)]
-        port.resume(self.connector, awaited, self.sink.told, self.sink.reports)
-        self.clock.advance(0)
-        self.clock.advance(1)
-        (asked,) = self.asked
-        asked.answer(b'{"s":"d"}')
-        self.assertEqual([one.remote_id for one in self.sink.reports], ["a", "a#2"])
-
-    def test_stop(self) -> None:
-        """The stop waits for outstanding requests and sends no more."""
-        self.make(
-            receipts="polled",
-            poll_url="http://h/{id}",
-            poll_every=1.0,
-            receipt_state="json:s",
-            states={"d": "delivered"},
-        )
-        self.send()
-        stopped = self.connector.stop()
-        self.assertNoResult(stopped)
-        self.asked.pop().answer()
-        self.successResultOf(stopped)
-        self.clock.advance(10)
-        self.assertEqual((self.asked, self.connector.room()), ([], 0))
