@@ -113,6 +113,8 @@ def prepare(submission: Submission, sender: Sender) -> tuple[Content, Cut] | Ref
     content = build(submission, sender)
     if isinstance(content, Refused):
         return content
+    if len(content.octets) <= ALWAYS_ONE_PART:
+        return content, WHOLE
     made = cut(content)
     return made if isinstance(made, Refused) else (content, made)
 
