@@ -320,9 +320,12 @@ class Intake:
             number or "",
             batch,
             content if written == number else attrs.evolve(content, recipient=written[:WRITTEN]),
-            cut=made if made is WHOLE else with_reference(made, id),
-            login=submission.login,
-            listener=submission.listener,
+            0.0,
+            "",
+            (),
+            made if made is WHOLE else with_reference(made, id),
+            submission.login,
+            submission.listener,
         )
 
     def _count(self, messages: Sequence[Message]) -> None:
