@@ -114,10 +114,10 @@ def old_messages(execute: Execute, asked: q.OldMessages) -> q.Page:
     """See the question."""
     last = _step(execute, "message t", "t.id", (asked.after,), asked.span)
     rows = execute(
-        "SELECT t.id, t.state, t.batch FROM message t WHERE t.id > ? AND t.id <= ?"
-        f" AND t.state NOT IN ({', '.join('?' * len(asked.states))}) AND t.changed < ? AND NOT EXISTS"
+        "SELECT t.id, t.state, t.batch FROM message t WHERE t.id > ? AND t.id <= ? AND t.changed < ?"
+        f" AND t.state NOT IN ({', '.join('?' * len(asked.states))}) AND NOT EXISTS"
         f" ({_OWED} CASE t.login WHEN '' THEN t.account ELSE t.login END) ORDER BY t.id LIMIT ?",
-        (asked.after, last[0] if last else NO_ID, *asked.states, asked.before, asked.limit),
+        (asked.after, last[0] if last else NO_ID, asked.before, *asked.states, asked.limit),
     ).fetchall()
     return q.Page(last, [*rows])
 
