@@ -224,7 +224,7 @@ class PropertyTests(SynchronousTestCase):
     @given(MESSAGES, st.sets(st.integers(1, 60)))
     def test_remove(self, arrivals: list[tuple[str, int, bytes, int]], gone: set[int]) -> None:
         """What is removed does not come out, and everything else does."""
-        lanes = FairQueue(100)
+        lanes = FairQueue(60 * 3)
         for id, (account, priority, text, parts) in enumerate(arrivals, 1):
             lanes.push(message(id, account, priority=priority, text=text, parts=parts))
         lanes.remove(gone)
