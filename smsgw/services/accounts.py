@@ -1,4 +1,4 @@
-"""Who may submit: the configured accounts, and whether somebody is who he says."""
+"""The configured accounts, and the check of their passwords and API keys."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ _log = Logger()
 
 @attrs.define(eq=False)
 class Account:
-    """One who may submit, as configured now. Keep the name, not the object: a reload replaces it.
+    """An account as it is configured now. Keep its name, not the object: a reload replaces the object.
 
-    :ivar bucket: parts per second over everything; ask it with the seconds of the accounts' clock.
+    :ivar bucket: limits the account's parts per second over all protocols; its times are seconds of the clock of
+        :class:`Accounts`.
     """
 
     name: str
@@ -51,7 +52,8 @@ class Account:
     _hash: ScryptHash | None
 
     def secret(self, protocol: str) -> ScryptHash | bytes | None:
-        """What the password is compared with at `protocol`: a hash, the octets themselves, or nothing that fits."""
+        """What a password is compared with at `protocol`: a hash, or the octets themselves; None: every password is
+        wrong."""
         settings = self.settings
         if protocol == "smpp" and settings.smpp_password is not None:
             return settings.smpp_password.reveal().encode("utf-8")
@@ -62,7 +64,8 @@ class Account:
 
 @attrs.define(eq=False)
 class _Failures:
-    """Counts wrong passwords per key: `most` of them within `period` seconds refuse it for `pause` seconds."""
+    """Counts wrong passwords per key. After `most` of them within `period` seconds the key is refused for `pause`
+    seconds."""
 
     most: float
     period: float
@@ -93,7 +96,7 @@ class _Failures:
 
 @lru_cache(maxsize=4096)
 def _source(peer: str) -> str:
-    """The network that failures of `peer` are counted for: an IPv4 address, or 64 bits of an IPv6 address."""
+    """The network for which failures of `peer` are counted: an IPv4 address, or 64 bits of an IPv6 address."""
     try:
         address = ip_address(peer.partition("%")[0])
     except ValueError:
@@ -106,12 +109,13 @@ def _source(peer: str) -> str:
 class Accounts:
     """The accounts by name, and the one place where passwords are checked.
 
-    Who fails learns nothing: an unknown login costs the same work and gets the same refusal as a wrong password.
-    After ten failures in five minutes a login is refused for a quarter of an hour to the network they came from,
-    and after fifty in an hour that network altogether, except for accounts that list it in ``allow_from``.
+    A refusal does not show whether the login exists: an unknown login costs the same work and gets the same refusal
+    as a wrong password. After ten failures of a login from one network in five minutes, that login is refused to that
+    network for a quarter of an hour. After fifty failures from one network in an hour, all logins are refused to it,
+    except accounts that list it in ``allow_from``.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
-    :param run: calls a function in a thread, see :meth:`smsgw.services.passwords.WorkerPool.run`.
+    :param run: calls a function in a thread: :meth:`smsgw.services.passwords.WorkerPool.run`.
     :raises smsgw.config.ConfigErrors: a hash cannot be used, or two accounts have the same key.
     """
 
@@ -143,7 +147,7 @@ class Accounts:
         return iter(self._by_login.values())
 
     def apply(self, settings: Settings) -> None:
-        """Replace the accounts, all or none; rates go on where they were.
+        """Replace the accounts, all or none. The buckets of the rates keep their fill.
 
         :raises smsgw.config.ConfigErrors: a hash cannot be used, or two accounts have the same key.
         """
@@ -185,24 +189,24 @@ class Accounts:
         account = self._by_login.get(login) if login else self._by_key.get(key_hash(password))
         attempt = _Attempt(login[:64], _source(peer), peer, protocol)
         if self._throttled(account, attempt, now):
-            return succeed(self._no(_THROTTLED, attempt))
+            return succeed(self._refuse(_THROTTLED, attempt))
         if account is not None and not login:
-            return succeed(self._enter(account, attempt))
+            return succeed(self._admit(account, attempt))
         secret = None if account is None else account.secret(protocol)
         if account is None or secret is None:
-            return self._in_vain(password, attempt)
+            return self._refuse_unknown(password, attempt)
         if isinstance(secret, bytes):
             if hmac.compare_digest(self._mac(secret), self._mac(password)):
-                return succeed(self._enter(account, attempt))
-            return self._in_vain(password, attempt)
-        mark = self._mark(account, password)
+                return succeed(self._admit(account, attempt))
+            return self._refuse_unknown(password, attempt)
+        mark = self._cache_key(account, password)
         if self._verified.get(mark, 0.0) > now:
             self._verified.move_to_end(mark)
-            return succeed(self._enter(account, attempt))
+            return succeed(self._admit(account, attempt))
         if self._checks >= MOST_CHECKS:
-            return succeed(self._no(_BUSY, attempt))
-        return self._slowly(secret, password, attempt).addCallbacks(
-            self._checked, self._broken, callbackArgs=(login, secret, mark, attempt), errbackArgs=(attempt,)
+            return succeed(self._refuse(_BUSY, attempt))
+        return self._check_in_thread(secret, password, attempt).addCallbacks(
+            self._checked, self._check_failed, callbackArgs=(login, secret, mark, attempt), errbackArgs=(attempt,)
         )
 
     def _throttled(self, account: Account | None, attempt: _Attempt, now: float) -> bool:
@@ -213,65 +217,65 @@ class Accounts:
         allowed = None if account is None else account.settings.allow_from
         return allowed is None or allowed.everyone or not allowed.allows(attempt.peer)
 
-    def _slowly(self, secret: ScryptHash, password: bytes, attempt: _Attempt) -> Deferred[Any]:
+    def _check_in_thread(self, secret: ScryptHash, password: bytes, attempt: _Attempt) -> Deferred[Any]:
         self._checks += 1
-        return self._run(secret.matches, password).addBoth(self._done)
+        return self._run(secret.matches, password).addBoth(self._check_ended)
 
-    def _done(self, answer: Any) -> Any:
+    def _check_ended(self, answer: Any) -> Any:
         self._checks -= 1
         return answer
 
     def _checked(
         self, right: bool, login: bytes, secret: ScryptHash, mark: bytes, attempt: _Attempt
     ) -> Account | Refused:
-        """The thread has compared; meanwhile the account may have been changed."""
+        """Take the result of the comparison in the thread; a reload may have changed the account meanwhile."""
         account = self._by_login.get(login)
         if not right or account is None or account.secret(attempt.protocol) != secret:
             return self._wrong(attempt)
         self._verified[mark] = self._clock.seconds() + VERIFIED_FOR
         if len(self._verified) > MOST_VERIFIED:
             self._verified.popitem(last=False)
-        return self._enter(account, attempt)
+        return self._admit(account, attempt)
 
-    def _in_vain(self, password: bytes, attempt: _Attempt) -> Deferred[Account | Refused]:
-        """Refuse after the work that the costliest stored hash would take."""
+    def _refuse_unknown(self, password: bytes, attempt: _Attempt) -> Deferred[Account | Refused]:
+        """Refuse an unknown login after the work that the costliest stored hash would take."""
         if self._dummy is None:
             return succeed(self._wrong(attempt))
         if self._checks >= MOST_CHECKS:
-            return succeed(self._no(_BUSY, attempt))
-        return self._slowly(self._dummy, password, attempt).addCallbacks(
-            lambda _: self._wrong(attempt), self._broken, errbackArgs=(attempt,)
+            return succeed(self._refuse(_BUSY, attempt))
+        return self._check_in_thread(self._dummy, password, attempt).addCallbacks(
+            lambda _: self._wrong(attempt), self._check_failed, errbackArgs=(attempt,)
         )
 
-    def _enter(self, account: Account, attempt: _Attempt) -> Account | Refused:
-        """The password is right: look at the address, then at the protocol."""
+    def _admit(self, account: Account, attempt: _Attempt) -> Account | Refused:
+        """The password is right: check the peer's address, then the protocol."""
         self._per_login.forget((attempt.source, attempt.login))
         settings = account.settings
         if not settings.allow_from.allows(attempt.peer):
-            return self._no(_ADDRESS, attempt)
+            return self._refuse(_ADDRESS, attempt)
         if not settings.enabled or attempt.protocol not in settings.protocols:
-            return self._no(_NOT_ALLOWED, attempt)
+            return self._refuse(_NOT_ALLOWED, attempt)
         return account
 
     def _wrong(self, attempt: _Attempt) -> Refused:
         now = self._clock.seconds()
         self._per_login.add((attempt.source, attempt.login), now)
         self._per_source.add(attempt.source, now)
-        return self._no(_WRONG, attempt)
+        return self._refuse(_WRONG, attempt)
 
-    def _broken(self, failure: Failure, attempt: _Attempt) -> Refused:
+    def _check_failed(self, failure: Failure, attempt: _Attempt) -> Refused:
         _log.failure("a password check failed; the login is refused for now", failure)
-        return self._no(_BUSY, attempt)
+        return self._refuse(_BUSY, attempt)
 
-    def _no(self, refused: Refused, attempt: _Attempt) -> Refused:
+    def _refuse(self, refused: Refused, attempt: _Attempt) -> Refused:
         self._metrics.logins_refused[attempt.protocol, refused.refusal.name.lower()].inc()
         return refused
 
     def _mac(self, octets: bytes) -> bytes:
         return hmac.digest(self._key, octets, hashlib.sha256)
 
-    def _mark(self, account: Account, password: bytes) -> bytes:
-        """The name of a verified credential in the cache: tells nothing without the key of this process."""
+    def _cache_key(self, account: Account, password: bytes) -> bytes:
+        """The key of a verified password in the cache: a MAC, which reveals nothing without this process's key."""
         stored = account.settings.password_hash
         known = f"{account.name}\0{stored.reveal() if stored is not None else ''}\0"
         return self._mac(known.encode("utf-8") + password)
@@ -279,7 +283,7 @@ class Accounts:
 
 @attrs.define(eq=False)
 class _Attempt:
-    """Who tries to enter, from where."""
+    """One login attempt."""
 
     login: bytes
     source: str

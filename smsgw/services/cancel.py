@@ -1,4 +1,4 @@
-"""Taking back what still waits, for its account or for the administrator."""
+"""Cancels waiting messages for their account or for the administrator."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 
 class Cancellation:
-    """Cancels messages that were not yet handed to an upstream; the accounts that asked for reports get them."""
+    """Cancels messages that were not yet sent to an upstream; accounts that asked for reports get them."""
 
     def __init__(self, commits: Commits, dispatch: Dispatch) -> None:
         self._commits = commits
         self._dispatch = dispatch
 
     def cancel(self, wishes: Sequence[Cancel]) -> Deferred[list[list[Message] | Refused]]:
-        """Per wish the messages that are cancelled now, or why not (UNKNOWN_ID, ALREADY_FINAL); after the commit.
+        """Cancel messages. Fires after the commit; for each wish with the messages that it cancelled, or with a refusal
+        (UNKNOWN_ID, ALREADY_FINAL).
 
-        Fails as :class:`~smsgw.model.errors.StoreDown` or :class:`~smsgw.model.errors.UnknownOutcome`.
+        :raises StoreDown: or UnknownOutcome, through the Deferred.
         """
 
         def committed(done: Committed) -> list[list[Message] | Refused]:

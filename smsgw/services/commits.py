@@ -1,4 +1,4 @@
-"""Where services ask the store for commits: the events that a commit brings are announced here, and nowhere else."""
+"""Commits for all services, and the only place that hands the events of a commit to the outbox."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _log = Logger()
 
 
 class EventSink(Protocol):
-    """What tells senders: the outbox."""
+    """Takes new events: the outbox."""
 
     def occurred(self, events: Sequence[Event]) -> None:
-        """These events were committed just now, in the order of their happening."""
+        """Take `events`, which were just committed, in the order in which they occurred."""
 
 
 @attrs.define(eq=False)
 class Commits:
-    """Every service but the outbox commits through this object; the outbox's own changes bring no events."""
+    """All services except the outbox commit through this object; the changes of the outbox create no events."""
 
     store: IMessageStore
     outbox: EventSink
@@ -39,13 +39,13 @@ class Commits:
         return self.store.commit(changes).addCallback(self._announce)
 
     def match_parked(self, limit: int) -> Deferred[Committed]:
-        """The same for :meth:`smsgw.interfaces.IMessageStore.match_parked`."""
+        """Call :meth:`smsgw.interfaces.IMessageStore.match_parked`, then hand its events to the outbox."""
         return self.store.match_parked(limit).addCallback(self._announce)
 
     def _announce(self, committed: Committed) -> Committed:
         if committed.events:
             try:
                 self.outbox.occurred(committed.events)
-            except Exception:  # noqa: BLE001 - the events are stored; a fault in telling them must not stop the caller
+            except Exception:  # noqa: BLE001 - the events are stored; a fault of the outbox must not stop the caller
                 _log.failure("the outbox did not take {count} events", count=len(committed.events))
         return committed

@@ -1,4 +1,4 @@
-"""Contact lists: whose they are, and their numbers a page at a time, however many there are."""
+"""Contact lists of accounts; their numbers are read in pages."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ PAGE: Final = 1_000
 """Numbers of one page."""
 
 LONGEST_NUMBER: Final = 30
-"""Characters of a field that are looked at."""
+"""Characters of a field that are read; the rest of it is ignored."""
 
 _TITLES: Final = frozenset({"phone", "number", "msisdn"})
 _DELIMITERS: Final = (";", "\t", ",")
 
 
 class Contacts:
-    """The lists as configured now."""
+    """The contact lists as they are configured now."""
 
     def __init__(self, settings: Settings) -> None:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Replace them all."""
+        """Replace all lists."""
         self._lists: Mapping[tuple[str, str], ListSettings] = {
             (one.account, one.title): one for one in settings.lists.values()
         }
 
     def get(self, account: str, title: str) -> ListSettings | None:
-        """The list of that account and name, case ignored."""
+        """The list named `title` of `account`, case ignored; None if there is no such list."""
         return self._lists.get((account, title.lower()))
 
 
 def pages(one: ListSettings) -> Iterator[list[str]]:
-    """The numbers of a list as they are written, first those of gw.ini, then those of its file. Reads the file as it
-    goes on.
+    """The numbers of a list as they are written: first those of gw.ini, then those of its file. Each page reads a
+    further piece of the file.
 
-    :raises OSError: the file cannot be read. :raises ValueError: it is no text in UTF-8, or no CSV.
+    :raises OSError: the file cannot be read. :raises ValueError: the file is not UTF-8 or not CSV.
     """
-    numbers = chain(one.numbers, _of_file(one.file) if one.file is not None else ())
+    numbers = chain(one.numbers, _read_numbers(one.file) if one.file is not None else ())
     while page := list(islice(numbers, PAGE)):
         yield page
 
 
-def _of_file(path: Path) -> Iterator[str]:
-    """One column of a CSV file: that with a title of :data:`_TITLES`, else the first."""
+def _read_numbers(path: Path) -> Iterator[str]:
+    """The numbers in one column of a CSV file: the column whose title is in :data:`_TITLES`, else the first."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline(10_000)
         delimiter = max(_DELIMITERS, key=first.count)

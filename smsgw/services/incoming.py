@@ -1,7 +1,8 @@
-"""What comes from subscribers: whose it is, kept, and told to its account.
+"""Incoming messages, calls and keys: assigned to an account, stored, and reported to it.
 
-Messages belong to the account that has the number they came to. A call belongs to it too or, at a number that accounts
-share, to whoever waits for a call from that phone. Keys pressed during a voice message belong to whoever sent it.
+A message belongs to the account that has the number it came to. So does a call; at a number that accounts share, a call
+belongs to the account that waits for a call from that phone. Keys pressed during a voice message belong to the account
+that sent that message.
 """
 
 from __future__ import annotations
@@ -24,28 +25,28 @@ if TYPE_CHECKING:
     from smsgw.services.accounts import Accounts
 
 WAIT: Final = 600.0
-"""Seconds for which a call is waited for."""
+"""Seconds for which an account waits for a call."""
 
-_NOBODYS: Final = Refused(Refusal.NO_ROUTE, "nobody has this number")
-_NO_CALLS: Final = Refused(Refusal.NO_ROUTE, "calls to this number are waited for by nobody")
-_NOT_ANSWERED: Final = Refused(Refusal.NO_ROUTE, "keys answer a message of ours, which this is not")
+_NO_ACCOUNT: Final = Refused(Refusal.NO_ROUTE, "no account has this number")
+_NO_CALLS: Final = Refused(Refusal.NO_ROUTE, "no account waits for a call to this number")
+_NOT_ANSWERED: Final = Refused(Refusal.NO_ROUTE, "the message that these keys answer is unknown")
 _DISABLED: Final = Refused(Refusal.NO_ROUTE, "the account of this number is gone or disabled")
 _NONE_TAKES_CALLS: Final = Refused(Refusal.NO_ROUTE, "no number of the gateway takes calls for this account")
 _ALL_TAKEN: Final = Refused(
-    Refusal.QUEUE_FULL, "a call from this phone is waited for at every number already, try again later"
+    Refusal.QUEUE_FULL, "other accounts wait for a call from this phone at every number, try again later"
 )
 _BAD_PHONE: Final = Refused(Refusal.BAD_RECIPIENT, "the phone that is to call is not a number")
 
 
 class IncomingSink(Protocol):
-    """Takes what came from subscribers."""
+    """Takes incoming messages, calls and keys."""
 
     def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
-        """As :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
+        """The same as :meth:`smsgw.interfaces.IConnectorSink.incoming`."""
 
 
 class IncomingRouter:
-    """Takes in what came from subscribers, and the wishes of accounts to be called.
+    """Assigns incoming messages, calls and keys to accounts, and stores which accounts wait for a call.
 
     :param now: absolute seconds since 1970.
     """
@@ -68,14 +69,14 @@ class IncomingRouter:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Replace the numbers; calls that are waited for stay so."""
+        """Replace the numbers; accounts that wait for a call go on waiting."""
         self._numbers = settings.numbers
         self._national = NATIONAL[settings.gateway.country]
 
     def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
-        """Store what came from subscribers. What only the gateway knows of each (id, account, path, callback) is filled
-        in.
+        """Store what subscribers sent, with the fields that the gateway fills in: id, account, path, callback.
 
+        :return: fires after the synced commit; for each item None, or why it was refused and not stored.
         :raises StoreDown: or UnknownOutcome, through the Deferred: the upstream shall repeat all of them.
         """
         return ensureDeferred(self._incoming(connector, incoming))
@@ -93,7 +94,7 @@ class IncomingRouter:
         return answers
 
     async def _assign(self, one: Incoming) -> Refused | None:
-        """Fill in whose it is and how that account is told; or why it is nobody's."""
+        """Fill in the account and the path of its report; or return why no account takes the item."""
         one.sender = self._number(one.sender)
         one.recipient = self._number(one.recipient)
         if one.kind is IncomingKind.KEYS:
@@ -109,7 +110,7 @@ class IncomingRouter:
         return None
 
     async def _as_answer(self, keys: Incoming) -> Refused | None:
-        """Keys belong to the message during which they were pressed (002-130)."""
+        """Assign keys to the account of the message during which they were pressed (002-130)."""
         (found,) = await self._store.find(None, [keys.answers])
         if len(found) != 1 or found[0].id != keys.answers:
             return _NOT_ANSWERED
@@ -122,10 +123,11 @@ class IncomingRouter:
         return None
 
     async def _at_number(self, one: Incoming) -> Refused | None:
-        """Messages and calls belong to the number; calls to a shared one to whoever waits for them."""
+        """Assign a message or call to the account of its number; a call to a shared number to the account that waits
+        for it."""
         number = self._numbers.get(one.recipient)
         if number is None:
-            return _NOBODYS
+            return _NO_ACCOUNT
         one.account = number.account
         if one.kind is IncomingKind.CALL:
             if not number.calls:
@@ -134,7 +136,7 @@ class IncomingRouter:
                 one.account = await self._store.find_confirmation(one.sender, one.recipient, self._now())
             return None if one.account else _NO_CALLS
         if not one.account:
-            return _NOBODYS
+            return _NO_ACCOUNT
         if one.answers:
             (found,) = await self._store.find(one.account, [one.answers])
             if not found:
@@ -142,8 +144,8 @@ class IncomingRouter:
         return None
 
     def expect(self, account: str, phone: str) -> Deferred[Confirmation | Refused]:
-        """Wait :data:`WAIT` seconds for a call from `phone` to one of our numbers: the answer says which one is to be
-        called, or why there is none (BAD_RECIPIENT, NO_ROUTE, QUEUE_FULL). It comes after the synced commit.
+        """Wait :data:`WAIT` seconds for a call from `phone` to one of our numbers. Fires after the synced commit, with
+        the number to call, or with a refusal (BAD_RECIPIENT, NO_ROUTE, QUEUE_FULL).
 
         :raises StoreDown: or UnknownOutcome, through the Deferred.
         """
@@ -153,7 +155,7 @@ class IncomingRouter:
         return ensureDeferred(self._expect(account, number))
 
     async def _expect(self, account: str, phone: str) -> Confirmation | Refused:
-        """One at a time: no two accounts wait for one phone at one shared number, whose call would be the other's."""
+        """Choose one at a time, so that two accounts never wait for the same phone at the same shared number."""
         async with self._choosing:
             return await self._choose(account, phone)
 
@@ -171,6 +173,5 @@ class IncomingRouter:
         return _ALL_TAKEN
 
     def _number(self, written: str) -> str:
-        """A number as upstreams write it in international form; what is none (a name, a short code) as it is, but
-        without a plus."""
+        """A number in international form; a name or a short code stays as it is, without a plus."""
         return normalise(written, self._national) or written.removeprefix("+")

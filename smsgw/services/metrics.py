@@ -1,4 +1,4 @@
-"""What the services count that are no packages of their own: accounts, incoming, sweep."""
+"""Metrics of accounts, incoming and sweep."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from smsgw.telemetry import Children
 
 
 class ServiceMetrics:
-    """Shared by these services.
+    """The metrics of these services.
 
-    :param registry: where the metrics are shown, None for nowhere.
+    :param registry: exposes the metrics; None: they are counted and not exposed.
     :ivar logins_refused: by protocol and refusal.
     :ivar received: by connector, kind and result.
     :ivar overdue: by final state. :ivar purged: messages. :ivar given_up: events.
@@ -24,7 +24,7 @@ class ServiceMetrics:
         self.received = Children(
             Counter(
                 "smsgw_received_total",
-                "What came from subscribers: messages, calls and keys, stored or refused as nobody's.",
+                "Messages, calls and keys from subscribers: stored, or refused because no account takes them.",
                 ["connector", "what", "result"],
                 registry=registry,
             )
@@ -39,7 +39,7 @@ class ServiceMetrics:
         )
         self.purged = Counter("smsgw_purged_total", "Messages deleted after their time.", registry=registry)
         self.given_up = Counter(
-            "smsgw_events_given_up_total", "Events that nobody took within event_keep.", registry=registry
+            "smsgw_events_given_up_total", "Events that no client took within event_keep.", registry=registry
         )
         self.sweep_failures = Children(
             Counter(

@@ -1,4 +1,4 @@
-"""Passwords and keys: how they are stored, made and compared.
+"""Passwords and API keys: their stored forms, how they are made and compared.
 
 A password is stored as ``scrypt$N$r$p$salt$digest``: the cost parameters of scrypt (RFC 7914) as decimal numbers, salt
 and digest in URL-safe base64 without padding. A key made by the gateway is long and random, so its SHA-256 will do.

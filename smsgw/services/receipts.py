@@ -1,4 +1,4 @@
-"""What upstreams state about parts: stored with the event for the sender before it is acknowledged upstream."""
+"""Receipts of upstreams, stored together with the event for the sender before the upstream gets its answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smsgw.telemetry import Children
 
 @attrs.define(eq=False)
 class Receipts:
-    """Takes receipts in.
+    """Stores receipts.
 
     :ivar counts: receipts by connector and result.
     """
@@ -26,7 +26,7 @@ class Receipts:
     counts: Children[Counter]
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
-        """Store them: new states and events to the senders in one commit.
+        """Store receipts: the new states and the events for the senders in one commit.
 
         :raises StoreDown: or UnknownOutcome, through the Deferred: the upstream shall repeat them.
         """

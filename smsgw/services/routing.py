@@ -1,7 +1,7 @@
-"""Which upstream a message takes: an ordered table of routes, first match wins.
+"""Chooses the connector of a message: an ordered table of routes, first match wins.
 
-The keys of one route are ANDed, the values of one key ORed; values are globs, case ignored. A route names
-connectors in failover order, or with weights that spread the load.
+The keys of one route are ANDed, the values of one key are ORed; values are globs, case ignored. A route names its
+connectors in failover order, or with weights that share the load.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from smsgw.model.message import Message
 
 
 def _condition(globs: Globs) -> Globs | None:
-    """The patterns, or None where nothing is asked or everything would fit anyway."""
+    """The patterns; None if there are none or one of them matches everything."""
     return globs if globs and "*" not in globs.patterns else None
 
 
 @attrs.define(eq=False)
 class Route:
-    """One row of the table; a condition of None holds for every message.
+    """One row of the table; a condition of None matches every message.
 
-    :ivar always: whether it holds for every message. :ivar only: its connector, where it has but one.
+    :ivar always: True if the route matches every message. :ivar only: its connector if it has exactly one.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Route:
 
     @classmethod
     def from_settings(cls, settings: RouteSettings) -> Route:
-        """A route as its section in gw.ini describes it."""
+        """The route that a section of gw.ini describes."""
         return cls(
             settings.name,
             settings.connectors,
@@ -54,7 +54,7 @@ class Route:
         )
 
     def matches(self, account: str, sender: str, recipient: str, text: Callable[[], str]) -> bool:
-        """Whether the route is for this message; `text` is only called when the route looks at the text."""
+        """Whether the route matches this message; `text` is called only if the route has a condition on the text."""
         return not (
             (self.recipient is not None and not self.recipient.matches(recipient))
             or (self.account is not None and not self.account.matches(account))
@@ -63,10 +63,11 @@ class Route:
         )
 
     def choose(self, up: Callable[[str], bool], only_look: bool = False) -> str:
-        """The connector for the next message: one that is up, or the first if none is.
+        """The connector for the next message: one that is up, or the first if none is up.
 
-        Weighted ones take smooth turns: over any run of messages each gets its share, evenly mixed. Those
-        without a weight are tried in order when no weighted one is up. To only look takes no turn.
+        Connectors with a weight take turns by smooth weighted round robin: in any run of messages each gets its share,
+        evenly mixed. Connectors without a weight are tried in order when no weighted one is up. With `only_look` the
+        turns stay as they are.
         """
         usable = [way for way in self.ways if up(way.connector)]
         weighted = [way for way in usable if way.weight]
@@ -81,7 +82,7 @@ class Route:
 
 
 class Router:
-    """The table of routes, with what is known of the links.
+    """The table of routes, and which links are down.
 
     :ivar down: names of connectors whose link is not usable now.
     :ivar refusing: names of connectors that have been down for longer than their ``refuse_after``.
@@ -100,9 +101,10 @@ class Router:
     def route(
         self, account: str, sender: str, recipient: str, text: Callable[[], str], only_look: bool = False
     ) -> str | Refused:
-        """Name of the connector this message takes; or NO_ROUTE, or UPSTREAM_DOWN if all of the route refuse.
+        """The name of the connector for this message; or NO_ROUTE; or UPSTREAM_DOWN if all connectors of its route
+        refuse.
 
-        To only look changes nothing for the messages to come.
+        With `only_look` the turns of weighted connectors stay as they are.
         """
         for route in self._routes:
             if route.always or route.matches(account, sender, recipient, text):
@@ -112,8 +114,8 @@ class Router:
         return Refused(Refusal.NO_ROUTE)
 
     def reroute(self, message: Message) -> str:
-        """The connector for a message that comes back: its own while there is one of that name and it is up, else
-        another of its route."""
+        """The connector for a message that is queued again: its own if it is configured and up, else another of its
+        route."""
         if message.connector in self._connectors and message.connector not in self.down:
             return message.connector
         content = message.content

@@ -1,4 +1,4 @@
-"""Which sender a message goes out under: the account's agreed names, and the operators they are agreed for."""
+"""Resolves the sender of a message: the account's agreed senders, and the operators for which they are agreed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from smsgw.model.address import sender_kind
 from smsgw.model.errors import Refusal, Refused
 
 _REMEMBERED: Final = 1000
-"""Senders remembered per account, good and bad; beyond that they are worked out anew."""
+"""Senders cached per account, agreed and refused."""
 
 
 @attrs.frozen
 class Sender:
-    """A sender as upstreams shall see it.
+    """A sender as it is sent to upstreams.
 
-    :ivar operators: patterns of the numbers it is agreed for, None for all.
+    :ivar operators: patterns of the recipients for which it is agreed; None for all recipients.
     """
 
     value: str
@@ -28,12 +28,12 @@ class Sender:
     operators: tuple[Globs, ...] | None
 
     def agreed_for(self, number: str) -> bool:
-        """Whether this sender may write to `number` (004-190)."""
+        """Whether this sender may send to `number` (004-190)."""
         return self.operators is None or any(numbers.matches(number) for numbers in self.operators)
 
 
 class Senders:
-    """Resolves what a client wrote into an agreed sender."""
+    """Resolves the sender that a client gave into an agreed sender."""
 
     def __init__(self, settings: Settings) -> None:
         self.apply(settings)
@@ -48,7 +48,7 @@ class Senders:
         self._known: dict[tuple[str, str], tuple[AccountSettings, Sender | Refused]] = {}
 
     def resolve(self, account: AccountSettings, written: str) -> Sender | Refused:
-        """The sender for what `account` wrote; nothing written means its default sender."""
+        """The agreed sender for what a client of `account` gave as `written`; empty: the account's default sender."""
         key = (account.name, written)
         known = self._known.get(key)
         if known is not None and known[0] is account:

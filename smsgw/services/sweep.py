@@ -1,4 +1,4 @@
-"""Once a second: what has come due, what waited too long, what has been kept long enough."""
+"""The sweep: once a second it releases messages that are due, ends overdue ones, and purges old ones."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ INTERVAL: Final = 1.0
 """Seconds between two sweeps."""
 
 PAGE: Final = 1_000
-"""Rows looked at or deleted at once."""
+"""Rows that one step reads or deletes at once."""
 
 MOST_PAGES: Final = 20
-"""Pages of one step in one sweep; the rest has to wait for the next."""
+"""Pages of one step in one sweep; further pages wait for the next sweep."""
 
 _log = Logger()
 
 
 class Sweep:
-    """Looks at deadlines, so that nothing needs a timer of its own.
+    """Handles all deadlines of messages, so that no message needs a timer.
 
     :param now: absolute seconds since 1970.
     """
@@ -66,11 +66,11 @@ class Sweep:
         self._event_keep = settings.gateway.event_keep
 
     def start(self) -> None:
-        """Sweep now and then every second."""
+        """Run the first sweep now, and one every second from then on."""
         self._loop.start(INTERVAL).addErrback(lambda failure: _log.failure("the sweep ended", failure))
 
     def stop(self) -> Deferred[None]:
-        """Sweep no more; fires when the sweep under way is done."""
+        """End the sweeps; fires when the sweep under way is done."""
         if self._loop.running:
             self._loop.stop()
         done: Deferred[None] = Deferred()
@@ -78,7 +78,7 @@ class Sweep:
         return done
 
     def once(self) -> Deferred[None]:
-        """One sweep. A step that fails is counted and tried again with the next sweep; this never fails."""
+        """Run one sweep. A step that fails is counted and tried again in the next sweep; the Deferred never fails."""
         self._sweeping = ensureDeferred(self._sweep())
         return self._sweeping
 
@@ -149,7 +149,7 @@ class Sweep:
                 break
         if given_up:
             _log.warn(
-                "{count} events were given up, as nobody took them within event_keep; "
+                "{count} events were given up, as no client took them within event_keep; "
                 "python -m smsgw list events shows them, python -m smsgw replay tells them again",
                 count=given_up,
             )

@@ -1,4 +1,4 @@
-"""From accepted messages to connectors, and from their outcomes back to the store."""
+"""Passes accepted messages to connectors, and the outcomes of connectors to the store."""
 
 from smsgw.services.dispatch.dispatch import Dispatch
 

@@ -1,9 +1,9 @@
-"""What waits for one connector: all of it is in the store, the first part also in memory, in a fair queue.
+"""The messages that wait for one connector: all of them in the store, the first ones also in memory, in a fair queue.
 
-Per account a cursor divides the store's rows. Rows above it may be in the store only; rows up to it are in memory or no
-longer queued. A message that leaves memory moves the cursor down to just below itself. While an account has a cursor,
-an arrival of a lane that has rows above it stays in the store, so that lanes keep their order; arrivals of other lanes
-are kept in memory at once, so that a one-off code does not wait for a campaign.
+For each account a cursor divides the rows in the store. Rows above it may be in the store only; rows up to it are in
+memory or no longer queued. A message that leaves memory moves the cursor down to just below itself. While an account
+has a cursor, a new message of a lane with rows above it stays in the store, so that the lane keeps its order; a new
+message of another lane is kept in memory at once, so that a one-off code does not wait for a campaign.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ START: Final[Place] = (-(1 << 31), 0)
 """Before every row."""
 
 MOST_LANES: Final = 10_000
-"""Lanes per account that are known to have rows which are not in memory; further ones may lose their order."""
+"""Lanes per account that are remembered as having rows in the store only; further lanes may lose their order."""
 
 _log = Logger()
 
 
 def place_of(message: Message) -> Place:
-    """Where the row of a message stands."""
+    """The place of a message in the store's order."""
     return -message.priority, message.id
 
 
 @attrs.define(eq=False)
 class _Beyond:
-    """What is known of an account's rows that are not in memory."""
+    """The rows of one account that are in the store only."""
 
     cursor: Place
     lanes: set[Key] = attrs.field(factory=set)
     lowered: Place | None = None
     """The lowest place to which the cursor moved down while a page is read."""
     missed: bool = False
-    """Whether an arrival stayed in the store while a page is read: the page may not contain it."""
+    """Whether a new message stayed in the store while a page was read; the page may not contain it."""
 
 
 class Backlog:
-    """What waits for one connector.
+    """The waiting messages of one connector.
 
     :param capacity: parts of messages kept in memory. :param page: rows read from the store at once, at most.
-    :param filled: called when a page was taken into memory.
-    :param claiming: ids of messages whose claim is under way; a page that still has them is out of date.
+    :param filled: called after the messages of a page were added to memory.
+    :param claiming: ids of messages whose claim is under way; a page may still contain them and is then out of date.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Backlog:
         self._reading = False
 
     def __len__(self) -> int:
-        """Messages in memory."""
+        """How many messages are in memory."""
         return len(self._queue)
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits, neither here nor in the store."""
+        """Whether no message waits, in memory or in the store."""
         return not self._queue and not self._beyond
 
     def add(self, messages: Iterable[Message]) -> None:
-        """These are queued in the store and due: keep them in memory as far as there is room."""
+        """Keep messages that are queued in the store and due, as many as memory has room for."""
         beyond = self._beyond
         push = self._queue.push
         for message in messages:
@@ -101,7 +101,7 @@ class Backlog:
                 self._leave(left)
 
     def _leave(self, message: Message) -> None:
-        """`message` is in the store only from now on."""
+        """Note that `message` is in the store only from now on."""
         below = (-message.priority, message.id - 1)
         rest = self._beyond.get(message.account)
         if rest is None:
@@ -118,11 +118,11 @@ class Backlog:
         return self._queue.take(room, whole)
 
     def remove(self, ids: Iterable[int]) -> None:
-        """These are no longer queued."""
+        """Remove messages that are no longer queued."""
         self._queue.remove(ids)
 
     def load(self) -> Deferred[None]:
-        """At start: ask the store which accounts have messages waiting, and read the first pages."""
+        """At start: ask the store which accounts have waiting messages, and read the first pages."""
 
         def counted(waiting: dict[str, int]) -> Deferred[None] | None:
             for account in waiting:
@@ -132,7 +132,7 @@ class Backlog:
         return self._store.queue_depth(self._connector).addCallback(counted)
 
     def refill(self) -> None:
-        """Read a page for the account with the least in memory, unless there is too little room for one."""
+        """Read a page for the account with the fewest parts in memory, if there is room for a page."""
         reading = self._read_next()
         if reading is not None:
             reading.addErrback(self._unread)
@@ -165,7 +165,7 @@ class Backlog:
         return reading.addCallbacks(read, failed)
 
     def _neediest(self) -> tuple[str, int] | None:
-        """The account with the least in memory that has rows in the store, and how many rows to read."""
+        """The account with the fewest parts in memory that has rows in the store only, and how many rows to read."""
         queue = self._queue
         if not self._beyond:
             return None
@@ -176,13 +176,13 @@ class Backlog:
         return (account, min(self._page, wanted)) if wanted >= enough else None
 
     def _take_in(self, account: str, rest: _Beyond, rows: Sequence[Message], last: bool) -> bool:
-        """Keep a page; returns whether reading on at once is useful: something was kept, or may have been missed."""
+        """Add a page to memory. Returns whether to read on at once: a message was added, or may have been missed."""
         queue = self._queue
         before = rest.cursor
         refused = False
         for row in rows:
             if rest.lowered is not None and rest.lowered < place_of(row):
-                break  # or it would overtake what has just left its lane
+                break  # or it would overtake the messages that just left its lane
             if row.id not in self._claiming and row.id not in queue:
                 leaving = queue.push(row)
                 for left in leaving:

@@ -1,4 +1,4 @@
-"""The commits of one connector: what its outcomes mean, and the claims of messages that get the slots they free."""
+"""The commits of one connector: its outcomes, with the claims of messages for the slots that these outcomes free."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _log = Logger()
 
 @attrs.frozen(eq=False)
 class Claims:
-    """What one commit does to messages that wait.
+    """The waiting messages that one commit claims or ends.
 
-    :ivar messages: they are claimed. :ivar ended: their validity is over; they end instead.
+    :ivar messages: messages to be claimed. :ivar ended: messages that end, since their validity is over.
     """
 
     messages: Sequence[Message] = ()
@@ -40,26 +40,27 @@ NO_CLAIMS: Final = Claims()
 
 
 class Claimant(Protocol):
-    """What decides which waiting messages are claimed: the pump."""
+    """Decides which waiting messages are claimed: the pump."""
 
     def next_claims(self) -> Claims:
         """The messages for which there is room now."""
 
     def committed(self, batch: OutcomeBatch, claims: Claims, granted: Sequence[bool]) -> None:
-        """A commit succeeded; `granted` says per claimed message whether it is ours."""
+        """A commit succeeded; `granted` says for each message to be claimed whether this node has claimed it."""
 
     def uncommitted(self, claims: Claims) -> None:
-        """A commit failed, so nothing was claimed."""
+        """A commit failed: no message was claimed."""
 
     def refill(self) -> None:
-        """A commit was asked for that takes messages out of memory: read on from the store."""
+        """A commit that takes messages out of memory was asked for: read the next ones from the store."""
 
     def pump(self) -> None:
-        """The store may be back: send and claim what there is room for."""
+        """The store may work again: send and claim what there is room for."""
 
 
 class Committer:
-    """Commits in the order in which outcomes came; what fails is kept and tried again, and what comes meanwhile waits.
+    """Commits outcomes in the order in which they came. After a failure it keeps them and all later ones, and commits
+    them again after a pause.
 
     :param now: absolute seconds since 1970. :param finished: called after every commit.
     """
@@ -86,16 +87,16 @@ class Committer:
 
     @property
     def idle(self) -> bool:
-        """Whether everything is committed."""
+        """Whether all outcomes are committed."""
         return not (self._committing or self._answers) and self._retries.empty
 
     @property
     def storing(self) -> bool:
-        """Whether outcomes are committed as they come; if not they wait for the end of a pause."""
+        """Whether outcomes are committed as they come; otherwise they wait for the end of a pause."""
         return not self._retries.waiting
 
     def outcomes(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
-        """Commit what these mean, with the claims of messages that get the slots they free."""
+        """Commit outcomes, with the claims of messages for the slots that they free."""
         if self._retries.waiting:
             self._answers += answers
             return
@@ -110,7 +111,7 @@ class Committer:
         self._commit(self._retries.attempt(OutcomeBatch([])), claims)
 
     def requeue(self, batch: OutcomeBatch) -> None:
-        """Commit changes of claimed messages that no outcome brought, behind the outcomes that wait."""
+        """Commit changes of claimed messages that dispatch decided itself, behind the outcomes that wait."""
         if not batch.changes:
             return
         if self._retries.waiting:
@@ -134,7 +135,7 @@ class Committer:
         self._claimant.committed(batch, claims, committed.claims)
 
     def _failed(self, failure: Failure, attempt: Attempt, claims: Claims) -> None:
-        """Nothing changed, or that is not known: outcomes are kept."""
+        """A commit failed, perhaps with an unknown outcome: keep the outcomes."""
         self._inflight.failed(attempt.batch)
         self._claimant.uncommitted(claims)
         self._retries.failed(attempt)
@@ -142,7 +143,7 @@ class Committer:
             _log.failure("the store did not take outcomes of {connector}", failure, connector=self._connector)
 
     def _retry(self) -> None:
-        """The pause is over: commit in order what the store did not take, and what came since."""
+        """The pause is over: commit in order the outcomes that the store did not take, and the later ones."""
         answers, self._answers = self._answers, []
         if answers:
             self._retries.keep(self._inflight.answered(answers, self._now()))

@@ -1,4 +1,4 @@
-"""What all connectors of a gateway share."""
+"""Values that the pumps of all connectors share."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from smsgw.services.dispatch.metrics import DispatchMetrics
 
 @attrs.define(eq=False, kw_only=True)
 class Context:
-    """Given to every pump.
+    """The shared values of all pumps.
 
     :ivar clock: its seconds are monotonic. :ivar now: absolute seconds since 1970.
-    :ivar reroute: the connector that a message takes now: its own while that is up, else another of its route.
+    :ivar reroute: returns the connector for a message now: its own while that is up, else another of its route.
     :ivar memory: parts of waiting messages kept in memory per connector.
-    :ivar down, refusing: see :class:`~smsgw.services.dispatch.links.Link`.
-    :ivar requeued: takes messages that are queued for another connector now.
+    :ivar down, refusing: names of connectors, kept by each :class:`~smsgw.services.dispatch.links.Link`.
+    :ivar requeued: called with messages that are queued for another connector now.
     :ivar finished: called after every commit.
     """
 

@@ -1,7 +1,7 @@
-"""The way of a message from its acceptance to its connector, and of the connector's outcomes into the store.
+"""Moves messages from their acceptance to their connector, and the outcomes of the connector into the store.
 
-One rule carries it: a message is claimed in the store before it is sent, and its slot of the window is free when the
-outcome is committed. Messages that find room are claimed with their acceptance; the others wait in a
+The rule is: a message is claimed in the store before it is sent, and its slot of the window is free after its outcome
+is committed. Messages that find room are claimed in the commit that accepts them; the others wait in a
 :class:`~smsgw.services.dispatch.backlog.Backlog` and are claimed in the same commit that frees slots for them.
 
 A message passes here three times: :meth:`Dispatch.accept`, :meth:`Dispatch.outcomes` and :meth:`Dispatch.receipts`.
@@ -39,16 +39,16 @@ _log = Logger()
 
 @implementer(IConnectorSink)
 class Dispatch:
-    """What connectors tell the gateway, and what intake, cancelling and the sweep need.
+    """Sends messages over connectors. Intake, cancelling, the sweep and the connectors call it.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param now: absolute seconds since 1970.
     :param connectors: all of them by name, the name of their section.
-    :param reroute: the connector that a message takes now: its own while that is up, else another of its route.
-    :param incoming: takes what comes from subscribers.
+    :param reroute: returns the connector for a message now: its own while that is up, else another of its route.
+    :param incoming: takes messages, calls and keys of subscribers.
     :param memory: parts of waiting messages kept in memory per connector.
-    :param down: names of connectors whose link is down; kept true in place.
-    :param refusing: names of those that have been down for longer than their ``refuse_after``; kept true in place.
+    :param down: names of connectors whose link is down; this object updates the set.
+    :param refusing: names of connectors that have been down for longer than their ``refuse_after``; likewise.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Dispatch:
             down=set() if down is None else down,
             refusing=set() if refusing is None else refusing,
             requeued=self._enqueue,
-            finished=self._look_for_quiet,
+            finished=self._check_quiet,
             metrics=metrics,
         )
         timeout = settings.gateway.report_timeout
@@ -94,21 +94,21 @@ class Dispatch:
         }
 
     def apply(self, settings: Settings) -> None:
-        """Go by the sections of the connectors, and by ``report_timeout``, as is configured now. The connectors
-        themselves stay: one that is new, changed or gone needs a restart."""
+        """Use the new settings of dispatch for each connector, and the new ``report_timeout``. The connectors
+        themselves stay: a connector that is added, changed or removed needs a restart."""
         for name, pump in self._pumps.items():
             pump.apply(settings.connectors[name], settings.gateway.report_timeout)
 
     # What intake, cancelling and the sweep call.
 
     def accept(self, messages: list[Message], conditions: Sequence[Conditional] = ()) -> Deferred[Committed]:
-        """Store new messages, send those of them for which there is room, and queue the others.
+        """Store new messages, send those for which there is room, and queue the others.
 
-        Messages that are not QUEUED are stored as they are. Those whose conditions do not
-        hold are not stored, or in a final state.
+        Messages that are not QUEUED are stored as they are. A message whose condition does not hold is not stored, or
+        stored in a final state.
 
-        :return: fires with the result of the synced commit, or fails as
-            :meth:`smsgw.interfaces.IMessageStore.commit` does; then nothing is sent.
+        :return: fires with the result of the synced commit; or fails as
+            :meth:`smsgw.interfaces.IMessageStore.commit` does, and nothing is sent.
         """
         reservations = self._reserve(messages)
         committing = self._commits.commit(Changes(accepts=messages, conditions=list(conditions)))
@@ -120,7 +120,7 @@ class Dispatch:
         )
 
     def _reserve(self, messages: Sequence[Message]) -> list[tuple[Pump, Reservation]]:
-        """Claim what has room, per connector; nearly always there is one."""
+        """Reserve slots for messages, for each connector; nearly always there is one connector."""
         if not messages:
             return []
         name = messages[0].connector
@@ -150,14 +150,14 @@ class Dispatch:
         return failure
 
     def withdraw(self, messages: Sequence[Message]) -> list[Message]:
-        """Take messages that were queued out of memory; returns those of them whose claim is not under way now."""
+        """Remove queued messages from memory; returns those whose claim is not under way."""
         withdrawn: list[Message] = []
         for name, own in _by_connector(messages).items():
             withdrawn += self._pumps[name].withdraw(own) if name in self._pumps else own
         return withdrawn
 
     def promoted(self, found: Sequence[tuple[str, str, int]]) -> Deferred[None]:
-        """(connector, account, id) of queued messages whose time came: they join those that wait."""
+        """Add queued messages that are due now, as (connector, account, id), to the waiting messages."""
         return Deferred.fromCoroutine(self._promoted([id for _, _, id in found]))
 
     async def _promoted(self, ids: Sequence[int]) -> None:
@@ -176,7 +176,7 @@ class Dispatch:
         )
 
     def _enqueue(self, messages: Sequence[Message]) -> None:
-        """These are queued in the store, and due."""
+        """Add messages that are queued in the store and due to the waiting messages of their connectors."""
         for name, own in _by_connector(messages).items():
             if name in self._pumps:
                 self._pumps[name].enqueue(own)
@@ -184,7 +184,7 @@ class Dispatch:
     # What the gateway calls.
 
     def start(self) -> Deferred[None]:
-        """Settle what the last run left, start the connectors, begin to send.
+        """Recover the messages that the last run had claimed, start the connectors, begin to send.
 
         :raises StoreDown: or UnknownOutcome, through the Deferred.
         """
@@ -202,17 +202,17 @@ class Dispatch:
             pump.open()
 
     def drain(self) -> Deferred[None]:
-        """Send nothing more; fires when every outcome is committed and every connector has stopped.
+        """Stop sending; fires when every outcome is committed and every connector has stopped.
 
-        What was not sent goes back to the queue. Cancelling this cancels the stop of each connector, and does not wait
-        for outcomes any longer.
+        Claimed messages that were not sent go back to the queue. Cancelling the Deferred cancels the stop of each
+        connector and the wait for outcomes.
         """
         for pump in self._pumps.values():
             pump.close()
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
-        """The waits behind :meth:`drain`. A DeferredList that has fired would not pass a cancellation on."""
+        """Wait for connectors and outcomes one after the other, because a DeferredList passes no cancellation on."""
         pumps = self._pumps.values()
         stopping: list[Deferred[object]] = [maybeDeferred(pump.connector.stop) for pump in pumps]
         results: Sequence[tuple[bool, object]] = await DeferredList(stopping, consumeErrors=True)
@@ -230,16 +230,16 @@ class Dispatch:
                     _log.failure("connector {connector} did not stop in order", result, connector=pump.name)
         if not cut_short:
             self._quiet = Deferred()
-            self._look_for_quiet()
+            self._check_quiet()
             await self._quiet
 
-    def _look_for_quiet(self) -> None:
+    def _check_quiet(self) -> None:
         quiet = self._quiet
         if quiet is not None and not quiet.called and all(pump.quiet for pump in self._pumps.values()):
             quiet.callback(None)
 
     def tick(self) -> None:
-        """Once a second: notice links that went, move what waits for them, fetch what has room."""
+        """Once a second: notice links that went down, move the messages that wait for them, refill the memory."""
         for pump in self._pumps.values():
             pump.tick()
 
@@ -249,7 +249,8 @@ class Dispatch:
         self._pumps[connector].outcomes(outcomes)
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
-        """Outcomes go first: while those of this connector wait for the store, its receipts are not taken either."""
+        """Outcomes are stored before receipts: while outcomes of this connector wait for the store, its receipts are
+        refused."""
         if not self._pumps[connector].storing:
             return fail(StoreDown("outcomes that came before wait for the store"))
         return self._receipts.receipts(connector, reports)
@@ -271,7 +272,7 @@ def _by_connector(messages: Sequence[Message]) -> dict[str, list[Message]]:
 def _without(
     ids: set[int], reservations: Sequence[tuple[Pump, Reservation]]
 ) -> Sequence[tuple[Pump, Reservation]]:
-    """Give back what was reserved for the messages with these ids; returns the rest."""
+    """Undo the reservations of the messages with these ids; returns the other reservations."""
     if not ids:
         return reservations
     kept = []

@@ -1,4 +1,4 @@
-"""What waits for a link that is down goes to other connectors of the routes."""
+"""Moves messages that wait for a link that is down to other connectors of their routes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from smsgw.services.dispatch.fairqueue import parts_of
 from smsgw.services.dispatch.inflight import InFlight
 
 LOOK: Final = 1_000
-"""Waiting messages that are looked at together: some may have no other connector."""
+"""Waiting messages that are examined at once; some of them may have no other connector."""
 
 _log = Logger()
 
 
 class Failover:
-    """Claims messages that wait for one connector, at most a window of them, so that they can be queued elsewhere.
+    """Claims messages that wait for one connector, at most a window of them, so that they can be queued for another.
 
-    They are claimed first because only the owner of a message may queue it.
+    They are claimed first because only the node that has claimed a message may queue it.
 
-    :param reroute: the connector that a message takes now.
-    :param claimed: called with the changes that queue the claimed messages elsewhere; an empty list means that the
-        store did not take the claims.
+    :param reroute: returns the connector for a message now.
+    :param claimed: called with the changes that queue the claimed messages for other connectors; with an empty list if
+        the store did not take the claims.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Failover:
         self.apply(settings)
 
     def apply(self, settings: ConnectorSettings) -> None:
-        """Claim at most this window from now on."""
+        """Claim at most the window of `settings` from now on."""
         self._window = settings.window
 
     @property
@@ -61,7 +61,7 @@ class Failover:
         return self._moving
 
     def move(self) -> None:
-        """Claim what has another connector, unless that is being done."""
+        """Claim messages that have another connector, unless such a commit is under way."""
         if self._moving:
             return
         room = self._window - self._inflight.reserved

@@ -1,8 +1,8 @@
-"""Which message is next: those that wait for one connector, in lanes that take turns. Pure, no I/O.
+"""The queue of one connector in memory, with lanes that take turns. Pure, no I/O.
 
-A lane is what looks like one stream of traffic: the same account, priority, sender and beginning of the text. Accounts
-take turns, one message at a time; within an account its lanes do. So a one-off code never waits behind a campaign,
-neither one of another account nor one of its own.
+A lane holds one stream of traffic: messages with the same account, priority, sender and beginning of the text. Accounts
+take turns, one message at a time; within an account its lanes take turns. So a one-off code never waits behind a
+campaign of any account.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import attrs
 from smsgw.model.message import Message
 
 Key = tuple[str, int, str, bytes]
-"""What messages of one lane have in common: account, priority, sender, beginning of the text."""
+"""The key of a lane: account, priority, sender, beginning of the text."""
 
 MOST_TURNS: Final = 16
-"""Messages that the most urgent lane sends in one turn; each priority doubles them, from 1 at priority 0."""
+"""Messages that a lane of the highest priority sends in one turn: 1 at priority 0, twice as many at each further."""
 
 _BEGINNING: Final = 12
 _UDHI: Final = 0x40
@@ -31,7 +31,7 @@ _id: Final = attrgetter("id")
 
 
 def lane_of(message: Message) -> Key:
-    """The lane of a message; the beginning of the text is its first 12 characters, behind the client's own header."""
+    """The lane of a message. The beginning of the text is its first 12 characters, behind a header of the client."""
     content = message.content
     octets = content.octets
     start = octets[0] + 1 if content.esm_class & _UDHI and octets else 0
@@ -40,7 +40,7 @@ def lane_of(message: Message) -> Key:
 
 
 def parts_of(message: Message) -> int:
-    """How many parts of a message are still to be sent."""
+    """The number of parts of a message that are still to be sent."""
     return len(message.unsent) or message.parts
 
 
@@ -64,7 +64,7 @@ class _Account:
     longest: int = 0
 
     def grew(self, lane: _Lane, parts: int) -> None:
-        """Note that `lane` has one more message, of so many parts."""
+        """Count one more message of `parts` parts in `lane`."""
         length = len(lane.messages)
         self.size += parts
         if length > 1:
@@ -74,7 +74,7 @@ class _Account:
             self.longest = length
 
     def shrank(self, lane: _Lane, before: int, parts: int) -> None:
-        """Note that `lane`, which had `before` messages, has fewer, by so many parts; an empty lane is deleted."""
+        """Count `parts` parts fewer in `lane`, which had `before` messages; delete the lane if it is empty."""
         length = len(lane.messages)
         self.size -= parts
         self._leave(lane, before)
@@ -93,11 +93,11 @@ class _Account:
 
 
 class FairQueue:
-    """Messages of at most `capacity` parts in all, each once, in order of their ids within a lane.
+    """Messages of at most `capacity` parts in all, in the order of their ids within a lane.
 
-    Memory is counted in parts since a message may have hundreds of them.
+    The capacity is counted in parts since a message may have hundreds of them.
 
-    :ivar size: parts of the messages here; a message with more than `capacity` parts counts as `capacity`.
+    :ivar size: parts of the messages in the queue; a message with more than `capacity` parts counts as `capacity`.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -114,19 +114,19 @@ class FairQueue:
         return id in self._by_id
 
     def accounts(self) -> Iterator[str]:
-        """The accounts that have messages here."""
+        """The accounts that have messages in the queue."""
         return iter(self._accounts)
 
     def count(self, account: str) -> int:
-        """Parts of the messages of `account` here."""
+        """Parts of the messages of `account` in the queue."""
         known = self._accounts.get(account)
         return known.size if known else 0
 
     def push(self, message: Message) -> list[Message]:
-        """Take a message in, behind those of its lane with smaller ids; returns the messages that leave for it.
+        """Add a message to its lane, in order of ids; returns the messages that are evicted for it.
 
-        When there is no room the newest messages of the longest lane leave, of the account that has most here; or the
-        arrival itself, where its own lane is about as long. A message that is here already changes nothing.
+        When there is no room, the newest messages are evicted from the longest lane of the account with the most parts;
+        or the new message itself, if its own lane is about as long. A message that is queued already changes nothing.
         """
         if message.id in self._by_id:
             return []
@@ -167,7 +167,7 @@ class FairQueue:
         self._by_id[message.id] = message
 
     def _victim(self, name: str, key: Key, weight: int) -> tuple[_Account, _Lane] | None:
-        """The lane whose newest message leaves for an arrival, of so many parts, of lane `key` of account `name`.
+        """The lane whose newest message is evicted for a new one of `weight` parts, in lane `key` of account `name`.
 
         Evict from another account only if it keeps at least as many parts as the arriving account will have: else the
         two would evict each other in turns.
@@ -194,7 +194,7 @@ class FairQueue:
         return message
 
     def _left(self, account: _Account, lane: _Lane, gone: Sequence[Message]) -> None:
-        """Messages left from the middle or the end of a lane: an empty lane or account loses its turn."""
+        """Count messages that left the middle or the end of a lane; an empty lane or account loses its turn."""
         weight = sum(map(self._weight, gone))
         self.size -= weight
         account.shrank(lane, len(lane.messages) + len(gone), weight)
@@ -205,10 +205,10 @@ class FairQueue:
                 self._turns.remove(account)
 
     def take(self, room: int, whole: bool = False) -> list[Message]:
-        """The next messages in turn, as many as have room for all their parts.
+        """Take the next messages in turn, as long as `room` is enough for all parts of a message.
 
-        One that does not fit waits and keeps its turn: no other overtakes it. With `whole` the first is taken however
-        many parts it has, if there is any room.
+        A message that does not fit waits and keeps its turn: no other message overtakes it. With `whole` the first
+        message is taken even if it has more parts than `room`, unless that is 0.
         """
         taken: list[Message] = []
         turns = self._turns
@@ -242,7 +242,7 @@ class FairQueue:
         return taken
 
     def remove(self, ids: Iterable[int]) -> None:
-        """Remove the messages with these ids; ids that are not here are ignored."""
+        """Remove the messages with these ids; unknown ids are ignored."""
         leaving: dict[Key, list[Message]] = {}
         for id in ids:
             message = self._by_id.pop(id, None)

@@ -1,4 +1,4 @@
-"""Calls of a connector whose exceptions stop neither the gateway nor the other messages."""
+"""Contains the exceptions of a connector, so that they stop neither the gateway nor other messages."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from smsgw.model.message import Part
 from smsgw.model.outcome import Lost, Outcome
 
 MOST_EXCEPTIONS: Final = 5
-"""A message ends failed when the connector raised an exception so often while it was sent."""
+"""After so many exceptions of the connector in sending a message, that message fails."""
 
 _RAISED: Final = "the connector raised an exception"
 _log = Logger()
 
 
 class GuardedConnector:
-    """A connector, the messages at which it raised an exception, and the slots that it does not count after one.
+    """A connector, the messages at which it raised an exception, and the slots that it did not count because of one.
 
-    A connector that raises in the middle of a list may have counted some of its parts and not the others. It must be
-    given back exactly the slots that it counts, or its window would grow or shrink with each exception.
+    A connector that raises in the middle of a list may have counted only some of its parts. It must get back exactly
+    the slots that it has counted, or its window would grow or shrink with each exception.
     """
 
     def __init__(self, name: str, connector: IConnector) -> None:
@@ -38,20 +38,20 @@ class GuardedConnector:
 
     @property
     def suspects(self) -> bool:
-        """Whether it raised an exception at a message that may be sent to it again."""
+        """Whether the connector raised an exception at a message that may be sent to it again."""
         return bool(self._exceptions)
 
     def poisoned(self, id: int) -> bool:
-        """Whether this message raised :data:`MOST_EXCEPTIONS` exceptions."""
+        """Whether the connector raised :data:`MOST_EXCEPTIONS` exceptions at this message."""
         return self._exceptions.get(id, 0) >= MOST_EXCEPTIONS
 
     def clear(self, ids: Iterable[int]) -> None:
-        """These messages will not be sent to this connector again."""
+        """Forget messages that will not be sent to this connector again."""
         for id in ids if self._exceptions else ():
             self._exceptions.pop(id, None)
 
     def room(self) -> int:
-        """How many parts may be sent now; none if the connector cannot say."""
+        """How many parts may be sent now; 0 if the connector raises an exception."""
         try:
             return self._connector.room()
         except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
@@ -59,11 +59,11 @@ class GuardedConnector:
             return 0
 
     def send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
-        """Send parts into a room that was asked for just now.
+        """Send parts; `room` is what :meth:`room` has just returned.
 
-        Each part is sent alone while there are suspects, so that one of them costs the others nothing.
+        While there are suspects each part is sent alone, so that an exception affects one part only.
 
-        :return: an outcome for each part at which the connector raised an exception; none as a rule.
+        :return: an outcome for each part at which the connector raised an exception; usually an empty list.
         """
         if self._exceptions:
             return [answer for part in parts for answer in self._send([part], self.room())]
@@ -83,7 +83,7 @@ class GuardedConnector:
         return []
 
     def release(self, count: int) -> None:
-        """The outcomes of `count` parts are committed: give the connector the slots that it counts."""
+        """The outcomes of `count` parts are committed: give the connector back the slots that it has counted."""
         uncounted = min(count, self._uncounted)
         self._uncounted -= uncounted
         count -= uncounted

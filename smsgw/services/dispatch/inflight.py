@@ -36,11 +36,11 @@ class InFlight:
     *free*        the outcome is committed
     ============  ====================================================  ==============================================
 
-    So what is claimed in the store without an outcome fits in the window at every moment. Three exceptions: a message
-    longer than the window is claimed while nothing else is; a crash may leave more than a window that was made smaller
-    since; a claim may be committed although the outcomes whose slots it counts on were not (its parts wait for room).
+    So the claimed parts without an outcome in the store fit in the window, with three exceptions: a message longer than
+    the window is claimed alone; a crash may leave more than the window, if the window was made smaller since; a claim
+    may be committed although the commit of the outcomes that free its slots failed (its parts wait for room).
 
-    :param report_timeout: seconds from the outcome to the receipt at most.
+    :param report_timeout: seconds to wait for a receipt after the outcome.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class InFlight:
         self.apply(settings, report_timeout)
 
     def apply(self, settings: ConnectorSettings, report_timeout: float) -> None:
-        """Go by these from the next message on."""
+        """Use these settings from the next message on."""
         self._window = settings.window
         self._report_timeout = report_timeout
 
     def __len__(self) -> int:
-        """Parts that the connector has and did not answer yet."""
+        """How many parts the connector has and has not answered yet."""
         return len(self._in_flight)
 
     @property
@@ -76,24 +76,24 @@ class InFlight:
 
     @property
     def reserved(self) -> int:
-        """Slots that are reserved."""
+        """How many slots are reserved."""
         return self._reserved
 
     @property
     def claimed(self) -> int:
-        """Claimed parts that wait for room."""
+        """How many claimed parts wait for room."""
         return len(self._claimed)
 
     @property
     def idle(self) -> bool:
-        """Whether no slot is taken, so that a message longer than the window has its turn."""
+        """Whether no slot is taken, so that a message longer than the window may be claimed."""
         return not (self._in_flight or self._reserved or self._freeing)
 
     def free(self) -> int:
-        """Parts of further messages that may be claimed now.
+        """How many parts of further messages may be claimed now.
 
-        Slots that a commit under way frees are counted: a claim made now is durable together with it or after it.
-        They are not counted where the rate, not the window, limits the room: free slots bring no tokens.
+        Slots that a commit under way frees are counted, since a claim made now is durable together with that commit or
+        after it. They are not counted where the rate limits the room, since a free slot adds no tokens to the bucket.
         """
         if self._claimed or not self._connector.up:
             return 0
@@ -105,31 +105,31 @@ class InFlight:
     # Claims
 
     def reserve(self, parts: int) -> None:
-        """So many parts are claimed by the commit that accepts their messages."""
+        """Reserve slots for `parts` parts, which the commit that accepts their messages claims."""
         self._reserved += parts
 
     def unreserve(self, parts: int) -> None:
-        """That commit failed, or did not store them."""
+        """Free reserved slots: the commit failed, or did not store the messages."""
         self._reserved -= parts
 
     def claim(self, messages: Sequence[Message]) -> None:
-        """The commit that claims these queued messages begins."""
+        """Reserve slots for queued messages; the commit that claims them begins."""
         self._reserved += sum(map(parts_of, messages))
         self._claiming.update([message.id for message in messages])
 
     def unclaim(self, messages: Sequence[Message]) -> None:
-        """They are not claimed: the commit failed, or the store says that they are no longer queued."""
+        """Free the slots of messages that are not claimed: the commit failed, or they are no longer queued."""
         self._reserved -= sum(map(parts_of, messages))
         self._claiming.difference_update([message.id for message in messages])
 
     def own(self, messages: Sequence[Message]) -> None:
-        """They are claimed: :meth:`send` follows."""
+        """Note that the messages are claimed; :meth:`send` follows."""
         self._claiming.difference_update([message.id for message in messages])
         for message in messages:
             message.claimed = True
 
     def restore(self, message: Message) -> None:
-        """It was claimed before a crash: its unsent parts go out before anything else."""
+        """Reserve slots for a message that was claimed before a crash; its unsent parts are sent first."""
         parts = self._parts([message])
         self._reserved += len(parts)
         self._claimed += parts
@@ -139,7 +139,7 @@ class InFlight:
     def send(self, messages: Sequence[Message]) -> list[tuple[Part, Outcome]]:
         """Send the unsent parts of claimed messages, behind the parts that wait for room already.
 
-        What finds no room waits. Returns an outcome for each part at which the connector raised an exception.
+        Parts that find no room wait. Returns an outcome for each part at which the connector raised an exception.
         """
         parts = self._parts(messages)
         if self._claimed:
@@ -152,14 +152,15 @@ class InFlight:
         return self._send(parts, room) if parts else []
 
     def flush(self) -> list[tuple[Part, Outcome]]:
-        """Send what waits for room, as far as there is room; returns what :meth:`send` does."""
+        """Send parts that wait for room, as far as there is room; returns the same as :meth:`send`."""
         waiting = self._claimed
         room = self._connector.room() if waiting else 0
         parts = [waiting.popleft() for _ in range(min(room, len(waiting)))]
         return self._send(parts, room) if parts else []
 
     def _send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
-        """The numbers change before the call: an outcome that comes inside it finds its part in flight."""
+        """Change the numbers, then call the connector: an outcome that comes during the call finds its part in
+        flight."""
         count = len(parts)
         self._reserved -= count
         self._taken += count
@@ -178,8 +179,8 @@ class InFlight:
         return parts
 
     def recall(self, now: float) -> OutcomeBatch:
-        """Claimed parts that wait for room go back to the queue, but for messages of which other parts are in flight:
-        these go back when the outcomes of those are known."""
+        """Return claimed parts that wait for room to the queue. A message of which other parts are in flight goes back
+        when their outcomes are known."""
         changes: list[Change] = []
         unreserved = 0
         waiting: dict[int, list[Part]] = {}
@@ -200,9 +201,9 @@ class InFlight:
     # Outcomes
 
     def answered(self, answers: Sequence[tuple[Part, Outcome]], now: float) -> OutcomeBatch:
-        """What the outcomes mean; the slots they free stay taken until :meth:`committed`. `now` is the absolute time.
+        """The changes that follow from outcomes. The slots that they free stay taken until :meth:`committed`.
 
-        Outcomes of parts that are not in flight are counted, and change nothing.
+        Outcomes of parts that are not in flight are counted and otherwise ignored. `now` is the absolute time.
         """
         due = now + self._report_timeout
         sent: list[Change] = [
@@ -231,7 +232,7 @@ class InFlight:
         return batch
 
     def _take_all(self, answers: Sequence[tuple[Part, Outcome]]) -> bool:
-        """Take the parts from those in flight if all of them are in flight, each once; else change nothing."""
+        """Remove the parts of `answers` from those in flight if all are in flight, each once; else change nothing."""
         parts = {part for part, _ in answers}
         if len(parts) < len(answers) or not parts <= self._in_flight:
             return False
@@ -239,10 +240,10 @@ class InFlight:
         return True
 
     def _decide(self, part: Part, outcome: Outcome, batch: OutcomeBatch, now: float, due: float) -> None:
-        """Add what one outcome means to `batch`, and the slots that are free after its commit.
+        """Add the change that follows from one outcome to `batch`, and the slots that are free after its commit.
 
-        While one part of a message came back, the slots of all its parts stay taken until the last outcome is known:
-        the message is claimed until then.
+        If a part of a message was returned unsent, the slots of all its parts stay taken until the last outcome is
+        known, since the message is claimed until then.
         """
         changes = batch.changes
         message = part.message
@@ -272,7 +273,7 @@ class InFlight:
                 changes += self._policy.returned(message, split.returned, now)
 
     def _clear_suspect(self, message: Message, changes: Sequence[Change]) -> None:
-        """A message at which the connector raised is no suspect any more, unless it will be sent here again."""
+        """Forget that the connector raised at this message, unless the message will be sent to it again."""
         last = changes[-1] if changes else None
         again = type(last) is Requeued and last.message is message and last.connector == self._name
         if not again and message.id not in self._split:
@@ -283,11 +284,11 @@ class InFlight:
         self._freeing += batch.freed
 
     def failed(self, batch: OutcomeBatch) -> None:
-        """It failed: the slots stay taken."""
+        """The commit failed: the slots stay taken."""
         self._freeing -= batch.freed
 
     def committed(self, batch: OutcomeBatch) -> None:
-        """It succeeded: the slots are free, and the connector may say that it is ready."""
+        """The commit succeeded: the slots are free, and the connector may report that it is ready."""
         self._freeing -= batch.freed
         self._taken -= batch.freed
         self._reserved -= batch.unreserved

@@ -1,4 +1,4 @@
-"""Which links are down, and for how long."""
+"""The state of the connectors' links: which are down, and since when."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ GRACE: Final = 10.0
 
 @attrs.define(eq=False)
 class Link:
-    """The link of one connector. It adds the connector's name to two sets that routing reads, and removes it.
+    """The link of one connector. It keeps the connector's name in, or out of, two sets that routing reads.
 
     :param clock: its seconds are monotonic.
     :param down: names of connectors whose link is not usable now.
-    :param refusing: names of those that have been down for longer than their ``refuse_after``.
+    :param refusing: names of connectors that have been down for longer than their ``refuse_after``.
     """
 
     settings: ConnectorSettings
@@ -36,7 +36,7 @@ class Link:
         return self._down_since is not None
 
     def apply(self, settings: ConnectorSettings) -> None:
-        """Go by this ``refuse_after`` from the next :meth:`watch` on."""
+        """Use the ``refuse_after`` of `settings` from the next :meth:`watch` on."""
         self.settings = settings
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What dispatch counts and measures."""
+"""Metrics of dispatch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from smsgw.telemetry import Children
 
 
 class DispatchMetrics:
-    """Of one dispatch.
+    """The metrics of one dispatch.
 
-    :param registry: where the metrics are shown, None for nowhere.
+    :param registry: exposes the metrics; None: they are counted and not exposed.
     :ivar outcomes: by connector and outcome. :ivar stray_outcomes: by connector.
     :ivar ambiguous: parts, by connector. :ivar resends: parts, by connector.
     :ivar receipts: by connector and result.
-    :ivar up: by connector, 0 or 1, like all gauges here read when it is asked for. :ivar room: parts, by connector.
+    :ivar up: by connector, 0 or 1; this gauge and the next three read their values at every scrape.
+    :ivar room: parts, by connector.
     :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
     """
 

@@ -1,4 +1,4 @@
-"""Outcomes: what one commit says about them, and those of a message that wait for one another."""
+"""Outcomes on their way into the store: the batch of one commit, and the outcomes of a message in several parts."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from smsgw.model.message import Part
 from smsgw.model.outcome import Busy, Lost
 
 Change = PartSent | PartEnded | Requeued
-"""What a commit can say about a claimed message."""
+"""A change of a claimed message."""
 
 NOT_SENT: Final = Busy(0.0, False, "the link is down")
-"""The outcome of a claimed part that the connector never got."""
+"""The outcome of a claimed part that was not passed to the connector."""
 
 
 @attrs.define(eq=False)
 class OutcomeBatch:
-    """What one commit says about outcomes, and the slots of the window that it frees.
+    """The changes of one commit of outcomes, and the slots of the window that it frees.
 
     :ivar freed: slots of parts that the connector had. :ivar unreserved: slots of parts that were not sent.
-    :ivar requeued: those of the changes that queue a message again.
-    :ivar at_once: whether one of these goes to the same connector and is due now: the connector just returned it, so
-        nothing is claimed for it before it says that it is ready, or the next tick.
+    :ivar requeued: the changes among them that queue a message again.
+    :ivar at_once: whether one of `requeued` is for the same connector and due now. The connector just returned that
+        message, so nothing is claimed for the connector before it is ready or the next tick.
     """
 
     changes: list[Change]
@@ -36,18 +36,18 @@ class OutcomeBatch:
 
 
 def batch_of(changes: list[Change], freed: int = 0, unreserved: int = 0) -> OutcomeBatch:
-    """A batch of changes that dispatch decided itself."""
+    """A batch of changes that dispatch decided without an outcome."""
     return OutcomeBatch(changes, freed, unreserved, [one for one in changes if type(one) is Requeued])
 
 
 @attrs.define(eq=False)
 class SplitMessage:
-    """A message of several parts whose outcomes come one by one.
+    """A message in several parts of which some outcomes are known.
 
     :ivar open: parts without an outcome.
-    :ivar returned: outcomes of parts that were not sent; they are decided together when the last one is known.
+    :ivar returned: outcomes of parts that were not sent; they are decided together when the last outcome is known.
     :ivar slots, reserved: slots that the commit of that decision frees: of parts that the connector had, and of parts
-        that were not sent. The whole message is claimed until then.
+        that were not sent. The message is claimed until then.
     """
 
     open: int
@@ -56,7 +56,7 @@ class SplitMessage:
     reserved: int = 0
 
     def keep(self, parts: Sequence[Part]) -> None:
-        """These parts are not sent any more; their slots stay reserved until the others' outcomes are known."""
+        """Note parts that will not be sent now; their slots stay reserved until the other outcomes are known."""
         self.returned += [(part.seq, NOT_SENT) for part in parts]
         self.open -= len(parts)
         self.reserved += len(parts)

@@ -1,4 +1,4 @@
-"""The messages of one connector on their way: claims for the room there is, sends, and commits of the outcomes."""
+"""The pump of one connector: claims messages for the free slots, sends them, and has their outcomes committed."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from smsgw.services.dispatch.retrypolicy import RetryPolicy, end
 
 @attrs.define(eq=False)
 class Reservation:
-    """What one commit of acceptance means for one connector.
+    """The messages of one connector in a commit that accepts messages.
 
-    :ivar claimed: messages that the commit claims too; they have room. :ivar queued: the others, which wait.
+    :ivar claimed: messages with reserved slots, which the commit claims. :ivar queued: the others, which wait.
     """
 
     claimed: Sequence[Message]
     queued: Sequence[Message]
 
     def split(self, ids: Container[int]) -> tuple[Reservation, Reservation]:
-        """The messages with these ids, and the others."""
+        """Two reservations: the messages with these ids, and the others."""
         inside, outside = (
             Reservation(
                 [message for message in self.claimed if (message.id in ids) is wanted],
@@ -46,10 +46,10 @@ class Reservation:
 
 
 class Pump:
-    """Moves the messages of one connector between the store and the connector; everything here is per batch.
+    """Moves the messages of one connector between the store and the connector, in batches.
 
-    It decides when something is claimed and sent. The numbers belong to its parts: what waits to the :class:`Backlog`,
-    slots of the window to :class:`InFlight`, commits to the :class:`Committer`.
+    It decides when messages are claimed and sent. :class:`Backlog` holds the waiting messages, :class:`InFlight` the
+    slots of the window, :class:`Committer` the commits.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Pump:
         context.metrics.outstanding[self.name].set_function(self.inflight.__len__)
 
     def apply(self, settings: ConnectorSettings, report_timeout: float) -> None:
-        """Go by these from now on."""
+        """Use these settings from now on."""
         self.policy.apply(settings)
         self.inflight.apply(settings, report_timeout)
         self._link.apply(settings)
@@ -86,15 +86,15 @@ class Pump:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is under way and every outcome is committed."""
+        """Whether no part is in flight, no commit is under way and every outcome is committed."""
         return self.inflight.idle and self._committer.idle and not self._failover.moving
 
     # Acceptance
 
     def reserve(self, messages: Sequence[Message]) -> Reservation:
-        """Before the commit that accepts `messages`: claim those from the first on that can be sent right after it.
+        """Before the commit that accepts `messages`: reserve slots for as many of them, in order, as have room.
 
-        None is claimed while others wait, or while a commit of others that will wait is under way.
+        No slot is reserved while other messages wait, or while a commit of messages that will wait is under way.
         """
         inflight = self.inflight
         room = inflight.free() if self._open and not self._accepting and self.backlog.empty else 0
@@ -116,7 +116,7 @@ class Pump:
         return Reservation(messages[:count], messages[count:])
 
     def accepted(self, reservation: Reservation) -> None:
-        """The commit succeeded: send what was claimed, queue the rest."""
+        """The commit succeeded: send the claimed messages, queue the others."""
         claimed, queued = reservation.claimed, reservation.queued
         if claimed:
             self._send(claimed)
@@ -125,7 +125,7 @@ class Pump:
             self.enqueue(queued)
 
     def undo(self, reservation: Reservation) -> None:
-        """Nothing of this was stored: give back what was reserved."""
+        """The messages were not stored: free the reserved slots."""
         for message in reservation.claimed:
             message.claimed = False
         self.inflight.unreserve(sum([message.parts for message in reservation.claimed]))
@@ -134,12 +134,12 @@ class Pump:
     # What waits
 
     def enqueue(self, messages: Sequence[Message]) -> None:
-        """These are queued in the store for this connector, and due."""
+        """Add messages that are queued in the store for this connector and due."""
         self.backlog.add(messages)
         self.pump()
 
     def withdraw(self, messages: Sequence[Message]) -> list[Message]:
-        """Take queued messages out of memory; returns those of them whose claim is not under way now."""
+        """Remove queued messages from memory; returns those whose claim is not under way."""
         claiming = self.inflight.claiming
         withdrawn = [message for message in messages if message.id not in claiming]
         ids = [message.id for message in withdrawn]
@@ -148,7 +148,7 @@ class Pump:
         return withdrawn
 
     def pump(self) -> None:
-        """Send what is claimed and waits for room, then claim what there is room for."""
+        """Send claimed parts that wait for room, then claim further messages if there is room."""
         if not self._open:
             return
         if self.inflight.claimed:
@@ -158,7 +158,7 @@ class Pump:
             self._committer.commit_claims(claims)
 
     def next_claims(self) -> Claims:
-        """The next messages in turn for which there is room, and the ends of those among them that have expired."""
+        """The next messages in turn for which there is room; those that have expired are to end instead."""
         room = 0 if self.backlog.empty or not self._open else self.inflight.free()
         if room <= 0:
             return NO_CLAIMS
@@ -182,12 +182,12 @@ class Pump:
             self._recall()
 
     def _faulted(self, faults: Sequence[tuple[Part, Outcome]]) -> None:
-        """The connector raised an exception at these parts; as a rule there are none."""
+        """Treat exceptions of the connector as outcomes; usually there are none."""
         if faults:
             self._committer.outcomes(faults)
 
     def _recall(self) -> None:
-        """What is claimed and was not sent goes back to the queue."""
+        """Return claimed parts that were not sent to the queue."""
         if self.inflight.claimed:
             self._committer.requeue(self.inflight.recall(self._context.now()))
 
@@ -195,11 +195,11 @@ class Pump:
 
     @property
     def storing(self) -> bool:
-        """Whether outcomes are committed as they come; if not they wait for the end of a pause."""
+        """Whether outcomes are committed as they come; otherwise they wait for the end of a pause."""
         return self._committer.storing
 
     def outcomes(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
-        """The connector's answers: commit them, together with the claims of messages that get the free slots."""
+        """Commit the connector's outcomes, together with claims of messages for the slots that they free."""
         if self._guarded.up == self._link.down:
             self._watch()
         self._committer.outcomes(answers)
@@ -207,7 +207,7 @@ class Pump:
             self._recall()
 
     def committed(self, batch: OutcomeBatch, claims: Claims, granted: Sequence[bool]) -> None:
-        """A commit succeeded and its slots are released: send what is claimed now, queue what came back."""
+        """A commit succeeded: release its slots, send the claimed messages, queue the returned ones."""
         if claims.messages:
             self._claimed(claims.messages, granted)
         if batch.requeued:
@@ -216,7 +216,7 @@ class Pump:
             self.pump()
 
     def _claimed(self, claims: Sequence[Message], granted: Sequence[bool]) -> None:
-        """Send what is ours; the others were cancelled, or another node has them."""
+        """Send the messages that this node has claimed; the others were cancelled, or another node has them."""
         if not all(granted):
             self.inflight.unclaim([message for message, ours in zip(claims, granted, strict=True) if not ours])
             claims = [message for message, ours in zip(claims, granted, strict=True) if ours]
@@ -225,7 +225,7 @@ class Pump:
             self._send(claims)
 
     def _requeued(self, changes: Sequence[Requeued]) -> None:
-        """Messages that came back are queued again: those that are due wait in memory."""
+        """Add returned messages that are due to the waiting messages of their connectors."""
         own: list[Message] = []
         others: list[Message] = []
         for change in changes:
@@ -241,11 +241,11 @@ class Pump:
             self._context.requeued(others)
 
     def refill(self) -> None:
-        """Messages left the memory: read on from the store."""
+        """Messages left memory: read the next ones from the store."""
         self.backlog.refill()
 
     def uncommitted(self, claims: Claims) -> None:
-        """A commit failed: what was to be claimed or ended waits again."""
+        """A commit failed: the messages that it should have claimed or ended wait again."""
         self.inflight.unclaim(claims.messages)
         self.backlog.add([*claims.messages, *(one.message for one in claims.ended)])
 
@@ -257,24 +257,24 @@ class Pump:
         self._watch()
 
     def open(self) -> None:
-        """What the last run left is known: send it, and claim what waits."""
+        """Recovery is done: send the recovered messages, and claim waiting ones."""
         self._open = True
         self.pump()
 
     def close(self) -> None:
-        """Claim and send nothing more; what is claimed and was not sent goes back to the queue."""
+        """Stop claiming and sending; claimed parts that were not sent go back to the queue."""
         self._open = False
         self._closing = True
         self._link.close()
         self._recall()
 
     def ready(self) -> None:
-        """The connector has room after it had none."""
+        """The connector has room again."""
         self._watch()
         self.pump()
 
     def tick(self) -> None:
-        """Once a second: notice a link that went, move what waits for it, fetch what has room in memory."""
+        """Once a second: notice a link that went down, move the messages that wait for it, refill the memory."""
         self._watch()
         if self._link.down:
             self._recall()
@@ -290,7 +290,7 @@ class Pump:
             self._failover.move()
 
     def _requeue_elsewhere(self, changes: Sequence[Requeued]) -> None:
-        """Waiting messages were claimed for other connectors: queue them there, and look for more."""
+        """Queue waiting messages that were claimed for other connectors, and look for more of them."""
         if changes:
             self._committer.requeue(batch_of([*changes]))
             self._context.clock.callLater(0, self._move)

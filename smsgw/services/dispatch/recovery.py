@@ -1,4 +1,4 @@
-"""What the last run left: parts that may have been sent, receipts still awaited, messages that wait."""
+"""Recovery at the start: parts that the last run may have sent, receipts still awaited, waiting messages."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ async def recover(
     now: Callable[[], float],
     metrics: DispatchMetrics,
 ) -> None:
-    """Decide about every message that was claimed when the last run ended.
+    """Decide on every message that was claimed when the last run ended.
 
-    What is to be sent again stays claimed, and its connector's pump sends it before anything else.
+    A message that is to be sent again stays claimed, and the pump of its connector sends it first.
     """
     after = 0
     found = 0
@@ -67,7 +67,7 @@ async def recover(
 async def rehome(
     store: IMessageStore, commits: Commits, pumps: Mapping[str, Pump], reroute: Callable[[Message], str]
 ) -> None:
-    """Give what is queued for connectors that are no longer configured to others, or log how much has no other."""
+    """Queue the messages of connectors that are no longer configured for others; log how many have no other."""
     for name in await store.queued_connectors():
         if name in pumps:
             continue
@@ -94,7 +94,7 @@ async def move(
     pumps: Mapping[str, Pump],
     reroute: Callable[[Message], str],
 ) -> list[Message]:
-    """Queue messages of unknown connectors for the one that their route chooses now; returns those that have one."""
+    """Queue messages for the connector that their route chooses now; returns those that have one."""
     chosen = [(message, reroute(message)) for message in queued]
     moving = [(message, connector) for message, connector in chosen if connector in pumps]
     if not moving:
@@ -114,7 +114,7 @@ async def move(
 
 
 async def resume(store: IMessageStore, pump: Pump) -> None:
-    """Tell the connector which receipts are still awaited, then fill its queue."""
+    """Give the connector the receipts that are still awaited, then load its waiting messages."""
     after = (0, 0)
     while page := await store.awaited_receipts(pump.name, after, PAGE):
         pump.connector.resume(page)

@@ -1,4 +1,4 @@
-"""Outcomes that the store did not take: kept in order, and committed again after a pause."""
+"""Keeps outcomes that the store did not take, in order, and has them committed again after a pause."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from smsgw.services.dispatch.outcomes import Change, OutcomeBatch, batch_of
 from smsgw.services.dispatch.retrypolicy import end
 
 FIRST_PAUSE: Final = 0.1
-"""Seconds before outcomes that the store did not take are committed again; doubled each time."""
+"""Seconds before outcomes are committed again after a failure; doubled after each further failure."""
 
 LONGEST_PAUSE: Final = 5.0
-"""Seconds that this pause never exceeds."""
+"""The longest of these pauses, in seconds."""
 
 PATIENCE: Final = 3
-"""How often outcomes are committed together before each is tried alone; and how often one that is alone may fail while
-others are stored before it is given up."""
+"""How often a batch of outcomes may fail before each outcome is committed alone; and how often an outcome alone may
+fail, while others are stored, before it is given up."""
 
 _log = Logger()
 
@@ -33,9 +33,9 @@ _log = Logger()
 class Attempt:
     """A batch on its way into the store.
 
-    :ivar successes: of all commits of the connector, counted when this batch was made or failed last.
+    :ivar successes: how many commits of the connector had succeeded when this batch was made or last failed.
     :ivar failures: how often this batch failed.
-    :ivar strikes: how often it failed after others had been stored since the last time.
+    :ivar strikes: how often it failed although another commit had succeeded since its last failure.
     """
 
     batch: OutcomeBatch
@@ -45,11 +45,11 @@ class Attempt:
 
 
 class Retries:
-    """What failed of one connector's commits.
+    """The failed batches of one connector.
 
-    After a failure everything new waits too, so that outcomes of a message are stored in the order in which they came.
+    After a failure new batches wait too, so that the outcomes of a message are stored in the order in which they came.
 
-    :param retry: called when the pause is over; it commits what :meth:`take` gives.
+    :param retry: called when the pause is over; it commits the batches that :meth:`take` yields.
     """
 
     def __init__(self, connector: str, clock: IReactorTime, retry: Callable[[], None]) -> None:
@@ -63,20 +63,20 @@ class Retries:
 
     @property
     def waiting(self) -> bool:
-        """Whether a pause is under way: new outcomes have to wait for its end."""
+        """Whether a pause is under way; new outcomes wait for its end."""
         return self._timer is not None
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is kept."""
+        """Whether no batch is kept."""
         return not self._kept
 
     def attempt(self, batch: OutcomeBatch) -> Attempt:
-        """A batch that is about to be committed for the first time."""
+        """An attempt for a batch that is about to be committed for the first time."""
         return Attempt(batch, self._successes)
 
     def keep(self, batch: OutcomeBatch) -> None:
-        """Commit this too when the pause is over, behind what is kept already."""
+        """Keep a new batch until the pause is over, behind the batches that are kept already."""
         self._kept.append(self.attempt(batch))
 
     def stored(self) -> None:
@@ -85,7 +85,7 @@ class Retries:
         self._successes += 1
 
     def failed(self, attempt: Attempt) -> None:
-        """A commit failed: its outcomes are kept, and a pause begins if none is under way."""
+        """A commit failed: keep its batch, and begin a pause if none is under way."""
         if attempt.batch.changes:
             self._kept.append(attempt)
             attempt.failures += 1
@@ -95,23 +95,22 @@ class Retries:
         if self._timer is None:
             self._in_a_row += 1
             pause = back_off(self._in_a_row, FIRST_PAUSE, LONGEST_PAUSE)
-            self._timer = self._clock.callLater(pause, self._over)
+            self._timer = self._clock.callLater(pause, self._pause_over)
 
-    def _over(self) -> None:
+    def _pause_over(self) -> None:
         self._timer = None
         self._retry()
 
     def take(self) -> Iterator[Attempt]:
-        """What is to be committed now, in order. A batch without changes only frees its slots."""
+        """The batches to be committed now, in order. A batch without changes only frees its slots."""
         kept, self._kept = self._kept, []
         for attempt in kept:
-            yield from self._again(attempt)
+            yield from self._split(attempt)
 
-    def _again(self, attempt: Attempt) -> Iterator[Attempt]:
-        """The same; or each change alone, so that one that cannot be stored stops no others.
+    def _split(self, attempt: Attempt) -> Iterator[Attempt]:
+        """The same batch; or each change alone, so that a change that cannot be stored does not block the others.
 
-        A change that fails again and again while others are stored is such a one: what the upstream said cannot be
-        written down, so the part ends unknown.
+        A change that fails repeatedly while others are stored cannot be stored: its part ends UNKNOWN.
         """
         batch = attempt.batch
         changes, freed, unreserved = batch.changes, batch.freed, batch.unreserved
@@ -127,7 +126,7 @@ class Retries:
             yield attempt
 
     def _given_up(self, change: Change) -> list[Change]:
-        """What is stored instead of a change that cannot be; nothing if it is that already."""
+        """The change that replaces one that cannot be stored: the part ends UNKNOWN; none if that cannot be stored."""
         given_up = isinstance(change, PartEnded) and change.state is State.UNKNOWN
         _log.error(
             "an outcome of {connector} for message {id} cannot be stored; its state {will}",

@@ -1,4 +1,4 @@
-"""What becomes of a message whose parts came back without being sent. Pure but for two counters."""
+"""Decides on messages whose parts were returned unsent. Pure except for two counters."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from smsgw.model.pacing import back_off
 from smsgw.services.dispatch.metrics import DispatchMetrics
 
 MOST_ATTEMPTS: Final = 20
-"""A message is not sent again after so many attempts whose outcome is not known. A busy upstream does not count
-towards it: those attempts end with the message's validity."""
+"""After so many attempts with unknown outcome a message is not sent again. Attempts at a busy upstream do not count;
+they end with the message's validity."""
 
 _NEVER: Final = 253402300799.0
-"""The end of a validity that does not end: the last second of the year 9999."""
+"""The end of an unlimited validity: the last second of the year 9999."""
 
 
 @attrs.define(eq=False)
 class RetryPolicy:
     """The rules of one connector for parts that were busy, lost or in doubt after a crash.
 
-    :param reroute: the connector that a message takes now: its own while that is up, else another of its route.
+    :param reroute: returns the connector for a message now: its own while that is up, else another of its route.
     """
 
     settings: ConnectorSettings
@@ -36,13 +36,13 @@ class RetryPolicy:
     metrics: DispatchMetrics
 
     def apply(self, settings: ConnectorSettings) -> None:
-        """Decide by these from now on."""
+        """Use these settings from now on."""
         self.settings = settings
 
     def returned(
         self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
     ) -> list[PartEnded | Requeued]:
-        """What to do with the parts of `message` that came back, as (number, outcome); `now` is the absolute time."""
+        """Decide on the returned parts of `message`, as (number, outcome); `now` is the absolute time."""
         changes: list[PartEnded | Requeued] = []
         lost = [seq for seq, outcome in returned if type(outcome) is Lost]
         if lost:
@@ -74,9 +74,9 @@ class RetryPolicy:
     def _due(
         self, message: Message, outcomes: Sequence[Busy | Lost], attempts: int, connector: str, now: float
     ) -> float | None:
-        """When to try again, 0 for at once; None when the validity ends before.
+        """The time of the next attempt, 0 for at once; None if the validity ends before it.
 
-        The last try comes ``retry_first`` seconds before the end of the validity, however long the pause has grown.
+        The last attempt is made ``retry_first`` seconds before the end of the validity, even if the pause is longer.
         """
         expires = message.expires or _NEVER
         if connector != self.settings.name:
@@ -93,9 +93,9 @@ class RetryPolicy:
         return min(now + pause, expires - first)
 
     def in_doubt(self, message: Message, seqs: Sequence[int], now: float) -> list[PartEnded | Requeued]:
-        """What to do with parts that a crash left in doubt; an empty list: send them again.
+        """Decide on parts that a crash left in doubt; an empty list: send them again.
 
-        The store charged the attempt when it handed them out.
+        The store has already counted the attempt, in ``recover_claims``.
         """
         self.metrics.ambiguous[self.settings.name].inc(len(seqs))
         if self.settings.on_unknown == "fail":
@@ -111,11 +111,11 @@ class RetryPolicy:
 
 
 def end(message: Message, seqs: Sequence[int], state: State, error: int) -> list[PartEnded]:
-    """End these parts; 0 stands for every part that is still open."""
+    """End these parts; the number 0 stands for every open part."""
     return [PartEnded(message, seq, state, error) for seq in seqs]
 
 
 def _hold(message: Message, unsent: tuple[int, ...]) -> Requeued:
-    """Keep it, unsent, until its validity ends or its account or the operator cancels it."""
+    """Keep a message unsent until its validity ends, or until its account or the administrator cancels it."""
     message.unsent = unsent if len(unsent) < message.parts else ()
     return Requeued(message, message.connector, message.expires or _NEVER, False)

@@ -1,1 +1,1 @@
-"""From a submission to stored messages."""
+"""Intake: makes stored messages of submissions."""

@@ -1,4 +1,4 @@
-"""What a submission's text becomes on the air: alphabet, user data, parts."""
+"""Makes the content of messages from a submission's text: alphabet, user data, parts."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from smsgw.smpp.tlvs import read_tlvs
 from smsgw.text import coding, parts, udh
 
 ALWAYS_ONE_PART: Final = 140
-"""Octets that fit one part in every alphabet."""
+"""Octets that fit in one part in every alphabet."""
 
 LONGEST_PART: Final = 254
-"""Octets of user data with a header of its own, which is not cut, at most: more fit into no short message."""
+"""The most octets of user data with a header of the client's: it is not cut, and a short message has no room for
+more."""
 
 INSISTED: Final[Mapping[str, int | None]] = {"": None, "gsm": 0x00, "ucs2": 0x08}
-"""data_coding for what a client says of the encoding; None: the one that fits (see
-:class:`~smsgw.model.message.Options`)."""
+"""data_coding for the encoding that a client asks for in :class:`~smsgw.model.message.Options`; None: the gateway
+chooses."""
 
 FORBIDDEN_PROTOCOLS: Final = frozenset({0x32, 0x7F})
-"""protocol_id values that reach into the handset rather than its owner: Internet mail, whose long sender some phones
-cannot take, and SIM data download (3GPP TS 23.040 section 9.2.3.9)."""
+"""protocol_id values that control the handset (3GPP TS 23.040 section 9.2.3.9): Internet mail, whose long sender some
+handsets cannot process, and SIM data download."""
 
 FORBIDDEN_CODINGS: Final = frozenset({0x16, 0xF6})
-"""data_coding of 8-bit data for the SIM (message class 2): the other half of a SIM data download."""
+"""data_coding of 8-bit data for the SIM (message class 2), which a SIM data download has."""
 
 FORBIDDEN_PORTS: Final = frozenset({2948, 2949})
-"""Ports of WAP push, by which settings and programs are put into a handset."""
+"""Ports of WAP push, which can change settings of a handset or install programs."""
 
 _UDHI: Final = 0x40
-# Octets without which nothing names a port of 16 bits: most messages need no closer look.
+# An element that names 16-bit ports contains these octets; most messages contain none and are not parsed.
 _PORTS: Final = bytes((udh.PORTS_16, 4))
 _PORT: Final = Tag.DEST_PORT.to_bytes(2, "big")
 _NO_TEXT: Final = Refused(Refusal.EMPTY_TEXT)
@@ -42,7 +43,7 @@ _KNOWN: Final = frozenset(octet for octet in range(256) if coding.known(octet))
 
 
 def build(submission: Submission, sender: Sender) -> Content | Refused:
-    """The content of a submission's messages. User data that an ESME submitted passes as it came."""
+    """The content of a submission's messages. User data that an ESME submitted stays unchanged."""
     octets, data_coding, esm_class = submission.octets, submission.data_coding, submission.esm_class
     options = submission.options
     if submission.protocol_id in FORBIDDEN_PROTOCOLS:
@@ -82,7 +83,7 @@ def build(submission: Submission, sender: Sender) -> Content | Refused:
 
 
 def _forbidden_port(submission: Submission) -> int:
-    """The first port of the user data header or of the TLVs that must not be written to, 0 for none."""
+    """The first forbidden port in the user data header or the TLVs, 0 for none."""
     tlvs = read_tlvs(submission.tlvs, 0, len(submission.tlvs))
     found = [int.from_bytes(octets, "big") for tag, octets in tlvs if tag == Tag.DEST_PORT]
     header = udh.parse(submission.octets) if submission.esm_class & _UDHI else None
@@ -92,9 +93,9 @@ def _forbidden_port(submission: Submission) -> int:
 
 
 def cut(content: Content) -> Cut | Refused:
-    """How the text is cut into parts; the concatenation reference comes with the id.
+    """Cut the text into parts; :func:`with_reference` sets the concatenation reference when the id is known.
 
-    User data is cut only when it is longer than one part and brings no header of its own.
+    User data is cut only if it is longer than one part and has no header.
     """
     octets = content.octets
     if len(octets) <= ALWAYS_ONE_PART or content.esm_class & _UDHI:

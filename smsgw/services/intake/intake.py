@@ -1,4 +1,4 @@
-"""Intake: checks submissions, makes messages of them, stores them, and only then answers."""
+"""Intake: checks submissions, makes messages of them, stores these, and then answers."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 log = Logger()
 
 IDEMPOTENCY: Final = "idempotency "
-"""Begins the scope of an account's idempotency keys."""
+"""The prefix of the scope of an account's idempotency keys."""
 
 WRITTEN: Final = 40
-"""Characters kept of a recipient as the client wrote it."""
+"""Characters stored of a recipient as the client wrote it."""
 
 
 _NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
@@ -48,12 +48,12 @@ _OVER_RATE: Final = Refused(Refusal.OVER_RATE)
 _REUSED: Final = Refused(Refusal.KEY_REUSED)
 
 _EVERYTHING: Final = int(Notify.ENROUTE | Notify.FINAL)
-"""What callbacks tell (002-105)."""
+"""The events that are reported by callback (002-105)."""
 
 
 @implementer(IIntake)
 class Intake:
-    """Implements :class:`~smsgw.interfaces.IIntake`.
+    """Accepts submissions.
 
     :param now: absolute time, seconds since 1970. :param seconds: monotonic time for rates.
     """
@@ -83,7 +83,7 @@ class Intake:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Read national numbers, and remember idempotency keys, as is configured now."""
+        """Use the new settings for national numbers and for the time that idempotency keys are kept."""
         self._national = NATIONAL[settings.gateway.country]
         self._key_life = settings.gateway.idempotency
 
@@ -111,13 +111,13 @@ class Intake:
         return self._dispatch.accept(messages, keys).addCallbacks(stored, failed)
 
     def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
-        """What would become of `submissions`, of one recipient each: nothing is stored, charged or reserved, and the
-        rate of the account does not matter. Everything else that :meth:`submit` refuses is refused."""
+        """Check `submissions` of one recipient each and return what :meth:`submit` would do with them. Nothing is
+        stored, charged or reserved. Apart from the account's rate, the same is refused as in :meth:`submit`."""
         now = self._now()
         return [self._preview(submission, now) for submission in submissions]
 
     def _preview(self, submission: Submission, now: float) -> Previewed | Refused:
-        """The checks of :meth:`_register`, in its order."""
+        """Make the checks of :meth:`_register`, in its order."""
         account = self._accounts.get(submission.account)
         if account is None or not account.settings.enabled:
             return _NOT_ALLOWED
@@ -139,7 +139,7 @@ class Intake:
         times = _times(submission, now, settings.validity)
         if isinstance(times, Refused):
             return times
-        way = self._way(submission, sender, number, content, only_look=True)
+        way = self._route(submission, sender, number, content, only_look=True)
         if isinstance(way, Refused):
             return way
         encoding = coding.alphabet(content.data_coding).value
@@ -148,7 +148,7 @@ class Intake:
     def _registered(
         self, submissions: Sequence[Submission], messages: list[Message], keys: list[Conditional]
     ) -> list[Accepted | Refused]:
-        """Per submission what the client will be told; its messages and its key are appended."""
+        """The answer to each submission; appends its messages, and the condition of its idempotency key."""
         now, seconds = self._now(), self._seconds()
         answers: list[Accepted | Refused] = []
         account: Account | None = None
@@ -159,7 +159,7 @@ class Intake:
                 answer: Accepted | Refused = _NOT_ALLOWED
             else:
                 if not submission.notify:
-                    _tell_by_callback(submission, account.settings)
+                    _report_by_callback(submission, account.settings)
                 answer = self._register(account, submission, now, seconds, messages)
             if isinstance(answer, Refused):
                 self._metrics.refused[submission.account, answer.refusal.name.lower()].inc()
@@ -176,8 +176,8 @@ class Intake:
     def _without_repeats(
         self, messages: list[Message], keys: list[Conditional], committed: Committed, answers: list[Accepted | Refused]
     ) -> list[Message]:
-        """The messages that were stored. Those of a key that was used before were not: the answer becomes that
-        of the first use, or a refusal if then something else was asked for."""
+        """The messages that were stored. Messages of a repeated idempotency key were not stored: their answer becomes
+        the answer to the first use, or a refusal if the submission differs from the first."""
         repeats = {
             unmet.condition.id: (unmet, key.messages)
             for key, unmet in zip(keys, committed.conditions, strict=True)
@@ -201,7 +201,7 @@ class Intake:
     def _register(
         self, account: Account, submission: Submission, now: float, seconds: float, messages: list[Message]
     ) -> Accepted | Refused:
-        """Append the messages of one submission; or say why there are none."""
+        """Append the messages of one submission; or return why it is refused."""
         if self._policies and (refused := self._by_policy(account, submission)) is not None:
             return refused
         national, recipients = self._national, submission.recipients
@@ -230,8 +230,8 @@ class Intake:
         if bucket.rate and bucket.level(seconds) <= 0:
             return _OVER_RATE
         if several or (options is not None and options.batch):
-            return self._to_several(account, submission, numbers, sender, content, made, times, now, messages)
-        way = self._way(submission, sender, number, content)
+            return self._make_batch(account, submission, numbers, sender, content, made, times, now, messages)
+        way = self._route(submission, sender, number, content)
         if isinstance(way, Refused) and way.refusal not in submission.as_states:
             return way
         message = self._message(submission, number, recipients[0], way, content, made, times, now, 0)
@@ -240,7 +240,7 @@ class Intake:
             bucket.charge(message.parts)
         return Accepted(message.id, (message.id,), message.parts, message.state)
 
-    def _to_several(
+    def _make_batch(
         self,
         account: Account,
         submission: Submission,
@@ -252,9 +252,9 @@ class Intake:
         now: float,
         messages: list[Message],
     ) -> Accepted | Refused:
-        """One message per recipient under one batch id. If none can be sent the first refusal is the answer;
-        else each that cannot is kept as refused by rules."""
-        ways = [self._way(submission, sender, number, content) for number in numbers]
+        """Make one message for each recipient, with one batch id. If no message can be sent the answer is the first
+        refusal; else each message that cannot be sent is stored in a final state."""
+        ways = [self._route(submission, sender, number, content) for number in numbers]
         taken = sum(isinstance(way, str) for way in ways)
         if not taken:
             first = next(way for way in ways if isinstance(way, Refused) and way is not _BAD_RECIPIENT)
@@ -271,7 +271,7 @@ class Intake:
         account.bucket.charge(taken * count)
         return Accepted(batch, [message.id for message in own], len(own) * count, own[0].state)
 
-    def _way(
+    def _route(
         self, submission: Submission, sender: Sender, number: str | None, content: Content, only_look: bool = False
     ) -> str | Refused:
         """The connector for one recipient."""
@@ -293,7 +293,7 @@ class Intake:
         now: float,
         batch: int,
     ) -> Message:
-        """A message with an id of its own; refused by rules where no connector takes it."""
+        """Make a message with a new id; in a final state if it has no connector."""
         id = self._store.next_id()
         state, expires, due = times
         connector, error = "", 0
@@ -329,7 +329,7 @@ class Intake:
         )
 
     def _count(self, messages: Sequence[Message]) -> None:
-        """Count what was accepted; a batch is nearly always one account's."""
+        """Count accepted messages; those of one call nearly always belong to one account."""
         accepted = self._metrics.accepted
         name, number = messages[0].account, 0
         for message in messages:
@@ -340,11 +340,11 @@ class Intake:
         accepted[name].inc(number)
 
     def _by_policy(self, account: Account, submission: Submission) -> Refused | None:
-        """The first policy's no, if any says so."""
+        """The refusal of the first policy that refuses the submission, None if all allow it."""
         for policy in self._policies:
             try:
                 (refused,) = policy.check(account, [submission])
-            except Exception:  # noqa: BLE001 - a third party's rule: its fault costs this submission, and is logged
+            except Exception:  # noqa: BLE001 - a third party's rule: its fault affects this submission only, and is logged
                 log.failure("policy {policy} failed", policy=policy)
                 return Refused(Refusal.STORE_DOWN, "a rule of the gateway failed, try again later")
             if refused is not None:
@@ -352,15 +352,15 @@ class Intake:
         return None
 
 
-def _tell_by_callback(submission: Submission, settings: AccountSettings) -> None:
-    """A submission that asks for no receipt is told about by callback, if it or its account has one (002-105)."""
+def _report_by_callback(submission: Submission, settings: AccountSettings) -> None:
+    """Have a submission that asks for no receipt reported by callback, if it or its account has one (002-105)."""
     options = submission.options
     if settings.callback or (options is not None and options.labels is not None and options.labels.callback):
         submission.path, submission.notify = CALLBACK, _EVERYTHING
 
 
 def _times(submission: Submission, now: float, validity: float) -> tuple[State, float, float] | Refused:
-    """State at acceptance, end of validity, and time of the first attempt (0: at once)."""
+    """The state at acceptance, the end of validity, and the time of the first attempt (0: at once)."""
     due = submission.schedule
     scheduled = due > now
     expires = submission.expires or (due if scheduled else now) + validity

@@ -1,4 +1,4 @@
-"""What intake counts."""
+"""Metrics of intake."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from smsgw.telemetry import Children
 
 
 class IntakeMetrics:
-    """Of one intake.
+    """The metrics of one intake.
 
-    :param registry: where the metrics are shown, None for nowhere.
+    :param registry: exposes the metrics; None: they are counted and not exposed.
     :ivar accepted: messages, by account. :ivar refused: submissions, by account and refusal.
     :ivar repeated: submissions, by account.
     """

@@ -1,4 +1,4 @@
-"""What a client may attach to a message: within bounds, and a callback only at hosts that the account agreed on."""
+"""Validates what a client attaches to a message: lengths, and the hosts that the account allows for callbacks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from smsgw.model.message import Options
 from smsgw.services.intake.content import INSISTED
 
 LONGEST_CALLBACK: Final = 2048
-"""Characters of a message's own callback address, at most."""
+"""The most characters of a message's own callback address."""
 
 LONGEST_REFERENCE: Final = 255
-"""Characters of a client's own name for a message, at most."""
+"""The most characters of a client's reference for a message."""
 
 LONGEST_COMMENT: Final = 1000
-"""Characters of a comment, at most."""
+"""The most characters of a comment."""
 
 _BAD_CALLBACK: Final = Refused(Refusal.BAD_CALLBACK)
 
 
 def validate(options: Options, account: AccountSettings) -> Refused | None:
-    """Why `account` may not send with these options, None if it may."""
+    """The refusal if `account` may not send with these options, else None."""
     if options.encoding not in INSISTED:
         return Refused(Refusal.BAD_ENCODING, f"encoding: one of {', '.join(filter(None, INSISTED))}, or none")
     labels = options.labels
@@ -46,7 +46,8 @@ def _unfit_labels(labels: Labels, account: AccountSettings) -> Refused | None:
 
 
 def _at_allowed_host(url: str, account: AccountSettings) -> bool:
-    """Whether a message's own callback is at one of the account's hosts, or else at that of its callback."""
+    """Whether a message's own callback is at one of the account's ``callback_hosts``; if the account has none, at the
+    host of its callback."""
     if len(url) > LONGEST_CALLBACK:
         return False
     try:

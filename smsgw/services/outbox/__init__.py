@@ -1,1 +1,1 @@
-"""What senders are owed: events, until they are acknowledged."""
+"""The outbox: events for accounts, until they are acknowledged."""

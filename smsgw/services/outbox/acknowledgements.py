@@ -1,4 +1,4 @@
-"""What return paths said of events, on its way into the store."""
+"""Acknowledgements and retries of events, committed in batches."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Event
 
 EXPECTED: Final = (StoreDown, UnknownOutcome)
-"""The store's own failures: what failed so is tried again, and needs no traceback in the log."""
+"""The failures that a store may report; the outbox tries again and logs no traceback."""
 
 _log = Logger()
 
 
 class Acknowledgements:
-    """Events that senders acknowledged and events to be tried again, committed together, one commit at a time.
+    """Commits acknowledged events together with events to be tried again; one commit at a time.
 
     :param stored: called with the acknowledged events of each commit that succeeded.
-    :param failed: called after each commit that failed. Acknowledged events are kept for the next one; when an event
-        is to be tried again is then known in memory only.
+    :param failed: called after each commit that failed. Acknowledged events are kept for the next commit; the retries
+        are dropped, and their times are then known in memory only.
     """
 
     def __init__(
@@ -40,33 +40,33 @@ class Acknowledgements:
 
     @property
     def idle(self) -> bool:
-        """Whether everything is committed, or dropped."""
+        """Whether no acknowledgement waits for a commit."""
         return not (self._committing or self._acknowledged or self._retries)
 
     @property
     def waiting(self) -> bool:
-        """Whether a commit failed, and nothing is committed before :meth:`try_again`."""
+        """Whether a commit failed; the next one begins after :meth:`try_again`."""
         return self._waiting
 
     def add(self, events: Sequence[Event]) -> None:
-        """These are acknowledged: delete them with the next commit."""
+        """Delete acknowledged events from the store with the next commit."""
         self._acknowledged += events
 
     def retry(self, event: Event, due: float) -> None:
-        """`event` is to be tried again at the absolute time `due`: note that with the next commit."""
+        """Store with the next commit that `event` is to be tried again at the absolute time `due`."""
         self._retries.append(Retry(event, due))
 
     def try_again(self) -> None:
-        """The pause after a failed commit is over."""
+        """End the pause after a failed commit."""
         self._waiting = False
 
     def drop(self) -> None:
-        """Commit nothing more: what was acknowledged stays in the store, and is told again after the next start."""
+        """Drop all acknowledgements: their events stay in the store and are delivered again after the next start."""
         self._acknowledged.clear()
         self._retries.clear()
 
     def flush(self) -> None:
-        """Commit what there is, unless a commit is under way: then it follows that one."""
+        """Commit what waits; if a commit is under way, when that one ends."""
         if self._committing or not (self._acknowledged or self._retries):
             return
         acknowledged, self._acknowledged = self._acknowledged, []

@@ -1,13 +1,13 @@
-"""The part of one account's events that is in memory, and where the rest begins in the store. Pure structure.
+"""The events of one account that are in memory, and the cursor behind which the store may have more. Pure, no I/O.
 
-* *held* are the events in memory: waiting for room, under way, put off until later, or told with the commit that
-  forgets them still to come. What is held is never taken from the store a second time, so nothing goes out twice
-  while it is under way.
-* *cursor* tells what is not held: rows above it may exist in the store and nowhere else, rows up to it are held or
-  settled; None when everything is held. An event that finds no room in memory pulls the cursor down to just below
-  itself. While there is a cursor, new events above it are left to the store and come with their page; new events
-  below it are held at once. This is safe for the order within a message: events are ordered by (message, kind), so
-  whatever an earlier event of the same message waits for, a later one waits for too.
+* *held* events are in memory: they wait for room, are under way, wait for their next attempt, or are acknowledged while
+  the commit that deletes them is under way. An event that is held is not read from the store again, so it is never
+  delivered twice at the same time.
+* *cursor* divides the rows in the store. Rows above it may be in the store only; rows up to it are held or deleted.
+  None: every row is held. An event that finds no room in memory moves the cursor down to just below itself. While there
+  is a cursor, a new event above it stays in the store until its page is read, and a new event below it is held at once.
+  The order within a message is kept, since events are ordered by (message, kind): if the earlier event of a message is
+  above the cursor, the later one is too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FINAL: Final = EventKind.FINAL
 
 
 def key_of(event: Event) -> int:
-    """Message id and kind in one number, ordered as the store orders events."""
+    """Message id and kind as one number, in the order of events in the store."""
     return event.message.id << 2 | event.kind
 
 
@@ -36,12 +36,12 @@ def key_of(event: Event) -> int:
 class EventQueue:
     """The events of one account on one return path.
 
-    :ivar limit: events held at most before new ones are left to the store.
-    :ivar held: what is in memory, by key. :ivar waiting: what may go out when there is room, in order.
-    :ivar behind: events that wait for an earlier one of their message, by the key of the earlier.
-    :ivar fresh: events above the cursor that came while a page is read: it may or may not contain them.
-    :ivar missed: lowest key that came while a page is read and found no room in `fresh`.
-    :ivar gone: keys forgotten while a page is read: it may still contain them.
+    :ivar limit: how many events are held at most; further ones stay in the store.
+    :ivar held: the events in memory, by key. :ivar waiting: events to deliver when there is room, in order.
+    :ivar behind: events that wait for the earlier event of their message, by the key of the earlier one.
+    :ivar fresh: events above the cursor that arrived while a page was read; the page may contain them or not.
+    :ivar missed: the lowest key that arrived while a page was read and found no room in `fresh`.
+    :ivar removed: keys removed while a page was read; the page may still contain them.
     """
 
     path: IReturnPath
@@ -55,13 +55,13 @@ class EventQueue:
     reading: bool = False
     fresh: list[Event] = attrs.field(factory=list)
     missed: int | None = None
-    gone: set[int] = attrs.field(factory=set)
+    removed: set[int] = attrs.field(factory=set)
     _page: tuple[int, int] = (EVERYTHING, 0)
 
-    def arrive(self, events: Sequence[Event], memory: int) -> int:
-        """Events that just happened: hold those whose turn has come, at most `memory`, and leave the rest to the store.
+    def add(self, events: Sequence[Event], memory: int) -> int:
+        """Hold new events that are not above the cursor, at most `memory` of them; the others stay in the store.
 
-        :returns: how many are held more than before.
+        :returns: by how many the number of held events grew.
         """
         held, waiting = self.held, self.waiting
         before = len(held)
@@ -71,7 +71,7 @@ class EventQueue:
             cursor = self.cursor
             if cursor is not None and key > cursor:
                 if self.reading:
-                    self._meanwhile(key, event)
+                    self._add_while_reading(key, event)
             elif key not in held:
                 if len(held) < most:
                     held[key] = event
@@ -80,14 +80,15 @@ class EventQueue:
                     self.cursor = key - 1
         return len(held) - before
 
-    def _meanwhile(self, key: int, event: Event) -> None:
+    def _add_while_reading(self, key: int, event: Event) -> None:
         if len(self.fresh) < self._page[1]:
             self.fresh.append(event)
         elif self.missed is None or key < self.missed:
             self.missed = key
 
     def take(self, room: int) -> list[Event]:
-        """The next events that may go, at most `room`; one with an earlier one of its message held waits behind it."""
+        """Take the next events to deliver, at most `room`. An event stays behind while the earlier event of its message
+        is held."""
         waiting, held = self.waiting, self.held
         if len(waiting) <= room:
             batch = list(waiting)
@@ -101,10 +102,10 @@ class EventQueue:
             batch = [event for event in batch if event.kind != _FINAL or event.message.id << 2 | 1 not in held]
         return batch
 
-    def settle(self, events: Sequence[Event]) -> int:
-        """Forget events; what waited behind one of them may go.
+    def remove(self, events: Sequence[Event]) -> int:
+        """Remove events from memory; an event that waited behind one of them may be delivered now.
 
-        :returns: how many are held less than before.
+        :returns: by how many the number of held events shrank.
         """
         held, behind = self.held, self.behind
         before = len(held)
@@ -112,18 +113,18 @@ class EventQueue:
             key = event.message.id << 2 | event.kind
             held.pop(key, None)
             if self.reading:
-                self.gone.add(key)
+                self.removed.add(key)
             if behind and key in behind:
                 self.waiting.append(behind.pop(key))
         return before - len(held)
 
     def supersede(self, events: Sequence[Event]) -> int:
-        """These are about to arrive anew, after they were given up: forget what is held of them.
+        """Remove dead letters that are about to be replayed from memory, with what waits of them.
 
-        :returns: how many are held less than before.
+        :returns: by how many the number of held events shrank.
         """
-        gone = [self.held.pop(key, None) for key in map(key_of, events)]
-        old = {id(event) for event in gone if event is not None}
+        held = [self.held.pop(key, None) for key in map(key_of, events)]
+        old = {id(event) for event in held if event is not None}
         if old:
             kept = [event for event in self.waiting if id(event) not in old]
             self.waiting.clear()
@@ -131,7 +132,7 @@ class EventQueue:
         return len(old)
 
     def shed(self) -> int:
-        """Leave everything that waits to the store; returns how many events that were."""
+        """Remove all waiting events from memory; they stay in the store. Returns how many they were."""
         count = len(self.waiting)
         if count:
             keys = [key_of(event) for event in self.waiting]
@@ -142,25 +143,25 @@ class EventQueue:
             self.cursor = lowest if self.cursor is None else min(self.cursor, lowest)
         return count
 
-    def begin(self, limit: int) -> tuple[int, int]:
-        """A page of `limit` rows is about to be read: returns the (message id, kind) above which."""
+    def begin_page(self, limit: int) -> tuple[int, int]:
+        """Begin to read a page of `limit` rows; returns the (message id, kind) behind which it begins."""
         after = self.cursor or EVERYTHING
         self.reading = True
         self._page = after, limit
         return after >> 2, after & 3
 
-    def turn(self, events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
-        """The page is here: hold what is new in it, and move the cursor.
+    def add_page(self, events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+        """Hold the new events of the page that was read, and move the cursor behind it.
 
-        :returns: the new ones, held from now on, and those that came meanwhile and are to arrive now.
+        :returns: the events that are held from now on; and those that arrived while the page was read, for :meth:`add`.
         """
         after, limit = self._page
-        held, gone = self.held, self.gone
+        held, removed = self.held, self.removed
         new = []
         last = after
         for event in events:
             last = key_of(event)
-            if last not in held and last not in gone:
+            if last not in held and last not in removed:
                 held[last] = event
                 new.append(event)
         if self.cursor == after:
@@ -168,12 +169,12 @@ class EventQueue:
         if self.missed is not None and (self.cursor is None or self.missed <= self.cursor):
             self.cursor = self.missed - 1
         fresh = self.fresh
-        self.fail()
+        self.end_page()
         return new, fresh
 
-    def fail(self) -> None:
-        """The page is done with, or did not come: what came meanwhile is above the cursor still."""
+    def end_page(self) -> None:
+        """End the reading of a page, also after a failure: events that arrived meanwhile are above the cursor."""
         self.reading = False
         self.fresh = []
         self.missed = None
-        self.gone = set()
+        self.removed = set()

@@ -1,4 +1,4 @@
-"""What the outbox counts."""
+"""Metrics of the outbox."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from smsgw.telemetry import Children
 
 
 class OutboxMetrics:
-    """Of one outbox.
+    """The metrics of one outbox.
 
-    :param registry: where the metrics are shown, None for nowhere.
-    :ivar told: by return path. :ivar put_off: by return path. :ivar returned: by return path.
-    :ivar held: read from the outbox when it is asked for.
+    :param registry: exposes the metrics; None: they are counted and not exposed.
+    :ivar acknowledged: by return path. :ivar retried: by return path. :ivar requeued: by return path.
+    :ivar held: a gauge that reads the outbox at every scrape.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.told = Children(
+        self.acknowledged = Children(
             Counter(
                 "smsgw_events_told_total", "Events that their receiver acknowledged.", ["path"], registry=registry
             )
         )
-        self.put_off = Children(
+        self.retried = Children(
             Counter(
                 "smsgw_events_put_off_total", "Events that their receiver could not take.", ["path"], registry=registry
             )
         )
-        self.returned = Children(
+        self.requeued = Children(
             Counter(
                 "smsgw_events_returned_total", "Events under way when their session went.", ["path"], registry=registry
             )

@@ -1,9 +1,9 @@
-"""What senders are still to be told: kept in the store, handed to the return paths as fast as they take it.
+"""The outbox: passes events to the return paths as fast as these take them.
 
-Every event is on the disk before it comes here and stays there until its receiver acknowledged it. Memory holds a
-bounded part of them, per account and return path in an :class:`~.eventqueue.EventQueue`. An event of a message goes out
-only after the earlier one of that message is acknowledged and forgotten, so return paths may spread events over several
-sessions as they like.
+An event is in the store before it reaches the outbox, and stays there until its receiver has acknowledged it. Memory
+holds a bounded number of events, per account and return path in an :class:`~.eventqueue.EventQueue`. The later event of
+a message is delivered after the earlier one is acknowledged and deleted, so a return path may spread events over
+several sessions.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from smsgw.services.outbox.eventqueue import EVERYTHING, EventQueue, key_of
 from smsgw.services.outbox.metrics import OutboxMetrics
 
 FIRST_PAUSE: Final = 5.0
-"""Seconds before an event is tried a second time, unless the return path says otherwise; doubled each time."""
+"""Seconds before the second attempt of an event, unless the return path gives a pause; doubled after each attempt."""
 
 LONGEST_PAUSE: Final = 600.0
-"""Seconds that the pause between two tries never exceeds."""
+"""The longest pause between two attempts, in seconds."""
 
 SWEEP: Final = 1.0
-"""Seconds between two looks at what is due, and at what failed and is tried again."""
+"""Seconds between two sweeps of the outbox."""
 
 _log = Logger()
 
 
 @implementer(IReturnSink)
 class Outbox:
-    """Tells senders what became of their messages, over whatever return paths are attached.
+    """Delivers events to accounts over the return paths that are attached.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param now: absolute seconds since 1970.
     :param per_account: events held in memory per account and path.
-    :param total: events held in memory altogether; at this bound the longest queues go back to the store.
-    :param share: events that an account may hold even then, so that the others cannot stop it.
+    :param total: events held in memory altogether; at this limit the longest queues are dropped from memory and read
+        again from the store later.
+    :param share: events that an account may hold even at that limit, so that other accounts cannot block it.
     :param page: events read from the store at once.
     """
 
@@ -77,10 +78,10 @@ class Outbox:
         self._queues: dict[str, dict[str, EventQueue]] = {}
         self._unasked: set[str] = set()
         self._unread: dict[EventQueue, None] = {}
-        self._roused: list[EventQueue] = []
+        self._to_pump: list[EventQueue] = []
         self._held = 0
         self._acknowledgements = Acknowledgements(store, self._forget, self._not_stored)
-        self._put_off: list[tuple[float, int, EventQueue, Event]] = []
+        self._retries: list[tuple[float, int, EventQueue, Event]] = []
         self._serial = count()
         self._turn: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
@@ -92,29 +93,29 @@ class Outbox:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Tell no more of states reached longer ago than ``event_keep``: the sweep deletes such events."""
+        """Deliver no events older than ``event_keep``: the purge makes dead letters of them."""
         self._keep = settings.gateway.event_keep
 
     def attach(self, path: IReturnPath) -> None:
-        """Tell senders over `path` too; before :meth:`start`."""
+        """Deliver events over `path` too; call this before :meth:`start`."""
         self._paths[path.path] = path
         self._queues[path.path] = {}
         self._unasked.add(path.path)
         path.attach(self)
 
     def start(self) -> Deferred[None]:
-        """Begin: ask the store who is owed something. Fires when that is known.
+        """Begin to deliver. Fires when the store has answered which accounts have events.
 
-        :raises StoreDown: (through the Deferred) the store does not answer; it is asked again every second.
+        :raises StoreDown: (through the Deferred) the store does not answer; the outbox asks again every second.
         """
         self._running = True
         self._timer = self._clock.callLater(SWEEP, self._sweep)
-        return Deferred.fromCoroutine(self._ask())
+        return Deferred.fromCoroutine(self._find_accounts())
 
     def stop(self) -> Deferred[None]:
-        """Hand out nothing more. Fires when what was told until now is committed, or could not be.
+        """Deliver nothing more. Fires when the acknowledgements so far are committed, or their commit has failed.
 
-        What then is not acknowledged stays in the store and is told after the next start.
+        Events without an acknowledgement stay in the store and are delivered after the next start.
         """
         self._running = False
         for call in (self._timer, self._turn):
@@ -124,23 +125,23 @@ class Outbox:
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped
         self._acknowledgements.flush()
-        self._tell_stopped()
+        self._fire_stopped()
         return stopped
 
     def occurred(self, events: Sequence[Event]) -> None:
-        """Events that were just stored, in the order of their happening."""
+        """Take events that were just committed, in the order in which they occurred."""
         if not self._running:
             return
         runs = self._by_queue(events)
         for queue, run in runs:
             if self._held + len(run) > self._total:
                 self._shed()
-            self._held += queue.arrive(run, self._total - self._held)
+            self._held += queue.add(run, self._total - self._held)
         for queue in dict.fromkeys(queue for queue, _ in runs):
             self._pump(queue)
 
     def replay(self, account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
-        """Tell again what was given up, see :meth:`smsgw.interfaces.IMessageStore.replay`."""
+        """Deliver dead letters again, those that :meth:`smsgw.interfaces.IMessageStore.replay` chooses."""
 
         def replayed(events: list[Event]) -> list[Event]:
             for queue, run in self._by_queue(events):
@@ -153,8 +154,8 @@ class Outbox:
     def acknowledged(self, events: Sequence[Event]) -> None:
         if events:
             self._acknowledgements.add(events)
-            self._metrics.told[events[0].message.path].inc(len(events))
-            self._soon()
+            self._metrics.acknowledged[events[0].message.path].inc(len(events))
+            self._schedule()
 
     def retry(self, events: Sequence[Event], seconds: float | None) -> None:
         if not events:
@@ -167,9 +168,9 @@ class Outbox:
             self._acknowledgements.retry(event, again.due)
             queue = self._queue(event.message.path, event.message.account)
             queue.held[key_of(event)] = again
-            heappush(self._put_off, (clock + pause, next(self._serial), queue, again))
-        self._metrics.put_off[events[0].message.path].inc(len(events))
-        self._soon()
+            heappush(self._retries, (clock + pause, next(self._serial), queue, again))
+        self._metrics.retried[events[0].message.path].inc(len(events))
+        self._schedule()
 
     def requeue(self, events: Sequence[Event]) -> None:
         if not events:
@@ -177,32 +178,32 @@ class Outbox:
         for event in reversed(events):
             queue = self._queue(event.message.path, event.message.account)
             queue.waiting.appendleft(event)
-            self._rouse(queue)
-        self._metrics.returned[events[0].message.path].inc(len(events))
+            self._pump_later(queue)
+        self._metrics.requeued[events[0].message.path].inc(len(events))
 
     def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
         self._forgetting += 1
         done = self._store.commit(Changes(acknowledged=list(events)))
-        return done.addCallbacks(self._let_go, self._keep_on, callbackArgs=(events,), errbackArgs=(events,))
+        return done.addCallbacks(self._deleted, self._not_deleted, callbackArgs=(events,), errbackArgs=(events,))
 
-    def _let_go(self, _: Committed, events: Sequence[Event]) -> None:
-        """They will be told at most once, by whoever asked for it."""
+    def _deleted(self, _: Committed, events: Sequence[Event]) -> None:
+        """Remove events that the store has deleted: their return path delivers them now, at most once."""
         self._forgetting -= 1
         if events:
-            self._metrics.told[events[0].message.path].inc(len(events))
+            self._metrics.acknowledged[events[0].message.path].inc(len(events))
         for queue, run in self._by_queue(events):
-            self._held -= queue.settle(run)
-            self._rouse(queue)
-        self._tell_stopped()
+            self._held -= queue.remove(run)
+            self._pump_later(queue)
+        self._fire_stopped()
 
-    def _keep_on(self, failure: Failure, events: Sequence[Event]) -> Failure:
-        """Whether they are kept in the store is not known; they are here, and were told to nobody."""
+    def _not_deleted(self, failure: Failure, events: Sequence[Event]) -> Failure:
+        """Try events again after a pause: the store may or may not have deleted them, and they were not delivered."""
         self._forgetting -= 1
         due = self._clock.seconds() + FIRST_PAUSE
         for event in events:
             queue = self._queue(event.message.path, event.message.account)
-            heappush(self._put_off, (due, next(self._serial), queue, event))
-        self._tell_stopped()
+            heappush(self._retries, (due, next(self._serial), queue, event))
+        self._fire_stopped()
         return failure
 
     def ready(self, account: str) -> None:
@@ -220,7 +221,7 @@ class Outbox:
         return queue
 
     def _by_queue(self, events: Sequence[Event]) -> list[tuple[EventQueue, list[Event]]]:
-        """The events in runs of one account and path; those of a path that nobody attached stay in the store."""
+        """The events in runs of one account and path; events of a path that is not attached stay in the store."""
         runs: list[tuple[EventQueue, list[Event]]] = []
         run: list[Event] = []
         path = account = ""
@@ -235,7 +236,7 @@ class Outbox:
         return runs
 
     def _shed(self) -> None:
-        """Send the longest queues back to the store until a tenth of the memory is free."""
+        """Drop the longest queues from memory until a tenth of it is free; their events stay in the store."""
         queues = [queue for queues in self._queues.values() for queue in queues.values() if queue.waiting]
         queues.sort(key=lambda queue: -len(queue.waiting))
         for queue in queues:
@@ -244,7 +245,7 @@ class Outbox:
             self._held -= queue.shed()
 
     def _pump(self, queue: EventQueue) -> None:
-        """Hand over what the path has room for, and read on when the memory runs dry."""
+        """Deliver what the path has room for, and read the next page when few events wait in memory."""
         if queue.pumping or not self._running:
             return
         queue.pumping = True
@@ -274,33 +275,33 @@ class Outbox:
         if limit <= 0:
             self._unread[queue] = None
             return
-        page = self._store.events(queue.account, queue.path.path, queue.begin(limit), limit)
-        page.addCallbacks(self._turned, self._stuck, callbackArgs=(queue,), errbackArgs=(queue,))
+        page = self._store.events(queue.account, queue.path.path, queue.begin_page(limit), limit)
+        page.addCallbacks(self._page_read, self._page_failed, callbackArgs=(queue,), errbackArgs=(queue,))
         page.addErrback(lambda failure: _log.failure("handing out events failed", failure))
 
-    def _turned(self, events: Sequence[Event], queue: EventQueue) -> None:
-        """A page of the store came."""
-        new, fresh = queue.turn(events)
+    def _page_read(self, events: Sequence[Event], queue: EventQueue) -> None:
+        """Queue the new events of a page."""
+        new, fresh = queue.add_page(events)
         self._held += len(new)
         for event in new:
             pause = event.due - self._now() if event.due else 0.0
             if pause > 0:
                 due = self._clock.seconds() + min(pause, LONGEST_PAUSE)
-                heappush(self._put_off, (due, next(self._serial), queue, event))
+                heappush(self._retries, (due, next(self._serial), queue, event))
             else:
                 queue.waiting.append(event)
-        self._held += queue.arrive(fresh, max(self._total - self._held, 0))
+        self._held += queue.add(fresh, max(self._total - self._held, 0))
         self._pump(queue)
 
-    def _stuck(self, failure: Failure, queue: EventQueue) -> None:
-        """A page could not be read: the sweep tries again."""
+    def _page_failed(self, failure: Failure, queue: EventQueue) -> None:
+        """Leave a page that could not be read to the next sweep."""
         if not isinstance(failure.value, EXPECTED):
             _log.failure("a page of events cannot be read; it is tried again", failure)
-        queue.fail()
+        queue.end_page()
         self._unread[queue] = None
 
-    async def _ask(self) -> None:
-        """Ask the store, per path not asked yet, which accounts are owed something."""
+    async def _find_accounts(self) -> None:
+        """Ask the store, for each path not asked yet, which accounts have events."""
         if self._asking:
             return
         self._asking = True
@@ -315,62 +316,62 @@ class Outbox:
             self._asking = False
 
     @staticmethod
-    def _unanswered(failure: Failure) -> None:
+    def _accounts_not_found(failure: Failure) -> None:
         if not isinstance(failure.value, EXPECTED):
             _log.failure("who is owed an event cannot be read; it is tried again", failure)
 
-    def _rouse(self, queue: EventQueue) -> None:
-        """Hand over what this queue has in the next turn of the reactor."""
+    def _pump_later(self, queue: EventQueue) -> None:
+        """Pump `queue` in the next turn of the reactor."""
         if self._running:
-            if queue not in self._roused:
-                self._roused.append(queue)
-            self._soon()
+            if queue not in self._to_pump:
+                self._to_pump.append(queue)
+            self._schedule()
 
-    def _soon(self) -> None:
-        """Do what the events of this turn of the reactor ask for, all at once, in the next one."""
+    def _schedule(self) -> None:
+        """Commit acknowledgements and pump queues in the next turn of the reactor, all at once."""
         if self._turn is None and not self._acknowledgements.waiting:
             self._turn = self._clock.callLater(0, self._next_turn)
 
     def _next_turn(self) -> None:
         self._turn = None
-        roused, self._roused = self._roused, []
+        queues, self._to_pump = self._to_pump, []
         self._acknowledgements.flush()
-        for queue in roused:
+        for queue in queues:
             self._pump(queue)
 
     def _forget(self, events: Sequence[Event]) -> None:
-        """These are acknowledged, and no longer in the store."""
+        """Remove acknowledged events, which the store has deleted."""
         for queue, run in self._by_queue(events):
             behind = len(queue.behind)
-            self._held -= queue.settle(run)
+            self._held -= queue.remove(run)
             if len(queue.behind) < behind or queue.cursor is not None:
                 self._pump(queue)
-        self._tell_stopped()
+        self._fire_stopped()
 
     def _not_stored(self) -> None:
-        """A commit of acknowledgements failed: it is tried again, unless this is the end."""
+        """A commit of acknowledgements failed: it is tried again, unless the outbox is being stopped."""
         if self._stopped is not None:
             self._acknowledgements.drop()
-        self._tell_stopped()
+        self._fire_stopped()
 
-    def _tell_stopped(self) -> None:
+    def _fire_stopped(self) -> None:
         if self._stopped is not None and not self._forgetting and self._acknowledgements.idle:
             stopped, self._stopped = self._stopped, None
             stopped.callback(None)
 
     def _sweep(self) -> None:
-        """Once a second: what is due, what failed, what is too old."""
+        """Once a second: deliver events that are due, retry what failed, drop events that are too old."""
         self._timer = self._clock.callLater(SWEEP, self._sweep)
         if self._acknowledgements.waiting:
             self._acknowledgements.try_again()
-            self._soon()
+            self._schedule()
         if self._unasked:
-            Deferred.fromCoroutine(self._ask()).addErrback(self._unanswered)
+            Deferred.fromCoroutine(self._find_accounts()).addErrback(self._accounts_not_found)
         queues, self._unread = list(self._unread), {}
         now = self._clock.seconds()
         due: dict[EventQueue, list[Event]] = {}
-        while self._put_off and self._put_off[0][0] <= now:
-            _, _, queue, event = heappop(self._put_off)
+        while self._retries and self._retries[0][0] <= now:
+            _, _, queue, event = heappop(self._retries)
             if queue.held.get(key_of(event)) is event:
                 due.setdefault(queue, []).append(event)
         for queue, events in due.items():
@@ -381,8 +382,8 @@ class Outbox:
             self._pump(queue)
 
     def _drop_old(self, before: float) -> None:
-        """Let go of waiting events whose time is over; the purge gives them up in the store."""
+        """Remove waiting events that are older than ``event_keep``; the purge makes dead letters of them."""
         for queues in self._queues.values():
             for queue in queues.values():
                 while queue.waiting and (queue.waiting[0].since or queue.waiting[0].at) < before:
-                    self._held -= queue.settle([queue.waiting.popleft()])
+                    self._held -= queue.remove([queue.waiting.popleft()])

@@ -28,7 +28,7 @@ class EventLaneTests(SynchronousTestCase):
 
     def arrive(self, lane: EventQueue, *ids: int) -> int:
         """Final events of these messages happen."""
-        return lane.arrive([event(id) for id in ids], MEMORY)
+        return lane.add([event(id) for id in ids], MEMORY)
 
     def test_keys_are_ordered_as_in_the_store(self) -> None:
         """Keys are ordered by message, then by kind."""
@@ -47,8 +47,8 @@ class EventLaneTests(SynchronousTestCase):
     def test_no_memory(self) -> None:
         """A lane with room of its own leaves to the store what the whole memory has no room for."""
         poor = lane()
-        self.assertEqual(poor.arrive([event(1), event(2), event(3)], 2), 2)
-        self.assertEqual(poor.arrive([event(0)], -5), 0)
+        self.assertEqual(poor.add([event(1), event(2), event(3)], 2), 2)
+        self.assertEqual(poor.add([event(0)], -5), 0)
         self.assertEqual(poor.cursor, key_of(event(0)) - 1)
 
     def test_below_the_cursor(self) -> None:
@@ -67,41 +67,41 @@ class EventLaneTests(SynchronousTestCase):
     def test_last_page(self) -> None:
         """A page that is not full is the last: there is nothing left in the store."""
         reading = lane(cursor=EVERYTHING)
-        self.assertEqual(reading.begin(3), (0, 0))
-        new, fresh = reading.turn([event(1), event(2)])
+        self.assertEqual(reading.begin_page(3), (0, 0))
+        new, fresh = reading.add_page([event(1), event(2)])
         self.assertEqual(([each.message.id for each in new], fresh, reading.cursor), ([1, 2], [], None))
 
     def test_full_page(self) -> None:
         """Behind a full page the next one begins, with the last row it had."""
         reading = lane(cursor=EVERYTHING)
-        reading.begin(2)
-        reading.turn([event(1, EventKind.ENROUTE), event(1)])
+        reading.begin_page(2)
+        reading.add_page([event(1, EventKind.ENROUTE), event(1)])
         self.assertEqual(reading.cursor, key_of(event(1)))
-        self.assertEqual(reading.begin(2), (1, int(EventKind.FINAL)))
+        self.assertEqual(reading.begin_page(2), (1, int(EventKind.FINAL)))
 
     def test_left_behind_while_reading(self) -> None:
         """An event below a page under way that finds no room is not forgotten when the page comes."""
         reading = lane(limit=1, cursor=key_of(event(5)))
         self.arrive(reading, 4)
-        reading.begin(2)
+        reading.begin_page(2)
         self.arrive(reading, 3)
-        reading.turn([event(6)])
+        reading.add_page([event(6)])
         self.assertEqual(reading.cursor, key_of(event(3)) - 1)
 
     def test_above_a_full_page(self) -> None:
         """What happened above a full page while it was read does not move the cursor up."""
         reading = lane(limit=9, cursor=EVERYTHING)
-        reading.begin(1)
+        reading.begin_page(1)
         self.arrive(reading, 7, 8)
-        reading.turn([event(1)])
+        reading.add_page([event(1)])
         self.assertEqual(reading.cursor, key_of(event(1)))
 
     def test_too_much_while_reading(self) -> None:
         """Of what happened while a page was read and was not remembered, the lowest is where reading goes on."""
         reading = lane(limit=9, cursor=EVERYTHING)
-        reading.begin(2)
+        reading.begin_page(2)
         self.arrive(reading, 7, 8, 6, 5, 9)
-        _, fresh = reading.turn([event(1)])
+        _, fresh = reading.add_page([event(1)])
         self.assertEqual([each.message.id for each in fresh], [7, 8])
         self.assertEqual(reading.cursor, key_of(event(5)) - 1)
 
@@ -110,18 +110,18 @@ class EventLaneTests(SynchronousTestCase):
         reading = lane(limit=9, cursor=key_of(event(3)))
         self.arrive(reading, 1, 2, 3)
         reading.cursor = EVERYTHING
-        reading.begin(5)
-        self.assertEqual(reading.settle([event(2)]), 1)
-        new, _ = reading.turn([event(1), event(2), event(4)])
+        reading.begin_page(5)
+        self.assertEqual(reading.remove([event(2)]), 1)
+        new, _ = reading.add_page([event(1), event(2), event(4)])
         self.assertEqual([each.message.id for each in new], [4])
 
     def test_page_that_did_not_come(self) -> None:
         """After a page that failed the same page is read again."""
         reading = lane(cursor=EVERYTHING)
-        reading.begin(2)
+        reading.begin_page(2)
         self.arrive(reading, 1)
-        reading.fail()
-        self.assertEqual((reading.reading, reading.fresh, reading.begin(2)), (False, [], (0, 0)))
+        reading.end_page()
+        self.assertEqual((reading.reading, reading.fresh, reading.begin_page(2)), (False, [], (0, 0)))
 
     def test_shed(self) -> None:
         """What waits goes back to the store, what is under way stays, and the cursor never moves up."""
@@ -140,8 +140,8 @@ class EventLaneTests(SynchronousTestCase):
         """A final event steps aside while the intermediate one of its message is held, and comes after it."""
         ordered = lane(limit=9)
         both: list[Event] = [event(1, EventKind.ENROUTE), event(1), event(2)]
-        ordered.arrive(both, MEMORY)
+        ordered.add(both, MEMORY)
         self.assertEqual(ordered.take(10), [both[0], both[2]])
         self.assertEqual(ordered.take(10), [])
-        ordered.settle([both[0]])
+        ordered.remove([both[0]])
         self.assertEqual(ordered.take(10), [both[1]])

@@ -46,7 +46,7 @@ class ForgottenTests(OutboxTestCase):
         self.store.answer()
         self.assertIsNone(self.successResultOf(forgotten))
         self.assertEqual((self.store.told, self.store.rows["smpp", "demo"]), ([(1, 2), (2, 2)], {}))
-        self.assertEqual(value(self.metrics.told["smpp"]), 2)
+        self.assertEqual(value(self.metrics.acknowledged["smpp"]), 2)
 
     def test_never_again(self) -> None:
         """What was forgotten does not come again, neither from memory nor from the store."""
