@@ -1,4 +1,4 @@
-"""The store: what survives."""
+"""The port of the store, which keeps messages, events and incoming texts on disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smsgw.model.message import DeliveryReport, Event, Incoming, Message, Part
 
 @attrs.frozen
 class Awaited:
-    """A part whose receipt is awaited: the upstream knows it as `remote_id`."""
+    """A part whose receipt is awaited; `remote_id` is the upstream's id for it."""
 
     remote_id: str
     message: Message
@@ -24,7 +24,7 @@ class Awaited:
 
 @attrs.frozen
 class Parked:
-    """A receipt whose part is not known (yet)."""
+    """A receipt whose part is unknown so far."""
 
     connector: str
     report: DeliveryReport
@@ -33,8 +33,8 @@ class Parked:
 
 @attrs.frozen
 class MessageDetails:
-    """Everything the store knows of one message, for people: its parts as (seq, state, error, remote_id),
-    reports still awaited, and events not yet acknowledged."""
+    """Everything stored about one message, for the administrator: its parts as (seq, state, error, remote_id), its
+    awaited receipts, and its events that are not yet acknowledged."""
 
     message: Message
     parts: Sequence[tuple[int, int, int, str]]
@@ -44,11 +44,11 @@ class MessageDetails:
 
 @attrs.frozen
 class MessageFilter:
-    """Which messages a list is to show: those that fit everything given.
+    """Selects messages for a list; a message has to satisfy all criteria that are given.
 
     :ivar states: one of these; empty for any. :ivar number: the recipient, digits in international form.
-    :ivar since, until: accepted at or after, and before; absolute, 0 for no bound.
-    :ivar comment, reference: a part of the comment, case ignored; the whole reference.
+    :ivar since, until: accepted at or after `since` and before `until`; absolute times, 0 for no limit.
+    :ivar comment: a part of the comment, case ignored. :ivar reference: the whole reference.
     """
 
     states: Sequence[int] = ()
@@ -60,59 +60,60 @@ class MessageFilter:
 
 
 class IMessageStore(Interface):
-    """Memory that survives. What a Deferred fires with is on the disk (synced) before it fires.
+    """Durable storage. Changes are on the disk (synced) before their Deferred fires.
 
-    Failures are :class:`~smsgw.model.errors.StoreDown` (nothing kept) or
-    :class:`~smsgw.model.errors.UnknownOutcome` (an I/O error during the commit), never a driver's own.
+    Failures are :class:`~smsgw.model.errors.StoreDown` (nothing was stored) or
+    :class:`~smsgw.model.errors.UnknownOutcome` (an I/O error during the commit); no exception of a driver.
     """
 
     failed = Attribute(
-        "Deferred that errbacks when the store can no longer be trusted (I/O error, corrupt file): "
+        "Deferred that fails when the store can no longer be trusted (I/O error, corrupt file): "
         "the program must end and be started again."
     )
 
     def open() -> Deferred[None]:
-        """Open or create, migrate, take the lock against a second process; before anything else.
+        """Take the lock against a second process, open or create the store, migrate it. Call this first.
 
-        :raises StoreDown: (through the Deferred) when it cannot be opened, saying what to do (locked, newer schema, not
-            writable).
+        :raises StoreDown: (through the Deferred) the store cannot be opened (locked, newer schema, not writable); the
+            message says what to do.
         """
 
     def close() -> Deferred[None]:
-        """Finish the commits under way, then let go of everything."""
+        """Finish the commits under way, then close the store and release the lock."""
 
     def next_id() -> int:
-        """A fresh id for a message or batch: from 1, increasing, dense; no I/O.
+        """A new id for a message or batch: from 1, increasing, dense; no I/O.
 
-        :raises StoreDown: when none can be promised unique now.
+        :raises StoreDown: no unique id is available now.
         """
 
     def commit(changes: Changes) -> Deferred[Committed]:
-        """Carry out `changes` atomically; several calls may share one sync (group commit), in order of call.
+        """Commit `changes` atomically. Several calls may share one sync (group commit), in order of call.
 
-        While one commit runs the next batch gathers; the next starts before the callbacks of the former fire.
-        A data error in a shared commit makes every call run alone, so that it fails only its own. A call with new
-        messages fails as :class:`~smsgw.model.errors.StoreFull` at once while there is no room for them.
+        While one commit runs further calls gather for the next one, which starts before the callbacks of the first one
+        are called. After a data error in a shared commit every call is committed alone, so that only the call with the
+        error fails. A call with new messages fails as :class:`~smsgw.model.errors.StoreFull` at once while there is no
+        room for them.
         """
 
     def recover_claims(after: int, limit: int) -> Deferred[list[Part]]:
-        """At start: parts of claimed messages with ids above `after` that may or may not have been sent, by id: those
-        of the former process of this node, and of nodes whose lease has ended, which this node takes over with their
-        events.
+        """At start: parts of claimed messages that may have been sent, with ids above `after`, in order of ids: those
+        of the former process of this node, and those of nodes whose lease has ended. This node takes the latter over,
+        with the events of these nodes.
 
-        Whole messages only (the last message's parts are complete), at most about `limit` parts; empty: no more.
-        Counts one attempt for each message it hands out.
+        The parts of a message are returned together, at most about `limit` parts; an empty list: there are no more.
+        Each message that is returned counts one attempt more.
         """
 
     def match_parked(limit: int) -> Deferred[Committed]:
-        """Take receipts that were parked here while another node sent the part, at most `limit`, as if they came now.
-        Where one node has the store alone there are none."""
+        """Apply at most `limit` receipts that this node parked while another node sent their part, as if they came now.
+        A store with a single node has none."""
 
     def awaited_receipts(connector: str, after: tuple[int, int], limit: int) -> Deferred[list[Awaited]]:
-        """Parts handed to `connector` whose receipt is awaited, ordered by (message id, seq) and above `after`."""
+        """Parts sent by `connector` whose receipt is awaited, ordered by (message id, seq) and above `after`."""
 
     def queued_connectors() -> Deferred[list[str]]:
-        """Names of the connectors that messages are queued for and due now, configured or not."""
+        """Names of the connectors, configured or not, for which messages are queued and due now."""
 
     def queue_depth(connector: str) -> Deferred[dict[str, int]]:
         """How many messages are queued for `connector` and due now, per account."""
@@ -121,56 +122,61 @@ class IMessageStore(Interface):
         """Queued messages due now, ordered by (-priority, id) and above `after` in that order. Claims nothing."""
 
     def release_due(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
-        """(connector, account, message id) of queued messages whose time came between the last call and `now`.
+        """Make deferred messages that are due by `now` wait for their connectors, at most `limit`; returns their
+        (connector, account, message id).
 
-        Scheduled ones among them are QUEUED from here on. Also finds what came due while the program was down.
+        SCHEDULED messages become QUEUED. Messages that came due while the program was down are included.
         """
 
     def scan_overdue(now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
-        """(message, seq) that waited too long, some `limit` rows further at each call (a rolling cursor).
+        """Overdue messages and parts as (message, seq); each call examines some `limit` further rows (a rolling
+        cursor).
 
-        Queued messages whose validity ended, with seq 0; and parts whose receipt is overdue, with their seq.
+        Queued messages whose validity ended have seq 0; parts whose receipt is overdue have their own seq.
         """
 
     def find(account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
-        """Per id the messages it stands for: one for a message's id, several for a batch's, none if unknown.
+        """For each id a list: the message with this id, or the messages of the batch, or nothing if the id is unknown.
 
-        Messages of other accounts are unknown. `account` None is the operator of the gateway.
+        Messages of other accounts are unknown. `account` None is the administrator, who may see all messages.
         """
 
     def details(id: int) -> Deferred[MessageDetails | None]:
-        """Everything about one message, for the operator."""
+        """Everything stored about one message, for the administrator; None if it is unknown."""
 
     def list_messages(account: str | None, wanted: MessageFilter, before: int, limit: int) -> Deferred[list[Message]]:
-        """Newest first, ids below `before` (0: from the newest), that fit `wanted`."""
+        """Messages that `wanted` selects, newest first, with ids below `before` (0: from the newest)."""
 
     def list_incoming(account: str | None, before: int, limit: int) -> Deferred[list[Incoming]]:
-        """What came from subscribers, newest first, ids below `before` (0: from the newest)."""
+        """Incoming messages, calls and keys, newest first, with ids below `before` (0: from the newest)."""
 
     def find_confirmation(phone: str, number: str, now: float) -> Deferred[str]:
-        """The account that waits for a call from `phone` to `number` (the latest to ask); empty for none."""
+        """The account that waits for a call from `phone` to `number`; of several the last one that asked; empty for
+        none."""
 
     def counts() -> Deferred[dict[int, int]]:
-        """How many messages are stored, per state."""
+        """How many messages are stored, by state."""
 
     def events(account: str, path: str, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
-        """Events not yet acknowledged, ordered by (message id, kind) and above `after`."""
+        """Events that are not yet acknowledged, ordered by (message id, kind) and above `after`."""
 
     def accounts_with_events(path: str) -> Deferred[list[str]]:
         """Accounts that have events waiting on `path`."""
 
     def parked(limit: int) -> Deferred[list[Parked]]:
-        """Receipts that match nothing, oldest first."""
+        """Parked receipts, oldest first."""
 
     def dead_letters(account: str | None, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
-        """Events that were not taken in time, ordered by (message id, kind), above `after`."""
+        """Dead letters, ordered by (message id, kind) and above `after`."""
 
     def replay(account: str | None, ids: Sequence[int], limit: int) -> Deferred[list[Event]]:
-        """Move dead letters of these messages (empty: of all) back to the outbox, as if they had never been tried and
-        had just happened; at most `limit`, returned in the order of :meth:`dead_letters`."""
+        """Move dead letters of these messages (empty: of all) back to the outbox, with their attempts and their age
+        reset; at most `limit`, returned in the order of :meth:`dead_letters`."""
 
     def purge(before: float, events_before: float, limit: int) -> Deferred[tuple[int, int]]:
-        """Delete at most `limit` final messages last changed before `before` (with their dead letters, and parked
-        receipts and what came from subscribers as old), and make dead letters of events of states reached before
-        `events_before`; returns how many messages went and how many events became dead letters. A message with an event
-        that is still to be told stays."""
+        """Delete at most `limit` final messages last changed before `before`, with their dead letters, and parked
+        receipts and incoming texts of that age; make dead letters of events of states reached before `events_before`.
+        A message whose event is not yet acknowledged stays.
+
+        :return: fires with the numbers of deleted messages and of new dead letters.
+        """

@@ -1,4 +1,4 @@
-"""Stores: what all engines share, pure; and the engines."""
+"""Stores: the rules that all engines share, which are pure; and the engines."""
 
 from smsgw.stores.metrics import StoreMetrics
 from smsgw.stores.store import MessageStore

@@ -1,7 +1,7 @@
-"""What a store knows without asking its engine.
+"""The cache of a store: data that it need not ask its engine for.
 
-Where one node has the data alone, this is exact or plainly absent; where others change them, too, it is a guess that
-the guards of a write decide about. It takes up what was written after the commit, so there is nothing to undo.
+With a single node an entry is exact or absent. With several nodes an entry may be out of date, and the guards of a
+write detect that. The cache is updated after a commit, so a failed commit needs no undo.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 REMEMBERED: Final = 100_000
-"""Remote ids (awaited or reported) and parts of messages in several parts kept in memory."""
+"""Remote ids (awaited or reported), and parts of messages in several parts, that are cached."""
 
 PARKED: Final = 100_000
-"""Parked receipts whose ids are kept in memory; above, the engine is asked."""
+"""Parked receipts whose ids are cached; if there are more, the engine is asked."""
 
 
 class Recent(Generic[K, V]):
-    """The `limit` newest things at most, half of them at least; the oldest half is forgotten in one go."""
+    """A map of the newest entries: at most `limit`, at least half as many. The oldest half is dropped at once."""
 
     __slots__ = ("_half", "_more", "old", "young")
 
@@ -36,52 +36,52 @@ class Recent(Generic[K, V]):
         self.old: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """What is known under `key`, if anything."""
+        """The value of `key`, None if there is none."""
         value = self.young.get(key)
         return self.old.get(key) if value is None else value
 
     def put(self, key: K, value: V, more: int = 0) -> None:
-        """Know `value` under `key`; it counts as so many things more."""
+        """Set the value of `key`; it counts as `more` entries in addition."""
         self.young[key] = value
         self._more += more
 
     def take(self, key: K) -> V | None:
-        """What is known under `key`, which is not known any more."""
+        """Remove `key`; returns its value, None if there was none."""
         value = self.young.pop(key, None)
         older = self.old.pop(key, None)
         return older if value is None else value
 
     def trim(self) -> None:
-        """Forget the oldest half, if it is time to. Call after each batch."""
+        """Drop the oldest half if the newest is full. Call this after each batch."""
         if len(self.young) + self._more >= self._half:
             self.old = self.young
             self.young = {}
             self._more = 0
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         self._more = 0
         self.young = {}
         self.old = {}
 
 
 Awaiting = Message | tuple[int, int] | bool
-"""What is known of a remote id: the message, if that has one part and nothing ever happened to it but being
-accepted, claimed and sent; the (id, seq) of any other awaited part; False when its receipt has come."""
+"""The value of a remote id: the message, if it has one part and was only accepted, claimed and sent; the (id, seq) of
+any other awaited part; False when its receipt has come."""
 
 
 @attrs.define(eq=False)
 class Cache:
-    """What one node knows.
+    """The cache of one node.
 
-    :ivar claimed: ids of messages of one part that this node has claimed: all that there are.
-    :ivar doubtful: those of them, and others, that a guard was wrong about: they are loaded before they are decided on.
-    :ivar awaiting: by remote id; absent: ask the engine.
-    :ivar progress: open messages in several parts, as they are stored; absent: ask the engine.
-    :ivar claimed_parts: ids of messages in several parts that this node has claimed: all that there are.
-    :ivar parked: ids that have a parked receipt; None: more than `parked_limit`, ask the engine.
-    :ivar floor: a restart looks for claimed messages from this id on, and for those that are listed.
-    :ivar listed: how many are listed.
+    :ivar claimed: ids of all messages of one part that this node has claimed.
+    :ivar doubtful: ids of messages for which a guard failed; they are loaded before the next decision on them.
+    :ivar awaiting: by remote id; if absent the engine is asked.
+    :ivar progress: open messages in several parts, as they are stored; if absent the engine is asked.
+    :ivar claimed_parts: ids of all messages in several parts that this node has claimed.
+    :ivar parked: keys of all parked receipts; None: more than `parked_limit`, the engine is asked.
+    :ivar floor: a restart looks for claimed messages from this id on, and in the list of claims below it.
+    :ivar listed: the length of that list.
     """
 
     awaiting: Recent[Key, Awaiting] = attrs.field(factory=Recent)

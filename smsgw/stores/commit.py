@@ -1,7 +1,7 @@
-"""One group commit as the steps it takes: load what the cache does not know, decide, write. Pure.
+"""One group commit as steps: load what is not cached, decide, write. Pure.
 
-If a guard fails the steps are taken again without what the cache guessed; at the second failure, and where the data of
-some call cannot be stored, call by call, so that everybody else does not notice.
+If a guard fails, the steps are taken again without the cache entries concerned. After a second failure, and if the data
+of a call cannot be stored, each call is committed alone, so that the other calls succeed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from smsgw.stores.writeset import WriteSet
 T = TypeVar("T")
 
 ATTEMPTS: Final = 20
-"""How often one call is decided anew because other nodes change the same messages, before it fails."""
+"""How often the steps of one call are repeated because other nodes change the same messages, before the call fails."""
 
 
 class Unstorable(StoreDown):
-    """The data of one call cannot be stored; the cause says why."""
+    """The data of one call cannot be stored; ``__cause__`` is the error."""
 
 
 _NOTHING: Final = Loaded()
@@ -39,7 +39,7 @@ _GONE: Final = "other nodes change the same messages all the time"
 
 @attrs.define(eq=False)
 class CommitSteps:
-    """Makes group commits over one cache.
+    """Makes group commits with one cache.
 
     :ivar begin: makes the empty write set of a transaction.
     """
@@ -48,7 +48,7 @@ class CommitSteps:
     begin: Callable[[], WriteSet]
 
     def commit(self, calls: Sequence[Changes]) -> Steps[list[Committed | Failure]]:
-        """Carry out `calls`; per call its result or why it failed."""
+        """Commit `calls`; returns the result or the failure of each call."""
         for _ in range(2):
             try:
                 committed = yield from self._attempt(calls)
@@ -56,7 +56,7 @@ class CommitSteps:
                 continue
             except GatewayError as why:
                 return [Failure(why) for _ in calls]
-            except Exception as why:  # noqa: BLE001 - whatever it is: some call's data brought it about
+            except Exception as why:  # noqa: BLE001 - any exception here is caused by the data of a call
                 if len(calls) == 1:
                     return [self._failed(why)]
                 break
@@ -86,8 +86,8 @@ class CommitSteps:
         return Failure(down)
 
     def match_parked(self, since: float, limit: int) -> Steps[Committed]:
-        """Take up to `limit` receipts, parked at `since` or later, whose part is awaited now: another node sent it when
-        this one parked them."""
+        """Apply at most `limit` receipts, parked at `since` or later, whose part is awaited now: another node was
+        sending it when this node parked the receipt."""
         rows = yield ParkedAndAwaited(since, limit)
         if not rows:
             return Committed([], [], [], [])
@@ -111,14 +111,14 @@ class CommitSteps:
         except Stale:
             transitions.forget()
             raise
-        transitions.settle()
+        transitions.update_cache()
         if self.cache.parked is not None:
             self.cache.parked.difference_update(unparked)
         return committed
 
 
 def retried(attempt: Callable[[], Steps[T]]) -> Steps[T]:
-    """Take the steps of `attempt`, again while a guard fails."""
+    """Take the steps of `attempt`; repeat them while a guard fails."""
     for _ in range(ATTEMPTS):
         try:
             return (yield from attempt())

@@ -1,4 +1,4 @@
-"""Conditions of new messages: keys used once, limits. Pure."""
+"""The conditions of new messages: keys that may be used once, and limits. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FOR_EVER: Final = 0.0
 
 @attrs.frozen
 class _Use:
-    """What is stored under (scope, key): see :data:`smsgw.stores.rows.CONDITION`."""
+    """The use of one (scope, key), with the columns of :data:`smsgw.stores.rows.CONDITION`."""
 
     until: float
     used: int
@@ -25,9 +25,9 @@ class _Use:
 
 
 class Conditions:
-    """Decides over what is stored and over earlier uses of the same commit.
+    """Checks conditions against the stored uses and the earlier uses of the same commit.
 
-    :param rows: what is stored, with the columns CONDITION.
+    :param rows: the stored uses, with the columns CONDITION.
     """
 
     def __init__(self, rows: Sequence[Sequence[Any]], now: float) -> None:
@@ -36,8 +36,8 @@ class Conditions:
         self._used: dict[tuple[str, str], _Use] = {}
 
     def met(self, conditions: Sequence[Once | Limit]) -> Unmet | None:
-        """Use all `conditions`, if all hold; else the first that does not. Beyond it nothing is used, but for keys of
-        what is stored all the same."""
+        """Use all `conditions` and return None if all hold; else return the first that does not hold. Then nothing is
+        used, except keys of messages that are stored in spite of it."""
         before = dict(self._used)
         unmet = None
         for condition in conditions:
@@ -53,7 +53,7 @@ class Conditions:
         return unmet
 
     def _current(self, condition: Once | Limit) -> _Use | None:
-        """The use that counts now."""
+        """The use of a condition's key that is valid now."""
         where = (condition.scope, condition.key)
         use = self._used.get(where) or self._stored.get(where)
         return use if use is not None and (use.until == _FOR_EVER or use.until > self._now) else None
@@ -75,7 +75,7 @@ class Conditions:
         return None
 
     def write(self, writes: WriteSet) -> None:
-        """Put the uses of this commit in place of those before."""
+        """Replace the stored uses by those of this commit."""
         for (scope, key), use in self._used.items():
             stored = self._stored.get((scope, key))
             if stored is not None:
@@ -86,7 +86,7 @@ class Conditions:
 def admit(
     accepts: Sequence[Message], conditionals: Sequence[Conditional], verdicts: Sequence[Unmet | None]
 ) -> list[Message]:
-    """The messages of a call as they are stored: those whose conditions hold, and others in a final state."""
+    """The messages of a call that are stored: those whose conditions hold, and others in a final state."""
     changed: dict[int, Message | None] = {}
     for conditional, unmet in zip(conditionals, verdicts, strict=True):
         if unmet is not None:

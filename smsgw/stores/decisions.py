@@ -1,9 +1,9 @@
-"""What becomes of messages that do not go the straight way: several parts, retries, a second remote id, a restart
-between.
+"""Decides on messages that do not go the straight way: messages in several parts, retries, a second remote id, a
+restart in between.
 
-Each is a :class:`~smsgw.stores.progress.MessageProgress`, from the cache or loaded. Changes are decided on that by the
-rules of :mod:`smsgw.model.lifecycle`. Pure: what was decided is in a write set, and in what :meth:`Decisions.settle`
-tells the cache after the commit.
+Each is a :class:`~smsgw.stores.progress.MessageProgress`, from the cache or loaded. Changes are decided on it by the
+rules of :mod:`smsgw.model.lifecycle`. Pure: the result is in a write set, and :meth:`Decisions.update_cache` adds it to
+the cache after the commit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ENROUTE: Final = State.ENROUTE
 
 
 def _straight(row: Sequence[Any]) -> bool:
-    """Whether an awaited row is about a message of one part, on its way under its only (last) id."""
+    """Whether an awaited row belongs to a message of one part that is ENROUTE under its only (last) remote id."""
     return (
         row[PARTS] == 1
         and row[STATE] == _ENROUTE
@@ -38,9 +38,9 @@ def _straight(row: Sequence[Any]) -> bool:
 class Decisions:
     """Decides on messages in general.
 
-    :ivar progress: by id, every message that is decided on this way, as the commit leaves it.
-    :ivar awaiting: what the commit makes known of remote ids, before what the cache knows.
-    :ivar found: what was loaded of remote ids.
+    :ivar progress: by id, every message that is decided on here, as the commit leaves it.
+    :ivar awaiting: the values of remote ids after the commit; they go before those of the cache.
+    :ivar found: the values of remote ids that were loaded.
     :ivar loaded_parked: rows of parked receipts, by key.
     """
 
@@ -68,7 +68,7 @@ class Decisions:
     # Outcomes
 
     def outcome(self, outcome: PartSent | PartEnded | Requeued, result: Committed) -> None:
-        """What an upstream answered, or dispatch decided."""
+        """Apply an outcome of an upstream, or a decision of dispatch."""
         progress = self.of(outcome.message.id)
         if isinstance(outcome, PartSent):
             self._sent(outcome, progress, result)
@@ -106,12 +106,12 @@ class Decisions:
         self._writes.awaited[sent.message.connector, sent.seq] += (sent.remote_id, id, sent.due)
         self.awaiting[key] = (id, sent.seq)
         if unsent and not progress.unsent:
-            self._handed_over(progress, result)
+            self._become_enroute(progress, result)
 
     # Receipts
 
     def reported(self, reported: Reported, key: Key, known: Awaiting | None, result: Committed) -> str:
-        """A receipt of a final state, for a message in general, or for none that is known."""
+        """Apply or park a receipt of a final state; its message is decided on here or is unknown."""
         report = reported.report
         state = report.state
         assert state is not None
@@ -122,7 +122,7 @@ class Decisions:
         return self.receive(key, known, state, report.error, report.at, result)
 
     def receive(self, key: Key, known: Awaiting, state: State, error: int, at: float, result: Committed) -> str:
-        """One receipt for a part that is known to be, or to have been, awaited."""
+        """Apply one receipt for a part that is, or was, awaited."""
         if known is True or known is False:
             return "repeated"
         id, seq = (known.id, 1) if isinstance(known, Message) else known
@@ -134,7 +134,7 @@ class Decisions:
         return "matched"
 
     def early(self, key: Key) -> Sequence[Any] | None:
-        """The parked receipt that came before the part was sent, if it is not old; it is parked no more."""
+        """Take the parked receipt that came before the commit of the outcome, if it is not too old."""
         row: Sequence[Any] | None = self._writes.parked.get(key)
         if row is None and key not in self._unparked:
             row = self.loaded_parked.get(key)
@@ -145,10 +145,10 @@ class Decisions:
             self._unparked.add(key)
         return row
 
-    # Wishes
+    # Cancelling
 
     def cancel(self, wish: Cancel, result: Committed) -> list[Message] | Refused:
-        """Cancel what still waits of a message or a batch."""
+        """Cancel a waiting message, or the waiting messages of a batch."""
         one = self.progress.get(wish.id)
         batch = [one] if one is not None else [p for p in self.progress.values() if 0 < p.message.batch == wish.id]
         mine = [p for p in batch if wish.account is None or p.message.account == wish.account]
@@ -161,10 +161,10 @@ class Decisions:
                 cancelled.append(attrs.evolve(progress.message, state=State.CANCELLED, changed=self._now))
         return cancelled or Refused(Refusal.ALREADY_FINAL)
 
-    # What follows
+    # One message
 
     def of(self, id: int) -> MessageProgress | None:
-        """The message as everything decided so far leaves it, None if it is not stored."""
+        """The message as the decisions so far leave it, None if it is not stored."""
         progress = self.progress.get(id)
         if progress is None:
             progress = self._cache.progress.take(id)
@@ -182,7 +182,7 @@ class Decisions:
         result: Committed,
         key: Key | None = None,
     ) -> None:
-        """These parts end, as far as they may; perhaps the message does, at `at`. `key`: by the receipt under it."""
+        """End those parts that may end; and the message, at `at`, if no part is open. `key` is that of the receipt."""
         if not MOVES[progress.state]:
             return
         m = progress.message
@@ -196,26 +196,26 @@ class Decisions:
         verdict = progress.verdict()
         if verdict is None:
             if unsent and not progress.unsent:
-                self._handed_over(progress, result)
+                self._become_enroute(progress, result)
             return
         final, progress.error = verdict
         self._move(progress, final)
         progress.leased_to = ""
-        self._writes.tell(result, m, EventKind.FINAL, final, progress.error, at)
+        self._writes.notify(result, m, EventKind.FINAL, final, progress.error, at)
 
-    def _handed_over(self, progress: MessageProgress, result: Committed) -> None:
-        """Nothing is left to be sent: no node has the message any more, and it is on its way."""
+    def _become_enroute(self, progress: MessageProgress, result: Committed) -> None:
+        """No part is left to be sent: release the claim, and make the message ENROUTE."""
         progress.leased_to = ""
         progress.dirty = True
-        self._writes.tell(result, progress.message, EventKind.ENROUTE, _ENROUTE, 0, self._now)
+        self._writes.notify(result, progress.message, EventKind.ENROUTE, _ENROUTE, 0, self._now)
 
     def _not_awaited(self, key: Key, id: int, seq: int) -> None:
-        """No receipt is awaited under `key` any more; one that comes is a repetition."""
+        """Await no further receipt under `key`; a further one counts as repeated."""
         self.awaiting[key] = False
         self._writes.not_awaited += (*key, id, seq)
 
     def claim(self, progress: MessageProgress) -> bool:
-        """Claim a message in general, if it waits."""
+        """Claim a message if it waits; returns whether it did."""
         if not progress.queued:
             return False
         before = progress.state
@@ -236,15 +236,15 @@ class Decisions:
     # The end of the commit
 
     def finish(self) -> None:
-        """Everything is decided: gather what is to be written."""
+        """Add the messages that changed to the write set, when everything is decided."""
         for progress in self.progress.values():
             if progress.dirty:
                 self._writes.put_progress(progress)
             elif self._writes.shared:
                 self._writes.checked += (progress.message.id, progress.version)
 
-    def settle(self) -> None:
-        """It was committed: the cache takes it up."""
+    def update_cache(self) -> None:
+        """Add the decisions to the cache, after the commit."""
         cache = self._cache
         if self.awaiting:
             cache.awaiting.young.update(self.awaiting)

@@ -1,4 +1,4 @@
-"""Group commit: while one batch of calls is carried out by the engine, the next one gathers."""
+"""Group commit: while the engine commits one batch of calls, further calls gather in the next batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smsgw.stores.steps import Engine, Steps
 T = TypeVar("T")
 
 QUEUED_ROWS = 200_000
-"""Row changes that may wait for their commit before new messages are refused."""
+"""Row changes that may wait for their commit; above that new messages are refused."""
 
 _log = Logger()
 _CLOSED: Final = "the store is closed"
@@ -28,14 +28,14 @@ _CLOSED: Final = "the store is closed"
 
 @attrs.define(eq=False)
 class GroupCommit:
-    """Gathers calls and has them carried out batch by batch: all changes of a batch in one commit, then its other
+    """Gathers calls and passes them to the engine in batches: all changes of a batch in one commit, then its other
     steps.
 
-    A look-up therefore sees every change whose call came before it.
+    So a query sees every change whose call came before it.
 
     :ivar commit_steps: the steps of one commit; they return the result or failure of each call.
-    :ivar limit: row changes waiting above which calls with new messages are refused; what finishes messages
-        that were accepted before may take as much again.
+    :ivar limit: row changes that may wait before calls with new messages are refused; changes of messages that were
+        accepted before may take as much again.
     """
 
     engine: Engine
@@ -49,7 +49,7 @@ class GroupCommit:
     _closing: Deferred[None] | None = attrs.field(default=None, init=False)
 
     def commit(self, changes: Changes) -> Deferred[Committed]:
-        """Have `changes` carried out with whatever else gathers meanwhile."""
+        """Commit `changes` together with the other calls of their batch."""
         if self._closing is not None:
             return fail(StoreDown(_CLOSED))
         rows = self._rows + (
@@ -72,7 +72,7 @@ class GroupCommit:
         return done
 
     def run(self, steps: Steps[T]) -> Deferred[T]:
-        """Have `steps` taken after the changes given so far; fires with what they return or raise."""
+        """Take `steps` after the changes given so far; fires with their result or failure."""
         if self._closing is not None:
             return fail(StoreDown(_CLOSED))
         done: Deferred[T] = Deferred()
@@ -82,7 +82,7 @@ class GroupCommit:
         return done
 
     def close(self) -> Deferred[None]:
-        """Take no more; fires when everything given has been done."""
+        """Refuse further calls; fires when all earlier calls are done."""
         if self._closing is None:
             self._closing = Deferred()
             if not self._busy:
@@ -94,7 +94,7 @@ class GroupCommit:
         return done
 
     def _next(self) -> None:
-        """Start on what has gathered."""
+        """Pass the gathered batch to the engine."""
         changes, self._changes = self._changes, []
         others, self._others = self._others, []
         self._rows = 0
@@ -104,7 +104,7 @@ class GroupCommit:
             steps = self.commit_steps([call for call, _ in changes])
 
             def committed(results: list[Committed | Failure] | Failure) -> None:
-                if isinstance(results, Failure):  # a fault of ours: every caller is told
+                if isinstance(results, Failure):  # a bug of the gateway: every call fails
                     results = [results] * len(changes)
                 for result in results:
                     if isinstance(result, Failure) and isinstance(result.value, Unstorable):
@@ -123,7 +123,7 @@ class GroupCommit:
             self._closing.callback(None)
 
     def _answer(self, answers: Sequence[tuple[Deferred[Any], Any]], last: bool) -> None:
-        """Back in the reactor's thread: first let the next batch begin, then tell the callers."""
+        """In the reactor's thread: begin the next batch, then fire the Deferreds of the callers."""
         if last:
             self._next()
         for done, result in answers:
@@ -136,5 +136,5 @@ class GroupCommit:
 def _answering(
     answer: Callable[[Sequence[tuple[Deferred[Any], Any]], bool], None], done: Deferred[Any], last: bool
 ) -> Callable[[Any], None]:
-    """Answers one caller."""
+    """A function that fires the Deferred of one caller."""
     return lambda result: answer([(done, result)], last)

@@ -1,7 +1,7 @@
-"""What a store does beside commits: hand out what a former process left, find what is due, delete what is old. Pure.
+"""The maintenance of a store: recovers claims of former processes, finds what is due, deletes what is old. Pure.
 
-Each is steps over pages of a bounded number of rows; cursors remember how far they came, so that no commit waits long.
-They are moved on only when the steps have succeeded.
+Each task is a generator of steps over pages of a bounded number of rows, so that no commit waits long for it. Cursors
+keep the position between calls; they move when the steps have succeeded.
 """
 
 from __future__ import annotations
@@ -51,30 +51,30 @@ _START_OF_AWAITED: Final = ("", "", 0, 0)
 _START_OF_EVENTS: Final = ("", "", 0, 0)
 
 _PURGE_SPAN: Final = 20
-"""Rows a purge looks at for each it may delete."""
+"""Rows that a purge examines for each row that it may delete."""
 
 _OPEN: Final = sorted(state + 0 for state in OPEN)
 
 
 def messages(rows: Sequence[Row], parts: Sequence[Row]) -> list[Message]:
-    """The messages of rows with the columns MESSAGE; those that are open say which parts are still to be sent, if not
-    all are."""
+    """The messages of rows with the columns MESSAGE. ``unsent`` of an open message is set if some of its parts were
+    sent or have ended."""
     made = [to_message(row) for row in rows]
-    settled: dict[int, set[int]] = {}
+    sent: dict[int, set[int]] = {}
     for id, seq, *_ in parts:
-        settled.setdefault(id, set()).add(seq)
+        sent.setdefault(id, set()).add(seq)
     for m in made:
-        seqs = settled.get(m.id)
+        seqs = sent.get(m.id)
         if seqs and m.parts > 1 and MOVES[m.state]:
             m.unsent = tuple(seq for seq in range(1, m.parts + 1) if seq not in seqs)
     return made
 
 
 class Maintenance:
-    """The cursors of one store.
+    """The maintenance tasks of one store, and their cursors.
 
     :param begin: makes the empty write set of a transaction.
-    :param alone: no other node is alive: what others claimed is taken over whatever their leases say.
+    :param alone: True if no other node runs: claims of other nodes are taken over before their leases end.
     """
 
     def __init__(self, cache: Cache, begin: Callable[[], WriteSet], node: str, alone: bool) -> None:
@@ -91,13 +91,13 @@ class Maintenance:
         self._incoming = 0
 
     def inherit(self, ids: Collection[int]) -> None:
-        """These messages were claimed by this node when it began."""
+        """Set the ids of messages that the former process of this node had claimed."""
         self._inherited = sorted(ids)
 
     # Claims of former processes
 
     def recover_claims(self, after: int, limit: int, now: float) -> Steps[list[Part]]:
-        """See :meth:`smsgw.interfaces.IMessageStore.recover_claims`."""
+        """The steps of :meth:`smsgw.interfaces.IMessageStore.recover_claims`."""
         start = bisect_right(self._inherited, after)
         own: Loaded = yield Found(self._inherited[start : start + limit])
         rows = [row for row in own.messages if row[CLAIMED] and row[LEASED_TO] == self._node]
@@ -108,32 +108,33 @@ class Maintenance:
             others: Loaded = yield ClaimedPage([name for name, *_ in dead], after, limit)
             rows += others.messages
             parts += others.parts
-        settled = {(id, seq) for id, seq, *_ in parts}
-        handed: list[Part] = []
+        sent = {(id, seq) for id, seq, *_ in parts}
+        recovered: list[Part] = []
         writes = self._begin()
         upkeep = writes.upkeep = Upkeep()
         upkeep.taken = [(name, epoch) for name, epoch, lease_until in dead if lease_until]
         taken: list[Message] = []
         for row in sorted(rows, key=lambda row: int(row[0])):
-            if len(handed) >= limit:
+            if len(recovered) >= limit:
                 break
             m = to_message(row)
             m.attempts += 1
             upkeep.recovered += (m.id, row[VERSION])
             taken.append(m)
-            handed += [Part(m, seq) for seq in range(1, m.parts + 1) if (m.id, seq) not in settled]
+            recovered += [Part(m, seq) for seq in range(1, m.parts + 1) if (m.id, seq) not in sent]
         writes.listed_claims = [m.id for m in taken if m.id < self._cache.floor]
-        if handed or upkeep.taken:
+        if recovered or upkeep.taken:
             yield Write(writes)
         for m in taken:
             self._cache.progress.take(m.id)
             (self._cache.claimed if m.parts == 1 else self._cache.claimed_parts).add(m.id)
-        return handed
+        return recovered
 
     # Deadlines
 
     def release_due(self, now: float, limit: int) -> Steps[list[tuple[str, str, int]]]:
-        """See :meth:`smsgw.interfaces.IMessageStore.release_due`. Keeps the lease of an idle node, too."""
+        """The steps of :meth:`smsgw.interfaces.IMessageStore.release_due`. They also renew the lease of an idle
+        node."""
         rows = yield DeferredDue(now, limit)
         writes = self._begin()
         for due, id, connector, account, rank, expires, state in rows:
@@ -151,7 +152,8 @@ class Maintenance:
         return [(connector, account, id) for _, id, connector, account, *_ in rows]
 
     def scan_overdue(self, now: float, limit: int) -> Steps[list[tuple[Message, int]]]:
-        """See :meth:`smsgw.interfaces.IMessageStore.scan_overdue`. Drops remote ids whose part has ended otherwise."""
+        """The steps of :meth:`smsgw.interfaces.IMessageStore.scan_overdue`. They also delete awaited receipts of parts
+        that have ended without one."""
         waiting: Page = yield ExpiredWaiting(self._waiting, limit, now)
         deferred: Page = yield ExpiredDeferred(self._deferred, limit, now)
         awaited: Page = yield OverdueAwaited(self._awaited, limit, now)
@@ -178,7 +180,7 @@ class Maintenance:
     # Retention
 
     def purge(self, before: float, events_before: float, limit: int) -> Steps[tuple[int, int]]:
-        """See :meth:`smsgw.interfaces.IMessageStore.purge`."""
+        """The steps of :meth:`smsgw.interfaces.IMessageStore.purge`."""
         given_up = yield from self._give_up(events_before, limit)
         span = limit * _PURGE_SPAN
         old: Page = yield OldMessages(_OPEN, self._messages, limit, span, before)
@@ -204,7 +206,7 @@ class Maintenance:
         return len(old.rows), given_up
 
     def _give_up(self, before: float, limit: int) -> Steps[int]:
-        """Make dead letters of what was not taken in time."""
+        """Make dead letters of events that no client took in time."""
         page: Page = yield OldEvents(self._node, self._events, limit, limit * _PURGE_SPAN, before)
         if page.rows:
             writes = self._begin()
@@ -216,7 +218,7 @@ class Maintenance:
         return len(page.rows)
 
     def replay(self, login: str | None, ids: Sequence[int], limit: int, now: float) -> Steps[list[Event]]:
-        """See :meth:`smsgw.interfaces.IMessageStore.replay`."""
+        """The steps of :meth:`smsgw.interfaces.IMessageStore.replay`."""
         rows = yield DeadLetters(login, (0, 0), limit, ids)
         incoming = yield IncomingById([row[MESSAGE_WIDTH + 2] for row in rows if row[0] is None])
         came = {row[0]: to_incoming(row) for row in incoming}
@@ -236,5 +238,5 @@ class Maintenance:
 
 
 def _further(page: Page, limit: int) -> Any:
-    """Where the next page of ids begins: behind what was found, if there may be more before the end of this one."""
+    """The id behind which the next page begins: the last id found if `limit` was reached, else the end of this page."""
     return page.rows[-1][0] if len(page.rows) == limit else page.last[0] if page.last else 0

@@ -1,4 +1,4 @@
-"""What stores count."""
+"""Metrics of stores."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
 
 
 class StoreMetrics:
-    """Of one store.
+    """The metrics of one store.
 
-    :param registry: where the metrics are shown, None for nowhere.
-    :ivar commits: by result, ``done`` or ``failed``. :ivar calls: that shared a commit. :ivar seconds: of a commit.
+    :param registry: exposes the metrics; None: they are counted and not exposed.
+    :ivar commits: by result, ``done`` or ``failed``. :ivar calls: calls per commit. :ivar seconds: per commit.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:

@@ -1,8 +1,8 @@
-"""What a group commit has to load: finds the calls that go the straight way, for which the cache answers everything.
+"""Finds what a group commit has to load, and the calls that go the straight way, for which the cache is enough.
 
-A message of one part is accepted claimed, sent and reported. Everything else is decided on its progress
-(:mod:`smsgw.stores.decisions`), which comes from the cache or is loaded. A message is the one or the other throughout a
-commit.
+The straight way: a message of one part is claimed with its acceptance, sent, and reported. All other messages are
+decided on by :mod:`smsgw.stores.decisions`, with their progress from the cache or loaded. Within one commit a message
+belongs to one of the two.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _ONLY_KNOWN: Final[set[type]] = {Message, bool}
 
 @attrs.define(eq=False)
 class Work:
-    """One call, its result, and what was looked up for it.
+    """One call, its result, and the cache entries for it.
 
-    :ivar ids: of the messages of its outcomes. :ivar straight: the outcomes are all of claimed messages of one part,
-        which were sent.
-    :ivar keys: of its receipts. :ivar known: what the cache knows of each.
+    :ivar ids: ids of the messages of its outcomes. :ivar straight: True if all outcomes say that a claimed message of
+        one part was sent.
+    :ivar keys: the keys of its receipts. :ivar known: the cache entry of each key.
     """
 
     call: Changes
@@ -40,11 +40,11 @@ class Work:
 
 @attrs.define(eq=False)
 class Needs:
-    """What :func:`look_up` found.
+    """The result of :func:`look_up`.
 
-    :ivar load: what is to be loaded, false when nothing is.
-    :ivar fresh: ids that are accepted and changed again in the same commit.
-    :ivar early: keys of parts that were sent and may have a parked receipt.
+    :ivar load: the rows to be loaded; false if there are none.
+    :ivar fresh: ids of messages that are accepted and changed again in the same commit.
+    :ivar early: keys of sent parts that may have a parked receipt.
     """
 
     works: list[Work]
@@ -54,10 +54,10 @@ class Needs:
 
 
 def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
-    """Look everything up that `calls` touch."""
+    """Look up the cache entries of everything that `calls` change."""
     load = Load()
     works: list[Work] = []
-    general: set[int] = set()  # ids that are decided on their progress
+    general: set[int] = set()  # ids of messages that do not go the straight way
     unknown: set[Key] = set()
     for call in calls:
         work = Work(call, Committed([], [], [], []))
@@ -91,7 +91,7 @@ def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
 
 
 def _look_up_outcomes(work: Work, claimed: set[int], general: set[int]) -> None:
-    """Whether all go the straight way; else which messages do not."""
+    """Set whether all outcomes of a call go the straight way; add the messages that do not to `general`."""
     outcomes = work.call.outcomes
     work.ids = ids = [outcome.message.id for outcome in outcomes]
     if not claimed.issuperset(ids) or set(map(type, outcomes)) != _ONLY_SENT:
@@ -102,7 +102,8 @@ def _look_up_outcomes(work: Work, claimed: set[int], general: set[int]) -> None:
 
 
 def _look_up_receipts(work: Work, cache: Cache, general: set[int], unknown: set[Key]) -> None:
-    """What the cache knows of their keys; else which messages they are for, and which keys it does not know."""
+    """Set the cache entries of a call's receipts; add messages that do not go the straight way to `general`, and keys
+    without an entry to `unknown`."""
     receipts = work.call.receipts
     work.keys = keys = [(reported.report.remote_id, reported.connector) for reported in receipts]
     work.known = known = list(map(cache.awaiting.young.get, keys))
@@ -119,8 +120,8 @@ def _look_up_receipts(work: Work, cache: Cache, general: set[int], unknown: set[
 
 
 def _in_general(works: Sequence[Work], claims: set[int], cache: Cache) -> set[int]:
-    """Messages of which more is to be decided in this commit than one outcome, or of which the cache was wrong. (Where
-    nothing but two outcomes of one message come together the guard finds that out.)"""
+    """Messages with an outcome and a claim, or with several outcomes, in this commit; and those for which a guard
+    failed before."""
     outcomes = [id for work in works for id in work.ids]
     touched = set(outcomes)
     general = touched & claims | touched & cache.doubtful
@@ -134,7 +135,7 @@ def _in_general(works: Sequence[Work], claims: set[int], cache: Cache) -> set[in
 
 
 def _fresh(calls: Sequence[Changes], general: set[int], load: Load) -> set[int]:
-    """Accepted messages that other changes of the same commit are about; nothing of them is to be loaded."""
+    """Messages that are accepted and changed again in this commit; their rows need not be loaded."""
     fresh = set()
     for call in calls:
         for m in call.accepts:

@@ -1,4 +1,4 @@
-"""The state of one message and its parts, as far as it decides what may happen next."""
+"""The progress of one message: the states of its parts, and whether it waits or is claimed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smsgw.model.lifecycle import FINAL, MOVES, State, combine_parts
 from smsgw.model.message import Message
 from smsgw.stores.rows import CLAIMED, LEASED_TO, STATES, VERSION, to_message
 
-# Looking a member up in its class takes longer than all the rest of a comparison.
+# A global is faster than the attribute of the enumeration.
 _QUEUED: Final = State.QUEUED
 _ENROUTE: Final = State.ENROUTE
 _SCHEDULED: Final = State.SCHEDULED
@@ -19,15 +19,15 @@ _SCHEDULED: Final = State.SCHEDULED
 
 @attrs.define(eq=False)
 class MessageProgress:
-    """A message in general: it may have several parts, be waiting, be claimed.
+    """A message with any number of parts, waiting or claimed.
 
-    :ivar message: as it was handed in or read; what changes of it is here.
-    :ivar version: of the row that is stored, guards the next write.
+    :ivar message: the message as it was accepted or read; the changes since are in the other attributes.
+    :ivar version: the version of the stored row; guards the next write.
     :ivar leased_to: the node that has claimed it, empty for none.
-    :ivar states, errors, ids: per part its state, its error, and the last id an upstream gave it.
-    :ivar unsent: how many parts were neither taken by an upstream nor ended. :ivar open: how many did not end.
-    :ivar touched: places of parts whose rows are to be written. :ivar dirty: whether there is anything to be written.
-    :ivar place: (connector, due) under which it is stored among what waits or is deferred, None where it is not.
+    :ivar states, errors, ids: for each part its state, its error, and the last id that an upstream gave it.
+    :ivar unsent: how many parts are neither sent nor ended. :ivar open: how many parts have not ended.
+    :ivar touched: positions of parts whose rows are to be written. :ivar dirty: whether anything is to be written.
+    :ivar place: (connector, due) of its row in `waiting` or `deferred`, None if it has none.
     """
 
     message: Message
@@ -51,7 +51,7 @@ class MessageProgress:
 
     @property
     def queued(self) -> bool:
-        """Whether it waits to be claimed: whatever is still to be sent is claimed or queued."""
+        """Whether the message waits to be claimed: it has unsent parts and is not claimed."""
         return not self.leased_to and self.unsent > 0
 
     def may(self, part: int, state: State) -> bool:
@@ -59,7 +59,7 @@ class MessageProgress:
         return state in MOVES[self.states[part]]
 
     def set_part(self, part: int, state: State, error: int, remote_id: str) -> None:
-        """What became of a part; nothing else changes yet."""
+        """Set the state, error and remote id of a part; nothing else changes."""
         before = self.states[part]
         if before < _ENROUTE:
             self.unsent -= 1
@@ -72,18 +72,18 @@ class MessageProgress:
         self.dirty = True
 
     def promote(self) -> None:
-        """It is no longer scheduled, whatever it was."""
+        """Make a SCHEDULED message QUEUED."""
         if self.state is _SCHEDULED:
             self.state = _QUEUED
             self.states = [_QUEUED if state is _SCHEDULED else state for state in self.states]
 
     def verdict(self) -> tuple[State, int] | None:
-        """The final state and error, once no part is open."""
+        """The final state and error of the message; None while a part is open."""
         return None if self.open else combine_parts(zip(self.states, self.errors, strict=True))
 
 
 def to_progress(m: Message, leased_to: str, version: int = 0) -> MessageProgress:
-    """A message as it is stored, its parts as if no row of theirs existed."""
+    """The progress of a message of whose parts no row is stored."""
     parts = m.parts
     state = m.state
     if parts == 1:
@@ -116,7 +116,7 @@ def to_progress(m: Message, leased_to: str, version: int = 0) -> MessageProgress
 
 
 def read_progress(rows: Sequence[Sequence[Any]], parts: Sequence[Sequence[Any]]) -> dict[int, MessageProgress]:
-    """Messages by id, from rows with the columns MESSAGE (perhaps more) and from rows with the columns PART."""
+    """Progress by message id, from rows that begin with the columns MESSAGE and rows with the columns PART."""
     read: dict[int, MessageProgress] = {}
     for row in rows:
         if row[0] not in read:

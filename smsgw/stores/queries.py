@@ -1,4 +1,4 @@
-"""Look-ups, as steps of questions to the engine. Pure; none changes anything."""
+"""The queries of a store, as steps of questions to the engine. Pure; they only read."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from smsgw.stores.rows import MESSAGE_WIDTH, STATES, to_events, to_incoming, to_
 from smsgw.stores.steps import NO_ID, Loaded, Row, Steps
 
 LISTED_SPAN: Final = 20_000
-"""Ids looked at in one go by :func:`list_messages`: some milliseconds during which no commit runs."""
+"""Ids that :func:`list_messages` examines at once: some milliseconds during which no commit runs."""
 
 _SLACK: Final = 60.0
-"""Seconds by which the times of acceptance may go against the order of ids."""
+"""Seconds by which a message with a lower id may have been accepted later."""
 
 _ENROUTE: Final = State.ENROUTE + 0
 
 
 def find(account: str | None, ids: Sequence[int]) -> Steps[list[list[Message]]]:
-    """See :meth:`smsgw.interfaces.IMessageStore.find`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.find`."""
     loaded: Loaded = yield Found([id for id in ids if 0 < id <= NO_ID])
     known: dict[int, list[Message]] = {}
     batches: dict[int, list[Message]] = {}
@@ -51,13 +51,13 @@ def find(account: str | None, ids: Sequence[int]) -> Steps[list[list[Message]]]:
 
 
 def queue_page(connector: str, account: str, after: tuple[int, int], limit: int) -> Steps[list[Message]]:
-    """See :meth:`smsgw.interfaces.IMessageStore.queue_page`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.queue_page`."""
     loaded: Loaded = yield QueuePage(connector, account, after, limit)
     return messages(loaded.messages, loaded.parts)
 
 
 def awaited_receipts(connector: str, after: tuple[int, int], limit: int) -> Steps[list[Awaited]]:
-    """See :meth:`smsgw.interfaces.IMessageStore.awaited_receipts`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.awaited_receipts`."""
     rows = yield AwaitedPage(connector, _ENROUTE, after, limit)
     made: dict[int, Message] = {}
     found = []
@@ -71,7 +71,7 @@ def awaited_receipts(connector: str, after: tuple[int, int], limit: int) -> Step
 
 
 def details(id: int) -> Steps[MessageDetails | None]:
-    """See :meth:`smsgw.interfaces.IMessageStore.details`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.details`."""
     loaded: Loaded = yield Found([id] if 0 < id <= NO_ID else [])
     rows = [row for row in loaded.messages if row[0] == id]
     if not rows:
@@ -94,13 +94,13 @@ def details(id: int) -> Steps[MessageDetails | None]:
 
 
 def events(node: str, login: str, path: str, after: tuple[int, int], limit: int) -> Steps[list[Event]]:
-    """See :meth:`smsgw.interfaces.IMessageStore.events`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.events`."""
     rows = yield EventsPage(node, login, path, after, limit)
     return (yield from _events(rows))
 
 
 def dead_letters(login: str | None, after: tuple[int, int], limit: int) -> Steps[list[Event]]:
-    """See :meth:`smsgw.interfaces.IMessageStore.dead_letters`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.dead_letters`."""
     rows = yield DeadLetters(login, after, limit)
     return (yield from _events(rows))
 
@@ -113,13 +113,13 @@ def _events(rows: Sequence[Row]) -> Steps[list[Event]]:
 
 
 def list_incoming(account: str | None, before: int, limit: int) -> Steps[list[Incoming]]:
-    """See :meth:`smsgw.interfaces.IMessageStore.list_incoming`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.list_incoming`."""
     rows = yield IncomingPage(account, min(before, NO_ID) if before > 0 else NO_ID, limit)
     return [to_incoming(row) for row in rows]
 
 
 def parked(limit: int) -> Steps[list[Parked]]:
-    """See :meth:`smsgw.interfaces.IMessageStore.parked`."""
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.parked`."""
     rows = yield ParkedPage(limit)
     return [
         Parked(connector, DeliveryReport(remote_id, STATES[state], error, at, bytes(raw)), since)
@@ -130,10 +130,11 @@ def parked(limit: int) -> Steps[list[Parked]]:
 def list_messages(
     account: str | None, wanted: MessageFilter, before: int, limit: int
 ) -> Steps[tuple[list[Message], int]]:
-    """Newest first among the :data:`LISTED_SPAN` ids below `before` (0: the newest), a tenth of them where what the
-    client attached is looked at; and below which id to go on, 0 when nothing is left.
+    """Examine the :data:`LISTED_SPAN` ids below `before` (0: the newest), or a tenth of them if the comment or the
+    reference is compared. Returns the messages, newest first, and the id below which to go on, 0 at the end.
 
-    Ids are in order of acceptance but for the moments between making and storing: :data:`_SLACK` allows for those.
+    Ids are in order of acceptance, except for the time between making and storing a message, which :data:`_SLACK`
+    covers.
     """
     newest = yield LastCreated(NO_ID)
     top = newest[0] + 1 if newest else 1
@@ -173,7 +174,7 @@ def _fits(m: Message, wanted: MessageFilter) -> bool:
 
 
 def _reached(moment: float, above: int) -> Steps[int]:
-    """About the first id below `above` that was accepted at `moment` or later; `above` if there is none."""
+    """About the first id below `above` whose message was accepted at `moment` or later; `above` if there is none."""
     low, high = 1, above
     while low < high:
         middle = (low + high) // 2

@@ -1,7 +1,7 @@
-"""The questions that an engine answers: pages and look-ups that change nothing, in terms of tables.
+"""The questions that an engine answers. They only read, and are expressed in tables and columns.
 
-Each says what it is answered with. Rows are in the order of :mod:`smsgw.stores.rows`; states are numbers that come with
-the question.
+The docstring of a question describes its answer. Rows have the columns of :mod:`smsgw.stores.rows`; states are numbers
+that the question brings.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ import attrs
 from smsgw.stores.steps import Key, Loaded, Question, Row
 
 Place = tuple[Any, ...]
-"""A key in the order of a table: pages go on behind it."""
+"""A key of a table, in its order; the next page begins behind it."""
 
 
 @attrs.frozen
 class Found(Question[Loaded]):
-    """Messages, and their parts, of ids; of an id of no message those of the batch. In order of ids."""
+    """The messages with these ids, or of the batches with these ids, and their parts; in order of ids."""
 
     ids: Sequence[int]
 
 
 @attrs.frozen
 class QueuedConnectors(Question[list[str]]):
-    """Names of the connectors for which messages wait that are due, in order."""
+    """Names of the connectors for which messages wait, in order."""
 
 
 @attrs.frozen
 class QueueDepth(Question[dict[str, int]]):
-    """How many messages wait for `connector` and are due, by account."""
+    """How many messages wait for `connector`, by account."""
 
     connector: str
 
 
 @attrs.frozen
 class QueuePage(Question[Loaded]):
-    """Messages that wait and are due, and their parts, behind `after` in the order of (-priority, id)."""
+    """Waiting messages, and their parts, behind `after` in the order of (-priority, id)."""
 
     connector: str
     account: str
@@ -67,8 +67,8 @@ class AwaitedOf(Question[list[Row]]):
 
 @attrs.frozen
 class EventsPage(Question[list[Row]]):
-    """Rows MESSAGE (None where it is not about a message) and EVENT, behind `after` in the order of (message, seq), of
-    those that `node` has."""
+    """Rows MESSAGE (None if the event belongs to no message) and EVENT, behind `after` in the order of (message, seq),
+    of events that `node` has."""
 
     node: str
     login: str
@@ -79,7 +79,7 @@ class EventsPage(Question[list[Row]]):
 
 @attrs.frozen
 class EventsOf(Question[list[Row]]):
-    """The same of all events about the message `id`, of `login` over `path`."""
+    """Rows MESSAGE and EVENT of all events of the message `id`, of `login` over `path`."""
 
     login: str
     path: str
@@ -96,8 +96,8 @@ class EventLogins(Question[list[str]]):
 
 @attrs.frozen
 class DeadLetters(Question[list[Row]]):
-    """Rows MESSAGE (None where it is not about a message) and EVENT of dead letters behind `after` in the order of
-    (message, seq); of `login`, if it is not None, and of these messages, if there are any."""
+    """Rows MESSAGE (None if the event belongs to no message) and EVENT of dead letters behind `after` in the order of
+    (message, seq); of `login` unless that is None; of the messages `ids` unless there are none."""
 
     login: str | None
     after: tuple[int, int]
@@ -114,7 +114,7 @@ class IncomingById(Question[list[Row]]):
 
 @attrs.frozen
 class IncomingPage(Question[list[Row]]):
-    """Rows INCOMING, newest first, with ids below `before`; of `account`, if it is not None."""
+    """Rows INCOMING, newest first, with ids below `before`; of `account` unless that is None."""
 
     account: str | None
     before: int
@@ -123,7 +123,7 @@ class IncomingPage(Question[list[Row]]):
 
 @attrs.frozen
 class ConfirmationBy(Question[str]):
-    """The account that waits for a call from `phone` to `number` still after `now`, empty for none."""
+    """The account that waits for a call from `phone` to `number` until after `now`, empty for none."""
 
     phone: str
     number: str
@@ -144,7 +144,7 @@ class ParkedPage(Question[list[Row]]):
 
 @attrs.frozen
 class NextCreated(Question[tuple[int, float] | None]):
-    """(id, created) of the first message with `id` or a higher one; None if there is none."""
+    """(id, created) of the first message whose id is `id` or higher; None if there is none."""
 
     id: int
 
@@ -158,9 +158,10 @@ class LastCreated(Question[tuple[int, float] | None]):
 
 @attrs.frozen
 class MessageSpan(Question[list[Row]]):
-    """Rows MESSAGE, newest first, with ids from `lowest` to below `before`, that fit everything given.
+    """Rows MESSAGE, newest first, with ids from `lowest` to below `before`, that satisfy all criteria given.
 
-    :ivar states: one of these, empty for any. :ivar since, until: created at or after, and before; 0 for no bound.
+    :ivar states: one of these, empty for any. :ivar since, until: created at or after `since` and before `until`, 0
+        for no limit.
     :ivar marked: the first octet of `data`, -1 for any.
     """
 
@@ -175,13 +176,12 @@ class MessageSpan(Question[list[Row]]):
     marked: int
 
 
-# Upkeep. Pages of cursors say with `last` up to where they looked: the key `limit` rows behind `after`, None at the
-# end.
+# Maintenance. `last` of a page is the key up to which it examined rows, `limit` rows behind `after`; None at the end.
 
 
 @attrs.frozen
 class Page:
-    """Rows found in a page, and up to where it went."""
+    """The rows found in a page, and the key where it ends."""
 
     last: Place | None
     rows: list[Row]
@@ -190,8 +190,8 @@ class Page:
 
 @attrs.frozen
 class DeferredDue(Question[list[Row]]):
-    """Rows (due, message, connector, account, -priority, expires, state) of what is due by `now`, in that order;
-    `state` is that of the message."""
+    """Rows (due, message, connector, account, -priority, expires, state) of deferred messages that are due by `now`, in
+    that order; `state` is that of the message."""
 
     now: float
     limit: int
@@ -217,8 +217,8 @@ class ExpiredDeferred(Question[Page]):
 
 @attrs.frozen
 class OverdueAwaited(Question[Page]):
-    """Rows MESSAGE (None where there is none any more), then the part's state (None where it has no row) and the key
-    (remote_id, connector, message, seq), of receipts due by `now`, behind such a key."""
+    """Rows MESSAGE (None if it is deleted), then the part's state (None if it has no row) and the key (remote_id,
+    connector, message, seq), of awaited receipts due by `now`, behind such a key."""
 
     after: Place
     limit: int
@@ -241,8 +241,8 @@ class Nodes(Question[list[Row]]):
 
 @attrs.frozen
 class OldEvents(Question[Page]):
-    """Rows EVENT of those that `node` has, whose `at` and `since` are before `before`, behind (login, path, message,
-    seq), at most `limit` of the next `span` rows."""
+    """Rows EVENT of events that `node` has, with `at` and `since` before `before`, behind (login, path, message, seq),
+    at most `limit` of the next `span` rows."""
 
     node: str
     after: Place
@@ -253,8 +253,8 @@ class OldEvents(Question[Page]):
 
 @attrs.frozen
 class OldMessages(Question[Page]):
-    """Rows (id, state, batch) of messages that are in none of `states`, last changed before `before` and of which no
-    event is owed, with ids above `after`, at most `limit` of the next `span` rows."""
+    """Rows (id, state, batch) of messages in none of `states`, last changed before `before`, without events, with ids
+    above `after`, at most `limit` of the next `span` rows."""
 
     states: Collection[int]
     after: int
@@ -265,8 +265,8 @@ class OldMessages(Question[Page]):
 
 @attrs.frozen
 class OldIncoming(Question[Page]):
-    """Rows (id,) of what came from subscribers before `before` and of which no event is owed, with ids above `after`,
-    at most `limit` of the next `span` rows."""
+    """Rows (id,) of incoming texts, calls and keys from before `before`, without events, with ids above `after`, at
+    most `limit` of the next `span` rows."""
 
     after: int
     limit: int
@@ -284,7 +284,7 @@ class OldParked(Question[list[Key]]):
 
 @attrs.frozen
 class ParkedAndAwaited(Question[list[Row]]):
-    """Rows PARKED of receipts parked at `since` or later under a key that is awaited now."""
+    """Rows PARKED of receipts that were parked at `since` or later and are awaited now."""
 
     since: float
     limit: int

@@ -1,6 +1,6 @@
-"""Rows of the tables that hold messages, events and what came in, and the values they stand for.
+"""The columns of messages, parts, events and incoming texts, and the conversion of rows into objects.
 
-The same for all engines: a row is a sequence of plain values in the order of the names here.
+All engines use the same rows: sequences of plain values in the order of the columns here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind, Incoming, IncomingKind, Message, brief
 
 STATES: Final = tuple(State)
-"""The state for a stored number: quicker than calling :class:`State`."""
+"""The state of each stored number; faster than calling :class:`State`."""
 
 MESSAGE: Final = (
     "id", "account", "login", "listener", "path", "connector", "state", "priority", "leased_to", "claimed", "attempts",
@@ -36,28 +36,29 @@ REMOTE_ID: Final = MESSAGE.index("remote_id")
 VERSION: Final = MESSAGE.index("version")
 
 PART: Final = ("message", "seq", "state", "error", "remote_id")
-"""Columns of a part, of those that have a row: parts of messages in several that were sent or ended."""
+"""Columns of a part. Only parts of messages in several parts have a row, after they were sent or ended."""
 
 EVENT: Final = ("login", "path", "message", "seq", "kind", "state", "error", "at", "attempts", "due", "since")
-"""Columns of an event, and of a dead letter; `seq` is its place among the events of its message."""
+"""Columns of an event and of a dead letter; `seq` is the position among the events of the message."""
 
 PARKED: Final = ("remote_id", "connector", "since", "state", "error", "at", "raw")
 """Columns of a parked receipt."""
 
 CONDITION: Final = ("scope", "key", "until", "used", "id", "digest")
-"""Columns of a condition: a key (used 0) or what was added to a limit, until an absolute time (0: for ever)."""
+"""Columns of a condition: a used key (`used` 0), or the amount used of a limit; valid until an absolute time (0: for
+ever)."""
 
 INCOMING: Final = (
     "id", "account", "path", "kind", "connector", "sender", "recipient", "text", "at", "answers", "seconds", "callback",
 )  # fmt: skip
-"""Columns of what came from a subscriber."""
+"""Columns of an incoming text, call or keys."""
 
 CONFIRMATION: Final = ("phone", "number", "account", "expires")
-"""Columns of a call that is waited for."""
+"""Columns of an account's wait for a call."""
 
 
 def to_message(row: Sequence[Any]) -> Message:
-    """The message that a row with the columns :data:`MESSAGE` (and perhaps more behind them) stands for."""
+    """The message of a row that begins with the columns :data:`MESSAGE`."""
     content = Content.unpack(row[24])
     return Message(
         row[0],
@@ -88,14 +89,14 @@ def to_message(row: Sequence[Any]) -> Message:
 
 
 def to_incoming(row: Sequence[Any]) -> Incoming:
-    """What came from a subscriber, from a row with the columns :data:`INCOMING`."""
+    """The incoming text, call or keys of a row with the columns :data:`INCOMING`."""
     id, account, path, kind, *rest = row
     return Incoming(id, account, path, IncomingKind(kind), *rest)
 
 
 def to_events(rows: Sequence[Sequence[Any]], incoming: Mapping[int, Incoming]) -> list[Event]:
-    """The events that rows with the columns :data:`MESSAGE` (None where it is not about a message) and then
-    :data:`EVENT` stand for; `incoming` is what came from subscribers, by id."""
+    """The events of rows with the columns :data:`MESSAGE` (None if the event belongs to no message) and then
+    :data:`EVENT`; `incoming` holds the incoming texts, calls and keys by id."""
     events = []
     for row in rows:
         _, _, id, _, kind, state, error, at, attempts, due, since = row[MESSAGE_WIDTH:]

@@ -1,8 +1,8 @@
-"""The port between the stores' rules and the engines that hold the data.
+"""The port between the rules of the store and the engines that hold the data.
 
-What is decided is a generator of *steps*: it yields :class:`Load`, :class:`Write` or one of
-:mod:`smsgw.stores.questions` and is sent the answer. An engine runs such generators one after the other: SQLite at once
-in its thread, others on later turns. It knows tables and guards, and no rule.
+The rules are generators of *steps*: a generator yields :class:`Load`, :class:`Write` or a question of
+:mod:`smsgw.stores.questions`, and is sent the answer. An engine runs such generators one after the other: SQLite in its
+thread, the memory engine on later turns of the reactor. An engine knows tables and guards, and no rule.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 Key = tuple[str, str]
-"""(remote_id, connector): what a receipt is recognised by."""
+"""(remote_id, connector): the key by which a receipt is matched."""
 
 Row = tuple[Any, ...]
 """Values of one row, in the order that :mod:`smsgw.stores.rows` names."""
 
 
 class Stale(Exception):
-    """A guard failed: the cache, or what was loaded, is not what is stored. Nothing of the transaction was kept."""
+    """A guard failed: the cache or the loaded rows differ from the stored ones. The transaction was rolled back."""
 
 
 @attrs.define(eq=False)
 class Load:
-    """What a group commit has to know beyond the cache; answered with :class:`Loaded`, in one round trip.
+    """The rows that a group commit needs besides the cache; answered with :class:`Loaded`, in one round trip.
 
     :ivar messages: ids. :ivar cancels: ids of messages or, where there is no such message, of batches.
     :ivar awaited: keys of receipts. :ivar parked: keys under which receipts may be parked.
@@ -52,14 +52,14 @@ class Load:
 
 @attrs.define(eq=False)
 class Loaded:
-    """Rows, in the order of :mod:`smsgw.stores.rows`.
+    """The loaded rows, with the columns of :mod:`smsgw.stores.rows`.
 
     :ivar messages: rows with the columns MESSAGE, in order of ids, of the ids and of the batches asked for.
     :ivar awaited: rows with the columns MESSAGE and then (remote_id, connector, seq), ordered by message and seq.
     :ivar parts: rows with the columns PART of all these messages that have several.
     :ivar parked: rows with the columns PARKED.
-    :ivar claimable: (id, state) of messages to be claimed that wait, due or not, and that no node has claimed; an
-        engine of several nodes leaves out those that another transaction holds.
+    :ivar claimable: (id, state) of the messages to be claimed that are waiting or deferred and that no node has
+        claimed; an engine of several nodes leaves out messages that another transaction has locked.
     :ivar conditions: rows with the columns CONDITION.
     """
 
@@ -73,12 +73,12 @@ class Loaded:
 
 @attrs.define(eq=False)
 class Write:
-    """Write all of `writes`, guarded, and commit, synced; answered with None.
+    """Write `writes`, check its guards, commit and sync; answered with None.
 
-    The engine throws into the generator: :class:`Stale` when a guard failed; :class:`~smsgw.model.errors.StoreDown`
-    when nothing was kept and the data are not to blame; :class:`~smsgw.model.errors.UnknownOutcome` when the commit may
-    have happened; anything else when the data cannot be stored. Unless the outcome is unknown nothing of it is kept,
-    and the next step begins a new transaction.
+    The engine throws into the generator: :class:`Stale` if a guard failed; :class:`~smsgw.model.errors.StoreDown` if
+    the engine failed and nothing was stored; :class:`~smsgw.model.errors.UnknownOutcome` if the commit may have
+    happened; any other exception if the data cannot be stored. Unless the outcome is unknown the transaction is rolled
+    back, and the next step begins a new one.
     """
 
     writes: WriteSet
@@ -86,7 +86,7 @@ class Write:
 
 @attrs.define(eq=False)
 class Register:
-    """Take the lease of `node` for a new epoch, until `lease_until`, and set ids aside for it, `ids` at least; answered
+    """Begin a new epoch of `node`, with a lease until `lease_until`, and reserve at least `ids` ids for it; answered
     with :class:`Registration`."""
 
     node: str
@@ -96,12 +96,14 @@ class Register:
 
 @attrs.frozen
 class Registration:
-    """What a node begins with.
+    """The state of a node when it begins.
 
-    :ivar epoch: counts the node's registrations; a write with another one is refused as stale for good.
-    :ivar floor: what the node claimed has ids from here on, or is listed. :ivar listed: how many are listed.
-    :ivar claimed: (id, parts) of the messages that it still has claimed. :ivar first_id, last_id: ids it may give out.
-    :ivar parked: keys of all parked receipts where only this node parks any; None: too many, or others do, too.
+    :ivar epoch: counts the node's registrations; the engine refuses every write with another epoch.
+    :ivar floor: messages that the node has claimed have ids from `floor` on, or are in the list of claims below it.
+    :ivar listed: the length of that list.
+    :ivar claimed: (id, parts) of the messages that the node still has claimed.
+    :ivar first_id, last_id: the ids that are reserved for the node.
+    :ivar parked: keys of all parked receipts; None: there are too many, or other nodes park receipts too.
     """
 
     epoch: int
@@ -115,57 +117,57 @@ class Registration:
 
 @attrs.define(eq=False)
 class MoreIds:
-    """Set `count` ids aside for `node`; answered with the (first, last) of them."""
+    """Reserve `count` ids for `node`; answered with the (first, last) of them."""
 
     node: str
     count: int
 
 
 class Question(Generic[A]):
-    """A step that changes nothing; answered with an A."""
+    """A step that only reads; answered with an A."""
 
 
 Step = Load | Write | Register | MoreIds | Question[Any]
 Steps = Generator[Step, Any, T]
-"""What is decided, as the steps it takes; returns its result."""
+"""A generator of steps that returns a T."""
 
 
 class Engine(Protocol):
-    """Where the data are."""
+    """Holds the data of a store."""
 
     shared: bool
     """Whether other nodes may change the same data."""
 
     def open(self, broke: Callable[[str], None]) -> Any:
-        """Open or create; before anything else. May return a Deferred.
+        """Open or create the data; called first. May return a Deferred.
 
-        :param broke: is called, once, in the reactor's thread, when the data can no longer be trusted, with the reason.
-        :raises StoreDown: when it cannot be opened, saying what to do.
+        :param broke: called once, in the reactor's thread, when the data can no longer be trusted, with the reason.
+        :raises StoreDown: the data cannot be opened; the message says what to do.
         """
 
     def run(self, steps: Steps[T], done: Callable[[T | Failure], None]) -> None:
-        """Take all `steps`, behind those of earlier calls, and then call `done` in the reactor's thread with what they
-        returned or raised. `done` may be called before this returns."""
+        """Take `steps` after those of earlier calls, then call `done` in the reactor's thread with their result or
+        failure. `done` may be called before this returns."""
 
     def room(self) -> bool:
         """Whether there is room for new messages."""
 
     def close(self) -> Any:
-        """Let go of everything; nothing is run any more. May return a Deferred."""
+        """Close the data; no steps are run after that. May return a Deferred."""
 
 
 NO_ID: Final = 2**63 - 1
-"""Above every id that is given out."""
+"""A number above every id."""
 
 
 def drive(steps: Steps[T], answer: Callable[[Step], Any]) -> T:
-    """Take all `steps` at once; `answer` takes one of them."""
+    """Take all `steps` at once; `answer` takes one step and returns its answer."""
     try:
         step = next(steps)
         while True:
             try:
                 value = answer(step)
-            except Exception as why:  # noqa: BLE001 - whatever it is, the steps decide what follows
+            except Exception as why:  # noqa: BLE001 - the steps decide what follows
                 step = steps.throw(why)
             else:
                 step = steps.send(value)

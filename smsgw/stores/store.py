@@ -1,4 +1,4 @@
-"""The store of messages over any engine: the cache, the rules and the group commit, joined."""
+"""The message store: joins an engine, the cache, the rules and the group commit."""
 
 from __future__ import annotations
 
@@ -28,26 +28,28 @@ from smsgw.stores.writeset import EARLY, WriteSet
 T = TypeVar("T")
 
 LEASE: Final = 30.0
-"""Seconds after which other nodes may take over what a node has that does not write any more."""
+"""Seconds without a write after which other nodes may take over the messages of a node."""
 
 RENEW: Final = 10.0
-"""Seconds after which a lease is renewed with the next write."""
+"""Seconds after which the next write renews the lease."""
 
 IDS: Final = 10_000
-"""Ids that a node sets aside at once, where others do, too."""
+"""Ids that a node reserves at once if other nodes may share the data."""
 
 _log = Logger()
 
 
 @implementer(IMessageStore)
 class MessageStore:
-    """What is worth knowing beyond the interface: ``changed`` of a message is when the store learned of its state, an
-    event's ``at`` is when the upstream says it was reached. The messages that events carry are those that were handed
-    in, where the cache still has them, so their own state may be older than the event's.
+    """Stores messages in an engine.
 
-    :ivar engine: where the data are.
-    :param node: the name under which messages are claimed.
-    :param now: the time in seconds since 1970. :param cache: of other bounds than usual.
+    ``changed`` of a message is the time when its state was stored; ``at`` of an event is the time when the upstream
+    says the state was reached. The message of an event may be the object that was accepted, if the cache has it; so its
+    state may be older than that of the event.
+
+    :ivar engine: holds the data.
+    :param node: the name of this node, which it claims messages with.
+    :param now: the time in seconds since 1970. :param cache: a cache with other limits.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class MessageStore:
             yield maybeDeferred(self.engine.close)
 
     def _broke(self, why: str) -> None:
-        """The engine cannot be trusted any more."""
+        """Refuse all further calls: the engine's data can no longer be trusted."""
         if not self._broken:
             self._broken = why
             self.failed.errback(UnknownOutcome(why))
@@ -117,7 +119,7 @@ class MessageStore:
         return writes
 
     def forget(self) -> None:
-        """Forget what can be asked again: nothing but speed depends on it."""
+        """Empty the parts of the cache that can be loaded again."""
         self._cache.awaiting.clear()
         self._cache.progress.clear()
 
@@ -130,7 +132,7 @@ class MessageStore:
         if id > self._last:
             if self._spare is None:
                 self._more_ids()
-                raise StoreDown("no ids are set aside for this node yet")
+                raise StoreDown("no ids are reserved for this node yet")
             (id, self._last), self._spare = self._spare, None
         self._next = id + 1
         if self._spare is None and self._last - id < IDS // 2:
@@ -148,7 +150,7 @@ class MessageStore:
 
     def _no_ids(self, failure: Failure) -> None:
         self._asking = False
-        _log.warn("no ids could be set aside: {why}", why=failure.getErrorMessage())
+        _log.warn("no ids could be reserved: {why}", why=failure.getErrorMessage())
 
     def commit(self, changes: Changes) -> Deferred[Committed]:
         if not self._open or self._broken:
@@ -162,7 +164,7 @@ class MessageStore:
     def _run(self, steps: Steps[T]) -> Deferred[T]:
         if not self._open:
             return fail(StoreDown("the store is not open"))
-        return self._group.run(_only_ours(steps))
+        return self._group.run(_with_own_failures(steps))
 
     def awaited_receipts(self, connector: str, after: tuple[int, int], limit: int) -> Deferred[list[Awaited]]:
         return self._run(queries.awaited_receipts(connector, after, limit))
@@ -188,7 +190,7 @@ class MessageStore:
     ) -> Generator[Deferred[tuple[list[Message], int]], tuple[list[Message], int], list[Message]]:
         found: list[Message] = []
         while len(found) < limit:
-            # Other work is done between slices of the table.
+            # Other steps run between slices of the table.
             some, before = yield self._run(queries.list_messages(account, wanted, before, limit - len(found)))
             found += some
             if not before:
@@ -216,13 +218,13 @@ class MessageStore:
     def dead_letters(self, account: str | None, after: tuple[int, int], limit: int) -> Deferred[list[Event]]:
         return self._run(queries.dead_letters(account, after, limit))
 
-    # Upkeep
+    # Maintenance
 
     def recover_claims(self, after: int, limit: int) -> Deferred[list[Part]]:
         return self._run(retried(lambda: self._maintenance.recover_claims(after, limit, self._now())))
 
     def match_parked(self, limit: int) -> Deferred[Committed]:
-        if not self.engine.shared:  # every receipt was looked for when its part was sent
+        if not self.engine.shared:  # a parked receipt was applied when its part was sent
             return succeed(Committed([], [], [], []))
         return self._run(retried(lambda: self._committer.match_parked(self._now() - EARLY, limit)))
 
@@ -240,12 +242,12 @@ class MessageStore:
 
 
 def _ask(step: Question[T] | Register | MoreIds) -> Steps[Any]:
-    """One step alone."""
+    """A generator of one step, which returns its answer."""
     return (yield step)
 
 
-def _only_ours(steps: Steps[T]) -> Steps[T]:
-    """The same steps; what fails but by the two failures of a store is one of those."""
+def _with_own_failures(steps: Steps[T]) -> Steps[T]:
+    """The same steps; any exception other than StoreDown and UnknownOutcome becomes a StoreDown."""
     try:
         return (yield from steps)
     except GatewayError:

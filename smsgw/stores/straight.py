@@ -1,6 +1,6 @@
-"""The straight way of messages of one part: sent, and reported. Pure.
+"""The straight way: messages of one part that are sent, and reported. Pure.
 
-What they need is in the cache, so that nothing is read; they are decided on in loops over all calls.
+Everything needed is in the cache, so nothing is loaded; loops over all calls decide on these messages.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from smsgw.stores.decisions import Decisions
 from smsgw.stores.needs import Needs, Work
 from smsgw.stores.writeset import NOTIFIES, WriteSet
 
-# Looking a member up in its class takes longer than all the rest of a comparison.
+# A global is faster than the attribute of the enumeration.
 _QUEUED: Final = State.QUEUED
 _ENROUTE: Final = State.ENROUTE
 _DELIVERED: Final = State.DELIVERED
-_TOLD_ENROUTE: Final = EventKind.ENROUTE
-_TOLD_FINAL: Final = EventKind.FINAL
+_NOTIFIED_ENROUTE: Final = EventKind.ENROUTE
+_NOTIFIED_FINAL: Final = EventKind.FINAL
 _FINAL_KIND: Final = EventKind.FINAL + 0
 _FROM: Final = _ENROUTE + 0
 
 _REPORTABLE: Final = tuple(state in MOVES[_ENROUTE] for state in State)
-"""By state: whether a receipt may end with it what is on its way."""
+"""By state: whether a receipt with this state may end an ENROUTE message."""
 
 assert _ENROUTE in MOVES[_QUEUED]
 
 
 def _interleaved(*columns: Sequence[Any]) -> list[Any]:
-    """Rows as a flat list, from their columns."""
+    """The rows with these columns, as a flat list."""
     width = len(columns)
     rows: list[Any] = [None] * (width * len(columns[0]))
     for place, column in enumerate(columns):
@@ -41,9 +41,9 @@ def _interleaved(*columns: Sequence[Any]) -> list[Any]:
 
 
 class StraightWay:
-    """Decides what happens to messages that go the straight way, and hands the others on.
+    """Decides on messages that go the straight way, and passes the others to :class:`~.decisions.Decisions`.
 
-    :ivar released: ids of messages that were sent: this node does not have them claimed any more.
+    :ivar released: ids of messages that were sent, so that this node no longer has them claimed.
     """
 
     def __init__(self, cache: Cache, writes: WriteSet, needs: Needs, decisions: Decisions) -> None:
@@ -54,7 +54,7 @@ class StraightWay:
         self.released: list[int] = []
 
     def send(self, works: Sequence[Work]) -> None:
-        """Parts were sent: lists for all messages that go the straight way, made at once."""
+        """Apply the outcomes of all calls; the lists for the straight way are made at once."""
         general = self._decisions.progress
         straight: list[PartSent] = []
         ids: list[int] = []
@@ -89,12 +89,12 @@ class StraightWay:
             for work in works:
                 for sent in work.call.outcomes:
                     if type(sent) is PartSent and sent.message.id in known:
-                        writes.tell(work.result, sent.message, _TOLD_ENROUTE, _ENROUTE, 0, writes.now)
+                        writes.notify(work.result, sent.message, _NOTIFIED_ENROUTE, _ENROUTE, 0, writes.now)
                         if early:
                             self._early(sent, work.result)
 
     def _send_in_general(self, work: Work) -> list[PartSent]:
-        """Decide on the outcomes of a call that do not go the straight way; returns the others."""
+        """Pass the outcomes of a call that do not go the straight way on; returns the others."""
         decisions = self._decisions
         claimed = self._cache.claimed
         straight = []
@@ -109,7 +109,7 @@ class StraightWay:
         return straight
 
     def _early(self, sent: PartSent, result: Committed) -> None:
-        """A receipt that was here before the part was sent counts from now on."""
+        """Apply a receipt that came before the commit of the outcome."""
         key = (sent.remote_id, sent.message.connector)
         known = self._decisions.awaiting.get(key)
         row = self._decisions.early(key) if known else None
@@ -123,7 +123,7 @@ class StraightWay:
             self._decisions.receive(key, known, state, error, at, result)
 
     def _end(self, m: Message, key: tuple[str, str], state: State, error: int, at: float, result: Committed) -> None:
-        """A message that goes the straight way ends, by the receipt under `key`."""
+        """End a message that goes the straight way, by the receipt under `key`."""
         writes = self._writes
         error = 0 if state is _DELIVERED else error
         self._decisions.awaiting[key] = False
@@ -131,7 +131,7 @@ class StraightWay:
         remote_ids, ids = writes.ended_awaited[key[1]]
         remote_ids.append(key[0])
         ids.append(m.id)
-        writes.tell(result, m, _TOLD_FINAL, state, error, max(min(at, writes.now), m.created))
+        writes.notify(result, m, _NOTIFIED_FINAL, state, error, max(min(at, writes.now), m.created))
 
     def report(self, works: Sequence[Work]) -> None:
         writes = self._writes
@@ -184,7 +184,7 @@ class StraightWay:
                         at = report.at
                         at = now if at > now else at  # noqa: FURB136 - min() costs more
                         at = m.created if at < m.created else at  # noqa: FURB136
-                        events.append(Event(m, _TOLD_FINAL, state, error, at))
+                        events.append(Event(m, _NOTIFIED_FINAL, state, error, at))
                         its_login = m.login or m.account
                         if its_login != login or m.path != path:
                             login, path = its_login, m.path

@@ -1,9 +1,9 @@
-"""Decides what :class:`~smsgw.model.changes.Changes` do: kind by kind, over the cache, what was loaded and what earlier
-calls of the same commit decided. Pure.
+"""Applies :class:`~smsgw.model.changes.Changes` kind by kind, given the cache, the loaded rows and the decisions on
+earlier calls of the same commit. Pure.
 
-New messages and claims are decided on here; parts that were sent, and receipts, by :mod:`smsgw.stores.straight`, and
-for what does not go that way by :mod:`smsgw.stores.decisions`. All move messages by the table of
-:mod:`smsgw.model.lifecycle` alone.
+New messages and claims are decided on here; sent parts and receipts by :mod:`smsgw.stores.straight`, or by
+:mod:`smsgw.stores.decisions` if they do not go the straight way. All three move messages only by the table of
+:mod:`smsgw.model.lifecycle`.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from smsgw.stores.steps import Loaded
 from smsgw.stores.straight import StraightWay
 from smsgw.stores.writeset import WriteSet
 
-# Looking a member up in its class takes longer than all the rest of a comparison.
+# A global is faster than the attribute of the enumeration.
 _QUEUED: Final = State.QUEUED
 _DELIVERED: Final = State.DELIVERED
-_TOLD_FINAL: Final = EventKind.FINAL
+_NOTIFIED_FINAL: Final = EventKind.FINAL
 
 _FINAL: Final = tuple(not MOVES[state] for state in State)
 
 CLAIMED_AS: Final = tuple(_QUEUED if _QUEUED in MOVES[state] else state for state in State)
-"""By the state of a message: the one it has once it is claimed."""
+"""By the state of a message: its state after it is claimed."""
 
 FLOOR_STEP: Final = 10_000
-"""So many ids a restart may have to look through for claimed messages."""
+"""How many ids a restart may have to examine for claimed messages."""
 
 
 def slices(calls: Sequence[Changes]) -> list[tuple[int, int]]:
-    """Slices of `calls` within which each kind may be carried out for all calls before the next kind.
+    """Cut `calls` into slices; within a slice each kind of change is applied for all calls before the next kind.
 
-    The result has to be as if the calls came one by one. It would not be where a later call's earlier kind meets an
-    earlier call's later kind over the same message; there a new slice begins.
+    The result has to be the same as if the calls were applied one by one. So a new slice begins where a later call has
+    a change of an earlier kind for a message for which an earlier call has a change of a later kind.
     """
     found = []
     start = 0
@@ -63,13 +63,13 @@ def slices(calls: Sequence[Changes]) -> list[tuple[int, int]]:
 
 
 def _meet(call: Changes, before: Sequence[Changes]) -> bool:
-    """Whether a claim of `call` is for a message of which an outcome is told `before`."""
+    """Whether `call` claims a message for which one of the calls `before` has an outcome."""
     ids = {m.id for m in call.claims}
     return any(outcome.message.id in ids for earlier in before for outcome in earlier.outcomes)
 
 
 class Transitions:
-    """Decides one group commit. The cache is only read until :meth:`settle`, but for progress that is taken from it."""
+    """Decides one group commit. Until :meth:`update_cache` it only reads the cache, and takes progress out of it."""
 
     def __init__(self, cache: Cache, writes: WriteSet, needs: Needs, loaded: Loaded) -> None:
         self._cache = cache
@@ -85,7 +85,7 @@ class Transitions:
         self._top = 0
 
     def decide(self, calls: Sequence[Changes]) -> list[Committed]:
-        """Decide on all of `calls`, as if one came after the other; one result for each."""
+        """Apply `calls`, as if one came after the other; returns one result for each."""
         works = self._needs.works
         if len(calls) == 1:
             self._decide(works)
@@ -119,7 +119,7 @@ class Transitions:
     # Accepting
 
     def _admitted(self, work: Work) -> Sequence[Message]:
-        """The accepts of a call as its conditions leave them."""
+        """The messages of a call that are stored, according to their conditions."""
         call, result = work.call, work.result
         assert self._conditions is not None
         result.conditions = [self._conditions.met(one.conditions) for one in call.conditions]
@@ -158,7 +158,7 @@ class Transitions:
                     claimed = 0
                     counts[state] += 1
                     if _FINAL[state]:
-                        writes.tell(work.result, m, _TOLD_FINAL, state, m.error, m.created)
+                        writes.notify(work.result, m, _NOTIFIED_FINAL, state, m.error, m.created)
                     elif id not in fresh:
                         writes.enqueue(m, m.connector, m.due)
                 alike = (
@@ -225,10 +225,10 @@ class Transitions:
                 (self._claimed if m.parts == 1 else self._claimed_parts).append(id)
         return verdicts
 
-    # What is not about messages that are sent
+    # Incoming texts, and acknowledgements
 
     def _take_in(self, call: Changes, result: Committed) -> None:
-        """Keep what came from subscribers, to be told where there is a way, and the calls that are waited for."""
+        """Store incoming texts, calls and keys, with an event if there is a return path; and waits for calls."""
         writes = self._writes
         for one in call.incoming:
             self._top = max(self._top, one.id)
@@ -258,11 +258,11 @@ class Transitions:
                 m = wish.event.message
                 self._writes.retries += (m.login or m.account, m.path, m.id, wish.event.kind + 0, wish.due)
 
-    # Claims that a restart has to find
+    # Claims for a restart
 
     def _list_claims(self) -> None:
-        """Claimed ids below the floor are listed; now and then the floor is raised, so that a restart has little to
-        look through."""
+        """List claimed ids below the floor. Raise the floor from time to time, so that a restart has fewer ids to
+        examine."""
         cache, writes = self._cache, self._writes
         claimed = self._claimed + self._claimed_parts
         for id, progress in self._decisions.progress.items():
@@ -277,8 +277,8 @@ class Transitions:
             below = sorted({*cache.claimed, *cache.claimed_parts, *claimed}.difference(self._straight.released))
         writes.listed_claims = below
 
-    def settle(self) -> None:
-        """It was committed: the cache takes it up."""
+    def update_cache(self) -> None:
+        """Add the decisions to the cache, after the commit."""
         cache, writes = self._cache, self._writes
         cache.claimed.update(self._claimed)
         cache.claimed_parts.update(self._claimed_parts)
@@ -287,7 +287,7 @@ class Transitions:
         for progress in self._born:
             if progress.message.id not in general:
                 cache.progress.put(progress.message.id, progress, progress.message.parts)
-        self._decisions.settle()
+        self._decisions.update_cache()
         for id in self._needs.load.messages.difference(general):
             cache.claimed.discard(id)
             cache.doubtful.discard(id)
@@ -299,7 +299,7 @@ class Transitions:
         cache.progress.trim()
 
     def forget(self) -> None:
-        """A guard failed: nothing that was decided on is known any more."""
+        """Remove everything that was decided on from the cache, after a guard failed."""
         cache = self._cache
         cache.doubtful.update(self._straight.released)
         for work in self._needs.works:

@@ -1,7 +1,7 @@
-"""What one transaction is about to write: rows gathered by table, with the guards that they need. Pure.
+"""The write set of one transaction: rows by table, with their guards. Pure.
 
-Rows stand in flat lists of values; where many agree in most columns, by what they agree in. Engines write them with a
-few statements over many rows. All states are values here: an engine knows none.
+Rows are flat lists of values; rows that agree in most columns are grouped by the values of these columns. Engines write
+them with a few statements over many rows. All states are values here: an engine knows no state.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from smsgw.model.message import Event, EventKind, Message, brief
 from smsgw.stores.progress import MessageProgress
 
 EARLY: Final = 3600
-"""Seconds for which a parked receipt waits for the upstream's acceptance to be committed; of several the first
-counts. An older one is left alone, and makes room for a newer one: upstreams use their ids again."""
+"""Seconds for which a parked receipt waits for the commit of its part's outcome; of several the first one counts. An
+older receipt is not applied, and a newer one replaces it, since upstreams reuse their ids."""
 
 NOTIFIES: Final = tuple(tuple(notifies(notify, state) for state in State) for notify in range(8))
-"""By notify bits and state: whether the sender is told (one look-up instead of a call)."""
+"""By notify bits and state: whether the state becomes an event (a look-up is faster than a call)."""
 
 Groups = defaultdict[tuple[Any, ...], list[Any]]
-"""Flat lists of the values that differ, by the values in which rows agree."""
+"""Flat lists of the values that differ, by the values that the rows share."""
 
 
 class WriteSet:
-    """Gathered by what decides, then written by an engine in the order of the attributes.
+    """The rules fill a write set, and an engine writes it in the order of the attributes.
 
-    :ivar node, epoch: who writes: refused for good when the node was registered again since.
-    :ivar shared: whether other nodes may have changed what was decided on.
+    :ivar node, epoch: the writing node; the write is refused if the node was registered again since.
+    :ivar shared: whether other nodes may have changed the same messages.
     :ivar lease_until: a new end of the node's lease, 0 to leave it as it is.
-    :ivar now: the time of everything that has none of its own.
-    :ivar unqueued: ids that leave `waiting` or `deferred`, under the connector, account, priority and time that are
-        stored; guard: one row for each.
+    :ivar now: the time of the transaction, for rows without a time.
+    :ivar unqueued: ids that leave `waiting` or `deferred`, found by the stored connector, account, priority and time;
+        guard: one row for each.
     :ivar messages, cut_messages: new rows, by :data:`COMMON`: :data:`OWN`, and `cut` behind that. ``changed`` is
         ``created``, ``version`` 0.
-    :ivar claims: ids that `node` claims, by (state, state from then on); guard: claimed by none, in the first state.
-    :ivar sent: (id, remote_id) of messages of one part that `node` had claimed and their upstream took;
-        from `sent_from` to `sent_to`.
+    :ivar claims: ids that `node` claims, by (state, new state); guard: no node has claimed them, and the first state.
+    :ivar sent: (id, remote_id) of messages of one part that `node` had claimed and that were sent; they go from state
+        `sent_from` to `sent_to`.
     :ivar progress: rows by :data:`PROGRESS`: (id, version, remote_id); guard: that version, which grows by one.
-    :ivar checked: (id, version) of messages that were decided on and do not change, where data are shared; guard: that
-        version.
+    :ivar checked: (id, version) of messages that were decided on and do not change, if nodes share the data; guard:
+        that version.
     :ivar finals: ids of messages of one part that ended, by (former state, state, error); guard: the former state.
     :ivar parts: rows (message, seq, state, error, remote_id), new or changed.
     :ivar promoted: ids whose message goes from the first to the second state; guard: the first.
@@ -49,20 +49,20 @@ class WriteSet:
     :ivar deferred: rows (due, message, connector, account, -priority, expires).
     :ivar released: rows (due, message) that leave `deferred`; guard: one row for each.
     :ivar awaited: new rows by (connector, seq): (remote_id, message, due).
-    :ivar not_awaited: rows (remote_id, connector, message, seq) that go.
+    :ivar not_awaited: rows (remote_id, connector, message, seq) to be deleted.
     :ivar ended_awaited: of messages of one part that ended: their remote ids and ids, in two lists, by connector.
-    :ivar unparked: keys whose parked receipts go. :ivar parked: rows (PARKED) by key; they replace those older
-        than EARLY, and no others.
-    :ivar events: new rows by :data:`EVENT_COMMON`: (message, at); of one that is there already nothing changes.
-    :ivar acknowledged: ids of messages whose events go, by (login, path, seq).
+    :ivar unparked: keys of parked receipts to be deleted. :ivar parked: rows (PARKED) by key; they replace only rows
+        older than EARLY.
+    :ivar events: new rows by :data:`EVENT_COMMON`: (message, at); an event that is stored already does not change.
+    :ivar acknowledged: ids of messages whose events are to be deleted, by (login, path, seq).
     :ivar retries: rows (login, path, message, seq, due) whose attempts grow by one.
-    :ivar seen_conditions: rows (scope, key, until, used, id) that go; guard: they are as they were loaded.
-    :ivar conditions: rows (CONDITION) that come; guard: none is there.
+    :ivar seen_conditions: rows (scope, key, until, used, id) to be deleted; guard: they are as they were loaded.
+    :ivar conditions: new rows (CONDITION); guard: no row has their key.
     :ivar incoming, confirmations: rows (INCOMING, CONFIRMATION).
-    :ivar counts: by how much the number of messages per state changes.
-    :ivar listed_claims: ids below the floor that `node` claims. :ivar floor: a new one, 0 to leave it; then
-        `listed_claims` are all that there are.
-    :ivar upkeep: what only upkeep changes, None for nothing.
+    :ivar counts: the change of the number of messages in each state.
+    :ivar listed_claims: ids below the floor that `node` claims. :ivar floor: a new floor, and then `listed_claims` is
+        the whole list; 0 to leave the floor as it is.
+    :ivar upkeep: the changes of maintenance, None for none.
     """
 
     __slots__ = (
@@ -111,26 +111,27 @@ class WriteSet:
         self.upkeep: Upkeep | None = None
 
     def enqueue(self, message: Message, connector: str, due: float) -> None:
-        """It waits for `connector`: from now on, or (even if that is past: dispatch has to be told) until `due`."""
+        """Have `message` wait for `connector`; with `due` it is deferred until then, even if that time is past, so that
+        dispatch learns of it from :meth:`~smsgw.interfaces.IMessageStore.release_due`."""
         if due:
             self.deferred += (due, message.id, connector, message.account, -message.priority, message.expires)
         else:
             self.waiting += (connector, message.account, -message.priority, message.id, message.expires)
 
-    def tell(self, result: Committed, message: Message, kind: EventKind, state: State, error: int, at: float) -> None:
-        """The sender of `message` is owed an event about `state`, if it asked for that."""
+    def notify(self, result: Committed, message: Message, kind: EventKind, state: State, error: int, at: float) -> None:
+        """Add an event about `state` if the sender of `message` asked for it."""
         if message.path and NOTIFIES[message.notify][state]:
             result.events.append(Event(brief(message), kind, state, error, at))
             login = message.login or message.account
             self.events[login, message.path, kind + 0, kind + 0, state + 0, error, self.node] += (message.id, at)
 
     def move(self, before: State, after: State) -> None:
-        """One message fewer in one state, one more in another."""
+        """Count one message fewer in state `before` and one more in state `after`."""
         self.counts[before] -= 1
         self.counts[after] += 1
 
     def put_progress(self, progress: MessageProgress) -> None:
-        """Write a message in general, with its parts and its place among what waits."""
+        """Write a message with its parts, and its row in `waiting` or `deferred`."""
         m = progress.message
         id = m.id
         leased_to = progress.leased_to
@@ -154,16 +155,16 @@ class WriteSet:
 
 
 class Upkeep:
-    """What goes, and what a restart or an operator moves.
+    """Changes of maintenance, of a restart and of a replay.
 
-    :ivar messages: ids that are deleted, with their parts and dead letters. :ivar incoming: likewise.
-    :ivar highest: the highest id that goes, 0 for none: it is not given again.
-    :ivar parked: keys of parked receipts that go.
-    :ivar dead_letters: rows (EVENT) that leave the outbox to be dead letters; guard: they are there.
-    :ivar replayed: rows (EVENT) that leave the dead letters for the outbox.
-    :ivar recovered: rows (id, version) that `node` takes over, or has still claimed: one attempt more; guard: that
-        version, which grows by one.
-    :ivar taken: (node, epoch) of nodes whose lease ended: their epoch grows by one, their events are those of `node`;
+    :ivar messages: ids to be deleted, with their parts and dead letters. :ivar incoming: ids to be deleted.
+    :ivar highest: the highest deleted id, 0 for none; it is not used again.
+    :ivar parked: keys of parked receipts to be deleted.
+    :ivar dead_letters: rows (EVENT) of events that become dead letters; guard: the events are stored.
+    :ivar replayed: rows (EVENT) of dead letters that become events again.
+    :ivar recovered: (id, version) of messages that `node` takes over or still has claimed; they count one attempt more;
+        guard: that version, which grows by one.
+    :ivar taken: (node, epoch) of nodes whose lease ended; their epoch grows by one, and `node` gets their events;
         guard: that epoch.
     """
 
@@ -184,15 +185,15 @@ COMMON: Final = (
     "account", "login", "listener", "path", "connector", "state", "priority", "leased_to", "claimed", "attempts",
     "notify", "parts", "due", "error", "batch", "sent", "remote_id",
 )  # fmt: skip
-"""Columns in which many new messages agree."""
+"""Columns whose values many new messages share."""
 
 OWN: Final = ("id", "expires", "created", "recipient", "data")
-"""The others; messages with a cut of their own have `cut` behind these."""
+"""The other columns; messages with a stored cut have `cut` behind these."""
 
 PROGRESS: Final = (
     "connector", "state", "leased_to", "claimed", "attempts", "changed", "due", "error", "sent",
 )  # fmt: skip
-"""Columns that change of a message in general, besides its remote_id."""
+"""Columns of a message that change with its progress, besides its remote_id."""
 
 EVENT_COMMON: Final = ("login", "path", "seq", "kind", "state", "error", "leased_to")
-"""Columns in which many new events agree."""
+"""Columns whose values many new events share."""

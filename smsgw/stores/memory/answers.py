@@ -1,4 +1,4 @@
-"""Loads what a group commit has to know, and answers questions: each a function of the tables that changes nothing."""
+"""Loads rows for a group commit and answers questions. Each function only reads the tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_MESSAGE: Final[Row] = (None,) * MESSAGE_WIDTH
 
 
 def _rows(tables: Tables, ids: Iterable[int]) -> list[Row]:
-    """Messages of these ids, in order."""
+    """The messages with these ids, in order."""
     return [tables.messages.rows[id] for id in sorted(ids) if id in tables.messages.rows]
 
 
@@ -23,7 +23,7 @@ def _with_parts(tables: Tables, rows: list[Row]) -> Loaded:
 
 
 def _find(tables: Tables, ids: Iterable[int]) -> list[Row]:
-    """Messages of these ids; of an id of no message those of the batch."""
+    """The messages with these ids, or of the batches with these ids."""
     wanted = set(ids)
     batches = wanted.difference(tables.messages.rows) - {0}
     place = PLACES["batch"]
@@ -31,7 +31,7 @@ def _find(tables: Tables, ids: Iterable[int]) -> list[Row]:
 
 
 def load(tables: Tables, wanted: Load) -> Loaded:
-    """Load what is `wanted`."""
+    """Load the rows that `wanted` names."""
     messages = _rows(tables, wanted.messages) + _find(tables, wanted.cancels)
     found = sorted((id, seq, key, connector) for key, connector, id, seq in tables.awaited.rows
                    if (key, connector) in wanted.awaited and id in tables.messages.rows)  # fmt: skip
@@ -81,7 +81,7 @@ def _awaited_of(tables: Tables, asked: q.AwaitedOf) -> list[Row]:
 
 
 def _about(tables: Tables, event: Row) -> Row:
-    """The message of an event, and the event."""
+    """The row of an event behind the row of its message."""
     return (*tables.messages.rows.get(event[2], _NO_MESSAGE), *event[: len(EVENT)])
 
 
@@ -159,7 +159,7 @@ def _message_span(tables: Tables, asked: q.MessageSpan) -> list[Row]:
     return [row for _, row in sorted(tables.messages.rows.items(), reverse=True) if fits(row)][: asked.limit]
 
 
-# Pages for upkeep
+# Pages for maintenance
 
 
 def _deferred_due(tables: Tables, asked: q.DeferredDue) -> list[Row]:
@@ -269,4 +269,4 @@ ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
     q.OldParked: _old_parked,
     q.ParkedAndAwaited: _parked_and_awaited,
 }
-"""How each question is answered."""
+"""The function that answers each question."""

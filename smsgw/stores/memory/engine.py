@@ -1,4 +1,5 @@
-"""Runs steps over tables in memory: each is answered on a later turn, so that those of several nodes interleave."""
+"""Runs steps over tables in memory. Each step is taken on a later turn, so that the steps of several nodes
+interleave."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ class _Raised:
 class MemoryEngine:
     """An :class:`~smsgw.stores.steps.Engine` of one node.
 
-    :ivar tables: where the data are; engines of several nodes may share them.
-    :ivar later: makes a call on a later turn.
+    :ivar tables: the data; engines of several nodes may share them.
+    :ivar later: calls a function on a later turn.
     """
 
     tables: Tables
@@ -45,13 +46,13 @@ class MemoryEngine:
     shared = True
 
     def open(self, broke: Callable[[str], None]) -> None:
-        """Nothing is to be opened, and nothing breaks."""
+        """Does nothing; `broke` is never called."""
 
     def close(self) -> None:
-        """The tables stay with those who have them."""
+        """Does nothing; the tables stay as they are."""
 
     def room(self) -> bool:
-        """There is always room."""
+        """Always True."""
         return True
 
     def run(self, steps: Steps[Any], done: Callable[[Any], None]) -> None:
@@ -60,14 +61,14 @@ class MemoryEngine:
             self.later(0, self._go_on, None)
 
     def _go_on(self, answer: Any) -> None:
-        """Give the first steps in the queue their answer, and have the next one taken on a later turn."""
+        """Send `answer` to the generator at the head of the queue; its next step is taken on a later turn."""
         steps, done = self._queue[0]
         result: Any
         try:
             step = steps.throw(answer.value) if isinstance(answer, _Raised) else steps.send(answer)
         except StopIteration as end:
             result = end.value
-        except Exception:  # noqa: BLE001 - whatever it is, it belongs to the caller
+        except Exception:  # noqa: BLE001 - the caller gets the exception
             result = Failure()
         else:
             self.later(0, self._answer, step)
@@ -85,7 +86,7 @@ class MemoryEngine:
         self.later(0, self._go_on, answer)
 
     def _take(self, step: Step) -> Any:
-        """Take one step, whole."""
+        """Take one step."""
         tables = self.tables
         if isinstance(step, Write):
             return tables.transaction(partial(write, tables, step.writes))

@@ -1,4 +1,4 @@
-"""Tables in dictionaries, with what is needed to undo a transaction."""
+"""Tables in dictionaries, with an undo log for transactions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 PLACES: Final = {name: place for place, name in enumerate(MESSAGE)}
-"""Places of the columns of a message."""
+"""The position of each column of a message."""
 
 
 class Table(Generic[K, V]):
-    """Rows by key; every change is noted in `undo` before it is made."""
+    """Rows by key. Before each change the table adds a function to `undo` that reverts it."""
 
     def __init__(self, undo: list[Callable[[], object]]) -> None:
         self._undo = undo
@@ -32,14 +32,14 @@ class Table(Generic[K, V]):
     def insert(self, key: K, row: V) -> None:
         """Insert a row.
 
-        :raises ValueError: when there is one.
+        :raises ValueError: there is a row with this key.
         """
         if key in self.rows:
             raise ValueError(f"the key {key!r} is there already")
         self.put(key, row)
 
     def drop(self, key: K) -> bool:
-        """Delete a row; whether there was one."""
+        """Delete a row; returns whether there was one."""
         if key not in self.rows:
             return False
         self._note(key)
@@ -47,7 +47,7 @@ class Table(Generic[K, V]):
         return True
 
     def page(self, after: Any, limit: int) -> tuple[list[K], K | None]:
-        """The keys behind `after` in order, at most `limit`, and the last of them where there are so many."""
+        """The keys behind `after` in order, at most `limit`; and the last of them if there are `limit`, else None."""
         keys = sorted(key for key in self.rows if key > after)[:limit]  # type: ignore[type-var]
         return keys, keys[-1] if len(keys) == limit else None
 
@@ -61,22 +61,22 @@ class Table(Generic[K, V]):
 
 @attrs.frozen
 class Node:
-    """A node that was registered."""
+    """A registered node."""
 
     epoch: int
     lease_until: float
 
     def renewed(self, lease_until: float) -> Node:
-        """With another end of its lease."""
+        """The node with a new end of its lease."""
         return Node(self.epoch, lease_until)
 
     def taken(self) -> Node:
-        """What it has is another's: whatever it still writes is refused."""
+        """The node after another one took it over: its later writes are refused."""
         return Node(self.epoch + 1, 0.0)
 
 
 class Tables:
-    """All data of the nodes that share them. Keys and rows:
+    """All tables of the nodes that share them. Keys and rows:
 
     :ivar messages: id: MESSAGE. :ivar parts: (message, seq): PART.
     :ivar awaited: (remote_id, connector, message, seq): due.
@@ -87,7 +87,7 @@ class Tables:
     :ivar letters: (message, seq, login, path): EVENT.
     :ivar incoming: id: INCOMING. :ivar confirmations: (phone, number): (account, expires).
     :ivar conditions: (scope, key): CONDITION. :ivar nodes: name: :class:`Node`.
-    :ivar counts: (node, state): messages. :ivar last_id: the last id that was set aside for a node.
+    :ivar counts: (node, state): messages. :ivar last_id: the last id that was reserved for a node.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class Tables:
         self.last_id = 0
 
     def transaction(self, change: Callable[[], None]) -> None:
-        """Make a change whole or, if it raises, not at all."""
+        """Call `change`; if it raises, undo all that it has changed."""
         self.undo.clear()
         try:
             change()
@@ -131,15 +131,15 @@ class Tables:
         return None if row is None else row[PLACES[name]]
 
     def parts_of(self, rows: Sequence[Row]) -> list[Row]:
-        """The parts of those messages that have several."""
+        """The parts of those of the messages that have several."""
         ids = {row[0] for row in rows if row[0] is not None and row[PLACES["parts"]] > 1}
         return [row for (id, _), row in sorted(self.parts.rows.items()) if id in ids]
 
 
 def storable(value: Any) -> Any:
-    """The value as a database would take it.
+    """The value as a database would store it.
 
-    :raises ValueError: or UnicodeEncodeError, when none would.
+    :raises ValueError: or UnicodeEncodeError: a database could not store it.
     """
     if isinstance(value, bytearray):
         return bytes(value)

@@ -1,4 +1,4 @@
-"""Writes a write set into the tables. Guards are looked at row by row."""
+"""Writes a write set into the tables. Guards are checked row by row."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def rows_of(flat: Sequence[Any], width: int) -> Iterator[Row]:
 
 
 def grouped(groups: Mapping[tuple[Any, ...], list[Any]], width: int) -> Iterator[tuple[Row, Row]]:
-    """What each row has in common with others, and its own values."""
+    """For each row the values that it shares with its group, and its own values."""
     return ((common, row) for common, flat in groups.items() for row in rows_of(flat, width))
 
 
 def write(tables: Tables, writes: WriteSet) -> None:
     """Write all of `writes`, in the order of its attributes.
 
-    :raises Stale: when a guard failed. :raises StoreDown: when the node was registered again.
+    :raises Stale: a guard failed. :raises StoreDown: the node was registered again.
     """
     node = tables.nodes.rows[writes.node]
     if node.epoch != writes.epoch:
@@ -80,7 +80,7 @@ def _write_conditions(tables: Tables, writes: WriteSet) -> None:
 
 
 def _leave_queue(tables: Tables, id: int) -> None:
-    """The message leaves what waits, or what is deferred."""
+    """Delete the row of the message in `waiting` or `deferred`."""
     _expect(id in tables.messages.rows, "a message is gone")
     connector, account, priority, due = (
         tables.column(id, name) for name in ("connector", "account", "priority", "due")
@@ -174,7 +174,7 @@ def _write_upkeep(tables: Tables, writes: WriteSet, upkeep: Upkeep) -> None:
 
 
 def _is(tables: Tables, id: int, **values: Any) -> bool:
-    """Whether there is such a message, with these values."""
+    """Whether the message exists and has these values."""
     return id in tables.messages.rows and all(tables.column(id, name) == value for name, value in values.items())
 
 

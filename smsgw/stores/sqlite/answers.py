@@ -1,4 +1,4 @@
-"""Answers the questions of :mod:`smsgw.stores.questions`: each a function of the connection, none changes anything."""
+"""Answers the questions of :mod:`smsgw.stores.questions`. Each function reads with one or a few SELECTs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ _AWAITED_OF: Final = InList(
 _CREATED: Final = "SELECT id, created FROM message WHERE id"
 
 
-def found(execute: Execute, asked: q.Found) -> Loaded:
-    """See the question."""
+def _found(execute: Execute, asked: q.Found) -> Loaded:
     return with_parts(execute, find(execute, asked.ids) if asked.ids else [])
 
 
-def queued_connectors(execute: Execute, _: q.QueuedConnectors) -> list[str]:
-    """One step in the index per name."""
+def _queued_connectors(execute: Execute, _: q.QueuedConnectors) -> list[str]:
+    """Makes one step in the index for each name."""
     rows = execute(
         "WITH RECURSIVE found(name) AS (SELECT min(connector) FROM waiting UNION ALL"
         " SELECT (SELECT min(connector) FROM waiting WHERE connector > found.name) FROM found WHERE name IS NOT NULL)"
@@ -35,8 +34,7 @@ def queued_connectors(execute: Execute, _: q.QueuedConnectors) -> list[str]:
     return [name for (name,) in rows]
 
 
-def queue_depth(execute: Execute, asked: q.QueueDepth) -> dict[str, int]:
-    """See the question."""
+def _queue_depth(execute: Execute, asked: q.QueueDepth) -> dict[str, int]:
     return dict(
         execute(
             "SELECT account, count(*) FROM waiting WHERE connector = ? GROUP BY account", (asked.connector,)
@@ -44,8 +42,7 @@ def queue_depth(execute: Execute, asked: q.QueueDepth) -> dict[str, int]:
     )
 
 
-def queue_page(execute: Execute, asked: q.QueuePage) -> Loaded:
-    """See the question."""
+def _queue_page(execute: Execute, asked: q.QueuePage) -> Loaded:
     rows = execute(
         f"SELECT {COLUMNS} FROM waiting q CROSS JOIN message m ON m.id = q.message"
         " WHERE q.connector = ? AND q.account = ? AND (q.rank, q.message) > (?, ?)"
@@ -55,9 +52,9 @@ def queue_page(execute: Execute, asked: q.QueuePage) -> Loaded:
     return with_parts(execute, rows)
 
 
-def awaited_page(execute: Execute, asked: q.AwaitedPage) -> list[Row]:
-    """The table is in order of remote ids; so the first page sorts what there is into a temporary table, which the last
-    page drops. Rows whose receipt came meanwhile are left out."""
+def _awaited_page(execute: Execute, asked: q.AwaitedPage) -> list[Row]:
+    """The first page sorts all rows into a temporary table, because the table is in order of remote ids; the last page
+    drops it. Rows whose receipt came meanwhile are left out."""
     if asked.after <= (0, 0):
         execute("DROP TABLE IF EXISTS temp.owed")
         execute(
@@ -80,13 +77,11 @@ def awaited_page(execute: Execute, asked: q.AwaitedPage) -> list[Row]:
     return [*rows]
 
 
-def awaited_of(execute: Execute, asked: q.AwaitedOf) -> list[Row]:
-    """See the question."""
+def _awaited_of(execute: Execute, asked: q.AwaitedOf) -> list[Row]:
     return [*_AWAITED_OF.fetch(execute, (asked.id,), list(asked.remote_ids))]
 
 
-def events_page(execute: Execute, asked: q.EventsPage) -> list[Row]:
-    """See the question."""
+def _events_page(execute: Execute, asked: q.EventsPage) -> list[Row]:
     return execute(
         f"SELECT {COLUMNS}, {_EVENT} FROM event e LEFT JOIN message m ON m.id = e.message"
         " WHERE e.login = ? AND e.path = ? AND (e.message, e.seq) > (?, ?) AND e.leased_to = ?"
@@ -95,8 +90,7 @@ def events_page(execute: Execute, asked: q.EventsPage) -> list[Row]:
     ).fetchall()
 
 
-def events_of(execute: Execute, asked: q.EventsOf) -> list[Row]:
-    """See the question."""
+def _events_of(execute: Execute, asked: q.EventsOf) -> list[Row]:
     return execute(
         f"SELECT {COLUMNS}, {_EVENT} FROM message m JOIN event e ON e.login = ? AND e.path = ? AND e.message = m.id"
         " WHERE m.id = ? ORDER BY e.seq",
@@ -104,8 +98,8 @@ def events_of(execute: Execute, asked: q.EventsOf) -> list[Row]:
     ).fetchall()
 
 
-def event_logins(execute: Execute, asked: q.EventLogins) -> list[str]:
-    """Skips from login to login through the key."""
+def _event_logins(execute: Execute, asked: q.EventLogins) -> list[str]:
+    """Makes one step in the key for each login."""
     rows = execute(
         "WITH RECURSIVE owed (login) AS (SELECT min(login) FROM event UNION ALL"
         " SELECT (SELECT min(login) FROM event WHERE login > owed.login) FROM owed WHERE login IS NOT NULL)"
@@ -116,8 +110,7 @@ def event_logins(execute: Execute, asked: q.EventLogins) -> list[str]:
     return [login for (login,) in rows]
 
 
-def dead_letters(execute: Execute, asked: q.DeadLetters) -> list[Row]:
-    """See the question."""
+def _dead_letters(execute: Execute, asked: q.DeadLetters) -> list[Row]:
     where = "(e.message, e.seq) > (?, ?)"
     parameters: list[Any] = [*asked.after]
     if asked.login is not None:
@@ -133,13 +126,11 @@ def dead_letters(execute: Execute, asked: q.DeadLetters) -> list[Row]:
     ).fetchall()
 
 
-def incoming_by_id(execute: Execute, asked: q.IncomingById) -> list[Row]:
-    """See the question."""
+def _incoming_by_id(execute: Execute, asked: q.IncomingById) -> list[Row]:
     return [*_INCOMING_BY_ID.fetch(execute, (), list(asked.ids))]
 
 
-def incoming_page(execute: Execute, asked: q.IncomingPage) -> list[Row]:
-    """See the question."""
+def _incoming_page(execute: Execute, asked: q.IncomingPage) -> list[Row]:
     own = "" if asked.account is None else " AND account = ?"
     return execute(
         f"SELECT {_INCOMING} FROM incoming WHERE id < ?{own} ORDER BY id DESC LIMIT ?",
@@ -147,8 +138,7 @@ def incoming_page(execute: Execute, asked: q.IncomingPage) -> list[Row]:
     ).fetchall()
 
 
-def confirmation_by(execute: Execute, asked: q.ConfirmationBy) -> str:
-    """See the question."""
+def _confirmation_by(execute: Execute, asked: q.ConfirmationBy) -> str:
     row = execute(
         "SELECT account FROM confirmation WHERE phone = ? AND number = ? AND expires > ?",
         (asked.phone, asked.number, asked.now),
@@ -156,8 +146,7 @@ def confirmation_by(execute: Execute, asked: q.ConfirmationBy) -> str:
     return row[0] if row else ""
 
 
-def state_counts(execute: Execute, _: q.StateCounts) -> dict[int, int]:
-    """See the question."""
+def _state_counts(execute: Execute, _: q.StateCounts) -> dict[int, int]:
     return {
         state: messages
         for state, messages in execute("SELECT state, sum(messages) FROM state_count GROUP BY state").fetchall()
@@ -165,27 +154,23 @@ def state_counts(execute: Execute, _: q.StateCounts) -> dict[int, int]:
     }
 
 
-def parked_page(execute: Execute, asked: q.ParkedPage) -> list[Row]:
-    """See the question."""
+def _parked_page(execute: Execute, asked: q.ParkedPage) -> list[Row]:
     return execute(
         f"SELECT {', '.join(PARKED)} FROM parked ORDER BY since, remote_id LIMIT ?", (asked.limit,)
     ).fetchall()
 
 
-def next_created(execute: Execute, asked: q.NextCreated) -> Row | None:
-    """See the question."""
+def _next_created(execute: Execute, asked: q.NextCreated) -> Row | None:
     row: Row | None = execute(f"{_CREATED} >= ? ORDER BY id LIMIT 1", (asked.id,)).fetchone()
     return row
 
 
-def last_created(execute: Execute, asked: q.LastCreated) -> Row | None:
-    """See the question."""
+def _last_created(execute: Execute, asked: q.LastCreated) -> Row | None:
     row: Row | None = execute(f"{_CREATED} < ? ORDER BY id DESC LIMIT 1", (asked.id,)).fetchone()
     return row
 
 
-def message_span(execute: Execute, asked: q.MessageSpan) -> list[Row]:
-    """See the question."""
+def _message_span(execute: Execute, asked: q.MessageSpan) -> list[Row]:
     where = ["m.id < ?", "m.id >= ?"]
     parameters: list[Any] = [asked.before, asked.lowest]
     for condition, value in (
@@ -208,23 +193,23 @@ def message_span(execute: Execute, asked: q.MessageSpan) -> list[Row]:
 
 
 ANSWERS: Final[dict[type, Callable[[Execute, Any], Any]]] = {
-    q.Found: found,
-    q.QueuedConnectors: queued_connectors,
-    q.QueueDepth: queue_depth,
-    q.QueuePage: queue_page,
-    q.AwaitedPage: awaited_page,
-    q.AwaitedOf: awaited_of,
-    q.EventsPage: events_page,
-    q.EventsOf: events_of,
-    q.EventLogins: event_logins,
-    q.DeadLetters: dead_letters,
-    q.IncomingById: incoming_by_id,
-    q.IncomingPage: incoming_page,
-    q.ConfirmationBy: confirmation_by,
-    q.StateCounts: state_counts,
-    q.ParkedPage: parked_page,
-    q.NextCreated: next_created,
-    q.LastCreated: last_created,
-    q.MessageSpan: message_span,
+    q.Found: _found,
+    q.QueuedConnectors: _queued_connectors,
+    q.QueueDepth: _queue_depth,
+    q.QueuePage: _queue_page,
+    q.AwaitedPage: _awaited_page,
+    q.AwaitedOf: _awaited_of,
+    q.EventsPage: _events_page,
+    q.EventsOf: _events_of,
+    q.EventLogins: _event_logins,
+    q.DeadLetters: _dead_letters,
+    q.IncomingById: _incoming_by_id,
+    q.IncomingPage: _incoming_page,
+    q.ConfirmationBy: _confirmation_by,
+    q.StateCounts: _state_counts,
+    q.ParkedPage: _parked_page,
+    q.NextCreated: _next_created,
+    q.LastCreated: _last_created,
+    q.MessageSpan: _message_span,
 }
-"""How each look-up is answered; pages for upkeep are in :mod:`smsgw.stores.sqlite.pages`."""
+"""The function that answers each question; those for maintenance are in :mod:`smsgw.stores.sqlite.pages`."""

@@ -30,7 +30,7 @@ DATABASE: Final = "messages.sqlite"
 LOCK: Final = "lock"
 
 LOW_WATER: Final = 256 * 1024 * 1024
-"""Octets free on the disk below which new messages are refused, so that those accepted can be finished."""
+"""Octets free on the disk below which new messages are refused, so that accepted messages can be finished."""
 
 _log = Logger()
 
@@ -38,8 +38,8 @@ _log = Logger()
 class SqliteEngine:
     """An :class:`~smsgw.stores.steps.Engine`.
 
-    :param path: the state directory; made, for its owner alone, if it is not there.
-    :param runner: where the blocking work is done: a :class:`~smsgw.stores.sqlite.thread.StoreThread`.
+    :param path: the state directory; if it is missing it is created, readable by its owner only.
+    :param runner: runs the blocking work: a :class:`~smsgw.stores.sqlite.thread.StoreThread`.
     :param low_water: octets free on the disk below which new messages are refused.
     :param connect: makes the connection to the database. :param seconds: elapsed time.
     """
@@ -66,7 +66,7 @@ class SqliteEngine:
         self._transactions: Transactions
 
     def open(self, broke: Callable[[str], None]) -> None:
-        """Blocking: it takes the lock, and brings the schema to the newest version."""
+        """Take the lock, and migrate the schema to the newest version. Blocks."""
         make_directory(self._path)
         self.lock.take()
         try:
@@ -92,7 +92,7 @@ class SqliteEngine:
         self._runner.report(partial(gone.callback, None))
 
     def room(self) -> bool:
-        """Looks at the disk once a second."""
+        """Whether the disk has room for new messages; measured once a second."""
         now = self._seconds()
         if not 0 <= now - self._looked < 1:
             self._looked = now
@@ -107,27 +107,27 @@ class SqliteEngine:
         self._runner.run(partial(self._work, steps, done))
 
     def _work(self, steps: Steps[T], done: Callable[[T | Failure], None]) -> None:
-        """All steps, in the store's thread."""
+        """Take all steps, in the store's thread."""
         result: T | Failure
         try:
             result = drive(steps, self._take)
-        except Exception:  # noqa: BLE001 - whatever it is, it belongs to the caller; the thread must not end
+        except Exception:  # noqa: BLE001 - the caller gets the exception; the thread must not end
             result = Failure()
         self._runner.report(partial(done, result))
 
     def _take(self, step: Step) -> Any:
-        """Carry out one step."""
+        """Take one step."""
         execute = self.connection.execute
         if type(step) is Write:
             return self._transactions.run(partial(write, execute, step.writes))
         if type(step) is Load:
-            return self._transactions.look(partial(load, execute, step))
+            return self._transactions.read(partial(load, execute, step))
         if type(step) is Register:
             return self._transactions.run(partial(self._register, step))
         if type(step) is MoreIds:
             raise AssertionError("the first ids last for ever")
         answer = ANSWERS.get(type(step)) or PAGES[type(step)]
-        return self._transactions.look(partial(answer, execute, step))
+        return self._transactions.read(partial(answer, execute, step))
 
     def _register(self, step: Register) -> Registration:
         execute = self.connection.execute

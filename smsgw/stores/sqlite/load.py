@@ -1,4 +1,4 @@
-"""Loads what a group commit has to know, and finds messages with their parts."""
+"""Loads rows for a group commit, and messages with their parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smsgw.stores.sqlite.statements import Execute, InList, MultiRow
 from smsgw.stores.steps import Load, Loaded, Row
 
 COLUMNS: Final = ", ".join(f"m.{name}" for name in MESSAGE)
-"""The columns of a message, of a table called m."""
+"""The columns of the table ``message`` under the alias m."""
 
 _BY_ID: Final = InList(f"SELECT {COLUMNS} FROM message m WHERE m.id IN ({{marks}})")
 _BY_BATCH: Final = InList(f"SELECT {COLUMNS} FROM message m WHERE m.batch IN ({{marks}}) AND m.batch > 0 ORDER BY m.id")
@@ -43,7 +43,7 @@ _CONDITIONS: Final = MultiRow(
 
 
 def load(execute: Execute, wanted: Load) -> Loaded:
-    """Load what is `wanted`."""
+    """Load the rows that `wanted` names."""
     loaded = Loaded()
     if wanted.messages:
         loaded.messages = sorted(_BY_ID.fetch(execute, (), list(wanted.messages)))
@@ -66,7 +66,7 @@ def load(execute: Execute, wanted: Load) -> Loaded:
 
 
 def find(execute: Execute, ids: Iterable[int]) -> list[Row]:
-    """Messages of these ids; of an id of no message those of the batch."""
+    """The messages with these ids, or of the batches with these ids."""
     wanted = list(ids)
     rows = sorted(_BY_ID.fetch(execute, (), wanted))
     found = {row[ID] for row in rows}
@@ -77,7 +77,7 @@ def find(execute: Execute, ids: Iterable[int]) -> list[Row]:
 
 
 def parts_of(execute: Execute, rows: Sequence[Row]) -> list[Row]:
-    """The parts of those messages that have several."""
+    """The parts of those of the messages that have several."""
     several = list({row[ID] for row in rows if row[PARTS] is not None and row[PARTS] > 1})
     return [*_PARTS.fetch(execute, (), several)] if several else []
 

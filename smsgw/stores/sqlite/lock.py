@@ -1,4 +1,4 @@
-"""A lock file: one process at a time works on a state directory."""
+"""The lock file of a state directory, which admits one process at a time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from smsgw.model.errors import StoreDown
 
 @attrs.define(eq=False)
 class LockFile:
-    """Held by an open file (``flock``), so the kernel lets go of it however the process ends.
+    """A lock on an open file (``flock``), which the kernel releases when the process ends in any way.
 
-    The file stays; its content, the holder's process id, is for people.
+    The file stays; its content is the process id of the holder, for error messages.
     """
 
     path: Path
     _descriptor: int = attrs.field(default=-1, init=False)
 
     def take(self) -> None:
-        """Take the lock, now or not at all.
+        """Take the lock without waiting.
 
-        :raises StoreDown: naming the file and the process that has it, or why there can be none.
+        :raises StoreDown: another process holds the lock, or the file cannot be written.
         """
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -44,7 +44,7 @@ class LockFile:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let go; without effect when it is not held."""
+        """Release the lock; without effect if it is not held."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

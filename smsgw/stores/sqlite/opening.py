@@ -1,4 +1,4 @@
-"""Opening the database of the SQLite store, and refusing to where it would not be safe."""
+"""Opens the database of the SQLite engine, and refuses to open it where that is unsafe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smsgw.stores.sqlite.schema import migrate
 from smsgw.stores.sqlite.statements import PREPARED
 
 OLDEST: Final = (3, 35, 0)
-"""The first SQLite with everything used here."""
+"""The oldest SQLite version that has all features used here."""
 
 NETWORK: Final = frozenset(
     {
@@ -21,7 +21,7 @@ NETWORK: Final = frozenset(
         "smb3", "smbfs",
     }
 )  # fmt: skip
-"""File systems on which neither locks nor syncs can be relied on."""
+"""File systems whose locks and syncs are unreliable."""
 
 PRAGMAS: Final = (
     "PRAGMA busy_timeout = 5000",
@@ -33,19 +33,19 @@ PRAGMAS: Final = (
     "PRAGMA cache_size = -32000",
     "PRAGMA trusted_schema = OFF",
 )
-"""Set at each opening. A second process is kept out of the file itself, too: two connections in write-ahead mode can
-corrupt it before SQLite 3.51.3, which most systems do not have yet."""
+"""Set at each opening. The exclusive lock keeps a second process out of the database, because two connections in
+write-ahead mode can corrupt it before SQLite 3.51.3, which most systems do not have yet."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that leaves transactions to its user and prepares every statement once."""
+    """A connection without implicit transactions that prepares every statement once."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=PREPARED)
 
 
 def make_directory(path: Path) -> None:
-    """The state directory, for its owner alone.
+    """Create the state directory, readable by its owner only.
 
-    :raises StoreDown: when it cannot be made, or is on a network file system.
+    :raises StoreDown: it cannot be created, or is on a network file system.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,9 +57,9 @@ def make_directory(path: Path) -> None:
 
 
 def open_database(path: Path, connect: Callable[[Path], sqlite3.Connection] = connect) -> sqlite3.Connection:
-    """The database `path`, made or brought to the newest schema if need be.
+    """Open the database `path`; create it or migrate it to the newest schema if necessary.
 
-    :raises StoreDown: saying what is wrong with it.
+    :raises StoreDown: it cannot be opened; the message says why.
     """
     if sqlite3.sqlite_version_info < OLDEST:
         oldest = ".".join(map(str, OLDEST))
@@ -84,13 +84,13 @@ def open_database(path: Path, connect: Callable[[Path], sqlite3.Connection] = co
 
 
 def free_octets(path: Path) -> int:
-    """How much may still be written to that disk."""
+    """Octets free on the disk of `path`."""
     system = os.statvfs(path)
     return system.f_bavail * system.f_frsize
 
 
 def network_kind(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """The kind of network file system `path` is on; empty if it is on none, or nobody can tell."""
+    """The kind of network file system that holds `path`; empty if `path` is local or its file system is unknown."""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Pages for upkeep: what is due, what is old, what was claimed. None changes anything."""
+"""Answers the questions of maintenance: what is due, what is old, what was claimed. The functions only read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ _EVENT_KEY: Final = "t.login, t.path, t.message, t.seq"
 _OWED: Final = "SELECT 1 FROM event e WHERE e.path = t.path AND e.message = t.id AND e.login ="
 
 
-def deferred_due(execute: Execute, asked: q.DeferredDue) -> list[Row]:
-    """See the question."""
+def _deferred_due(execute: Execute, asked: q.DeferredDue) -> list[Row]:
     return execute(
         "SELECT d.due, d.message, d.connector, d.account, d.rank, d.expires, m.state FROM deferred d"
         " CROSS JOIN message m ON m.id = d.message WHERE d.due <= ? ORDER BY d.due, d.message LIMIT ?",
@@ -55,18 +54,15 @@ def _expired(execute: Execute, table: str, key: str, asked: q.ExpiredWaiting | q
     return q.Page(last, [*rows], parts_of(execute, rows))
 
 
-def expired_waiting(execute: Execute, asked: q.ExpiredWaiting) -> q.Page:
-    """See the question."""
+def _expired_waiting(execute: Execute, asked: q.ExpiredWaiting) -> q.Page:
     return _expired(execute, "waiting", _WAITING_KEY, asked)
 
 
-def expired_deferred(execute: Execute, asked: q.ExpiredDeferred) -> q.Page:
-    """See the question."""
+def _expired_deferred(execute: Execute, asked: q.ExpiredDeferred) -> q.Page:
     return _expired(execute, "deferred", _DEFERRED_KEY, asked)
 
 
-def overdue_awaited(execute: Execute, asked: q.OverdueAwaited) -> q.Page:
-    """See the question."""
+def _overdue_awaited(execute: Execute, asked: q.OverdueAwaited) -> q.Page:
     last = _step(execute, "awaited_receipt t", _AWAITED_KEY, asked.after, asked.limit)
     where, parameters = _span(_AWAITED_KEY, asked.after, last)
     rows = execute(
@@ -77,8 +73,8 @@ def overdue_awaited(execute: Execute, asked: q.OverdueAwaited) -> q.Page:
     return q.Page(last, [*rows])
 
 
-def claimed_page(execute: Execute, asked: q.ClaimedPage) -> Loaded:
-    """Looks from each node's floor on, and through what is listed below."""
+def _claimed_page(execute: Execute, asked: q.ClaimedPage) -> Loaded:
+    """Reads ids from each node's floor on, and the list of claims below it."""
     ids: list[int] = []
     for node in asked.nodes:
         found = execute(
@@ -93,13 +89,11 @@ def claimed_page(execute: Execute, asked: q.ClaimedPage) -> Loaded:
     return with_parts(execute, find(execute, ids) if ids else [])
 
 
-def nodes(execute: Execute, _: q.Nodes) -> list[Row]:
-    """See the question."""
+def _nodes(execute: Execute, _: q.Nodes) -> list[Row]:
     return execute("SELECT name, epoch, lease_until FROM node").fetchall()
 
 
-def old_events(execute: Execute, asked: q.OldEvents) -> q.Page:
-    """See the question."""
+def _old_events(execute: Execute, asked: q.OldEvents) -> q.Page:
     last = _step(execute, "event t", _EVENT_KEY, asked.after, asked.span)
     where, parameters = _span(_EVENT_KEY, asked.after, last)
     rows = execute(
@@ -110,8 +104,7 @@ def old_events(execute: Execute, asked: q.OldEvents) -> q.Page:
     return q.Page(last, [*rows])
 
 
-def old_messages(execute: Execute, asked: q.OldMessages) -> q.Page:
-    """See the question."""
+def _old_messages(execute: Execute, asked: q.OldMessages) -> q.Page:
     last = _step(execute, "message t", "t.id", (asked.after,), asked.span)
     rows = execute(
         "SELECT t.id, t.state, t.batch FROM message t WHERE t.id > ? AND t.id <= ? AND t.changed < ?"
@@ -122,8 +115,7 @@ def old_messages(execute: Execute, asked: q.OldMessages) -> q.Page:
     return q.Page(last, [*rows])
 
 
-def old_incoming(execute: Execute, asked: q.OldIncoming) -> q.Page:
-    """See the question."""
+def _old_incoming(execute: Execute, asked: q.OldIncoming) -> q.Page:
     last = _step(execute, "incoming t", "t.id", (asked.after,), asked.span)
     rows = execute(
         "SELECT t.id FROM incoming t WHERE t.id > ? AND t.id <= ? AND t.at < ?"
@@ -133,15 +125,13 @@ def old_incoming(execute: Execute, asked: q.OldIncoming) -> q.Page:
     return q.Page(last, [*rows])
 
 
-def old_parked(execute: Execute, asked: q.OldParked) -> list[Key]:
-    """See the question."""
+def _old_parked(execute: Execute, asked: q.OldParked) -> list[Key]:
     return execute(
         "SELECT remote_id, connector FROM parked WHERE since < ? ORDER BY since LIMIT ?", (asked.before, asked.limit)
     ).fetchall()
 
 
-def parked_and_awaited(execute: Execute, asked: q.ParkedAndAwaited) -> list[Row]:
-    """See the question."""
+def _parked_and_awaited(execute: Execute, asked: q.ParkedAndAwaited) -> list[Row]:
     return execute(
         f"SELECT {', '.join(f'p.{name}' for name in PARKED)} FROM parked p WHERE p.since >= ? AND EXISTS (SELECT 1"
         " FROM awaited_receipt r WHERE r.remote_id = p.remote_id AND r.connector = p.connector) LIMIT ?",
@@ -150,16 +140,16 @@ def parked_and_awaited(execute: Execute, asked: q.ParkedAndAwaited) -> list[Row]
 
 
 PAGES: Final[dict[type, Callable[[Execute, Any], Any]]] = {
-    q.DeferredDue: deferred_due,
-    q.ExpiredWaiting: expired_waiting,
-    q.ExpiredDeferred: expired_deferred,
-    q.OverdueAwaited: overdue_awaited,
-    q.ClaimedPage: claimed_page,
-    q.Nodes: nodes,
-    q.OldEvents: old_events,
-    q.OldMessages: old_messages,
-    q.OldIncoming: old_incoming,
-    q.OldParked: old_parked,
-    q.ParkedAndAwaited: parked_and_awaited,
+    q.DeferredDue: _deferred_due,
+    q.ExpiredWaiting: _expired_waiting,
+    q.ExpiredDeferred: _expired_deferred,
+    q.OverdueAwaited: _overdue_awaited,
+    q.ClaimedPage: _claimed_page,
+    q.Nodes: _nodes,
+    q.OldEvents: _old_events,
+    q.OldMessages: _old_messages,
+    q.OldIncoming: _old_incoming,
+    q.OldParked: _old_parked,
+    q.ParkedAndAwaited: _parked_and_awaited,
 }
-"""How each page for upkeep is found."""
+"""The function that answers each question of maintenance."""

@@ -6,21 +6,21 @@ message         one row per message for as long as it is kept; ``data`` is the p
                 ``claimed`` 1 while it may have been written to the upstream; ``version`` counts its changes,
                 but for those of the straight way: their states say as much; no index names ``state``, which
                 changes with every step
-part            what became of the parts of messages that have several; a part without a row is unsent;
+part            parts that were sent or ended, of messages that have several; a part without a row is unsent;
                 ``words`` are the upstream's last
 awaited_receipt one row per receipt awaited; remote_id leads the key, because that is what a receipt brings
-waiting         messages waiting to be claimed, in the order of sending (rank: -priority)
-deferred        messages waiting for their time to come: scheduled, or to be tried again
-parked          receipts that matched nothing, the newest per id
-event           what senders are still to be told; ``seq`` is the place among the events of the message
-dead_letter     events that were not taken in time, until they are replayed or their message is deleted
+waiting         messages that are due and wait to be claimed, in the order of sending (rank: -priority)
+deferred        messages that are due later: scheduled, or to be tried again
+parked          receipts without a known part, the newest per id
+event           events that are not yet acknowledged; ``seq`` is the position among the events of the message
+dead_letter     events that no client took in time, until they are replayed or their message is deleted
 batch           how many messages of a batch are in each state
-incoming        what came from subscribers
-condition       keys that were used once, and what was added to limits, until a time (0: for ever)
-confirmation    calls that are waited for
-node            per node: its epoch, until when its lease lasts; what it claimed has ids from ``floor`` on, or is in
-                ``claim``; the highest id that was deleted (``counter``)
-claim           per node: ids below the floor that are claimed, and some that were
+incoming        messages, calls and keys from subscribers
+condition       keys that were used once, and the amounts used of limits, until a time (0: for ever)
+confirmation    accounts that wait for a call
+node            per node: its epoch and the end of its lease; ``floor``: claimed ids are >= floor, or listed in
+                ``claim``; ``counter``: the highest id that was deleted
+claim           per node: ids below the floor that are, or were, claimed
 state_count     messages per node and state, kept in the same transactions as the messages
 =============== ========================================================================================
 
@@ -219,9 +219,9 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> None:
-    """Bring the database to the newest version, one transaction per step.
+    """Migrate the database to the newest version, in one transaction per step.
 
-    :raises StoreDown: when it is already newer than this program knows.
+    :raises StoreDown: the database has a newer version than this program knows.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):

@@ -1,7 +1,7 @@
 """Statements over many rows at once.
 
-A statement for many rows is run in a few executions of fixed sizes, so that its prepared forms are reused:
-``executemany`` would let go of the interpreter lock, and fight for it again, at every row.
+A statement over many rows runs as a few executions of fixed sizes, so that prepared statements are reused.
+``executemany`` would release the interpreter lock and take it again for every row.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Final, Protocol
 _SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 FEW: Final = 32
-"""Rows that agree, below which they are written together with those that do not: each execution costs, too."""
+"""Groups with fewer rows are written together with other groups, because each execution has a cost."""
 
 PREPARED: Final = 700
-"""Prepared statements to keep: every form of every statement here."""
+"""Prepared statements that a connection keeps: every form of every statement here."""
 
 _MANY: Final = tuple(size for size in _SIZES if size >= FEW)
 
 
 class Forms(dict[int, str]):
-    """The texts of a statement by the number of rows, each made when it is used first."""
+    """The text of a statement for each number of rows, made when it is first used."""
 
     def __init__(self, make: Callable[[int], str]) -> None:
         super().__init__()
@@ -50,13 +50,13 @@ def _chunks(count: int) -> Iterator[tuple[int, int]]:
 
 
 class MultiRow:
-    """A statement over many rows of parameters: `before`, one row of `width` marks each, `after`.
+    """A statement over many rows of parameters: `before`, `width` marks for each row, `after`.
 
-    Do not look for keys of several columns with ``(a, b) IN (VALUES ...)``: SQLite walks through the whole table for
-    that. It uses the index when the values are joined with the table.
+    Do not search for keys of several columns with ``(a, b) IN (VALUES ...)``: SQLite then scans the whole table. It
+    uses the index if the values are joined with the table.
 
     :param head: how many parameters, ?1 and up in `before` and `after`, go before those of the rows.
-    :param single: the same for one row, where a simpler statement does it.
+    :param single: a simpler statement for one row.
     """
 
     def __init__(self, before: str, width: int, after: str = "", head: int = 0, single: str = "") -> None:
@@ -98,7 +98,7 @@ class MultiRow:
 
 
 class InList:
-    """A statement with parameters of its own and then `{marks}`, once or several times, for equally long lists."""
+    """A statement with leading parameters, and `{marks}` once or several times for lists of equal length."""
 
     def __init__(self, text: str) -> None:
         self.forms = Forms(lambda size: text.format(marks=",".join("?" * size)))
@@ -126,10 +126,10 @@ def _values(head: Sequence[Any], lists: Sequence[list[Any]], start: int, size: i
 
 
 class _Grouped:
-    """Rows that agree in most columns: what they agree in is bound once for all of them, since binding a value costs
-    more than storing it.
+    """Writes rows that agree in most columns. The shared values are bound once for all rows of a group, since binding a
+    value costs more than storing it.
 
-    :ivar forms: for many rows that agree, by their number. :ivar rows: for rows that do not.
+    :ivar forms: the statement for one group, by its number of rows. :ivar rows: the statement for other rows.
     """
 
     forms: Forms
@@ -137,8 +137,8 @@ class _Grouped:
     width: int
 
     def run(self, execute: Execute, groups: Mapping[tuple[Any, ...], list[Any]]) -> int:
-        """Execute over rows, given as a flat list of their own values by what they have in common; returns how many
-        rows were changed."""
+        """Execute over all rows, given as flat lists of their own values by their shared values; returns how many rows
+        were changed."""
         width = self.width
         others: list[Any] = []
         changed = 0
@@ -159,8 +159,8 @@ class _Grouped:
 class GroupedInsert(_Grouped):
     """An INSERT of many rows that agree in most columns.
 
-    :param before: up to the names of the columns. :param common: columns in which many rows agree.
-    :param own: the others. :param twins: columns that have the value of one of those.
+    :param before: the statement up to the names of the columns. :param common: columns whose values many rows share.
+    :param own: the other columns. :param twins: columns with the same value as another one, by name.
     """
 
     def __init__(
@@ -195,9 +195,9 @@ class GroupedInsert(_Grouped):
 class GroupedUpdate(_Grouped):
     """An UPDATE of many rows that get the same values in most columns.
 
-    :param table: its name. :param common: columns in which many rows agree.
-    :param own: names of the values that each row has of its own.
-    :param rest: what else is set, and behind WHERE the rows that are meant, where ``{NAME}`` is a value of the row.
+    :param table: its name. :param common: columns whose values many rows share.
+    :param own: names of the values of each row.
+    :param rest: the other assignments, then WHERE and the condition; ``{NAME}`` is a value of the row.
     """
 
     def __init__(self, table: str, common: Sequence[str], own: Sequence[str], rest: str) -> None:

@@ -1,4 +1,4 @@
-"""Where the blocking work of a store is done: in a thread of its own, or at once."""
+"""Runs the blocking work of a store: in a thread of its own, or inline."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any, Final, Protocol
 import attrs
 
 THREAD: Final = "store"
-"""Name of the thread in which the store works."""
+"""The name of the store's thread."""
 
 
 class Runner(Protocol):
-    """Where a store's blocking work is done."""
+    """Runs a store's blocking work."""
 
     def start(self) -> None:
-        """Before the first work."""
+        """Called before the first work."""
 
     def run(self, work: Callable[[], None]) -> None:
-        """Do `work` there, after all work given before."""
+        """Run `work` after all earlier work."""
 
     def report(self, call: Callable[[], None]) -> None:
-        """Called there: let the reactor's thread make `call`."""
+        """Called by work: have `call` called in the reactor's thread."""
 
     def stop(self) -> None:
-        """No more work comes; what was given is still done."""
+        """Called after the last work, which is still run."""
 
 
 @attrs.define(eq=False)
 class StoreThread:
-    """A thread of the store's own, never shared: SQLite likes to be used from one.
+    """One thread for one store, since a SQLite connection is used from one thread.
 
     :ivar reactor: provides ``callFromThread``.
     """
@@ -40,8 +40,8 @@ class StoreThread:
     _work: SimpleQueue[Callable[[], None] | None] = attrs.field(factory=SimpleQueue, init=False)
 
     def start(self) -> None:
-        """The thread does not keep the process alive: what was not committed when the reactor ended was not
-        acknowledged either."""
+        """Start a daemon thread, which does not keep the process alive: work that is not committed when the reactor
+        ends was not acknowledged either."""
         Thread(target=self._loop, name=THREAD, daemon=True).start()
 
     def run(self, work: Callable[[], None]) -> None:
@@ -59,10 +59,10 @@ class StoreThread:
 
 
 class Inline:
-    """Everything at once in the caller's thread: for tests and for tools without a reactor."""
+    """Runs work at once in the caller's thread: for tests and for tools without a reactor."""
 
     def start(self) -> None:
-        """Nothing is to be started."""
+        """Does nothing."""
 
     def run(self, work: Callable[[], None]) -> None:
         work()
@@ -71,4 +71,4 @@ class Inline:
         call()
 
     def stop(self) -> None:
-        """Nothing is to be stopped."""
+        """Does nothing."""

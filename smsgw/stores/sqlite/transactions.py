@@ -1,8 +1,8 @@
-"""Transactions on one SQLite connection: what to do, and what to tell, when one fails.
+"""Transactions on one SQLite connection, and the classification of their failures.
 
-Three kinds of failure are told apart. The *data* of a call will not go in: that call's fault, everybody else must
-not notice. The store cannot write *now* (disk full, locked): nothing was kept, it may work again. The disk or the
-file is *broken*: what is on it is unknown, so nothing more is promised until the next start has looked.
+There are three kinds of failure. The *data* of a call cannot be stored: only that call fails. The store cannot write
+*now* (disk full, locked): the transaction is rolled back, and a later one may succeed. The disk or the file is
+*broken*: its content is unknown, so everything is refused until the next start has checked it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 PASSING: Final = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_FULL}
 )
-"""Primary result codes after which a store that was rolled back can be used again."""
+"""Primary result codes after which the store can be used again, once the transaction is rolled back."""
 
 BROKEN: Final = frozenset(
     {
@@ -34,15 +34,15 @@ BROKEN: Final = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
-"""Primary result codes after which what is on the disk is unknown."""
+"""Primary result codes after which the content of the disk is unknown."""
 
 
 @attrs.define(eq=False)
 class Transactions:
     """Runs functions inside transactions of `connection`, in the store's thread.
 
-    :ivar broke: is told, once, that the store is broken, and why.
-    :ivar broken: why nothing is promised any more; empty while all is well.
+    :ivar broke: called once with the reason when the store is broken.
+    :ivar broken: why the store is broken; empty while it works.
     """
 
     connection: sqlite3.Connection
@@ -52,9 +52,10 @@ class Transactions:
     def run(self, write: Callable[[], T]) -> T:
         """Call `write` inside a transaction, commit it (synced), and return what it returned.
 
-        :raises StoreDown: nothing was kept, and it was not the fault of `write`.
-        :raises UnknownOutcome: the commit failed in such a way that it may have happened.
-            Any other exception is what `write` raised; nothing was kept.
+        Any other exception is one that `write` raised; the transaction is rolled back.
+
+        :raises StoreDown: the store failed, and nothing was stored.
+        :raises UnknownOutcome: the commit failed and may have happened.
         """
         self._check()
         committing = False
@@ -70,10 +71,10 @@ class Transactions:
             raise
         return result
 
-    def look(self, ask: Callable[[], T]) -> T:
-        """Call `ask`, which changes nothing.
+    def read(self, ask: Callable[[], T]) -> T:
+        """Call `ask`, which only reads.
 
-        :raises StoreDown: no answer could be had.
+        :raises StoreDown: the store cannot answer.
         """
         self._check()
         try:
@@ -86,7 +87,7 @@ class Transactions:
             raise StoreDown(self.broken)
 
     def diagnose(self, why: BaseException, committing: bool) -> GatewayError | None:
-        """What to tell those who wait, if `why` was the store's fault."""
+        """The failure for the callers if the store caused `why`, else None."""
         if isinstance(why, MemoryError):
             return self._roll_back() or StoreDown("out of memory")
         if not isinstance(why, sqlite3.Error):
@@ -99,7 +100,7 @@ class Transactions:
         return None
 
     def _roll_back(self) -> GatewayError | None:
-        """Undo; what to tell if even that fails."""
+        """Roll back; the failure for the callers if that fails too, else None."""
         try:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")

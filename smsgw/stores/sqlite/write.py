@@ -1,5 +1,5 @@
-"""Writes a write set into the tables, inside an open transaction. Guards are counts: rows that were meant and did not
-change raise :class:`~smsgw.stores.steps.Stale`."""
+"""Writes a write set into the tables, inside an open transaction. Guards compare counts: if fewer rows changed than the
+write set names, :class:`~smsgw.stores.steps.Stale` is raised."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _AWAITED: Final = GroupedInsert(
     "INSERT OR REPLACE INTO awaited_receipt", ("connector", "seq"), ("remote_id", "message", "due")
 )
 _NOT_AWAITED: Final = MultiRow(
-    # Without the join SQLite would look at every row of the table for such a list.
+    # Without the join SQLite would scan the whole table for such a list.
     "DELETE FROM awaited_receipt WHERE (remote_id, connector, message, seq) IN"
     " (SELECT r.remote_id, r.connector, r.message, r.seq FROM (VALUES ",
     4,
@@ -60,8 +60,8 @@ _NOT_AWAITED: Final = MultiRow(
     " AND r.message = v.column3 AND r.seq = v.column4)",
 )
 _ENDED_AWAITED: Final = InList(
-    # The plus sign keeps SQLite from trying every pair of the two lists. Without the second an upstream that gives the
-    # same id again and again would have all those messages looked up with every receipt.
+    # The plus sign keeps SQLite from trying every pair of the two lists. Without the second list, if an upstream gives
+    # the same id repeatedly, every receipt would examine all these messages.
     "DELETE FROM awaited_receipt WHERE connector = ? AND remote_id IN ({marks}) AND +message IN ({marks})"
 )
 _UNPARK: Final = MultiRow(
@@ -140,11 +140,11 @@ _TAKE_EVENTS: Final = "UPDATE event SET leased_to = ? WHERE leased_to = ?"
 def write(execute: Execute, writes: WriteSet) -> None:
     """Write all of `writes`.
 
-    :raises Stale: when a guard failed.
+    :raises Stale: a guard failed.
     """
     if writes.lease_until:
         changed = execute(_LEASE, (writes.lease_until, writes.node, writes.epoch)).rowcount
-        _expect(changed, 1, "the lease is another's")
+        _expect(changed, 1, "another process has the lease")
     _leave_queues(execute, writes)
     _write_messages(execute, writes)
     if writes.awaited:
@@ -204,7 +204,7 @@ def _write_messages(execute: Execute, writes: WriteSet) -> None:
 
 
 def _write_node(execute: Execute, writes: WriteSet) -> None:
-    """What is counted, and what a restart looks for."""
+    """Write the counts by state, and the claims that a restart reads."""
     node = writes.node
     if any(writes.counts):
         rows = [(node, state, change) for state, change in enumerate(writes.counts) if change]
@@ -230,7 +230,7 @@ def _write_receipts_and_events(execute: Execute, writes: WriteSet) -> None:
 
 
 def _write_conditions(execute: Execute, writes: WriteSet) -> None:
-    """As many whose time is over go as come, twice over, so that they never pile up."""
+    """Write new conditions, and delete twice as many expired ones, so that they never accumulate."""
     if writes.seen_conditions:
         changed = _SEEN_CONDITIONS.run(execute, writes.seen_conditions)
         _expect(changed * 5, len(writes.seen_conditions), "a condition was used before")
