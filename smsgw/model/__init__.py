@@ -1,4 +1,4 @@
-"""The domain: what the gateway talks about. Pure: no I/O, no Twisted."""
+"""The domain model: messages, their states, outcomes, refusals. Pure: no I/O, no Twisted."""
 
 from smsgw.model.changes import (
     Cancel,

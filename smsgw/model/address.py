@@ -26,7 +26,7 @@ NATIONAL: Final[dict[str, Callable[[str], str]]] = {"ru": _russian, "": _interna
 
 
 def normalise(number: str, national: Callable[[str], str] = _international) -> str | None:
-    """Return a number in international form, digits only; None if it is no number.
+    """Return a number in international form, digits only; None if `number` is malformed.
 
     Blanks, ``(``, ``)`` and ``-`` are dropped (000-16), as is a leading ``+``.
     """

@@ -42,7 +42,7 @@ class Place:
 def place_of(url: str) -> Place:
     """Parse the scheme, host and port of an http or https address.
 
-    :raises ValueError: for anything but scheme, host, port, path and query in ASCII; the text is for people.
+    :raises ValueError: the address has other elements than scheme, host, port, path and query, or is not ASCII.
     """
     found = _ADDRESS.fullmatch(url)
     if found is None:

@@ -1,6 +1,6 @@
-"""What can be changed in a store, in batches: one :class:`Changes` is one atomic call.
+"""The changes of a store, in batches: one :class:`Changes` is one atomic call.
 
-Kinds are applied in the order of the attributes. Services build these, stores carry them out; several calls may
+Kinds are applied in the order of the attributes. Services build changes, and the store commits them; several calls may
 share one commit.
 """
 
@@ -17,10 +17,10 @@ from smsgw.model.message import DeliveryReport, Event, Incoming, Message
 
 @attrs.frozen
 class Once:
-    """A condition: `key` was not used in `scope` before, or not lately.
+    """A condition: no valid use of `key` in `scope` is stored.
 
-    :ivar until: absolute time up to which this use counts. :ivar digest: what was asked for, hashed, kept with the key.
-    :ivar id: what is told of this use when the key comes again: the id of the message or of the batch.
+    :ivar until: absolute time until which this use is valid. :ivar digest: hash of the request, stored with the key.
+    :ivar id: the id of the message or batch, returned when the key is used again.
     :ivar otherwise: final state and error in which messages are stored if the key was used; None: they are not stored.
     """
 
@@ -34,9 +34,9 @@ class Once:
 
 @attrs.frozen
 class Limit:
-    """A condition: what was added under `key` in `scope` within `period` seconds, and `add`, is at most `at_most`.
+    """A condition: the sum added under `key` in `scope` within `period` seconds, plus `add`, is at most `at_most`.
 
-    A period begins with the first use behind the end of the former one; 0: it never ends.
+    A period begins with the first use after the end of the previous period; 0: it never ends.
 
     :ivar otherwise: final state and error in which messages are stored beyond the limit; None: they are not stored.
     """
@@ -53,8 +53,8 @@ class Limit:
 class Conditional:
     """`messages` (all among the accepts of the same call) are stored as they are only if all `conditions` hold.
 
-    Conditions are looked at in order, the first that does not hold decides. Then nothing is added to any limit; keys
-    are used only where the messages are stored after all, in a final state.
+    Conditions are checked in order, and the first that does not hold decides. Then nothing is added to any limit, and
+    keys are used only if the messages are stored in a final state.
     """
 
     messages: Sequence[Message]
@@ -63,9 +63,9 @@ class Conditional:
 
 @attrs.frozen
 class Unmet:
-    """A condition that did not hold; its messages were stored in its `otherwise`, or not at all.
+    """A condition that did not hold; its messages were stored in the state of `otherwise`, or not stored.
 
-    :ivar id, digest: of the use before, where it is a :class:`Once`.
+    :ivar id, digest: those of the earlier use, if the condition is a :class:`Once`.
     """
 
     condition: Once | Limit
@@ -75,7 +75,7 @@ class Unmet:
 
 @attrs.define(eq=False)
 class PartSent:
-    """Part `seq` of `message` was taken by its connector under `remote_id`; a receipt is awaited until `due`."""
+    """The upstream took part `seq` of `message` as `remote_id`; a receipt is awaited until `due`."""
 
     message: Message
     seq: int
@@ -85,7 +85,7 @@ class PartSent:
 
 @attrs.define(eq=False)
 class PartEnded:
-    """Part `seq` of `message` (0: every part not sent yet) reached the final `state`, without a receipt."""
+    """Part `seq` of `message` (0: every part that is not sent yet) reached the final `state` without a receipt."""
 
     message: Message
     seq: int
@@ -116,9 +116,9 @@ class Reported:
 
 @attrs.define(eq=False)
 class Cancel:
-    """`account` wants message (or batch) `id` cancelled; only what is still waiting can be.
+    """`account` cancels the message or batch `id`; only waiting messages can be cancelled.
 
-    `account` None is the operator of the gateway, who may cancel anybody's.
+    `account` None is the administrator, who may cancel the messages of every account.
     """
 
     account: str | None
@@ -127,7 +127,7 @@ class Cancel:
 
 @attrs.define(eq=False)
 class Retry:
-    """Telling `event` failed: try it again not before `due` (its attempts grow by one)."""
+    """The delivery of `event` failed: try it again not before `due` (its attempts grow by one)."""
 
     event: Event
     due: float
@@ -148,13 +148,14 @@ class Changes:
     """One atomic call to the store.
 
     :ivar conditions: of new messages, per submission.
-    :ivar accepts: new messages. One with ``claimed`` is stored as claimed, one in state SCHEDULED or QUEUED
-        without it is queued for its connector, one in a final state is only kept (and told, if asked).
-    :ivar claims: queued messages that are about to be handed to their connector.
-    :ivar outcomes: what upstreams answered, or what dispatch decided, about claimed messages.
-    :ivar receipts: statements of upstreams. :ivar cancels: wishes of senders.
+    :ivar accepts: new messages. A message with ``claimed`` is stored as claimed; without it a message in state
+        SCHEDULED or QUEUED is queued for its connector; a message in a final state is stored, with an event if its
+        sender asked for one.
+    :ivar claims: queued messages that are about to be sent.
+    :ivar outcomes: outcomes of claimed messages, and decisions of dispatch on them.
+    :ivar receipts: receipts of upstreams. :ivar cancels: messages to be cancelled.
     :ivar acknowledged: events that their receiver acknowledged. :ivar retries: events to try again.
-    :ivar incoming: what came from subscribers. :ivar confirmations: calls that are waited for.
+    :ivar incoming: messages, calls and keys from subscribers. :ivar confirmations: accounts that wait for a call.
     """
 
     accepts: list[Message] = attrs.field(factory=list)
@@ -171,14 +172,14 @@ class Changes:
 
 @attrs.define(eq=False)
 class Committed:
-    """What a committed call did, per kind and in the order given.
+    """The results of a committed call, by kind and in the order given.
 
-    :ivar claims: whether each claim succeeded (not cancelled or taken by another node meanwhile).
-    :ivar receipts: per receipt: ``matched``, ``parked`` (id not known yet), ``repeated`` or ``ignored``
-        (intermediate, changes nothing).
-    :ivar cancels: per wish: the messages cancelled, or why not.
-    :ivar events: what senders are now to be told, in order of their happening.
-    :ivar conditions: per submission with conditions None if all held, else the one that did not.
+    :ivar claims: whether each claim succeeded (False: the message was cancelled, or another node has it).
+    :ivar receipts: for each receipt ``matched``, ``parked`` (its id is unknown so far), ``repeated`` or ``ignored``
+        (an intermediate state, which changes nothing).
+    :ivar cancels: for each cancellation the messages cancelled, or a refusal.
+    :ivar events: the new events, in the order in which they occurred.
+    :ivar conditions: for each submission with conditions None if all held, else the first that did not.
     """
 
     claims: list[bool]

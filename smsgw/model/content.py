@@ -1,7 +1,7 @@
-"""What a message carries besides its state: sender, coding and the text uncut; and how the text was cut into parts.
+"""The content of a message: sender, coding and the uncut text; and its cut into parts.
 
-Both are immutable and packed into one value each for the store. The content stays as it was accepted; the cut follows
-from what the chosen connector needs.
+Both are immutable, and each is packed into one value for the store. The content stays as it was accepted; the cut
+depends on the chosen connector.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _UDHI: Final = 0x40
 
 @attrs.frozen
 class Labels:
-    """What a client attached to a message, for itself and for people.
+    """Labels that a client attached to a message.
 
     :ivar callback: URL to call on changes of state instead of the account's; empty for the account's.
-    :ivar reference: the client's own name for the message, told back to it. :ivar comment: a note for people.
+    :ivar reference: the client's own name for the message, reported back to it. :ivar comment: a note for people.
     """
 
     callback: str = ""
@@ -42,11 +42,11 @@ class Labels:
 class Content:
     """The immutable content of a message.
 
-    :ivar sender: the sender as upstreams shall see it, with its TON and NPI.
-    :ivar octets: the whole user data, unpacked octets in `data_coding`, without a concatenation header of ours
-        (with `esm_class` 0x40 they begin with the client's own header).
-    :ivar recipient: the recipient as the client wrote it, empty where that is the number in international form.
-    :ivar tlvs: encoded TLVs to pass on unchanged. :ivar labels: of the client, None for none.
+    :ivar sender: the sender as it is sent to upstreams, with its TON and NPI.
+    :ivar octets: the whole user data, unpacked octets in `data_coding`, without a concatenation header of the gateway
+        (with `esm_class` 0x40 they begin with a header of the client).
+    :ivar recipient: the recipient as the client wrote it, empty if that is the number in international form.
+    :ivar tlvs: encoded TLVs to pass on unchanged. :ivar labels: the client's labels, None for none.
     """
 
     sender: str
@@ -64,7 +64,7 @@ class Content:
     recipient: str = ""
 
     def text(self) -> str:
-        """The text for people and front ends, without the client's user data header; never raises."""
+        """The text without the client's user data header, for people and front ends; never raises."""
         octets = self.octets
         if self.esm_class & _UDHI:
             header = udh.parse(octets)
@@ -74,8 +74,8 @@ class Content:
         return coding.decode(octets, self.data_coding)
 
     def pack(self) -> bytearray:
-        """The content as one value: fixed head, labels if there are any, then everything of variable length, the octets
-        last. The driver of SQLite takes a bytearray quicker than bytes."""
+        """The content as one value: a fixed head, the labels if there are any, then the fields of variable length, the
+        octets last. The SQLite driver binds a bytearray faster than bytes."""
         sender = self.sender.encode("utf-8")
         service_type = self.service_type.encode("latin-1") if self.service_type else b""
         recipient = self.recipient.encode("utf-8") if self.recipient else b""
@@ -104,9 +104,9 @@ class Content:
 
     @classmethod
     def unpack(cls, octets: bytes) -> Content:
-        """Read what :meth:`pack` wrote.
+        """The content that :meth:`pack` wrote.
 
-        :raises ValueError: when it was written by a version this one does not know.
+        :raises ValueError: a version that this one does not know wrote it.
         """
         (
             version,
@@ -163,10 +163,10 @@ class Content:
 
 
 class Form(IntEnum):
-    """How the parts of a text say that they belong together."""
+    """How the parts of a text are tied."""
 
     SINGLE = 0
-    """There is one part, and nothing to say."""
+    """There is one part, without a concatenation header."""
     UDH8 = 1
     """By a user data header with a reference of 8 bits (3GPP TS 23.040, 9.2.3.24.1)."""
 
@@ -175,8 +175,8 @@ class Form(IntEnum):
 class Cut:
     """How a text is cut into parts for an upstream.
 
-    :ivar data_coding: of the parts. :ivar parts: user data per part, unpacked octets in that coding, without a
-        concatenation header; empty where the only part is the whole text.
+    :ivar data_coding: of the parts. :ivar parts: user data of each part, unpacked octets in that coding, without a
+        concatenation header; empty if the only part is the whole text.
     :ivar reference: concatenation reference shared by the parts (0-65535), the same on every attempt, so that a part
         sent again completes the set on the handset.
     """
@@ -187,8 +187,8 @@ class Cut:
     reference: int = 0
 
     def pack(self, text: bytes) -> bytes:
-        """The cut as one value, empty for the whole text; `text` are the octets of the content, which are not repeated
-        where the parts joined are the same."""
+        """The cut as one value, empty for the whole text. The octets of the parts are left out if, joined, they equal
+        `text`, the octets of the content."""
         parts = self.parts
         if not parts:
             return b""
@@ -200,7 +200,7 @@ class Cut:
 
     @classmethod
     def unpack(cls, packed: bytes, text: bytes) -> Cut:
-        """Read what :meth:`pack` wrote, with the same `text`."""
+        """The cut that :meth:`pack` wrote with the same `text`."""
         if not packed:
             return WHOLE
         form, data_coding, reference, count = _CUT.unpack_from(packed)

@@ -1,8 +1,8 @@
-"""Error codes: the numbers that say why a message was not delivered, what each means, and who gives which.
+"""Error codes: the reasons why a message was not delivered, with their meanings.
 
-The numbers are those of provider document 001 (001.11). Every way back to a sender tells them as they are: ``err`` of a
+The numbers are those of provider document 001 (001.11). Every report to an account carries them unchanged: ``err`` of a
 receipt in three digits, network_error_code, ``err`` of a callback, ``error_code`` of the Rostelecom API, ``error`` of
-/v1. An upstream may report other numbers, which are told just so and have no meaning here.
+/v1. An upstream may report other numbers; the gateway passes these on and knows no meaning for them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from smsgw.model.lifecycle import State
 
 
 class ErrorCode(IntEnum):
-    """One number.
+    """One error code.
 
-    :ivar meaning: what it says, as words for people.
+    :ivar meaning: the reason, as words for people.
     """
 
     meaning: str
 
     def __new__(cls, number: int, meaning: str) -> Self:
-        """Make a member of its number and its meaning."""
+        """Make a member from its number and its meaning."""
         code = int.__new__(cls, number)
         code._value_ = number
         code.meaning = meaning
@@ -65,17 +65,17 @@ REFUSED: Final[Mapping[Refusal, ErrorCode]] = {
     Refusal.BAD_RECIPIENT: ErrorCode.BAD_NUMBER,
     Refusal.SENDER_NOT_AGREED_FOR_OPERATOR: ErrorCode.SENDER_NOT_AGREED,
 }
-"""The code of a message that was accepted and then refused by the rule; a refusal that is not here has NO_ROUTE."""
+"""The code of a message that was accepted in a final state because of this refusal; other refusals have NO_ROUTE."""
 
 ASSUMED: Final[Mapping[State, ErrorCode]] = {
     State.REJECTED: ErrorCode.UNEXPLAINED,
     State.UNKNOWN: ErrorCode.NO_RECEIPT,
 }
-"""The code that callbacks tell with a final state which came without one."""
+"""The code that callbacks report with a final state that has none."""
 
 _KNOWN: Final = {int(code): code.meaning for code in ErrorCode}
 
 
 def meaning(error: int) -> str:
-    """What an error code says, empty for 0 and for the numbers of an upstream that are not in the table."""
+    """The meaning of an error code, empty for 0 and for numbers of an upstream that are not in the table."""
     return _KNOWN.get(error, "")

@@ -1,7 +1,7 @@
-"""The states of a message, the legal moves between them, and how parts add up to a message.
+"""The states of a message, the legal moves between them, and how the states of parts make that of their message.
 
-The table :data:`MOVES` is the one place that says what may follow what. Stores decide by it and guard what they write,
-so that a final state is never replaced.
+The table :data:`MOVES` alone defines the legal moves. Stores decide by it and guard their writes, so that a final state
+is never replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class State(IntEnum):
-    """What has become of a message (or of one part); the numbers are what stores keep."""
+    """The state of a message or of one part; stores keep the numbers."""
 
     SCHEDULED = 0
     QUEUED = 1
@@ -34,7 +34,7 @@ class State(IntEnum):
 
 
 class Notify(IntFlag):
-    """Which changes the sender asked to hear of."""
+    """Which changes of state the sender wants to have reported."""
 
     NOTHING = 0
     DELIVERED = 1
@@ -90,7 +90,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 
 
 def notifies(notify: int, state: State) -> bool:
-    """Whether a sender who asked for `notify` is to be told of `state`."""
+    """Whether `state` is to be reported to a sender who asked for `notify`."""
     if state is State.DELIVERED:
         return bool(notify & Notify.DELIVERED)
     if state in FINAL:

@@ -1,7 +1,7 @@
 """Submissions, messages, parts, delivery reports and events: the values that flow through the gateway.
 
-These travel by the ten thousand each second, so they are plain slotted classes made positionally. Who hands one on
-changes only the attributes of its state from then on (state, claimed, connector, attempts, unsent ...).
+The gateway makes tens of thousands of them each second, so they are plain slotted classes made positionally. After
+acceptance only the attributes of a message's state change (state, claimed, connector, attempts, unsent ...).
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
 
 CALLBACK: Final = "callback"
-"""The word of the return path over HTTP, in messages and events."""
+"""The name of the return path over HTTP, in messages and events."""
 
 UNIX_NEVER: Final = 0.0
-"""Stands for "no such time" in absolute times, which are seconds since 1970 UTC."""
+"""The value of an absolute time, in seconds since 1970 UTC, that does not exist."""
 
 
 @attrs.frozen
 class Options:
-    """What few submissions bring, together so that the others carry one empty attribute.
+    """Rare attributes of submissions, in one object so that most submissions have one empty attribute.
 
-    :ivar encoding: how the text is to be written: empty to choose, ``gsm`` or ``ucs2`` to insist.
-    :ivar key: idempotency key, unique within the account with the front end's prefix; empty for none. A submission
-        whose key the account used before is not stored again: the answer is the first one's id.
-    :ivar digest: what was asked for, hashed; a key that comes again with another digest is refused.
-    :ivar labels: kept with the message, None for none.
-    :ivar batch: id of a batch that this continues, 0 for one of its own where there are several recipients.
+    :ivar encoding: the alphabet: ``gsm`` or ``ucs2``; empty: the gateway chooses.
+    :ivar key: idempotency key, unique within the account with the front end's prefix; empty for none. If the account
+        used the key before, the submission is not stored again: the answer is the id of the first one.
+    :ivar digest: hash of the request; a key that comes again with another digest is refused.
+    :ivar labels: stored with the message, None for none.
+    :ivar batch: id of a batch that this submission continues; 0: several recipients get a new batch.
     """
 
     encoding: str = ""
@@ -44,25 +44,24 @@ class Options:
 
 @attrs.define(eq=False)
 class Submission:
-    """What a front end hands to intake: one sender, one text, one or more recipients.
+    """The request of a client to send one text from one sender to one or more recipients.
 
     Either `text` (characters; intake chooses the alphabet and splits) or `octets` with `data_coding` and
-    `esm_class` (user data as an ESME submitted it, passed through as it came) is given.
+    `esm_class` (user data of an ESME, which stays unchanged) is given.
 
     :ivar account: name of the account that submits.
-    :ivar path: the return path that tells the sender what became of it: ``smpp``, ``callback``, or empty.
-    :ivar sender: as the client wrote it; empty means the account's default. Its TON and NPI follow from
-        its form, whatever the client says of them.
+    :ivar path: the return path of reports: ``smpp``, ``callback``, or empty for no reports.
+    :ivar sender: as the client wrote it; empty means the account's default. Its TON and NPI follow from its form; those
+        that the client gives are ignored.
     :ivar recipients: the numbers as the client wrote them.
     :ivar notify: :class:`~smsgw.model.lifecycle.Notify` bits.
     :ivar schedule: absolute time of the first attempt, 0 for now.
     :ivar expires: absolute end of validity, 0 for the account's default.
     :ivar tlvs: encoded TLVs to pass on unchanged.
-    :ivar text_limit: the longest text in characters the front end's dialect takes, 0 for none.
-    :ivar as_states: refusals that this front end does not tell at once: the message is accepted and its final
-        state says so (HTTP v2).
-    :ivar options: what most submissions do without.
-    :ivar login: the login that submits it. :ivar listener: the name of the listener that it comes through.
+    :ivar text_limit: the longest text, in characters, that the dialect allows; 0 for no limit.
+    :ivar as_states: refusals that the dialect reports as a final state of the message, which is accepted (HTTP v2).
+    :ivar options: rare attributes, None for none.
+    :ivar login: the login that submits. :ivar listener: the name of the listener that the submission came through.
     """
 
     account: str
@@ -89,9 +88,9 @@ class Submission:
 
 @attrs.define(eq=False)
 class Accepted:
-    """The gateway's yes to one submission, given after the synced commit.
+    """The positive answer to one submission, given after the synced commit.
 
-    :ivar id: the id the client is told: the message's, or the batch's where several recipients share one answer.
+    :ivar id: the id in the answer: that of the message, or of the batch if several recipients share one answer.
     :ivar message_ids: ids of the messages, one per recipient.
     :ivar parts: parts of all messages together.
     :ivar state: state of the first message; may already be final (refused by rules).
@@ -108,12 +107,12 @@ class Accepted:
 
 @attrs.frozen
 class Previewed:
-    """What would become of a submission, which was only looked at.
+    """How the gateway would send a submission, which was checked and not stored.
 
-    :ivar encoding: the alphabet it would be written in, a value of :class:`smsgw.text.coding.Alphabet`.
-    :ivar characters: of the text; of user data with a header of its own, those behind the header.
-    :ivar number: the recipient in international form. :ivar connector: the one it would take now.
-    :ivar price: of all parts in 1/10000 units; None where nobody said what it costs.
+    :ivar encoding: the alphabet of the text, a value of :class:`smsgw.text.coding.Alphabet`.
+    :ivar characters: of the text; of user data with a header of the client, those behind the header.
+    :ivar number: the recipient in international form. :ivar connector: the connector that would send it now.
+    :ivar price: of all parts in 1/10000 units; None if no price is set.
     """
 
     encoding: str
@@ -128,22 +127,22 @@ class Previewed:
 class Message:
     """One text to one recipient, as stored.
 
-    :ivar path: the return path that tells the sender what became of it: ``smpp``, ``callback``, or empty.
-    :ivar claimed: whether it may have been written to the upstream already and its outcome is not known.
-        Set by dispatch before the accepting commit or by a claim; a claimed message is in no queue.
-    :ivar attempts: how often it was handed to a connector and came back.
+    :ivar path: the return path of reports: ``smpp``, ``callback``, or empty for no reports.
+    :ivar claimed: whether it may have been written to the upstream and its outcome is not known. Dispatch sets it
+        before the accepting commit, or a claim sets it; a claimed message is in no queue.
+    :ivar attempts: how often a connector has returned it unsent.
     :ivar parts: how many short messages carry it; their octets are those of `cut`.
     :ivar expires: absolute end of validity. :ivar due: absolute time before which it is not sent (0: at once).
     :ivar created, changed, sent: absolute times of acceptance, of the last change of state (of a new message: that of
         acceptance), of the upstream's first acceptance (0: not yet).
     :ivar error: code of the failure that decided the state (0: none).
     :ivar recipient: the number in international form, digits only.
-    :ivar batch: id under which the client asks for several messages at once, 0 for none.
+    :ivar batch: id of the batch to which it belongs, 0 for none.
     :ivar remote_id: the upstream's id of the (first) part, empty before it is known.
-    :ivar unsent: numbers of the parts that are still to be sent, of a message that came back after some of its
-        parts were taken or ended; empty for all of them.
+    :ivar unsent: numbers of the parts that are still to be sent, if other parts were sent or have ended; empty: all
+        parts.
     :ivar login: the login that submitted it, empty for the account's own. :ivar listener: the name of the listener
-        that it came through, empty where none is known.
+        that it came through, empty if unknown.
     """
 
     id: int
@@ -231,7 +230,7 @@ class Part:
 
     @property
     def octets(self) -> bytes:
-        """User data of this part, without a concatenation header of ours."""
+        """User data of this part, without a concatenation header of the gateway."""
         parts = self.message.cut.parts
         return parts[self.seq - 1] if parts else self.message.content.octets
 
@@ -240,10 +239,10 @@ class Part:
 class DeliveryReport:
     """An upstream's statement about one part (a receipt).
 
-    :ivar remote_id: the upstream's id, as it came (a connector may have normalised it).
-    :ivar state: the final state it means, or None if it changes nothing (ENROUTE, ACCEPTD, unknown words).
+    :ivar remote_id: the upstream's id (a connector may have normalised it).
+    :ivar state: the final state, or None if the receipt changes nothing (ENROUTE, ACCEPTD, unknown words).
     :ivar error: code for the sender, 0 for none. :ivar at: absolute time of that state.
-    :ivar raw: the upstream's own words, kept for people when the report is parked.
+    :ivar raw: the text of the receipt, stored for the administrator if the receipt is parked.
     """
 
     remote_id: str
@@ -254,7 +253,7 @@ class DeliveryReport:
 
 
 class IncomingKind(IntEnum):
-    """What came from a subscriber."""
+    """What a subscriber sent."""
 
     MESSAGE = 1
     CALL = 2
@@ -263,15 +262,15 @@ class IncomingKind(IntEnum):
 
 @attrs.define(eq=False)
 class Incoming:
-    """Something that came from a subscriber, as stored: a message, a call, or keys pressed during a voice message.
+    """An incoming message, a call, or keys pressed during a voice message, as stored.
 
-    :ivar id: from the same counter as the ids of messages. :ivar account: whose number it came to.
-    :ivar path: the return path that tells the account of it; empty: it is only kept, and listed.
-    :ivar sender, recipient: the subscriber's number, and the number of ours that it came to.
+    :ivar id: from the same counter as the ids of messages. :ivar account: the account that it belongs to.
+    :ivar path: the return path of its report; empty: no report, it is only stored and listed.
+    :ivar sender, recipient: the subscriber's number, and the number of the gateway.
     :ivar text: of a message; the keys pressed, in order (``12``).
     :ivar at: absolute time of its arrival.
-    :ivar answers: id of the message of ours that it answers (always known for keys), 0 for none.
-    :ivar seconds: how long the call took, 0 where that is not known.
+    :ivar answers: id of the message that it answers (always known for keys), 0 for none.
+    :ivar seconds: duration of the call, 0 if unknown.
     :ivar callback: URL to call instead of the account's; empty for the account's.
     """
 
@@ -288,13 +287,13 @@ class Incoming:
     seconds: int = 0
     callback: str = ""
     listener: ClassVar[str] = ""
-    """No listener of ours: it came from an upstream."""
+    """Empty: it came from an upstream, through no listener."""
     login: ClassVar[str] = ""
-    """What came from an upstream is told to the account's own login."""
+    """Empty: it is reported to the account's own login."""
 
 
 class EventKind(IntEnum):
-    """What an event tells; also its place (`seq`) among the events of one message."""
+    """The kind of an event; also its position (`seq`) among the events of one message."""
 
     ENROUTE = 1
     FINAL = 2
@@ -303,18 +302,18 @@ class EventKind(IntEnum):
 
 @attrs.define(eq=False)
 class Event:
-    """Something the sender of `message` is to be told over its return path.
+    """A state of `message`, or an incoming text, to be reported over the return path.
 
-    Unique by (login, path, message.id, kind); kept until the sender acknowledged it, so it may be told twice.
+    Unique by (login, path, message.id, kind). It is stored until its receiver has acknowledged it, so it may be
+    delivered twice.
 
-    :ivar message: an :class:`Incoming` where `kind` is INCOMING, and only there. Otherwise :func:`brief`: many events
-        wait in memory.
-    :ivar state, error, at: the state told, its error code, when it was reached (absolute). Of what is INCOMING:
-        DELIVERED, 0, and when it came.
-    :ivar attempts: how often it was tried in vain.
+    :ivar message: an :class:`Incoming` if `kind` is INCOMING; otherwise a message made by :func:`brief`, to save
+        memory.
+    :ivar state, error, at: the state, its error code, and the absolute time when it was reached. If `kind` is
+        INCOMING: DELIVERED, 0, and the time of arrival.
+    :ivar attempts: how many attempts failed.
     :ivar due: absolute time before which it is not tried again, 0 for at once.
-    :ivar since: when it was taken up again after it had been given up (absolute): from then on it is kept as if it
-        had just happened; 0 for never.
+    :ivar since: absolute time when it was replayed from the dead letters; its age counts from then on; 0 for never.
     """
 
     message: Message | Incoming

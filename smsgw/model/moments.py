@@ -1,4 +1,4 @@
-"""Moments as texts."""
+"""Absolute times as text."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc(moment: float) -> str:
-    """A time as RFC 3339 writes it, in UTC, to the millisecond."""
+    """A time in the format of RFC 3339, in UTC, with milliseconds."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What an upstream can answer to one part: expected answers are values, not exceptions."""
+"""The outcomes of sending one part: expected answers of an upstream are values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import attrs
 
 @attrs.define(eq=False)
 class Sent:
-    """The upstream took the part and will report on it under `remote_id` (its own words, unchanged)."""
+    """The upstream took the part; its receipts carry `remote_id` (the upstream's id, unchanged)."""
 
     remote_id: str
 
 
 @attrs.define(eq=False)
 class Rejected:
-    """The upstream will never take this part; `error` is the code shown to the sender, `why` is for people."""
+    """The upstream refused the part permanently; `error` is the code for the sender, `why` is for the administrator."""
 
     error: int
     why: str = ""
@@ -22,9 +22,9 @@ class Rejected:
 
 @attrs.define(eq=False)
 class Busy:
-    """The upstream asks to try again; `seconds` from now, or None for the connector's own back-off.
+    """The part was not taken and is to be tried again, `seconds` from now, or None for the connector's own back-off.
 
-    `charged` tells whether this counts as an attempt of the message (a throttled connector does not charge it).
+    `charged` is True if this counts as an attempt of the message (a throttled connector does not count it).
     """
 
     seconds: float | None = None

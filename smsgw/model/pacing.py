@@ -1,4 +1,4 @@
-"""Arithmetic of rates and retries, on clock readings of the caller; without timers."""
+"""The arithmetic of rates and retries. The caller passes the time; there are no timers."""
 
 from __future__ import annotations
 
