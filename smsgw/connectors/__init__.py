@@ -1,1 +1,1 @@
-"""Ways out: implementations of IConnector."""
+"""Connectors: implementations of IConnector."""

@@ -1,4 +1,4 @@
-"""An upstream that is a mail relay: each message leaves as an e-mail, for what is sent to people's mailboxes."""
+"""The connector to a mail relay: each message is sent as an e-mail."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.protocols.smtp import ServerReply, SmtpClientSettings, SmtpFailed, SmtpPool, connect
 
 _SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
-"""Mails that every relay takes, whichever extensions it offers."""
+"""The policy for mails that a relay without extensions accepts."""
 
 _WORDS: Final = 120
-"""Characters of a relay's words that are kept."""
+"""Characters of a relay's reply that are kept."""
 
 _log = Logger()
 
@@ -54,7 +54,7 @@ class SmtpConnectorSettings(ConnectorSettings):
     connections: int = fields.integer("at once", 2, at_least=1, at_most=50)
 
     def check(self) -> Iterator[Conflict]:
-        """Yield what does not go together."""
+        """Yield settings that conflict."""
         yield from super().check()
         if "@" not in self.to.source:
             yield Conflict("to", "an address has an @, as in {to}@mail.example")
@@ -66,10 +66,10 @@ class SmtpConnectorSettings(ConnectorSettings):
 
 @implementer(IConnector)
 class SmtpConnector(WholeMessageConnector):
-    """Implements :class:`~smsgw.interfaces.IConnector`.
+    """Sends messages as e-mails.
 
     :param clock: the reactor; its seconds are monotonic. :param now: absolute seconds since 1970.
-    :param trust: whose certificates are believed; those that the system believes if None.
+    :param trust: the certificate authorities to trust; None: those of the system.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class SmtpConnector(WholeMessageConnector):
         super().start(sink)
 
     def _send(self, part: Part) -> None:
-        """Hand the message over as a mail."""
+        """Send the message as a mail."""
         try:
             id, recipient, octets = self._mail(part)
         except ValueError as error:
@@ -123,7 +123,7 @@ class SmtpConnector(WholeMessageConnector):
     def _mail(self, part: Part) -> tuple[str, str, bytes]:
         """The e-mail of a message: its Message-ID, its recipient, its octets.
 
-        :raises ValueError: where there can be none.
+        :raises ValueError: no mail can be made of the message.
         """
         message = part.message
         content = message.content
@@ -142,7 +142,7 @@ class SmtpConnector(WholeMessageConnector):
         return id, recipient.addr_spec, mail.as_bytes()
 
     def _over(self, part: Part, outcome: Outcome) -> None:
-        """The relay answered."""
+        """End the sending of one mail."""
         self._requests -= 1
         self._decided(part, outcome)
 
@@ -154,7 +154,7 @@ class SmtpConnector(WholeMessageConnector):
 
 
 def _answered(replies: Sequence[ServerReply], id: str) -> Outcome:
-    """What the relay's last word on a mail means: 4xx is for now, 5xx for ever (RFC 5321, 4.2.1)."""
+    """The outcome for the relay's replies: 4xx is temporary, 5xx permanent (RFC 5321, 4.2.1)."""
     (reply,) = replies
     if reply.positive:
         return Sent(id)
@@ -163,7 +163,7 @@ def _answered(replies: Sequence[ServerReply], id: str) -> Outcome:
 
 
 def _failed(failure: Failure) -> Outcome:
-    """What it means that there is no answer."""
+    """The outcome of a mail without a reply."""
     error = failure.value
     if isinstance(error, ValueError):
         return _no_mail(error)

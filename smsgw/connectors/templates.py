@@ -1,7 +1,7 @@
-"""Requests to an upstream as the configuration describes them, and where its answers say what. Pure.
+"""Templates of requests to an upstream, and the locations of values in its answers. Pure.
 
-Placeholders in braces are filled in as their place demands: percent-encoded in addresses and forms, as text of its own
-in JSON. No value of a message is ever read as part of a template.
+The value of a placeholder is percent-encoded in addresses and forms, and a JSON string in JSON. A value of a message is
+never parsed as part of a template.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from smsgw.interfaces import WebhookRequest
 from smsgw.protocols.http.strictjson import BadJson, strict_json
 
 NAMES: Final = ("to", "from", "text", "uid", "id")
-"""What may stand in braces: recipient (digits), sender, text, our own id of the attempt, the upstream's id."""
+"""The placeholders: recipient (digits), sender, text, the gateway's id of the attempt, the upstream's id."""
 
 _FIELD: Final = re.compile(r"\{([a-z_]*)(:int)?\}")
 _SEARCHED: Final = 64 * 1024
-"""Octets of a body that a pattern looks through."""
+"""Octets of a body that a pattern searches."""
 
 Values = Mapping[str, str]
 
 
 @attrs.frozen
 class Template:
-    """A text with placeholders; `pieces` are literal text and names by turns."""
+    """A text with placeholders; `pieces` alternate between literal text and names."""
 
     source: str
     pieces: tuple[str, ...]
@@ -69,7 +69,7 @@ class JsonTemplate:
     def fill(self, values: Values) -> bytes:
         """The document with the values.
 
-        :raises ValueError: a value that is to be a number is none.
+        :raises ValueError: a value that must be a number is not one.
         """
         return json.dumps(_filled(self.value, values), ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -122,7 +122,7 @@ JSON: Final = Kind("a JSON document with {to}, {from}, {text} ...", _json_templa
 
 
 def percent_encoder(charset: str) -> Callable[[str], str]:
-    """Encodes a value for an address or a form in this character set; what it cannot write becomes ``?``."""
+    """A function that encodes a value for an address or a form in `charset`; ``?`` replaces unknown characters."""
 
     def encode(value: str) -> str:
         return quote(value, safe="", encoding=charset, errors="replace")
@@ -130,13 +130,13 @@ def percent_encoder(charset: str) -> Callable[[str], str]:
     return encode
 
 
-# Where a value is in a response, or in a webhook
+# Locations of values in a response or a webhook
 
 
 @attrs.frozen
 class Location:
-    """Where a value is: `kind` is json, regex, header, query or form, `name` the path, pattern or name there; an empty
-    kind: nowhere."""
+    """The location of a value: `kind` is json, regex, header, query or form, `name` the path, pattern or name there; an
+    empty kind: there is no value."""
 
     kind: str = ""
     name: str = ""
@@ -164,12 +164,12 @@ LOCATION: Final = Kind(
     "json:path, regex:pattern, header:name, query:name or form:name", _location,
     lambda one: f"{one.kind}:{one.name}" if one else "", Location(),
 )  # fmt: skip
-"""Where a value is."""
+"""The location of a value."""
 
 
 @attrs.frozen
 class HttpData:
-    """An HTTP response of an upstream, or a webhook of its, in which values are looked up.
+    """An HTTP response or a webhook of an upstream, from which values are read.
 
     :ivar headers: by lower-case name.
     """
@@ -185,7 +185,7 @@ class HttpData:
         return cls(webhook.headers, webhook.body, webhook.query, charset)
 
     def value(self, where: Location) -> str:
-        """The value at a location as text; empty when there is none or the body is not of the form that it needs."""
+        """The value at a location as text; empty if there is none or the body has another format."""
         return _READERS[where.kind](self, where.name) if where else ""
 
 

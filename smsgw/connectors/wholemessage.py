@@ -1,7 +1,8 @@
-"""Connectors to upstreams that take a message whole, although the gateway counts its parts.
+"""The base of connectors to upstreams that take a whole message and cut it into parts themselves.
 
-The first part that is sent of a message carries all of it; its outcome is that of the other parts too. Their remote ids
-are the upstream's with ``#2``, ``#3`` behind it, and a receipt of the message is one of every part.
+The first part of a message that is sent carries the whole message, and its outcome is also that of the other parts. The
+remote ids of these are the upstream's id with ``#2``, ``#3`` behind it. A receipt of the message is a receipt of every
+part.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from smsgw.model.outcome import Outcome, Rejected, Sent
 from smsgw.text import coding
 
 REPEAT_AFTER: Final = 1.0
-"""Seconds after which a receipt that could not be stored is given again."""
+"""Seconds after which a receipt that could not be stored is repeated."""
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 KNOWN: Final = 100_000
-"""Messages of several parts of which the upstream's id is remembered."""
+"""Messages in several parts whose id of the upstream is kept."""
 
 
 class WholeMessages:
-    """Which part stands for its whole message, and the outcomes of the others."""
+    """Tracks for each message the part that carries it, and the outcomes of the other parts."""
 
     def __init__(self) -> None:
         self._sharing: dict[int, list[Part]] = {}
@@ -42,8 +43,7 @@ class WholeMessages:
         self._parts: OrderedDict[str, int] = OrderedDict()
 
     def add(self, parts: Sequence[Part]) -> tuple[list[Part], list[tuple[Part, Outcome]]]:
-        """The parts for which the message is to be sent, and outcomes that are known already: of parts whose message
-        was sent before."""
+        """The parts for which the message is to be sent, and the outcomes of parts whose message was sent before."""
         first: list[Part] = []
         known: list[tuple[Part, Outcome]] = []
         for part in parts:
@@ -62,7 +62,7 @@ class WholeMessages:
         return first, known
 
     def outcomes(self, part: Part, outcome: Outcome) -> list[tuple[Part, Outcome]]:
-        """The outcome of a message, for the part it was sent for and those that were added since."""
+        """The outcomes of the part that carried the message and of the parts that were added since."""
         message = part.message
         parts = (part, *self._sharing.pop(message.id, ()))
         if not isinstance(outcome, Sent):
@@ -89,7 +89,7 @@ class WholeMessages:
 
 
 def put(known: OrderedDict[K, V], key: K, value: V) -> None:
-    """Remember, and forget the oldest where there are more than :data:`KNOWN`."""
+    """Add an entry, and drop the oldest one if there are more than :data:`KNOWN`."""
     known[key] = value
     known.move_to_end(key)
     if len(known) > KNOWN:
@@ -101,10 +101,10 @@ def _part_id(remote_id: str, seq: int) -> str:
 
 
 class WholeMessageConnector(metaclass=ABCMeta):
-    """What connectors of whole messages share. A subclass sends a message, and says what follows when one was sent.
+    """The base class of connectors of whole messages. A subclass sends messages and obtains their receipts.
 
-    Outcomes are collected and given on the next turn of the reactor, all that came in this one together; before the
-    receipts that come meanwhile. What follows from :meth:`resume` is given then, too.
+    The outcomes of one turn of the reactor are given together in the next turn, before the receipts that came
+    meanwhile. :meth:`_followed` is called then, also after :meth:`resume`.
 
     :param clock: the reactor; its seconds are monotonic. :param now: absolute seconds since 1970.
     """
@@ -128,7 +128,7 @@ class WholeMessageConnector(metaclass=ABCMeta):
 
     @abstractmethod
     def _followed(self, remote_ids: Sequence[str]) -> None:
-        """The outcomes of messages that were sent have been given; or their receipts are awaited after a restart."""
+        """Obtain the receipts of messages: their outcomes have been given, or they are awaited after a restart."""
 
     @abstractmethod
     def _close(self) -> Deferred[None]:
@@ -168,7 +168,7 @@ class WholeMessageConnector(metaclass=ABCMeta):
         self._sent += self._messages.resume(awaited)
 
     def _decided(self, part: Part, outcome: Outcome) -> None:
-        """The outcome of a message, for all its parts that were sent."""
+        """Give the outcome of a message for all its parts that were sent."""
         self._collect(self._messages.outcomes(part, outcome))
         if isinstance(outcome, Sent):
             self._sent.append(outcome.remote_id)
@@ -193,14 +193,14 @@ class WholeMessageConnector(metaclass=ABCMeta):
             self._finish()
 
     def _report(self, remote_ids: Sequence[str], state: State, error: int = 0) -> Deferred[None]:
-        """Give the receipts of messages, for all their parts, behind the outcomes that came before."""
+        """Give the receipts of messages, for all their parts, after the outcomes that came before."""
         self._give_outcomes()
         at = self._now()
         ids = [id for remote_id in remote_ids for id in self._messages.part_ids(remote_id)]
         return self._sink.receipts(self.name, [DeliveryReport(id, state, error, at) for id in ids])
 
     def _report_delivered(self, remote_ids: Sequence[str]) -> None:
-        """That an upstream which never reports took messages is all that will be known. Given until it is stored."""
+        """Report messages delivered that an upstream without receipts has taken; repeat this until it is stored."""
 
         def again(_: Failure) -> None:
             if self._stopped is None:
@@ -217,7 +217,7 @@ class WholeMessageConnector(metaclass=ABCMeta):
         return stopped
 
     def _finish(self) -> None:
-        """Stopping ends when no request is under way and every outcome was given."""
+        """End the stop when no request is under way and every outcome is given."""
         if self._stopped is not None and not (self._closed or self._requests or self._outcomes or self._sent):
             self._closed = True
             self._close().chainDeferred(self._stopped)

@@ -1,4 +1,4 @@
-"""How much may be sent over a connector: its window less the slots that are taken, and the tokens of its rate."""
+"""The room of a connector: the free slots of its window, limited by the tokens of its rate."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from smsgw.model.pacing import Bucket
 
 BURST: Final = 0.1
-"""Seconds of the rate that may be saved up."""
+"""Seconds for which the bucket of the rate collects tokens."""
 
 TICK: Final = 0.01
-"""Seconds that a connector out of tokens waits at least, so that they are spent in batches."""
+"""Seconds that a connector without tokens waits at least, so that it sends in batches."""
 
 
 class Window:
     """The room of one connector. A slot is taken from :meth:`take` to :meth:`release`.
 
     :param window: slots at most. :param rate: parts a second, 0 for no limit.
-    :param ready: called whenever the room was 0 and grows. :param willing: says no while there is none for reasons of
-        the connector's own; call :meth:`feed` when that changes.
-    :ivar open: whether anything may be sent at all.
+    :param ready: called when the room grows from 0. :param willing: returns False while the connector cannot send for
+        another reason; the connector calls :meth:`feed` when that changes.
+    :ivar open: False: the room is 0.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Window:
         return room
 
     def take(self, count: int) -> None:
-        """So many parts are sent."""
+        """Take slots and tokens for `count` parts that are sent."""
         self._taken += count
         self._starved = self._starved or self._taken >= self._window
         self._bucket.charge(count)
 
     def release(self, count: int) -> None:
-        """The outcomes of so many parts are committed."""
+        """Free the slots of `count` parts whose outcomes are committed."""
         self._taken -= count
         self.feed()
 
@@ -78,7 +78,7 @@ class Window:
             self._ready()
 
     def close(self) -> None:
-        """Nothing may be sent any more."""
+        """Close the window: the room is 0 from now on."""
         self.open = False
         if self._tokens is not None:
             self._tokens.cancel()

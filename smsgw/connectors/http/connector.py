@@ -1,6 +1,6 @@
-"""An upstream with an HTTP API, as its section in gw.ini describes it: one request per message, with its whole text.
+"""The connector to an upstream with an HTTP API, which its section in gw.ini describes: one request for each message.
 
-The upstream cuts a long text itself, see :mod:`smsgw.connectors.wholemessage`.
+The upstream cuts a long text itself: :mod:`smsgw.connectors.wholemessage`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 
 LONGEST_RESPONSE: Final = 64 * 1024
-"""Octets of a response that are looked at."""
+"""Octets of a response that are read."""
 
 DOWN_AFTER: Final = 3
-"""Requests in a row that could not be sent, after which the upstream counts as down until the next pause ends."""
+"""After so many requests in a row that could not be sent, the upstream counts as down until the next pause ends."""
 
 _log = Logger()
 
 
 class Client(Protocol):
-    """What makes the requests: a :class:`~smsgw.protocols.http.client.WebClient`."""
+    """Makes HTTP requests: a :class:`~smsgw.protocols.http.client.WebClient`."""
 
     def request(
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
@@ -49,9 +49,9 @@ class Client(Protocol):
 
 @implementer(IConnector, IWebhookReceiver)
 class HttpConnector(WholeMessageConnector):
-    """Implements :class:`~smsgw.interfaces.IConnector` and :class:`~smsgw.interfaces.IWebhookReceiver`.
+    """Sends messages over HTTP, and takes the webhooks of the upstream.
 
-    :param clock: the reactor; its seconds are monotonic. :param client: makes the requests; None: one of its own.
+    :param clock: the reactor; its seconds are monotonic. :param client: makes the requests; None: a new client.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class HttpConnector(WholeMessageConnector):
     # Sending
 
     def _send(self, part: Part) -> None:
-        """Make the request that hands the message over."""
+        """Make the request that sends the message."""
         message = part.message
         content = message.content
         uid = f"{message.id}.{message.attempts}"
@@ -93,7 +93,7 @@ class HttpConnector(WholeMessageConnector):
                 kind = f"application/x-www-form-urlencoded; charset={settings.charset}"
                 headers = [*headers, (b"Content-Type", kind.encode())]
         except ValueError:
-            self._decided(part, Rejected(ErrorCode.NOT_CONVERTED, "a value that is to be a number is none"))
+            self._decided(part, Rejected(ErrorCode.NOT_CONVERTED, "a value that must be a number is not one"))
             return
         url = settings.url.fill(values, self._encode)
         self._requests += 1
@@ -103,7 +103,7 @@ class HttpConnector(WholeMessageConnector):
         asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
 
     def _answered(self, response: WebResponse, uid: str) -> Outcome:
-        """What a response means."""
+        """The outcome for a response."""
         self._failures = 0
         settings = self._settings
         headers = {name: values[-1] for name, values in response.headers.getAllRawHeaders()}
@@ -128,7 +128,7 @@ class HttpConnector(WholeMessageConnector):
         if not settings.id:
             return Sent(uid)
         id = data.value(settings.id)
-        return Sent(id[:255]) if id else Lost("the answer has no id where it should be")
+        return Sent(id[:255]) if id else Lost("the answer has no id at the location that the setting id names")
 
     def _failed(self, failure: Failure) -> Outcome:
         failure.trap(RequestFailed)
@@ -150,7 +150,7 @@ class HttpConnector(WholeMessageConnector):
             self._window.feed()
 
     def _over(self, part: Part, outcome: Outcome) -> None:
-        """One request is over: its outcome is that of the message's parts that came meanwhile, too."""
+        """End one request; its outcome is also that of the message's parts that came meanwhile."""
         self._requests -= 1
         self._decided(part, outcome)
 
@@ -164,7 +164,7 @@ class HttpConnector(WholeMessageConnector):
                 self._poll_later(remote_id)
 
     def _understood(self, data: HttpData) -> tuple[State | None, int]:
-        """The state and error of a receipt; None for words that change nothing."""
+        """The state and error of a receipt; None as state if it changes nothing."""
         word = self._settings.states.get(data.value(self._settings.receipt_state))
         if word is None:
             return None, 0
@@ -205,7 +205,7 @@ class HttpConnector(WholeMessageConnector):
     # Polling
 
     def _poll_later(self, remote_id: str) -> None:
-        """Ask what became of it after a while; the oldest is forgotten where there are too many."""
+        """Poll the state of a message later; if there are too many, the oldest is dropped."""
         put(self._polls, remote_id, self._clock.seconds() + self._settings.poll_every)
         self._poll_soon()
 
@@ -215,7 +215,7 @@ class HttpConnector(WholeMessageConnector):
             self._poll_timer = self._clock.callLater(max(due - self._clock.seconds(), 0.01), self._poll)
 
     def _poll(self) -> None:
-        """Ask about what is due, as many at once as the window has room for."""
+        """Poll the messages that are due, as many at once as the window has room for."""
         self._poll_timer = None
         now = self._clock.seconds()
         room = max(self._settings.window - self._requests, 1)
@@ -249,7 +249,7 @@ class HttpConnector(WholeMessageConnector):
         failure.trap(RequestFailed)
         self._poll_later(remote_id)
 
-    # The end
+    # Stopping
 
     def stop(self) -> Deferred[None]:
         for timer in (self._pause, self._poll_timer):
@@ -265,7 +265,7 @@ class HttpConnector(WholeMessageConnector):
 
 
 def _headers(settings: HttpConnectorSettings) -> list[tuple[bytes, bytes]]:
-    """Those of every request."""
+    """The headers of every request."""
     headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
     if settings.token is not None:
         headers.append((b"Authorization", b"Bearer " + settings.token.reveal().encode()))

@@ -1,4 +1,4 @@
-"""The section of an upstream with an HTTP API in gw.ini."""
+"""The settings of an upstream with an HTTP API in gw.ini."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE, JsonTemplate, L
 from smsgw.model.lifecycle import FINAL, State
 
 WORDS: Final[Mapping[str, State]] = {state.name.lower().replace("_", "-"): state for state in FINAL}
-"""Final states by the words that the section calls them."""
+"""Final states by their names in the section."""
 
 _STATE: Final = types.choice(tuple(WORDS))
 _TOKEN: Final = types.text(64, r"[^:,]+", "a word")
@@ -56,7 +56,7 @@ class HttpConnectorSettings(ConnectorSettings):
     poll_every: float = fields.duration("pause between two questions about one message", "30s", at_least=0.1)
 
     def check(self) -> Iterator[Conflict]:
-        """Yield what does not go together."""
+        """Yield settings that conflict."""
         yield from super().check()
         if self.form.source and self.json.source:
             yield Conflict("json", "a body is a form or JSON, not both", ("form",))

@@ -1,6 +1,6 @@
-"""The simulated SMSC: a connector that takes every message and reports it delivered, or misbehaves as it is told to.
+"""The simulated SMSC: a connector that takes every message and reports it delivered, or misbehaves as configured.
 
-It is for trying the gateway without an operator, for tests and for measurements, and it keeps every rule of
+It serves to try the gateway without an operator, for tests and for measurements. It follows every rule of
 :class:`~smsgw.interfaces.IConnector`.
 """
 

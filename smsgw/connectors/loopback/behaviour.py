@@ -1,4 +1,4 @@
-"""What the simulated SMSC decides: which parts it takes, and what it reports of them. Pure."""
+"""The decisions of the simulated SMSC: which parts it takes, and which receipts it sends. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LoopbackSettings(ConnectorSettings):
 
 @attrs.define(eq=False)
 class Owed:
-    """Receipts that say the same: the state and error of these ids. With `again` each is repeated once."""
+    """Receipts with the same state and error, for these ids. With `again` each is repeated once."""
 
     state: State
     error: int
@@ -45,11 +45,11 @@ class Owed:
 
 @attrs.define(eq=False)
 class Reaction:
-    """What becomes of the parts of one send.
+    """The decisions on the parts of one send.
 
     :ivar answers: outcomes. :ivar owed: receipts that follow the outcomes.
     :ivar early: parts whose receipt comes before their outcome.
-    :ivar silent: parts that are not answered, with the outcome once that is given up.
+    :ivar silent: parts that are not answered, with the outcome when the connector stops waiting.
     """
 
     answers: list[tuple[Part, Outcome]] = attrs.field(factory=list)
@@ -59,7 +59,7 @@ class Reaction:
 
 
 class Behaviour:
-    """The lists of recipients of a section. Without any, all parts of a send are treated alike, in one step."""
+    """Decides by the lists of recipients of a section. Without lists, all parts of a send are decided on at once."""
 
     def __init__(self, settings: LoopbackSettings) -> None:
         self._settings = settings
@@ -69,7 +69,7 @@ class Behaviour:
         )
 
     def react(self, parts: Sequence[Part]) -> Reaction:
-        """Treat each part as the lists say."""
+        """Decide on each part by the lists."""
         if self._plain:
             ids = [f"{part.message.id}.{part.seq}.{part.message.attempts}" for part in parts]
             return Reaction(
@@ -108,7 +108,7 @@ class Behaviour:
         return [owed for owed in receipts if owed is not None]
 
     def _receipt(self, message: Message, id: str) -> Owed | None:
-        """The receipt of one part, or None if there is to be none."""
+        """The receipt of one part, None if the part gets none."""
         settings = self._settings
         recipient = message.recipient
         if settings.never.matches(recipient):

@@ -1,6 +1,6 @@
-"""The connector of the simulated SMSC: its window, the times of its outcomes and receipts, and how it stops.
+"""The connector of the simulated SMSC: its window, the delays of its outcomes and receipts, and its stop.
 
-A batch costs one entry in one queue with one timer.
+Each batch is one entry in a queue with one timer.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from smsgw.model.message import DeliveryReport, Incoming, Part
 from smsgw.model.outcome import Lost, Outcome, Sent
 
 MOST_REPORTS: Final = 500
-"""Receipts handed over at once."""
+"""Receipts passed to the gateway at once."""
 
 MOST_UNACKNOWLEDGED: Final = 2_000
-"""Receipts handed over and not yet acknowledged; further ones wait, as with a real message centre."""
+"""Receipts that may be unacknowledged; further ones wait, as with a real SMSC."""
 
 REPEAT_AFTER: Final = 1.0
-"""Seconds after which receipts that could not be stored are given again."""
+"""Seconds after which receipts that could not be stored are repeated."""
 
 _STOPPED: Final = Refused(Refusal.UPSTREAM_DOWN, "the simulated SMSC is not running")
 _log = Logger()
@@ -39,7 +39,7 @@ _log = Logger()
 
 @implementer(IConnector, ISimulator)
 class Loopback:
-    """What it answers is decided by its :class:`~smsgw.connectors.loopback.behaviour.Behaviour`.
+    """Takes parts; its :class:`~smsgw.connectors.loopback.behaviour.Behaviour` decides on outcomes and receipts.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param now: absolute seconds since 1970, for the dates in receipts.
@@ -73,7 +73,7 @@ class Loopback:
         self._sink.ready(self.name)
 
     def _remembers(self) -> bool:
-        """Whether it can owe more receipts."""
+        """Whether it has memory for further receipts."""
         return self._owed < self._settings.memory
 
     def room(self) -> int:
@@ -109,7 +109,7 @@ class Loopback:
             self._receipts.put(owed)
 
     def _report_before(self, part: Part, sent: Sent, owed: Owed) -> None:
-        """Give the receipt first; the outcome follows when that is stored."""
+        """Give the receipt first; the outcome follows when the receipt is stored."""
 
         def answer(result: Failure | None) -> None:
             if result is not None and self.up:
@@ -144,7 +144,7 @@ class Loopback:
         self._report()
 
     def _report(self) -> None:
-        """Hand over what is due, as far as earlier receipts were acknowledged."""
+        """Pass on receipts that are due, as far as earlier ones are acknowledged."""
         due = self._due
         while due and self._unacknowledged < MOST_UNACKNOWLEDGED and self.up:
             batch: list[Owed] = []
@@ -177,7 +177,7 @@ class Loopback:
         self._report()
 
     def _not_stored(self, failure: Failure, batch: list[Owed], count: int) -> None:
-        """A temporary status was answered: the message centre repeats itself later."""
+        """Repeat receipts later, as an SMSC does after a temporary error status."""
         _log.debug("{name}: {count} receipts are repeated: {why}", name=self.name, count=count,
                    why=failure.getErrorMessage())
         self._unacknowledged -= count
@@ -190,11 +190,11 @@ class Loopback:
         incoming.connector, incoming.at = self.name, self._now()
         return self._sink.incoming(self.name, [incoming]).addCallback(lambda answers: answers[0])
 
-    # The end
+    # Stopping
 
     def stop(self) -> Deferred[None]:
-        """What would never be answered is given up at once. The store remembers the receipts that are still awaited;
-        they are owed again after the next start."""
+        """Stop; parts without an answer become lost at once. The store has the receipts that are still awaited, and
+        :meth:`resume` sends them after the next start."""
         self.up = False
         self._window.close()
         stopped: Deferred[None] = Deferred(self._cut_short)
@@ -203,7 +203,7 @@ class Loopback:
         return stopped
 
     def _cut_short(self, stopped: Deferred[None]) -> None:
-        """The gateway waits no longer."""
+        """The gateway cancelled the stop: end without the outstanding outcomes."""
         lost: list[tuple[Part, Outcome]] = []
         for reaction in self._reactions.empty():
             lost += [(part, Lost("stopped")) for part, _ in reaction.answers]

@@ -1,4 +1,4 @@
-"""Handing batches on a constant time after they came in."""
+"""A delay line: passes batches on after a constant time."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final, Generic, TypeVar
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 ROUNDING: Final = 1e-6
-"""Seconds by which a timer may be early: sums of floats do not come out even."""
+"""Seconds by which a timer may be early, because of rounding in sums of floats."""
 
 T = TypeVar("T")
 
 
 class DelayLine(Generic[T]):
-    """Hands batches on in order, never inside :meth:`put`, with one timer for all of them.
+    """Passes batches on in order, after :meth:`put` has returned, with one timer for all of them.
 
-    :param seconds: the delay; with 0 a batch is handed on in the next turn of the reactor.
-    :param deliver: called with all batches whose time has come.
+    :param seconds: the delay; with 0 a batch is passed on in the next turn of the reactor.
+    :param deliver: called with all batches that are due.
     """
 
     def __init__(self, clock: IReactorTime, seconds: float, deliver: Callable[[list[T]], None]) -> None:
@@ -29,7 +29,7 @@ class DelayLine(Generic[T]):
         self._timer: IDelayedCall | None = None
 
     def put(self, batch: T) -> None:
-        """Hand `batch` on when its time has come."""
+        """Pass `batch` on after the delay."""
         self._waiting.append((self._clock.seconds() + self._seconds, batch))
         if self._timer is None:
             self._timer = self._clock.callLater(self._seconds, self._over)
@@ -47,7 +47,7 @@ class DelayLine(Generic[T]):
             self._deliver(due)
 
     def empty(self) -> list[T]:
-        """Forget everything and return it."""
+        """Remove all batches and return them."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
