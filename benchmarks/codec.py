@@ -219,7 +219,7 @@ def trouble(operation: str, work: Work, batch: int) -> str:
     wanted = OPERATIONS[operation]
     try:
         result = work()
-    except Exception as fault:  # noqa: BLE001  (whatever a peer raises is its result)
+    except Exception as fault:  # noqa: BLE001  (the exception of a decoder is its result)
         return f"fails: {type(fault).__name__}: {fault}"
     if isinstance(wanted, bytes) and (not isinstance(result, bytes) or sorted(result) != sorted(wanted * batch)):
         return "gives other octets"

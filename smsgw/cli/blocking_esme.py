@@ -50,7 +50,7 @@ class BlockingEsme:
         return self.ask(BindTransceiver(0, system_id, password, b"", VERSION_3_4))
 
     def ask(self, request: Request) -> Response:
-        """Send a request and return its response, whatever its status.
+        """Send a request and return its response, with any status.
 
         :raises SessionEnded: if none arrives within :data:`ANSWER`.
         """

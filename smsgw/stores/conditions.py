@@ -84,11 +84,11 @@ class Conditions:
 
 
 def admit(
-    accepts: Sequence[Message], conditionals: Sequence[Conditional], verdicts: Sequence[Unmet | None]
+    accepts: Sequence[Message], conditionals: Sequence[Conditional], results: Sequence[Unmet | None]
 ) -> list[Message]:
     """The messages of a call that are stored: those whose conditions hold, and others in a final state."""
     changed: dict[int, Message | None] = {}
-    for conditional, unmet in zip(conditionals, verdicts, strict=True):
+    for conditional, unmet in zip(conditionals, results, strict=True):
         if unmet is not None:
             for message in conditional.messages:
                 changed[message.id] = _instead(message, unmet)

@@ -193,12 +193,12 @@ class Decisions:
                 if key is not None or remote_id:
                     self._not_awaited(key or (remote_id, progress.connector), m.id, part + 1)
                 progress.set_part(part, state, error, remote_id)
-        verdict = progress.verdict()
-        if verdict is None:
+        ended = progress.final_state()
+        if ended is None:
             if unsent and not progress.unsent:
                 self._become_enroute(progress, result)
             return
-        final, progress.error = verdict
+        final, progress.error = ended
         self._move(progress, final)
         progress.leased_to = ""
         self._writes.notify(result, m, EventKind.FINAL, final, progress.error, at)

@@ -77,7 +77,7 @@ class MessageProgress:
             self.state = _QUEUED
             self.states = [_QUEUED if state is _SCHEDULED else state for state in self.states]
 
-    def verdict(self) -> tuple[State, int] | None:
+    def final_state(self) -> tuple[State, int] | None:
         """The final state and error of the message; None while a part is open."""
         return None if self.open else combine_parts(zip(self.states, self.errors, strict=True))
 

@@ -205,16 +205,16 @@ class Transitions:
         cached = self._cache.progress
         general = bool(decisions.progress or cached.young or cached.old)
         claimable = self._claimable
-        verdicts = []
+        granted = []
         for m in messages:
             id = m.id
             progress = decisions.of(id) if general else None
             if progress is not None:
                 claimable.pop(id, None)
-                verdicts.append(decisions.claim(progress))
+                granted.append(decisions.claim(progress))
                 continue
             state = claimable.pop(id, None)
-            verdicts.append(state is not None)
+            granted.append(state is not None)
             if state is not None:
                 after = CLAIMED_AS[state]
                 writes.unqueued.append(id)
@@ -223,7 +223,7 @@ class Transitions:
                     writes.counts[state] -= 1
                     writes.counts[after] += 1
                 (self._claimed if m.parts == 1 else self._claimed_parts).append(id)
-        return verdicts
+        return granted
 
     # Incoming texts, and acknowledgements
 

@@ -52,7 +52,7 @@ class AllowListTests(SynchronousTestCase):
 
     @given(st.ip_addresses(), st.integers(0, 128))
     def test_own_network(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, prefix: int) -> None:
-        """An address is inside each of its own networks, whatever their size."""
+        """An address is inside each of its own networks, for every size of network."""
         network = ipaddress.ip_network(f"{address}/{min(prefix, address.max_prefixlen)}", strict=False)
         self.assertTrue(networks().take(str(network)).allows(str(address)))
 

@@ -24,7 +24,7 @@ class NumberTests(SynchronousTestCase):
         self.assertEqual(normalise("8 (906) 123-45-67", russian), "79061234567")
 
     def test_plus_means_international(self) -> None:
-        """A number with a plus is taken as it is, whatever the country."""
+        """A number with a plus is international, for every setting of the country."""
         self.assertEqual(normalise("+86123456789", russian), "86123456789")
 
     def test_no_number(self) -> None:
@@ -44,7 +44,7 @@ class NumberTests(SynchronousTestCase):
 
     @given(st.text(max_size=30))
     def test_total(self, text: str) -> None:
-        """Whatever is handed in, the result is digits or None."""
+        """For any text the result is digits or None."""
         number = normalise(text, russian)
         self.assertTrue(number is None or (number.isdecimal() and number.isascii()))
 

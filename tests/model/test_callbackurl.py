@@ -76,7 +76,7 @@ class PlaceTests(SynchronousTestCase):
 
     @given(st.text(max_size=40))
     def test_anything(self, tail: str) -> None:
-        """Whatever is written, the answer is a place or a refusal, and a place has a host without tricks."""
+        """Any text gives a place or a ValueError, and a place has a plain host."""
         try:
             place = place_of(f"http://h.example{tail}")
         except ValueError:

@@ -26,7 +26,7 @@ class TableTests(SynchronousTestCase):
         self.assertTrue(all(0 < number <= 0xFF for number in numbers))
 
     def test_written(self) -> None:
-        """A code is written as its number, whatever writes it."""
+        """A code is formatted as its number, in every way of formatting."""
         code = ErrorCode.NO_ROUTE
         self.assertEqual((f"{code}", f"{code:03d}", b"%03d" % code), ("248", "248", b"248"))
 

@@ -13,7 +13,7 @@ class BucketTests(SynchronousTestCase):
     """A token bucket."""
 
     def test_no_limit(self) -> None:
-        """A rate of 0 never holds anybody back."""
+        """A rate of 0 is no limit."""
         bucket = Bucket(0, 1)
         bucket.charge(10**6)
         self.assertGreater(bucket.level(0.0), 10**9)
@@ -40,7 +40,7 @@ class BucketTests(SynchronousTestCase):
 
     @given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 5)), max_size=30))
     def test_never_more_than_the_rate(self, steps: list[tuple[float, int]]) -> None:
-        """Whatever the pattern, no more passes than the burst and the rate allow, plus one overdraft."""
+        """For any pattern, no more passes than the burst and the rate allow, plus one overdraft."""
         bucket, now, passed = Bucket(5, 5), 0.0, 0
         for pause, wanted in steps:
             now += pause

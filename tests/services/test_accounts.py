@@ -35,7 +35,7 @@ class AccountsTestCase(SynchronousTestCase):
     """Accounts whose slow checks are counted, and wait where a test says so."""
 
     def setUp(self) -> None:
-        """Nobody has tried anything yet."""
+        """Accounts without any login attempt so far."""
         self.clock = Clock()
         self.slow = 0
         self.waiting: list[tuple[Deferred[bool], Callable[..., bool], tuple[Any, ...]]] | None = None
@@ -160,7 +160,7 @@ class EnteringTests(AccountsTestCase):
         self.assertEqual(self.check("off", "x"), "NOT_ALLOWED")
 
     def test_unknown_login(self) -> None:
-        """An unknown login is refused in the words of a wrong password, whatever its octets."""
+        """An unknown login is refused in the words of a wrong password, for any octets."""
         self.make(account(**secret(password="demo")))
         for login in (b"nobody", b"DEMO", b"\xff\xfe", b"demo\0", b"x" * 1000):
             answer = self.successResultOf(self.accounts.check(login, b"demo", "192.0.2.9", "smpp"))
@@ -235,14 +235,14 @@ class CostTests(AccountsTestCase):
             self.assertEqual(self.check("demo", "demo"), "demo")
 
     def test_unknown_logins_are_throttled_alike(self) -> None:
-        """Throttling tells nobody which logins exist."""
+        """Throttling does not reveal which logins exist."""
         self.make(account(**secret(password="demo")))
         known = [self.check("demo", "x") for _ in range(12)]
         unknown = [self.check("nobody", "x", "192.0.2.2") for _ in range(12)]
         self.assertEqual(known, unknown)
 
     def test_occasional_mistakes(self) -> None:
-        """A mistake every other minute is never held against anybody."""
+        """One wrong password every other minute never throttles a login."""
         self.make(account(**secret(password="demo")))
         for _ in range(40):
             self.assertEqual(self.check("demo", "x"), "WRONG_CREDENTIALS")

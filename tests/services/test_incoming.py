@@ -151,7 +151,7 @@ class MessageTests(InboundTestCase):
         self.assertEqual([event.message for event in self.told.events], [one])
 
     def test_no_callback(self) -> None:
-        """An account without a callback keeps what came, for whoever asks; nobody is told."""
+        """For an account without a callback an incoming message is stored and listed, and not reported."""
         one = text(DEMOS)
         self.assertEqual(self.come(one), [None])
         self.assertEqual((one.account, one.path, self.store.stored, self.told.events), ("demo", "", [one], []))
@@ -165,7 +165,7 @@ class MessageTests(InboundTestCase):
         self.assertEqual((other.sender, other.recipient, other.account), ("OPERATOR", "4647", "demo"))
 
     def test_nobodys(self) -> None:
-        """What is nobody's is refused and counted, and stops nothing beside it."""
+        """A message to a number without an account is refused and counted, and does not stop the others."""
         answers = self.come(text("79039999999"), text(SHARED), text(QUIET), text(SHOPS))
         self.assertEqual([answer and answer.refusal for answer in answers], [Refusal.NO_ROUTE] * 3 + [None])
         self.assertEqual([one.recipient for one in self.store.stored], [SHOPS])
@@ -196,7 +196,7 @@ class MessageTests(InboundTestCase):
         self.failureResultOf(self.inbound.incoming("sim", [text(SHOPS)]), StoreDown)
 
     def test_numbers_change(self) -> None:
-        """A reload gives a number to somebody else from then on."""
+        """A reload gives a number to another account from then on."""
         self.reload(NumberSettings(name=SHOPS, account="demo"))
         one = text(SHOPS)
         self.come(one)
@@ -241,7 +241,7 @@ class CallTests(InboundTestCase):
             self.assertIn(waiting, self.store.waiting)
 
     def test_shared_number(self) -> None:
-        """A call to a shared number is for whoever waits for that phone, as long as it waits."""
+        """A call to a shared number is for the account that waits for that phone, as long as it waits."""
         self.expect("demo")
         one = called(SHARED)
         self.assertEqual(self.come(one), [None])
@@ -260,7 +260,7 @@ class CallTests(InboundTestCase):
         self.assertEqual((one.account, one.path), ("shop", CALLBACK))
 
     def test_isolation(self) -> None:
-        """Nobody takes the call that another account waits for: it gets another number, or a temporary refusal."""
+        """An account cannot take the call that another one waits for: it gets another number, or a refusal."""
         self.reload(NumberSettings(name=SHARED, calls=True), NumberSettings(name="4648", calls=True))
         first, second, third = (self.expect(account) for account in ("demo", "shop", "third"))
         assert isinstance(first, Confirmation)
@@ -282,7 +282,7 @@ class CallTests(InboundTestCase):
         self.assertIsInstance(self.successResultOf(second), Refused)
 
     def test_refusals(self) -> None:
-        """What is no number cannot call, and without a number that takes calls nobody can be called."""
+        """A malformed phone number is refused, and so is every phone if no number takes calls."""
         bad = self.expect("demo", "somebody")
         assert isinstance(bad, Refused)
         self.assertIs(bad.refusal, Refusal.BAD_RECIPIENT)

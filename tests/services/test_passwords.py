@@ -39,7 +39,7 @@ class ScryptTests(SynchronousTestCase):
         self.assertTrue(ScryptHash.parse(f"scrypt$16384$8$1${salt}${result}").matches(b"pleaseletmein"))
 
     def test_hashes_differ(self) -> None:
-        """Two hashes of one password have different salts, and the hash tells the password to nobody."""
+        """Two hashes of one password have different salts, and a hash does not contain the password."""
         first, second = hash_password("secret", CHEAP), hash_password("secret", CHEAP)
         self.assertNotEqual(first, second)
         self.assertNotIn("secret", first)

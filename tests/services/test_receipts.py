@@ -55,7 +55,7 @@ class ReceiptTests(DispatchTestCase):
         self.assertEqual(counts, {"ignored": 1, "matched": 1, "repeated": 1})
 
     def test_store_down(self) -> None:
-        """If they cannot be stored the connector learns it, and tells nobody else."""
+        """If receipts cannot be stored the connector gets the failure, and no event is announced."""
         sim = self.begin(HandConnector("r4"))
         self.accept(message(1, connector="r4"))
         sim.answer(Sent("A1"))

@@ -58,7 +58,7 @@ class SendersTests(SynchronousTestCase):
         self.assertTrue(self.sender("DEMO").agreed_for("79161112233"))
 
     def test_reload(self) -> None:
-        """A changed account is looked at anew, whatever was remembered of the old one."""
+        """After a change of an account its senders are resolved anew, without the cache."""
         self.sender("DEMO")
         self.assertIs(
             self.refusal("DEMO", AccountSettings(name="demo", senders=("AVARIA",))), Refusal.SENDER_NOT_AGREED

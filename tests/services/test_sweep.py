@@ -124,7 +124,7 @@ class SweepTests(DispatchTestCase):
         self.assertEqual(self.state(1), State.UNKNOWN)
 
     def test_purge(self) -> None:
-        """Final messages and events nobody took are deleted after their time, in small batches; others stay."""
+        """Final messages, and events that no client took, are deleted after their time, in small batches."""
         sim = self.begin(HandConnector(window=50))
         self.accept(*[message(id) for id in range(1, 31)], message(99, state=State.SCHEDULED, due=NOON + 90 * DAY,
                                                                   expires=NOON + 99 * DAY))

@@ -39,7 +39,7 @@ class ResponseBodyTests(SynchronousTestCase):
     """Quirk 1: failed responses with a body, and any response without one."""
 
     def test_success_without_body(self) -> None:
-        """A response that is only a header has empty fields, whatever its status."""
+        """A response that is only a header has empty fields, with any status."""
         for status in (0, 0x58):
             pdu = codec.decode(framed(0x80000004, status, ""))
             assert isinstance(pdu, SubmitSmResp)

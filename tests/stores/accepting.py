@@ -88,7 +88,7 @@ class AcceptingTests(StoreCase):
         self.assertEqual(seen, expected)
 
     async def test_final_at_once_is_told(self) -> None:
-        """A message accepted in a final state is told to whoever asked for failures and has a return path."""
+        """A message accepted in a final state has an event if its sender asked for failures over a return path."""
         heard = new(self.store, state=State.NO_MONEY, claimed=False, error=24, notify=Notify.FAILED)
         deaf = new(self.store, state=State.REFUSED, claimed=False, notify=Notify.DELIVERED | Notify.ENROUTE)
         mute = new(self.store, state=State.REFUSED, claimed=False, path="")

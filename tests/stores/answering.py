@@ -11,7 +11,7 @@ from tests.stores.support import FAR, START, new, outcomes, receipt, receipts
 
 
 class EventTests(StoreCase):
-    """What senders are still to be told."""
+    """Events that are not yet acknowledged."""
 
     async def test_until_acknowledged(self) -> None:
         """An event is kept, through restarts, until its receiver acknowledged it, and then gone for good."""
@@ -96,7 +96,7 @@ class LookingUpTests(StoreCase):
         await self.accepted(mine, foreign)
         found = await self.store.find("demo", [mine.id, foreign.id, batch])
         self.assertEqual([[m.id for m in some] for some in found], [[mine.id], [], [mine.id]])
-        found = await self.store.find("stranger", [mine.id, foreign.id, batch])
+        found = await self.store.find("unknown", [mine.id, foreign.id, batch])
         self.assertEqual(found, [[], [], []])
         self.assertEqual([m.id for m in await self.store.list_messages("other", MessageFilter(), 0, 10)], [foreign.id])
         found = await self.store.find(None, [mine.id, foreign.id, batch])
@@ -144,7 +144,7 @@ class LookingUpTests(StoreCase):
         self.assertEqual(await self.store.list_messages("demo", MessageFilter(), 1, 2), [])
 
     async def test_counts(self) -> None:
-        """The numbers per state are those of the messages, whatever happened, after restarts too."""
+        """The counts by state are those of the messages after any changes, after restarts too."""
         messages = [new(self.store, claimed=False) for _ in range(3)]
         await self.accepted(
             *messages, new(self.store), new(self.store, state=State.SCHEDULED, due=START + 1, claimed=False)

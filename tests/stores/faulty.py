@@ -1,4 +1,4 @@
-"""An engine that fails when told to, whatever engine is behind it."""
+"""An engine that fails on request, over any other engine."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FaultyEngine:
             while True:
                 try:
                     value = yield from self._taken(step)
-                except Exception as why:  # noqa: BLE001 - whatever it is, the steps decide what follows
+                except Exception as why:  # noqa: BLE001 - the steps decide what follows
                     step = steps.throw(why)
                 else:
                     step = steps.send(value)

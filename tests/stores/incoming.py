@@ -84,7 +84,7 @@ class DeadLetterTests(StoreCase):
     """Events that were given up."""
 
     async def given_up(self) -> list[Message]:
-        """Three messages whose final event nobody took, of two accounts."""
+        """Three messages, of two accounts, whose final event no client took."""
         messages = [await self.on_its_way(str(n), notify=1, account=a) for n, a in enumerate(("demo", "other", "demo"))]
         await self.commit(receipts(*(receipt(str(number)) for number in range(3))))
         for _ in range(3):

@@ -195,7 +195,7 @@ class UpkeepTests(StoreCase):
         self.assertEqual((await self.commit(receipts(receipt("a")))).receipts, ["matched"])
 
     async def test_purge_events(self) -> None:
-        """Events nobody took go after their own time, and then their messages may."""
+        """Events that no client took become dead letters after their time; then their messages may be deleted."""
         for number in range(3):
             await self.on_its_way(str(number))
         await self.commit(receipts(*(receipt(str(number)) for number in range(3))))

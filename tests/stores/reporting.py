@@ -261,7 +261,7 @@ class PartsTests(StoreCase):
                 self.assertEqual(await self.states(message), [State.DELIVERED])
 
     async def test_lowest_failure_decides(self) -> None:
-        """A message in parts has the state and error of its lowest-numbered undelivered part, whatever came first."""
+        """A message in parts has the state and error of its lowest-numbered undelivered part, in any order."""
         ends = {1: (State.DELIVERED, 0), 2: (State.EXPIRED, 2), 3: (State.UNDELIVERABLE, 3)}
         for order in permutations(ends):
             message = new(self.store, parts=3)

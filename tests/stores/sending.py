@@ -55,7 +55,7 @@ class OutcomeTests(StoreCase):
     """What connectors answer, for messages of one part."""
 
     async def test_sent(self) -> None:
-        """A message the upstream took is enroute, with time and remote id, and nobody's any more."""
+        """A message the upstream took is ENROUTE, with time and remote id, and no node has it claimed."""
         message = new(self.store)
         await self.accepted(message)
         self.clock.advance(3)

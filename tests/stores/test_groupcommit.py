@@ -124,7 +124,7 @@ class GroupCommitTests(SynchronousTestCase):
         self.assertEqual(self.log, [1, 2, 3, ("read", 2)])
 
     def test_a_read_fails_alone(self) -> None:
-        """A look-up that raises fails its caller and nobody else."""
+        """A look-up that raises fails its own caller only."""
         failing = self.group.run(self.look(lambda: 1 // 0))
         following = self.group.run(self.look(lambda: 5))
         self.runner.step()

@@ -402,7 +402,7 @@ class Play:
 
 
 class NodesTests(SynchronousTestCase):
-    """Whatever two nodes do at the same time."""
+    """Two nodes whose steps are interleaved in any order."""
 
     @settings(max_examples=300, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
     @given(st.lists(ROUND, min_size=3, max_size=25))

@@ -173,8 +173,8 @@ class ReferenceTests(SynchronousTestCase):
     """Sequences of calls."""
 
     def compare(self, world: World, steps: list[Any]) -> None:
-        """Whatever is called, in whatever groups, with restarts and losses of memory between: the store holds and
-        tells what the reference does."""
+        """For any calls in any groups, with restarts and losses of the cache in between, the store has the same
+        messages and events as the reference."""
         comparison = Comparison(world)
         try:
             for step in steps:

@@ -256,7 +256,7 @@ DOCUMENT: Final[Schema] = {
                     _query("to", _text(1, 16, pattern=r"^\+?[0-9]{1,15}$")),
                     _query("since", _TIME, "accepted then or later"),
                     _query("until", _TIME, "accepted before"),
-                    _query("comment", _text(1, 1000), "a part of it, whatever the case"),
+                    _query("comment", _text(1, 1000), "a part of it, case ignored"),
                     _query("reference", _text(1, 255), "all of it"),
                 ],
                 "responses": _responses(_page("Message", "messages"), 400, 422),

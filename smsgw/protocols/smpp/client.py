@@ -184,7 +184,7 @@ class Esme:
         self._over = False
 
     def connect(self, endpoint: IStreamClientEndpoint, bind: Bind) -> Deferred[BindResp]:
-        """Connect and bind; fires with the bind response, whatever its status; fails if the connection fails."""
+        """Connect and bind; fires with the bind response, with any status; fails if the connection fails."""
 
         def connected(session: SmppClient) -> Deferred[BindResp]:
             self.session = session

@@ -175,7 +175,7 @@ class SubmissionProtocol(Protocol):
     # Calls of the dialogue
 
     def say(self, reply: Reply) -> None:
-        """Queue a reply as one line of ASCII, whatever its text holds."""
+        """Queue a reply as one line of ASCII; other characters of its text are replaced."""
         text = reply.text.encode("ascii", "replace").translate(_HARMLESS)
         self._replies.append(b"%03d %b\r\n" % (reply.code, text))
 

@@ -218,7 +218,7 @@ class SmscTests(SynchronousTestCase):
         self.assertEqual(json.loads(call.body or b"")["mes"], '"\r\n\0')
 
     def test_xml(self) -> None:
-        """fmt=2: one element for each name within <sms>, well-formed whatever the text is (002-111)."""
+        """fmt=2: one element for each name within <sms>, well-formed for any text (002-111)."""
         for charset in ("", "&charset=utf-8"):
             call = smsc(read_handler(f"http://h/?fmt=2{charset}"), incoming(text="<Привет> & 日本\0"), ZONE)
             root = ElementTree.fromstring(call.body or b"")

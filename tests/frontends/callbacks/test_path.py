@@ -192,7 +192,7 @@ class TellingTests(Case):
             self.assertEqual(self.sink.retried[-1], (event, pause))
 
     def test_at_most_once(self) -> None:
-        """In the Rostelecom form an event is acknowledged before the request, whatever its result is (004-200)."""
+        """In the Rostelecom form an event is acknowledged before the request, for any result of it (004-200)."""
         self.use(callback_dialect="rostelecom")
         self.sink.by_hand = True
         events = [status(id=number) for number in (1, 2, 3)]
@@ -246,7 +246,7 @@ class TellingTests(Case):
 
     def test_nobody_to_tell(self) -> None:
         """Without a URL or an account the room is 0; an event that is still delivered is retried later."""
-        self.assertEqual(self.path.room("stranger"), 0)
+        self.assertEqual(self.path.room("unknown"), 0)
         self.use(callback="")
         self.assertEqual(self.path.room("demo"), 0)
         self.path.deliver([status()])

@@ -221,10 +221,10 @@ class CatalogueTests(SynchronousTestCase):
         """Another account's id, an unknown id and a malformed one get the same answer to all requests."""
         session, transport = self.bound()
         (answer,) = self.answers(session, transport, SubmitSm(7, **SOUND))
-        stranger = self.bound(name=b"other")
+        other = self.bound(name=b"other")
         for kind in (QuerySm, CancelSm):
             for id in (answer.message_id, b"4711", b"nonsense", b"", b"9" * 64):
-                (refused,) = self.answers(*stranger, kind(8, message_id=id))
+                (refused,) = self.answers(*other, kind(8, message_id=id))
                 self.assertEqual(refused.command_status, 0x0C, (kind, id))
         (mine,) = self.answers(session, transport, QuerySm(9, answer.message_id))
         self.assertEqual((mine.command_status, mine.message_state), (0, 1))

@@ -103,9 +103,9 @@ class TlsTests(TestCase):
         return caught.exception
 
     async def test_certificates(self) -> None:
-        """A certificate that nobody vouches for, or that is another host's, gets no login."""
-        stranger, _, _ = certificates.self_signed(Path(self.mktemp()), NAME)
-        other = trustRootFromCertificates([Certificate.loadPEM(stranger.read_bytes())])
+        """The client does not log in to a server whose certificate is untrusted or names another host."""
+        untrusted, _, _ = certificates.self_signed(Path(self.mktemp()), NAME)
+        other = trustRootFromCertificates([Certificate.loadPEM(untrusted.read_bytes())])
         for tls, listening in (("starttls", "optional"), ("implicit", "implicit")):
             port = self.serve(tls=listening)
             self.assertIn("certificate", str(await self.refused(port, tls, trust=None)))

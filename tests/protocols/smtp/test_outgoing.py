@@ -14,7 +14,7 @@ from smsgw.protocols.smtp.outgoing import LONGEST_LINE, stuffed
 class StuffedTests(SynchronousTestCase):
     @given(st.lists(st.text(".ab \t", max_size=5), min_size=1, max_size=8))
     def test_round_trip(self, lines: list[str]) -> None:
-        """Whatever its lines are, a message arrives as it was, ends where it ended, and leaves nothing behind."""
+        """A message with any lines arrives unchanged, ends where it ended, and leaves no rest in the buffer."""
         message = "".join(line + "\r\n" for line in lines).encode()
         reader = MessageReader(SubmissionSettings())
         octets = bytearray(stuffed(message) + b"\r\n")

@@ -210,7 +210,7 @@ class HandRunner(Inline):
 
 
 class HastyConnection(sqlite3.Connection):
-    """Nobody pulls the plug on these tests, so they do not wait for the disk."""
+    """A power failure cannot harm these tests, so they do not wait for the disk."""
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         """See sqlite3."""

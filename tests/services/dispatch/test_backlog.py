@@ -292,7 +292,7 @@ class PageTests(DispatchTestCase):
             lanes[lane_of(made[id])] = id
 
     def test_rouses(self) -> None:
-        """Whoever waits for messages is told when a page brought some."""
+        """`filled` is called when a page added messages to memory."""
         backlog = self.make(100)
         self.queue(1)
         self.successResultOf(backlog.load())

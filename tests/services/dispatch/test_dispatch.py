@@ -278,7 +278,7 @@ class DrainTests(DispatchTestCase):
         self.assertEqual([self.state(id) for id in (2, 3)], [State.ENROUTE, State.QUEUED])
 
     def test_drain_cut_short(self) -> None:
-        """Whoever drains may lose patience: the links are told, and what was not answered stays in doubt."""
+        """Draining can be cancelled: the connectors are told to stop at once, and unanswered parts stay in doubt."""
         sim = self.begin()
         self.accept(message(1))
         draining = self.dispatch.drain()
@@ -330,7 +330,7 @@ class DrainTests(DispatchTestCase):
         self.assertFalse(any(self.found(id).claimed for id in (1, 2, 3)))
 
     def test_claim_under_way(self) -> None:
-        """Messages whose claim was under way when draining began go back to the queue, whatever the link says."""
+        """Messages whose claim was under way when draining began go back to the queue, even if the link has room."""
         for up in (False, True):
             base = 10 * up
             sim = self.begin(HandConnector(window=1))

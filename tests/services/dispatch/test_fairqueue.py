@@ -189,7 +189,7 @@ MESSAGES = st.lists(
 
 
 class PropertyTests(SynchronousTestCase):
-    """What holds whatever comes."""
+    """The promises of the fair queue for any messages."""
 
     @given(MESSAGES, st.lists(st.integers(0, 8), max_size=60), st.integers(1, 40))
     @settings(max_examples=200)

@@ -147,7 +147,7 @@ class Sheet:
 
 
 class PropertyTests(SynchronousTestCase):
-    """What holds whatever happens."""
+    """The promises of the window under any sequence of events."""
 
     @given(STEPS, st.integers(1, 6))
     @settings(max_examples=300, deadline=None)

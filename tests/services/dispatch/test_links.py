@@ -36,7 +36,7 @@ class UnknownTests(DispatchTestCase):
         self.assertEqual(sim.sends, [[(1, 1)], [(1, 1)]])
 
     def test_hold(self) -> None:
-        """Held, it is not sent again: it waits for somebody to cancel it, or for the end of its validity."""
+        """Held, it is not sent again: it waits until it is cancelled, or until the end of its validity."""
         sim = self.lose("hold", on_unknown="hold")
         sim.come_up()
         self.assertEqual((self.state(1), self.found(1).due), (State.QUEUED, NOON + DAY))
@@ -53,7 +53,7 @@ class UnknownTests(DispatchTestCase):
         self.assertEqual(self.outbox.told, [(1, State.UNKNOWN)])
 
     def test_not_for_ever(self) -> None:
-        """A message is not sent again and again where nobody knows what became of it: after a number it fails."""
+        """A message with unknown outcomes is not sent again without end: after a number of attempts it fails."""
         sim = self.begin(retry_first=0.1, retry_limit=0.1)
         self.accept(message(1))
         while sim.waiting:

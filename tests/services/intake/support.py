@@ -29,7 +29,7 @@ class StoringDispatch:
 
 
 class NoOutbox:
-    """Tells nobody."""
+    """An outbox that ignores all events."""
 
     def occurred(self, events: Sequence[Event]) -> None:
         """Nothing happens."""

@@ -159,7 +159,7 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual((message.connector, message.recipient, message.expires), ("sim", "79161234567", NOW + 3600))
 
     def test_disabled_meanwhile(self) -> None:
-        """An account that a reload has switched off sends nothing more, whatever session it still has."""
+        """An account that a reload has switched off sends nothing more, even over a session that is still bound."""
         demo = self.accounts.get("demo")
         assert demo is not None
         self.accounts.apply(configured(attrs.evolve(demo.settings, enabled=False)))
@@ -262,7 +262,7 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual(self.accepted(self.submission(**changed))[0].parts, 1)
 
     def test_part_that_fits_nowhere(self) -> None:
-        """User data with a header of its own, longer than any short message, is refused: nobody could send it, and
+        """User data with a header of its own, longer than any short message, is refused: no upstream takes it, and
         it would be a lot to keep for one part."""
         header = b"\x05\x00\x03\x01\x02\x01"
         for size in (249, 60_000):

@@ -108,7 +108,7 @@ class CallbackTests(OptionsTestCase):
             self.assertEqual(self.told(path=path), (CALLBACK, Notify.ENROUTE | Notify.FINAL))
 
     def test_one_address_per_account(self) -> None:
-        """The address is the account's (002-104): without one nobody is told."""
+        """The address is the account's (002-104): without one no report is sent."""
         self.configure()
         self.assertEqual((self.told(path=""), self.told(path="smpp")), (("", 0), ("smpp", 0)))
 
@@ -192,7 +192,7 @@ class PreviewTests(OptionsTestCase):
         return answer
 
     def test_tells(self) -> None:
-        """A preview tells encoding, characters, parts, the number and the way, and no price that nobody set."""
+        """A preview returns encoding, characters, parts, the number and the connector; the price is None if unset."""
         self.assertEqual(
             self.previewed(self.submission("8 (916) 123-45-67", text="я" * 100)),
             Previewed("ucs2", 100, 2, "79161234567", "sim", None),
@@ -235,7 +235,7 @@ class PreviewTests(OptionsTestCase):
     def test_agrees(
         self, to: str, source: str, text: str, expires: float, schedule: float, options: Options | None, limit: int
     ) -> None:
-        """What a preview says is what becomes of the submission, whatever that is."""
+        """A preview returns the same result as the submission itself, for any submission."""
         self.setUp()
         self.configure()
         changed = {"sender": source, "text": text, "expires": expires, "schedule": schedule, "options": options,

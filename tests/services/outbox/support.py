@@ -164,7 +164,7 @@ class ByHandPath:
         self.log += events
 
     def bind(self, account: str, room: int) -> None:
-        """Somebody binds for `account`."""
+        """A client binds for `account`."""
         self.rooms[account] = room
         self.sink.ready(account)
 

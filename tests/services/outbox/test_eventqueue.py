@@ -106,7 +106,7 @@ class EventLaneTests(SynchronousTestCase):
         self.assertEqual(reading.cursor, key_of(event(5)) - 1)
 
     def test_page_with_settled_and_held_rows(self) -> None:
-        """Of a page only what is neither held nor was settled while it was read is new."""
+        """Events of a page are new unless they are held or were removed while the page was read."""
         reading = lane(limit=9, cursor=key_of(event(3)))
         self.arrive(reading, 1, 2, 3)
         reading.cursor = EVERYTHING

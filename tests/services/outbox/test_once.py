@@ -71,8 +71,8 @@ class ForgottenTests(OutboxTestCase):
         self.assertEqual([(each.message.id, each.attempts) for each in self.path.log], [(1, 0), (1, 0)])
 
     def test_the_next_follows(self) -> None:
-        """The final event of a message goes out when its intermediate one is forgotten, after whoever waits for that
-        was told so."""
+        """The final event of a message goes out when its intermediate one is deleted, and after the return path has
+        learnt of that."""
         (first,) = self.delivered(event(1, ENROUTE), event(1, FINAL))
         seen: list[int] = []
         self.forget([first]).addCallback(lambda _: seen.append(len(self.path.log)))
@@ -97,7 +97,7 @@ class GivenUpTests(OutboxTestCase):
     """What is over, and what is told again."""
 
     def test_not_tried_beyond_its_time(self) -> None:
-        """An event that was put off is not tried again when its time is over, whatever its pause."""
+        """An event that waits for its next attempt is not tried again after ``event_keep``, however short its pause."""
         self.make(event_keep=60.0)
         self.path.rooms["demo"] = 10
         self.happen(event(1), event(2, at=1050.0))

@@ -25,7 +25,7 @@ class TellingTests(OutboxTestCase):
         self.assertEqual(ids(self.path.log), [1, 2])
 
     def test_waits_for_a_bind(self) -> None:
-        """While nobody is bound events wait, and go out in order when somebody binds, as far as there is room."""
+        """While no client is bound events wait; they go out in order when a client binds, as far as there is room."""
         self.make()
         self.happen(event(1), event(2), event(3))
         self.assertEqual(self.path.log, [])
@@ -64,14 +64,14 @@ class TellingTests(OutboxTestCase):
         self.assertEqual((self.store.commits, self.store.told), (2, [(1, 2), (2, 2), (3, 2)]))
 
     def test_accounts_do_not_wait_for_each_other(self) -> None:
-        """An account that nobody is bound for keeps its events to itself; the others get theirs."""
+        """Events of an account without a bound client wait, and do not delay the events of other accounts."""
         self.make()
         self.path.rooms["b"] = 10
         self.happen(event(1, account="a"), event(2, account="b"), event(3, account="a"), event(4, account="b"))
         self.assertEqual(ids(self.path.log), [2, 4])
 
     def test_paths_are_kept_apart(self) -> None:
-        """An event goes out over the path its message came by, and a path nobody attached leaves it in the store."""
+        """An event goes out over the path of its message; if that path is not attached it stays in the store."""
         self.make()
         http = ByHandPath("http")
         self.outbox.attach(http)

@@ -55,7 +55,7 @@ class FaultTests(SynchronousTestCase):
         return store, connections[0]
 
     def sound(self) -> MessageStore:
-        """A store on the same data, after whoever had them let go."""
+        """A store on the same data, after the former store has closed them."""
         for store in self.stores:
             store.close()
         self.engine = SqliteEngine(self.path, Inline())
@@ -217,7 +217,7 @@ class FaultTests(SynchronousTestCase):
                 self.assertEqual(len(failed), 1)
 
     def test_passing_trouble(self) -> None:
-        """A full disk, a lock held by somebody and lack of memory are over when they are over: ids go on, too."""
+        """After a full disk, a lock of another process or a lack of memory the store works again; ids go on, too."""
         for code in PASSING:
             for where in ("COMMIT", "INSERT INTO message", "BEGIN"):
                 self.path = Path(self.mktemp())

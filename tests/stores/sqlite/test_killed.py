@@ -61,7 +61,7 @@ class KilledTests(SynchronousTestCase):
     """Hard kills at random moments."""
 
     def test_answered_is_stored(self) -> None:
-        """Whatever a killed process had been answered is there at the next start, which is at once and without harm."""
+        """Everything that a killed process had acknowledged is stored at the next start, which needs no repair."""
         path = Path(self.mktemp())
         chance = Random(20)
         answered: dict[int, int] = {}

@@ -42,7 +42,7 @@ class OpeningTests(SynchronousTestCase):
             self.assertIn(word, str(caught.exception))
 
     def test_made_for_its_owner(self) -> None:
-        """The directory and the files in it are made, and nobody else may look at them."""
+        """The directory and its files are created, readable by their owner only."""
         self.opened()
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o700)
         for file in self.path.iterdir():
