@@ -107,7 +107,7 @@ class Play:
         self.sim.come_up()
 
     def crash(self, unheard: bool) -> None:
-        """kill -9; perhaps after a commit of which nobody heard."""
+        """kill -9; perhaps after a commit whose result did not reach dispatch."""
         self.sent += [id for id, _ in self.sim.sent]
         if unheard:
             self.rig.runner.dead = True
@@ -136,7 +136,7 @@ class Play:
 
 
 class AnyOrderTests(SynchronousTestCase):
-    """Whatever happens in whatever order."""
+    """The promises of dispatch under any sequence of events."""
 
     @given(STEPS, st.integers(1, 6), st.integers(1, 8), st.booleans())
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -141,7 +141,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
 
 class AnyOrderTests(SynchronousTestCase):
-    """The promises of the outbox, whatever happens in whatever order."""
+    """The promises of the outbox under any sequence of events."""
 
     def test_any_order(self) -> None:
         """Each event is told at least once, never twice at a time, in the order of its message, in bounded memory."""
