@@ -194,11 +194,11 @@ class Accounts:
             return succeed(self._admit(account, attempt))
         secret = None if account is None else account.secret(protocol)
         if account is None or secret is None:
-            return self._refuse_unknown(password, attempt)
+            return self._refuse_slowly(password, attempt)
         if isinstance(secret, bytes):
             if hmac.compare_digest(self._mac(secret), self._mac(password)):
                 return succeed(self._admit(account, attempt))
-            return self._refuse_unknown(password, attempt)
+            return self._refuse_slowly(password, attempt)
         mark = self._cache_key(account, password)
         if self._verified.get(mark, 0.0) > now:
             self._verified.move_to_end(mark)
@@ -237,8 +237,8 @@ class Accounts:
             self._verified.popitem(last=False)
         return self._admit(account, attempt)
 
-    def _refuse_unknown(self, password: bytes, attempt: _Attempt) -> Deferred[Account | Refused]:
-        """Refuse an unknown login after the work that the costliest stored hash would take."""
+    def _refuse_slowly(self, password: bytes, attempt: _Attempt) -> Deferred[Account | Refused]:
+        """Refuse an unknown login, or a wrong password that is not hashed, after the work of the costliest hash."""
         if self._dummy is None:
             return succeed(self._wrong(attempt))
         if self._checks >= MOST_CHECKS:
