@@ -104,6 +104,7 @@ class GroupCommit:
             steps = self.commit_steps([call for call, _ in changes])
 
             def committed(results: list[Committed | Failure] | Failure) -> None:
+                seconds = perf_counter() - started
                 if isinstance(results, Failure):  # a bug of the gateway: every call fails
                     results = [results] * len(changes)
                 for result in results:
@@ -112,7 +113,7 @@ class GroupCommit:
                 answers = [(done, result) for (_, done), result in zip(changes, results, strict=True)]
                 self._answer(answers, not others)
                 self.metrics.calls.observe(len(answers))
-                self.metrics.seconds.observe(perf_counter() - started)
+                self.metrics.seconds.observe(seconds)
                 failed = any(isinstance(result, Failure) for result in results)
                 self.metrics.commits["failed" if failed else "done"].inc()
 
