@@ -32,9 +32,6 @@ class Claims:
     messages: Sequence[Message] = ()
     ended: Sequence[PartEnded] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.messages or self.ended)
-
 
 NO_CLAIMS: Final = Claims()
 
@@ -99,11 +96,13 @@ class Committer:
         """Commit outcomes, with the claims of messages for the slots that they free."""
         if self._retries.waiting:
             self._answers += answers
-            return
+        else:
+            self._commit_outcomes(answers)
+
+    def _commit_outcomes(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
         batch = self._inflight.answered(answers, self._now())
-        self._inflight.committing(batch)
         claims = NO_CLAIMS if batch.at_once else self._claimant.next_claims()
-        if batch.changes or claims:
+        if batch.changes or claims.messages or claims.ended:
             self._commit(self._retries.attempt(batch), claims)
 
     def commit_claims(self, claims: Claims) -> None:
@@ -125,8 +124,8 @@ class Committer:
         self._committing += 1
         self._commits.commit(changes).addCallbacks(
             self._committed, self._failed, callbackArgs=(batch, claims), errbackArgs=(attempt, claims)
-        ).addErrback(self._log_fault).addBoth(self._finished)
-        if claims:
+        ).addBoth(self._finished)
+        if claims is not NO_CLAIMS:
             self._claimant.refill()
 
     def _committed(self, committed: Committed, batch: OutcomeBatch, claims: Claims) -> None:
@@ -143,21 +142,21 @@ class Committer:
             _log.failure("the store did not take outcomes of {connector}", failure, connector=self._connector)
 
     def _retry(self) -> None:
-        """The pause is over: commit in order the outcomes that the store did not take, and the later ones."""
-        answers, self._answers = self._answers, []
-        if answers:
-            self._retries.keep(self._inflight.answered(answers, self._now()))
+        """The pause is over: commit in order what the store did not take, and what came since."""
         for attempt in self._retries.take():
             self._inflight.committing(attempt.batch)
             if attempt.batch.changes:
                 self._commit(attempt, NO_CLAIMS)
             else:
                 self._inflight.committed(attempt.batch)
+        answers, self._answers = self._answers, []
+        if answers:
+            self._commit_outcomes(answers)
         self._claimant.pump()
 
-    def _log_fault(self, failure: Failure) -> None:
-        _log.failure("dispatch to {connector}", failure, connector=self._connector)
-
-    def _finished(self, _: None) -> None:
+    def _finished(self, fault: Failure | None) -> None:
+        """A fault of ours is logged: nothing waits for the result of these commits."""
+        if fault is not None:
+            _log.failure("dispatch to {connector}", fault, connector=self._connector)
         self._committing -= 1
         self._report()

@@ -65,22 +65,23 @@ class GuardedConnector:
 
         :return: an outcome for each part at which the connector raised an exception; usually an empty list.
         """
-        if self._exceptions:
-            return [answer for part in parts for answer in self._send([part], self.room())]
-        return self._send(parts, room)
-
-    def _send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
+        if self._exceptions and len(parts) > 1:
+            return [answer for part in parts for answer in self.send([part], self.room())]
         try:
             self._connector.send(parts)
         except Exception:  # noqa: BLE001 - a fault of one connector, or of one message in it, must not stop the others
-            _log.failure("connector {connector} raised when {count} parts were sent", connector=self._name,
-                         count=len(parts))
-            counted = max(room - self.room(), 0)
-            self._uncounted += max(len(parts) - counted, 0)
-            for id in {part.message.id for part in parts}:
-                self._exceptions[id] = self._exceptions.get(id, 0) + 1
-            return [(part, Lost(_RAISED)) for part in parts]
+            return self._raised(parts, room)
         return []
+
+    def _raised(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
+        """After an exception at parts that were sent into such a room; inside the handler."""
+        _log.failure("connector {connector} raised when {count} parts were sent", connector=self._name,
+                     count=len(parts))
+        counted = max(room - self.room(), 0)
+        self._uncounted += max(len(parts) - counted, 0)
+        for id in {part.message.id for part in parts}:
+            self._exceptions[id] = self._exceptions.get(id, 0) + 1
+        return [(part, Lost(_RAISED)) for part in parts]
 
     def release(self, count: int) -> None:
         """The outcomes of `count` parts are committed: give the connector back the slots that it has counted."""

@@ -32,7 +32,8 @@ class InFlight:
     *reserved*    the message is claimed; the connector has no room     :meth:`flush`, or back to the queue by
                   now                                                   :meth:`recall`
     *in flight*   the connector has the part                            :meth:`answered`
-    *freeing*     the commit of the outcome is under way                :meth:`committed` or :meth:`failed`
+    *freeing*     the commit of the outcome is under way                :meth:`committed`; else :meth:`failed`, later
+                                                                        :meth:`committing`
     *free*        the outcome is committed
     ============  ====================================================  ==============================================
 
@@ -201,9 +202,9 @@ class InFlight:
     # Outcomes
 
     def answered(self, answers: Sequence[tuple[Part, Outcome]], now: float) -> OutcomeBatch:
-        """The changes that follow from outcomes. The slots that they free stay taken until :meth:`committed`.
+        """What the outcomes mean, for a commit that begins now; the slots they free stay taken until :meth:`committed`.
 
-        Outcomes of parts that are not in flight are counted and otherwise ignored. `now` is the absolute time.
+        Outcomes of parts that are not in flight are counted, and change nothing. `now` is the absolute time.
         """
         due = now + self._report_timeout
         sent: list[Change] = [
@@ -213,6 +214,7 @@ class InFlight:
         ]
         if len(sent) == len(answers) and not self._connector.suspects and self._take_all(answers):
             self._metrics.outcomes[self._name, "sent"].inc(len(sent))
+            self._freeing += len(sent)
             return OutcomeBatch(sent, len(sent))
         batch = OutcomeBatch([])
         counts: Counter[type[Outcome]] = Counter()
@@ -228,6 +230,7 @@ class InFlight:
         for kind, count in counts.items():
             self._metrics.outcomes[self._name, kind.__name__.lower()].inc(count)
         batch.requeued = [one for one in batch.changes if type(one) is Requeued]
+        self._freeing += batch.freed
         batch.at_once = any(not one.due and one.connector == self._name for one in batch.requeued)
         return batch
 
@@ -280,7 +283,7 @@ class InFlight:
             self._connector.clear([message.id])
 
     def committing(self, batch: OutcomeBatch) -> None:
-        """The commit of these outcomes begins."""
+        """The commit of outcomes that failed before begins again."""
         self._freeing += batch.freed
 
     def failed(self, batch: OutcomeBatch) -> None:

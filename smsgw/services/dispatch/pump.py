@@ -151,10 +151,11 @@ class Pump:
         """Send claimed parts that wait for room, then claim further messages if there is room."""
         if not self._open:
             return
-        if self.inflight.claimed:
-            self._faulted(self.inflight.flush())
+        faults = self.inflight.flush() if self.inflight.claimed else ()
+        if faults:
+            self._committer.outcomes(faults)
         claims = self.next_claims()
-        if claims:
+        if claims.messages or claims.ended:
             self._committer.commit_claims(claims)
 
     def next_claims(self) -> Claims:
@@ -176,15 +177,12 @@ class Pump:
 
     def _send(self, messages: Sequence[Message]) -> None:
         """Send messages that are claimed now."""
-        self._faulted(self.inflight.send(messages))
+        faults = self.inflight.send(messages)
+        if faults:
+            self._committer.outcomes(faults)
         if self.inflight.claimed and (self._closing or not self._guarded.up):
             self._watch()
             self._recall()
-
-    def _faulted(self, faults: Sequence[tuple[Part, Outcome]]) -> None:
-        """Treat exceptions of the connector as outcomes; usually there are none."""
-        if faults:
-            self._committer.outcomes(faults)
 
     def _recall(self) -> None:
         """Return claimed parts that were not sent to the queue."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from smsgw.model.changes import PartEnded, Requeued
@@ -49,7 +49,8 @@ class Retries:
 
     After a failure new batches wait too, so that the outcomes of a message are stored in the order in which they came.
 
-    :param retry: called when the pause is over; it commits the batches that :meth:`take` yields.
+    :param retry: called when the pause is over; it commits what :meth:`take` gives.
+    :ivar waiting: whether a pause is under way: new outcomes have to wait for its end. Changed here only.
     """
 
     def __init__(self, connector: str, clock: IReactorTime, retry: Callable[[], None]) -> None:
@@ -57,14 +58,9 @@ class Retries:
         self._clock = clock
         self._retry = retry
         self._kept: list[Attempt] = []
-        self._timer: IDelayedCall | None = None
+        self.waiting = False
         self._in_a_row = 0
         self._successes = 0
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a pause is under way; new outcomes wait for its end."""
-        return self._timer is not None
 
     @property
     def empty(self) -> bool:
@@ -92,13 +88,14 @@ class Retries:
             if attempt.successes < self._successes:
                 attempt.successes = self._successes
                 attempt.strikes += 1
-        if self._timer is None:
+        if not self.waiting:
+            self.waiting = True
             self._in_a_row += 1
             pause = back_off(self._in_a_row, FIRST_PAUSE, LONGEST_PAUSE)
-            self._timer = self._clock.callLater(pause, self._pause_over)
+            self._clock.callLater(pause, self._over)
 
-    def _pause_over(self) -> None:
-        self._timer = None
+    def _over(self) -> None:
+        self.waiting = False
         self._retry()
 
     def take(self) -> Iterator[Attempt]:

@@ -80,16 +80,15 @@ class Sheet:
         if not self.failed:
             parts = self.connector.waiting
             some, self.connector.waiting = parts[: len(outcomes)], parts[len(outcomes) :]
-            self.ask(self.inflight.answered(list(zip(some, outcomes, strict=False)), NOON))
+            self.begin(self.inflight.answered(list(zip(some, outcomes, strict=False)), NOON))
 
     def recall(self, _: object) -> None:
         """What waits for room goes back, behind outcomes that came before."""
         if not self.failed:
-            self.ask(self.inflight.recall(NOON))
+            self.begin(self.inflight.recall(NOON))
 
-    def ask(self, batch: OutcomeBatch) -> None:
+    def begin(self, batch: OutcomeBatch) -> None:
         """Begin to commit; what changes nothing needs none."""
-        self.inflight.committing(batch)
         if batch.changes:
             self.commits.append((batch, []))
         else:
@@ -99,7 +98,8 @@ class Sheet:
         """The oldest commit succeeds; the first message that it claims may have been cancelled meanwhile."""
         failed, self.failed = self.failed, []
         for batch in failed:
-            self.ask(batch)
+            self.inflight.committing(batch)
+            self.begin(batch)
         if not self.commits:
             return
         batch, claims = self.commits.pop(0)

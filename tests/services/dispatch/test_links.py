@@ -136,8 +136,8 @@ class FailoverTests(DispatchTestCase):
         self.dispatch.tick()
         self.assertEqual((self.down, two.sends), ({"one"}, [[(1, 1)]]))
 
-    def test_claimed_but_not_offered(self) -> None:
-        """What was claimed when the link went, but not offered yet, goes back to the queue and is not in doubt."""
+    def test_claimed_but_not_sent(self) -> None:
+        """What was claimed when the link went, but not sent yet, goes back to the queue and is not in doubt."""
         self.reroute = lambda one: one.connector  # type: ignore[method-assign]
         one = self.begin(HandConnector("held"))
         self.runner.by_hand = True

@@ -10,7 +10,7 @@ class PartsTests(DispatchTestCase):
     """Messages of several parts."""
 
     def test_in_order(self) -> None:
-        """Parts are offered in order, and one answer for each makes the message enroute."""
+        """Parts are sent in order, and one outcome for each makes the message enroute."""
         sim = self.begin()
         self.accept(message(1, parts=3), message(2))
         self.assertEqual(sim.sends, [[(1, 1), (1, 2), (1, 3), (2, 1)]])
@@ -83,7 +83,7 @@ class PartsTests(DispatchTestCase):
         self.assertEqual([type(change) for change in last.outcomes], [PartSent, Requeued])
 
     def test_busy_holds_back_the_rest(self) -> None:
-        """When one part finds the upstream busy, parts that were not offered yet are not offered now."""
+        """When one part finds the upstream busy, parts that were not sent yet are not sent now."""
         sim = self.begin(HandConnector(window=2))
         self.accept(message(1, parts=5))
         sim.answer(Sent("a"), count=1)

@@ -135,7 +135,7 @@ class StartTests(DispatchTestCase):
         self.assertEqual(self.found(1).connector, "new")
 
     def test_owed(self) -> None:
-        """The connector is told of every receipt still owed before it is offered anything."""
+        """The connector is told of every receipt still awaited before it gets anything."""
         sim = self.begin(HandConnector(window=100))
         self.accept(*[message(id, parts=2) for id in range(1, 21)], message(99))
         sim.answer(count=40)
