@@ -248,6 +248,8 @@ class Decisions:
         cache = self._cache
         if self.awaiting:
             cache.awaiting.young.update(self.awaiting)
+        if not self.progress and not self._writes.parked and not self._unparked:
+            return
         for id, progress in self.progress.items():
             single = len(progress.states) == 1
             claimed = cache.claimed if single else cache.claimed_parts

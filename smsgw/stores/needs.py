@@ -45,12 +45,16 @@ class Needs:
     :ivar load: the rows to be loaded; false if there are none.
     :ivar fresh: ids of messages that are accepted and changed again in the same commit.
     :ivar early: keys of sent parts that may have a parked receipt.
+    :ivar accepts, outcomes, receipts: whether there are any.
     """
 
     works: list[Work]
     load: Load
     fresh: set[int]
     early: set[Key]
+    accepts: bool
+    outcomes: bool
+    receipts: bool
 
 
 def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
@@ -59,12 +63,17 @@ def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
     works: list[Work] = []
     general: set[int] = set()  # ids of messages that do not go the straight way
     unknown: set[Key] = set()
+    accepts = outcomes = receipts = False
     for call in calls:
         work = Work(call, Committed([], [], [], []))
         works.append(work)
+        if call.accepts or call.conditions:
+            accepts = True
         if call.outcomes:
+            outcomes = True
             _look_up_outcomes(work, cache.claimed, general)
         if call.receipts:
+            receipts = True
             _look_up_receipts(work, cache, general, unknown)
         if call.claims:
             load.claims.update([message.id for message in call.claims])
@@ -87,7 +96,7 @@ def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
         if cache.parked is not None:
             early &= cache.parked
         load.parked = early
-    return Needs(works, load, fresh, early)
+    return Needs(works, load, fresh, early, accepts, outcomes, receipts)
 
 
 def _look_up_outcomes(work: Work, claimed: set[int], general: set[int]) -> None:

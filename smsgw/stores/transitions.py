@@ -102,19 +102,26 @@ class Transitions:
         return [work.result for work in works]
 
     def _decide(self, works: Sequence[Work]) -> None:
-        self._accept(works)
+        needs = self._needs
+        if needs.accepts:
+            self._accept(works)
         for work in works:
             if work.call.claims:
                 work.result.claims = self._claim(work.call.claims)
-        self._straight.send(works)
-        self._straight.report(works)
+        if needs.outcomes:
+            self._straight.send(works)
+        if needs.receipts:
+            self._straight.report(works)
+        told = False
         for work in works:
             call = work.call
+            told = told or bool(call.acknowledged or call.retries)
             if call.cancels:
                 work.result.cancels = [self._decisions.cancel(wish, work.result) for wish in call.cancels]
             if call.incoming or call.confirmations:
                 self._take_in(call, work.result)
-        self._acknowledge(works)
+        if told:
+            self._acknowledge(works)
 
     # Accepting
 
@@ -288,9 +295,10 @@ class Transitions:
             if progress.message.id not in general:
                 cache.progress.put(progress.message.id, progress, progress.message.parts)
         self._decisions.update_cache()
-        for id in self._needs.load.messages.difference(general):
-            cache.claimed.discard(id)
-            cache.doubtful.discard(id)
+        if self._needs.load.messages:
+            gone = self._needs.load.messages.difference(general)
+            cache.claimed -= gone
+            cache.doubtful -= gone
         if writes.floor:
             cache.floor, cache.listed = writes.floor, len(writes.listed_claims)
         else:

@@ -21,6 +21,11 @@ older receipt is not applied, and a newer one replaces it, since upstreams reuse
 NOTIFIES: Final = tuple(tuple(notifies(notify, state) for state in State) for notify in range(8))
 """By notify bits and state: whether the state becomes an event (a look-up is faster than a call)."""
 
+# Looked up once: a commit of one message is not much longer than all such look-ups.
+_QUEUED: Final = State.QUEUED + 0
+_ENROUTE: Final = State.ENROUTE + 0
+_STATES: Final = len(State)
+
 Groups = defaultdict[tuple[Any, ...], list[Any]]
 """Flat lists of the values that differ, by the values that the rows share."""
 
@@ -83,8 +88,8 @@ class WriteSet:
         self.cut_messages: Groups = defaultdict(list)
         self.claims: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self.sent: list[Any] = []
-        self.sent_from = State.QUEUED + 0
-        self.sent_to = State.ENROUTE + 0
+        self.sent_from = _QUEUED
+        self.sent_to = _ENROUTE
         self.progress: Groups = defaultdict(list)
         self.checked: list[Any] = []
         self.finals: defaultdict[tuple[int, int, int], list[int]] = defaultdict(list)
@@ -105,7 +110,7 @@ class WriteSet:
         self.conditions: list[Any] = []
         self.incoming: list[Any] = []
         self.confirmations: list[Any] = []
-        self.counts = [0] * len(State)
+        self.counts = [0] * _STATES
         self.listed_claims: list[int] = []
         self.floor = 0
         self.upkeep: Upkeep | None = None

@@ -75,15 +75,13 @@ class MultiRow:
         """Execute over all rows of the flat list `parameters`; returns how many rows were changed."""
         width = self._width
         count = len(parameters) // width
+        if count == 1:
+            return execute(self.forms[1], [*head, *parameters]).rowcount
         changed = at = 0
         for size in _SIZES:
             while count >= size:
                 step = size * width
-                if head:
-                    values: Sequence[Any] = [*head, *parameters[at : at + step]]
-                else:
-                    values = parameters if count == size and not at else parameters[at : at + step]
-                changed += execute(self.forms[size], values).rowcount
+                changed += execute(self.forms[size], [*head, *parameters[at : at + step]]).rowcount
                 at += step
                 count -= size
         return changed
@@ -105,9 +103,15 @@ class InList:
 
     def run(self, execute: Execute, head: Sequence[Any], *lists: list[Any]) -> int:
         """Execute with the parameters `head` and all elements of `lists`; returns how many rows were changed."""
-        changed = 0
-        for start, size in _chunks(len(lists[0])):
-            changed += execute(self.forms[size], _values(head, lists, start, size)).rowcount
+        left = len(lists[0])
+        if left == 1:
+            return execute(self.forms[1], [*head, *[values[0] for values in lists]]).rowcount
+        changed = at = 0
+        for size in _SIZES:
+            while left >= size:
+                changed += execute(self.forms[size], _values(head, lists, at, size)).rowcount
+                at += size
+                left -= size
         return changed
 
     def fetch(self, execute: Execute, head: Sequence[Any], *lists: list[Any]) -> list[tuple[Any, ...]]:

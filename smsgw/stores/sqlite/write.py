@@ -207,8 +207,11 @@ def _write_node(execute: Execute, writes: WriteSet) -> None:
     """Write the counts by state, and the claims that a restart reads."""
     node = writes.node
     if any(writes.counts):
-        rows = [(node, state, change) for state, change in enumerate(writes.counts) if change]
-        _COUNTS.run(execute, [value for row in rows for value in row])
+        rows: list[Any] = []
+        for state, change in enumerate(writes.counts):
+            if change:
+                rows += (node, state, change)
+        _COUNTS.run(execute, rows)
     if writes.floor:
         execute(_FLOOR, (writes.floor, node))
         execute(_FORGET_CLAIMS, (node,))
