@@ -42,8 +42,8 @@ _NO_TEXT: Final = Refused(Refusal.EMPTY_TEXT)
 _KNOWN: Final = frozenset(octet for octet in range(256) if coding.known(octet))
 
 
-def build(submission: Submission, sender: Sender) -> Content | Refused:
-    """The content of a submission's messages. User data that an ESME submitted stays unchanged."""
+def build(submission: Submission, sender: Sender) -> tuple[Content, Cut] | Refused:
+    """The content of a submission's messages, and its cut. User data that an ESME submitted passes as it came."""
     octets, data_coding, esm_class = submission.octets, submission.data_coding, submission.esm_class
     options = submission.options
     if submission.protocol_id in FORBIDDEN_PROTOCOLS:
@@ -66,7 +66,7 @@ def build(submission: Submission, sender: Sender) -> Content | Refused:
         return Refused(Refusal.BAD_ENCODING, f"data_coding 0x{data_coding:02X} is not known")
     if not octets:
         return _NO_TEXT
-    return Content(
+    content = Content(
         sender.value,
         sender.ton,
         sender.npi,
@@ -80,6 +80,10 @@ def build(submission: Submission, sender: Sender) -> Content | Refused:
         submission.tlvs,
         None if options is None else options.labels,
     )
+    if len(octets) <= ALWAYS_ONE_PART:
+        return content, WHOLE
+    made = cut(content)
+    return made if isinstance(made, Refused) else (content, made)
 
 
 def _forbidden_port(submission: Submission) -> int:
@@ -107,17 +111,6 @@ def cut(content: Content) -> Cut | Refused:
     except parts.TooManyParts as error:
         return Refused(Refusal.TEXT_TOO_LONG, str(error))
     return Cut(Form.UDH8, content.data_coding, tuple(pieces)) if len(pieces) > 1 else WHOLE
-
-
-def prepare(submission: Submission, sender: Sender) -> tuple[Content, Cut] | Refused:
-    """The content of a submission's messages, and its cut."""
-    content = build(submission, sender)
-    if isinstance(content, Refused):
-        return content
-    if len(content.octets) <= ALWAYS_ONE_PART:
-        return content, WHOLE
-    made = cut(content)
-    return made if isinstance(made, Refused) else (content, made)
 
 
 def with_reference(made: Cut, number: int) -> Cut:

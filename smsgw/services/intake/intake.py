@@ -20,7 +20,7 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
-from smsgw.services.intake.content import prepare, with_reference
+from smsgw.services.intake.content import build, with_reference
 from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.intake.options import validate
 from smsgw.services.routing import Router
@@ -132,7 +132,7 @@ class Intake:
         sender = self._senders.resolve(settings, submission.sender)
         if isinstance(sender, Refused):
             return sender
-        prepared = prepare(submission, sender)
+        prepared = build(submission, sender)
         if isinstance(prepared, Refused):
             return prepared
         content, made = prepared
@@ -216,7 +216,7 @@ class Intake:
         sender = self._senders.resolve(settings, submission.sender)
         if isinstance(sender, Refused):
             return sender
-        prepared = prepare(submission, sender)
+        prepared = build(submission, sender)
         if isinstance(prepared, Refused):
             return prepared
         content, made = prepared
