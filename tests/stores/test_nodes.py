@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.model.changes import Cancel, Changes, Committed, Conditional, Limit, PartEnded, Reported, Requeued
+from smsgw.model.changes import Cancel, Changes, Committed, Conditional, Limit, PartEnded, Requeued
 from smsgw.model.errors import Refused, StoreDown
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Event, Message
@@ -25,11 +25,9 @@ from smsgw.stores import MessageStore
 from smsgw.stores.memory import MemoryEngine, Tables
 from smsgw.stores.store import LEASE
 from smsgw.stores.writeset import WriteSet
-from tests.stores.reference import Known, Reference, heard
+from tests.stores.reference import heard
+from tests.stores.sharedreference import LIMIT, Shared
 from tests.stores.support import ALL, START, new, receipt, sent
-
-LIMIT = 7
-"""What may be spent by both nodes together."""
 
 NODE = st.integers(0, 1)
 NUMBER = st.integers(0, 3)
@@ -51,107 +49,6 @@ ASKED = st.one_of(
 )
 ROUND = st.tuples(ASKED, ASKED, st.lists(NODE, max_size=14), st.booleans())
 """What each node is asked for, the order of their turns, and whether both come to their end before the next round."""
-
-
-class Shared(Reference):
-    """The reference for several nodes: it knows who has what."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.owners: dict[int, str] = {}
-        self.events_of: dict[tuple[int, int], str] = {}
-        self.delivered: dict[tuple[int, int], str] = {}
-        self.spent = 0
-        self.node = ""
-        self.matched: set[str] = set()
-        self.parking: set[str] = set()
-        self.granted: set[int] = set()
-
-    def written(self, call: Changes, writes: WriteSet) -> tuple[list[bool], list[object], list[bool]]:
-        """One call of a node is carried out now."""
-        self.node = writes.node
-        self.matched = set(writes.unparked[::2])
-        self.parking = {remote_id for remote_id, _ in writes.parked}
-        self.heard.clear()
-        refused = set()
-        met = []
-        for one in call.conditions:
-            (limit,) = one.conditions
-            assert isinstance(limit, Limit)
-            met.append(self.spent + limit.add <= limit.at_most)
-            if met[-1]:
-                self.spent += limit.add
-            else:
-                refused |= {m.id for m in one.messages}
-        stored = Changes(
-            [m for m in call.accepts if m.id not in refused],
-            call.claims,
-            call.outcomes,
-            call.receipts,
-            call.cancels,
-            call.acknowledged,
-        )
-        for m in call.accepts:
-            if m.claimed:
-                self.owners[m.id] = self.node
-        self.granted = {id for ids in writes.claims.values() for id in ids}
-        for (_, _, leased_to, *_), rows in writes.progress.items():
-            if leased_to == self.node:
-                self.granted.update(rows[::3])
-        claims, cancels = self.apply(stored)
-        return claims, cancels, met
-
-    def parked_matched(self, writes: WriteSet) -> None:
-        """Parked receipts whose part is awaited are taken now."""
-        self.node, self.parking = writes.node, set()
-        self.heard.clear()
-        for remote_id in writes.unparked[::2]:
-            self._reported(self.parked.pop(remote_id))
-
-    def recovered(self, writes: WriteSet) -> list[tuple[int, int]]:
-        """Claims of former processes, and of nodes whose lease ended, are this node's now."""
-        assert writes.upkeep is not None
-        dead = {name for name, _ in writes.upkeep.taken}
-        self.events_of = {key: writes.node if name in dead else name for key, name in self.events_of.items()}
-        self.delivered = {key: name for key, name in self.delivered.items() if name not in dead}
-        handed = []
-        for id in writes.upkeep.recovered[::2]:
-            known = self.messages[id]
-            self.owners[id] = writes.node
-            known.attempts += 1
-            handed += [(id, seq) for seq in known.unsent]
-        return handed
-
-    def _claim(self, m: Message) -> bool:
-        if m.id not in self.granted:  # when it was looked for it was not there
-            return False
-        granted = super()._claim(m)
-        assert granted, "claimed twice"
-        self.owners[m.id] = self.node
-        return granted
-
-    def _requeued(self, requeued: Requeued) -> None:
-        if self.owners.get(requeued.message.id) == self.node:
-            super()._requeued(requeued)
-
-    def _sent_early(self, remote_id: str) -> Reported | None:
-        return self.parked.pop(remote_id, None) if remote_id in self.matched else None
-
-    def _reported(self, reported: Reported) -> None:
-        if reported.report.remote_id in self.parking:
-            self.parked.setdefault(reported.report.remote_id, reported)
-            return
-        id, seq = self.awaited.pop(reported.report.remote_id, (0, 0))
-        known = self.messages.get(id)
-        assert reported.report.state is not None
-        if known is not None and known.parts[seq - 1] is State.ENROUTE:
-            self._end(known, (seq,), reported.report.state, reported.report.error)
-
-    def _tell(self, known: Known, kind: Any, state: State, error: int) -> None:
-        before = len(self.heard)
-        super()._tell(known, kind, state, error)
-        if len(self.heard) > before:
-            self.events_of[known.message.id, kind] = self.node
 
 
 class WatchedTables(Tables):
