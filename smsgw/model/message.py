@@ -112,7 +112,6 @@ class Previewed:
     :ivar encoding: the alphabet of the text, a value of :class:`smsgw.text.coding.Alphabet`.
     :ivar characters: of the text; of user data with a header of the client, those behind the header.
     :ivar number: the recipient in international form. :ivar connector: the connector that would send it now.
-    :ivar price: of all parts in 1/10000 units; None if no price is set.
     """
 
     encoding: str
@@ -120,7 +119,6 @@ class Previewed:
     parts: int
     number: str
     connector: str
-    price: int | None = None
 
 
 @attrs.define(eq=False)

@@ -104,7 +104,6 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
             "characters": {"type": "integer"},
             "parts": {"type": "integer"},
             "route": {"type": "string"},
-            "price": {"type": ["number", "null"]},
         }
     ),
     "Incoming": _object(_INCOMING),
@@ -279,7 +278,7 @@ DOCUMENT: Final[Schema] = {
         "/v1/preview": {
             "post": {
                 "operationId": "preview",
-                "summary": "Encoding, parts, route and price of a message, without sending it",
+                "summary": "Encoding, parts and route of a message, without sending it",
                 "requestBody": _body(_ref("NewMessage")),
                 "responses": _responses({"200": _json(_ref("Preview"), "what it would be")}, 400, 413, 415, 422),
             }

@@ -146,7 +146,6 @@ def previewed(one: Previewed) -> dict[str, Any]:
         "characters": one.characters,
         "parts": one.parts,
         "route": one.connector,
-        "price": None if one.price is None else one.price / 10_000,
     }
 
 

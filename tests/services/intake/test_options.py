@@ -192,10 +192,10 @@ class PreviewTests(OptionsTestCase):
         return answer
 
     def test_tells(self) -> None:
-        """A preview returns encoding, characters, parts, the number and the connector; the price is None if unset."""
+        """A preview returns encoding, characters, parts, the number and the connector."""
         self.assertEqual(
             self.previewed(self.submission("8 (916) 123-45-67", text="я" * 100)),
-            Previewed("ucs2", 100, 2, "79161234567", "sim", None),
+            Previewed("ucs2", 100, 2, "79161234567", "sim"),
         )
         insisted = attrs.evolve(self.with_options(encoding="ucs2"), text="hello")
         self.assertEqual(self.previewed(insisted), Previewed("ucs2", 5, 1, "79161234567", "sim"))
