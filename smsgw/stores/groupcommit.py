@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -105,17 +105,16 @@ class GroupCommit:
 
             def committed(results: list[Committed | Failure] | Failure) -> None:
                 seconds = perf_counter() - started
-                if isinstance(results, Failure):  # a bug of the gateway: every call fails
+                if isinstance(results, Failure):  # a fault of ours: every caller is told
                     results = [results] * len(changes)
-                for result in results:
-                    if isinstance(result, Failure) and isinstance(result.value, Unstorable):
-                        _log.failure("changes that cannot be stored", Failure(result.value.__cause__))
-                answers = [(done, result) for (_, done), result in zip(changes, results, strict=True)]
-                self._answer(answers, not others)
-                self.metrics.calls.observe(len(answers))
+                failures = [result for result in results if isinstance(result, Failure)]
+                for failure in failures:
+                    if isinstance(failure.value, Unstorable):
+                        _log.failure("changes that cannot be stored", Failure(failure.value.__cause__))
+                self._answer(zip([done for _, done in changes], results, strict=True), not others)
+                self.metrics.calls.observe(len(changes))
                 self.metrics.seconds.observe(seconds)
-                failed = any(isinstance(result, Failure) for result in results)
-                self.metrics.commits["failed" if failed else "done"].inc()
+                self.metrics.commits["failed" if failures else "done"].inc()
 
             self.engine.run(steps, committed)
         for number, (other, done) in enumerate(others, 1):
@@ -123,7 +122,7 @@ class GroupCommit:
         if not self._busy and self._closing is not None and not self._closing.called:
             self._closing.callback(None)
 
-    def _answer(self, answers: Sequence[tuple[Deferred[Any], Any]], last: bool) -> None:
+    def _answer(self, answers: Iterable[tuple[Deferred[Any], Any]], last: bool) -> None:
         """In the reactor's thread: begin the next batch, then fire the Deferreds of the callers."""
         if last:
             self._next()
@@ -135,7 +134,7 @@ class GroupCommit:
 
 
 def _answering(
-    answer: Callable[[Sequence[tuple[Deferred[Any], Any]], bool], None], done: Deferred[Any], last: bool
+    answer: Callable[[Iterable[tuple[Deferred[Any], Any]], bool], None], done: Deferred[Any], last: bool
 ) -> Callable[[Any], None]:
     """A function that fires the Deferred of one caller."""
     return lambda result: answer([(done, result)], last)
