@@ -80,6 +80,7 @@ class Outbox:
         self._unread: dict[EventQueue, None] = {}
         self._to_pump: list[EventQueue] = []
         self._held = 0
+        self._to_come = 0  # rows of the pages that are being read, at most
         self._acknowledgements = Acknowledgements(store, self._forget, self._not_stored)
         self._retries: list[tuple[float, int, EventQueue, Event]] = []
         self._serial = count()
@@ -134,9 +135,9 @@ class Outbox:
             return
         runs = self._by_queue(events)
         for queue, run in runs:
-            if self._held + len(run) > self._total:
+            if self._held + self._to_come + len(run) > self._total:
                 self._shed()
-            self._held += queue.add(run, self._total - self._held)
+            self._held += queue.add(run, self._room())
         for queue in dict.fromkeys(queue for queue, _ in runs):
             self._pump(queue)
 
@@ -271,13 +272,24 @@ class Outbox:
 
     def _read(self, queue: EventQueue) -> None:
         held = len(queue.held)
-        limit = min(self._page, self._per_account - held, max(self._total - self._held, self._share - held))
+        limit = min(self._page, self._per_account - held, max(self._room(), self._share - held))
         if limit <= 0:
             self._unread[queue] = None
             return
+        self._to_come += limit
         page = self._store.events(queue.account, queue.path.path, queue.begin_page(limit), limit)
+        page.addBoth(self._page_came, limit)
         page.addCallbacks(self._page_read, self._page_failed, callbackArgs=(queue,), errbackArgs=(queue,))
         page.addErrback(lambda failure: _log.failure("handing out events failed", failure))
+
+    def _room(self) -> int:
+        """How many further events memory may hold beside those of the pages that are being read."""
+        return max(self._total - self._held - self._to_come, 0)
+
+    def _page_came(self, result: list[Event] | Failure, limit: int) -> list[Event] | Failure:
+        """Give back what the page reserved; its events, or its failure, are treated next."""
+        self._to_come -= limit
+        return result
 
     def _page_read(self, events: Sequence[Event], queue: EventQueue) -> None:
         """Queue the new events of a page."""
@@ -290,7 +302,7 @@ class Outbox:
                 heappush(self._retries, (due, next(self._serial), queue, event))
             else:
                 queue.waiting.append(event)
-        self._held += queue.add(fresh, max(self._total - self._held, 0))
+        self._held += queue.add(fresh, self._room())
         self._pump(queue)
 
     def _page_failed(self, failure: Failure, queue: EventQueue) -> None:

@@ -148,3 +148,18 @@ class AnyOrderTests(SynchronousTestCase):
         run_state_machine_as_test(
             OutboxMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
         )
+
+    def test_two_pages_at_once(self) -> None:
+        """Pages that are read at the same time, for two accounts, do not bring more than memory may hold."""
+        state = OutboxMachine()
+        state.accept(account="a", both=True, count=5)
+        state.accept(account="b", both=True, count=3)
+        state.disk(backwards=False, broken=False, by_hand=True)
+        for _ in range(3):
+            state.finish(which=0)
+        state.answer(how="told", which=0)
+        state.bind(account="a", room=1)
+        state.finish(which=2)
+        state.disk(backwards=False, broken=False, by_hand=False)
+        state.orderly()
+        state.teardown()
