@@ -278,21 +278,16 @@ class Outbox:
             return
         self._to_come += limit
         page = self._store.events(queue.account, queue.path.path, queue.begin_page(limit), limit)
-        page.addBoth(self._page_came, limit)
-        page.addCallbacks(self._page_read, self._page_failed, callbackArgs=(queue,), errbackArgs=(queue,))
+        page.addCallbacks(self._page_read, self._page_failed, callbackArgs=(queue, limit), errbackArgs=(queue, limit))
         page.addErrback(lambda failure: _log.failure("handing out events failed", failure))
 
     def _room(self) -> int:
         """How many further events memory may hold beside those of the pages that are being read."""
         return max(self._total - self._held - self._to_come, 0)
 
-    def _page_came(self, result: list[Event] | Failure, limit: int) -> list[Event] | Failure:
-        """Give back what the page reserved; its events, or its failure, are treated next."""
-        self._to_come -= limit
-        return result
-
-    def _page_read(self, events: Sequence[Event], queue: EventQueue) -> None:
+    def _page_read(self, events: Sequence[Event], queue: EventQueue, limit: int) -> None:
         """Queue the new events of a page."""
+        self._to_come -= limit
         new, fresh = queue.add_page(events)
         self._held += len(new)
         for event in new:
@@ -305,8 +300,9 @@ class Outbox:
         self._held += queue.add(fresh, self._room())
         self._pump(queue)
 
-    def _page_failed(self, failure: Failure, queue: EventQueue) -> None:
+    def _page_failed(self, failure: Failure, queue: EventQueue, limit: int) -> None:
         """Leave a page that could not be read to the next sweep."""
+        self._to_come -= limit
         if not isinstance(failure.value, EXPECTED):
             _log.failure("a page of events cannot be read; it is tried again", failure)
         queue.end_page()

@@ -152,6 +152,7 @@ class AnyOrderTests(SynchronousTestCase):
     def test_two_pages_at_once(self) -> None:
         """Pages that are read at the same time, for two accounts, do not bring more than memory may hold."""
         state = OutboxMachine()
+        state.bind(account="b", room=1)
         state.accept(account="a", both=True, count=5)
         state.accept(account="b", both=True, count=3)
         state.disk(backwards=False, broken=False, by_hand=True)
