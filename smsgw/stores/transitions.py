@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from smsgw.model.changes import Changes, Committed, PartSent
+from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import WHOLE
 from smsgw.model.lifecycle import MOVES, State
 from smsgw.model.message import Event, EventKind, Message
 from smsgw.stores.cache import Cache
 from smsgw.stores.conditions import Conditions, admit
 from smsgw.stores.decisions import Decisions
-from smsgw.stores.needs import Needs, Work
+from smsgw.stores.needs import Needs, Work, slices
 from smsgw.stores.progress import MessageProgress, to_progress
 from smsgw.stores.steps import Loaded
 from smsgw.stores.straight import StraightWay
@@ -36,36 +36,6 @@ CLAIMED_AS: Final = tuple(_QUEUED if _QUEUED in MOVES[state] else state for stat
 
 FLOOR_STEP: Final = 10_000
 """How many ids a restart may have to examine for claimed messages."""
-
-
-def slices(calls: Sequence[Changes]) -> list[tuple[int, int]]:
-    """Cut `calls` into slices; within a slice each kind of change is applied for all calls before the next kind.
-
-    The result has to be the same as if the calls were applied one by one. So a new slice begins where a later call has
-    a change of an earlier kind for a message for which an earlier call has a change of a later kind.
-    """
-    found = []
-    start = 0
-    cancels = receipts = False
-    for number, call in enumerate(calls):
-        if (
-            (cancels and (call.accepts or call.claims or call.outcomes or call.receipts))
-            or (receipts and any(type(outcome) is not PartSent for outcome in call.outcomes))
-            or (call.claims and _meet(call, calls[start:number]))
-        ):
-            found.append((start, number))
-            start = number
-            cancels = receipts = False
-        cancels = cancels or bool(call.cancels)
-        receipts = receipts or bool(call.receipts)
-    found.append((start, len(calls)))
-    return found
-
-
-def _meet(call: Changes, before: Sequence[Changes]) -> bool:
-    """Whether `call` claims a message for which one of the calls `before` has an outcome."""
-    ids = {m.id for m in call.claims}
-    return any(outcome.message.id in ids for earlier in before for outcome in earlier.outcomes)
 
 
 class Transitions:
