@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 
-def value(metric: Counter | Gauge) -> float:
-    """Return the value of one child, or of a metric without labels."""
-    (family,) = metric.collect()
+def value(gauge: Gauge) -> float:
+    """Return the value of one gauge."""
+    (family,) = gauge.collect()
     return family.samples[0].value

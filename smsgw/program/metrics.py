@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.frontends.smpp.metrics import BindMetrics
@@ -13,7 +13,7 @@ from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.outbox.metrics import OutboxMetrics
 from smsgw.stores.metrics import StoreMetrics
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts, Gauges
 
 
 class ProgramMetrics:
@@ -24,17 +24,13 @@ class ProgramMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.reloads = Children(
-            Counter(
-                "smsgw_config_reloads_total",
-                "Reloads of the configuration, by result.",
-                ["result"],
-                registry=registry,
-            )
+        self.reloads = Counts(
+            "smsgw_config_reloads_total",
+            "Reloads of the configuration, by result.",
+            ["result"],
+            registry=registry,
         )
-        self.sessions = Children(
-            Gauge("smsgw_sessions", "Open connections, by listener.", ["listener"], registry=registry)
-        )
+        self.sessions = Gauges("smsgw_sessions", "Open connections, by listener.", ["listener"], registry=registry)
 
 
 class Metrics:

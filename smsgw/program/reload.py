@@ -30,13 +30,13 @@ def reload(parts: Parts, source: Path) -> None:
         for part in parts.configured:
             part.apply(new)
     except ConfigErrors as errors:
-        parts.metrics.program.reloads["refused"].inc()
+        parts.metrics.program.reloads["refused"] += 1
         for line in str(errors).splitlines():
             log.error("{line}", line=line)
         log.error("the configuration is refused; the previous one stays in force")
         return
     parts.settings = new
-    parts.metrics.program.reloads["taken"].inc()
+    parts.metrics.program.reloads["taken"] += 1
     for warning in new.warnings:
         log.warn("{problem}", problem=str(warning))
     log.info("the configuration is taken from {path}", path=str(source))

@@ -268,7 +268,7 @@ class Accounts:
         return self._refuse(_BUSY, attempt)
 
     def _refuse(self, refused: Refused, attempt: _Attempt) -> Refused:
-        self._metrics.logins_refused[attempt.protocol, refused.refusal.name.lower()].inc()
+        self._metrics.logins_refused[attempt.protocol, refused.refusal.name.lower()] += 1
         return refused
 
     def _mac(self, octets: bytes) -> bytes:

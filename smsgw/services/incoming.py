@@ -90,7 +90,7 @@ class IncomingRouter:
             await self._commits.commit(Changes(incoming=stored))
         for one, refused in zip(incoming, answers, strict=True):
             result = "stored" if refused is None else "refused"
-            self._metrics.received[connector, one.kind.name.lower(), result].inc()
+            self._metrics.received[connector, one.kind.name.lower(), result] += 1
         return answers
 
     async def _assign(self, one: Incoming) -> Refused | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts
 
 
 class ServiceMetrics:
@@ -18,31 +18,25 @@ class ServiceMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.logins_refused = Children(
-            Counter("smsgw_logins_refused_total", "Logins refused.", ["protocol", "refusal"], registry=registry)
+        self.logins_refused = Counts(
+            "smsgw_logins_refused_total", "Logins refused.", ["protocol", "refusal"], registry=registry
         )
-        self.received = Children(
-            Counter(
-                "smsgw_received_total",
-                "Messages, calls and keys from subscribers: stored, or refused because no account takes them.",
-                ["connector", "what", "result"],
-                registry=registry,
-            )
+        self.received = Counts(
+            "smsgw_received_total",
+            "Messages, calls and keys from subscribers: stored, or refused because no account takes them.",
+            ["connector", "what", "result"],
+            registry=registry,
         )
-        self.overdue = Children(
-            Counter(
-                "smsgw_overdue_total",
-                "Messages or parts that waited too long, by the state they ended in.",
-                ["state"],
-                registry=registry,
-            )
+        self.overdue = Counts(
+            "smsgw_overdue_total",
+            "Messages or parts that waited too long, by the state they ended in.",
+            ["state"],
+            registry=registry,
         )
-        self.purged = Counter("smsgw_purged_total", "Messages deleted after their time.", registry=registry)
-        self.given_up = Counter(
+        self.purged = Counts("smsgw_purged_total", "Messages deleted after their time.", registry=registry)
+        self.given_up = Counts(
             "smsgw_events_given_up_total", "Events that no client took within event_keep.", registry=registry
         )
-        self.sweep_failures = Children(
-            Counter(
-                "smsgw_sweep_failures_total", "Steps of the sweep that failed, by step.", ["step"], registry=registry
-            )
+        self.sweep_failures = Counts(
+            "smsgw_sweep_failures_total", "Steps of the sweep that failed, by step.", ["step"], registry=registry
         )

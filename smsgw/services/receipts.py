@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Sequence
 
 import attrs
-from prometheus_client import Counter
 from twisted.internet.defer import Deferred
 
 from smsgw.model.changes import Changes, Committed, Reported
 from smsgw.model.message import DeliveryReport
 from smsgw.services.commits import Commits
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts
 
 
 @attrs.define(eq=False)
@@ -23,7 +21,7 @@ class Receipts:
     """
 
     commits: Commits
-    counts: Children[Counter]
+    counts: Counts
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """Store receipts: the new states and the events for the senders in one commit.
@@ -32,8 +30,9 @@ class Receipts:
         """
 
         def stored(committed: Committed) -> None:
-            for result, count in collections.Counter(committed.receipts).items():
-                self.counts[connector, result].inc(count)
+            results = committed.receipts
+            for result in set(results):
+                self.counts[connector, result] += results.count(result)
 
         reported = [Reported(connector, report) for report in reports]
         return self.commits.commit(Changes(receipts=reported)).addCallback(stored)

@@ -102,7 +102,7 @@ class Sweep:
                 self._failing.discard(name)
 
     def _failed(self, step: str, why: str) -> None:
-        self._metrics.sweep_failures[step].inc()
+        self._metrics.sweep_failures[step] += 1
         if step not in self._failing:
             self._failing.add(step)
             _log.warn("sweep: {step} failed and is tried again every second: {why}", step=step, why=why)
@@ -131,8 +131,8 @@ class Sweep:
         if not ends:
             return
         await self._commits.commit(Changes(outcomes=[*ends]))
-        self._metrics.overdue[State.EXPIRED.word].inc(expired)
-        self._metrics.overdue[State.UNKNOWN.word].inc(len(ends) - expired)
+        self._metrics.overdue[State.EXPIRED.word] += expired
+        self._metrics.overdue[State.UNKNOWN.word] += len(ends) - expired
 
     async def _match_parked(self) -> None:
         await self._commits.match_parked(PAGE)
@@ -142,8 +142,8 @@ class Sweep:
         for _ in range(MOST_PAGES):
             now = self._now()
             messages, events = await self._store.purge(now - self._keep, now - self._event_keep, PAGE)
-            self._metrics.purged.inc(messages)
-            self._metrics.given_up.inc(events)
+            self._metrics.purged[()] += messages
+            self._metrics.given_up[()] += events
             given_up += events
             if messages < PAGE and events < PAGE:
                 break

@@ -114,7 +114,7 @@ class GroupCommit:
                 self._answer(zip([done for _, done in changes], results, strict=True), not others)
                 self.metrics.calls.observe(len(changes))
                 self.metrics.seconds.observe(seconds)
-                self.metrics.commits["failed" if failures else "done"].inc()
+                self.metrics.commits["failed" if failures else "done"] += 1
 
             self.engine.run(steps, committed)
         for number, (other, done) in enumerate(others, 1):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts, Distribution
 
 _CALLS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
@@ -18,14 +18,10 @@ class StoreMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.commits = Children(
-            Counter(
-                "smsgw_store_commits_total", "Commits of the store, by how they ended.", ["result"], registry=registry
-            )
+        self.commits = Counts(
+            "smsgw_store_commits_total", "Commits of the store, by how they ended.", ["result"], registry=registry
         )
-        self.calls = Histogram(
-            "smsgw_store_commit_calls", "Calls that shared one commit.", buckets=_CALLS, registry=registry
+        self.calls = Distribution(
+            "smsgw_store_commit_calls", "Calls that shared one commit.", _CALLS, registry=registry
         )
-        self.seconds = Histogram(
-            "smsgw_store_commit_seconds", "How long commits took.", buckets=_SECONDS, registry=registry
-        )
+        self.seconds = Distribution("smsgw_store_commit_seconds", "How long commits took.", _SECONDS, registry=registry)

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,7 +18,7 @@ from smsgw.frontends.admin.metrics import StoredMetrics
 from smsgw.plugins import dialects
 from smsgw.program.metrics import Metrics
 from smsgw.program.wiring import make_parts
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts, Distribution, Gauges
 
 LABELS = {
     "account", "connector", "fault", "form", "listener", "outcome", "path", "protocol", "reason", "refusal", "result",
@@ -26,7 +26,7 @@ LABELS = {
 }
 """The allowed labels: the values of each come from the configuration or from a fixed list."""
 
-METRICS = (Children, Counter, Gauge, Histogram)
+METRICS = (Counts, Distribution, Gauge, Gauges)
 
 CONFIG = """
 [gateway]
@@ -55,7 +55,7 @@ def labels() -> Iterator[str]:
     metrics = Metrics()
     for one in vars(metrics).values():
         for metric in vars(one).values() if one is not metrics.registry else ():
-            yield from (metric.metric if isinstance(metric, Children) else metric)._labelnames
+            yield from metric._labelnames if isinstance(metric, Gauge) else metric.labels
 
 
 class NameTests(SynchronousTestCase):

@@ -14,7 +14,6 @@ from smsgw.services.commits import Commits
 from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.sweep import INTERVAL, Sweep
 from tests.configured import configured
-from tests.metrics import value
 from tests.services.dispatch.support import DAY, NOON, DispatchTestCase, HandConnector, message
 
 
@@ -133,12 +132,12 @@ class SweepTests(DispatchTestCase):
         self.successResultOf(self.dispatch.receipts("sim", reports))
         with capturedLogs() as logged:
             self.later(8 * DAY)
-        self.assertEqual(value(self.counts.given_up), 60)
+        self.assertEqual(self.counts.given_up[()], 60)
         warnings = [formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn]
         self.assertEqual([line.split(",")[0] for line in warnings], ["60 events were given up"])
         self.assertEqual(self.state(1), State.DELIVERED)
         self.later(31 * DAY)
-        self.assertEqual(value(self.counts.purged), 30)
+        self.assertEqual(self.counts.purged[()], 30)
         self.assertEqual(self.successResultOf(self.store.find(None, [1])), [[]])
         self.assertEqual(self.state(99), State.SCHEDULED)
 
@@ -157,7 +156,7 @@ class SweepTests(DispatchTestCase):
         with capturedLogs() as logged:
             self.clock.pump([1.0] * 5)
         self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
-        self.assertEqual(value(self.counts.sweep_failures["overdue"]), 5)
+        self.assertEqual(self.counts.sweep_failures["overdue"], 5)
         self.assertEqual(sim.sent, [(1, 1)])
         self.patch(self.store, "scan_overdue", overdue)
         self.clock.advance(1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts, Distribution
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -18,19 +18,16 @@ class CallbackMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.callbacks = Children(
-            Counter(
-                "smsgw_callbacks_total",
-                "Callback requests, by form and result: 2xx, 3xx, 4xx, 5xx, no answer, "
-                "refused.",
-                ["form", "result"],
-                registry=registry,
-            )
+        self.callbacks = Counts(
+            "smsgw_callbacks_total",
+            "Callback requests, by form and result: 2xx, 3xx, 4xx, 5xx, no answer, refused.",
+            ["form", "result"],
+            registry=registry,
         )
-        self.seconds = Histogram(
+        self.seconds = Distribution(
             "smsgw_callback_seconds",
             "Time from the start of a callback request to its response.",
-            buckets=_SECONDS,
+            _SECONDS,
             registry=registry,
         )
         self.receivers_down = Gauge(

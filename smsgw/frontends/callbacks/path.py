@@ -302,7 +302,7 @@ class CallbackPath:
         return self._dice() * back_off(job.event.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
 
     def _note(self, job: _Job, result: str, began: float) -> None:
-        self._metrics.callbacks[job.form, result].inc()
+        self._metrics.callbacks[job.form, result] += 1
         self._metrics.seconds.observe(self._clock.seconds() - began)
 
     def _request_ended(self, job: _Job, answered: bool, why: str) -> None:

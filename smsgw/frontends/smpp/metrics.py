@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts, Gauges
 
 
 class BindMetrics:
@@ -15,14 +15,10 @@ class BindMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.binds = Children(
-            Gauge("smsgw_smpp_binds", "SMPP sessions bound, by account.", ["account"], registry=registry)
-        )
-        self.receipts_refused = Children(
-            Counter(
-                "smsgw_smpp_receipts_refused_total",
-                "Receipts that an ESME answered with a permanent error.",
-                ["account"],
-                registry=registry,
-            )
+        self.binds = Gauges("smsgw_smpp_binds", "SMPP sessions bound, by account.", ["account"], registry=registry)
+        self.receipts_refused = Counts(
+            "smsgw_smpp_receipts_refused_total",
+            "Receipts that an ESME answered with a permanent error.",
+            ["account"],
+            registry=registry,
         )

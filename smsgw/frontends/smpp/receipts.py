@@ -133,7 +133,7 @@ class SmppReceipts:
         sink.ready(account)
 
     def _refused(self, account: str, status: int, count: int) -> None:
-        self._metrics.receipts_refused[account].inc(count)
+        self._metrics.receipts_refused[account] += count
         _log.info(
             "{account} refused {count} receipts, the first with {status}",
             account=account, count=count, status=describe(status),

@@ -273,7 +273,7 @@ class BoundedChannel(HTTPChannel):
             b"x-request-id: %b\r\n%b\r\n"
         ) % (status, phrase, self.site.date(), kind, len(body), request_id(), headers)
         self.transport.write(head + body)
-        self.site.metrics.answers[str(status)].inc()
+        self.site.metrics.answers[str(status)] += 1
         self._linger()
 
     def check_time(self, now: float) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts
 
 
 class HttpMetrics:
@@ -15,6 +15,6 @@ class HttpMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.answers = Children(
-            Counter("smsgw_http_answers_total", "Responses to HTTP requests, by status.", ["status"], registry=registry)
+        self.answers = Counts(
+            "smsgw_http_answers_total", "Responses to HTTP requests, by status.", ["status"], registry=registry
         )

@@ -88,7 +88,7 @@ class BoundedSite(Site):
 
     def log(self, request: Any) -> None:
         """Count a response."""
-        self.metrics.answers[str(request.code)].inc()
+        self.metrics.answers[str(request.code)] += 1
 
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 only, also if HTTP/2 is installed."""

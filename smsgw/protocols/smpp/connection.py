@@ -253,7 +253,7 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         """Log and close after a timer has run out."""
         if self._abort_at is not None or not self.connected:
             return
-        self._metrics.faults[timer].inc()
+        self._metrics.faults[timer] += 1
         if self._sessions.may_log(self):
             log.info("SMPP peer {peer}: closed, {timer}: {why}", peer=self.peer, timer=timer, why=why)
         self._drop(f"{timer}: {why}")

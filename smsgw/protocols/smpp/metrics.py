@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts
 
 
 class SmppMetrics:
@@ -15,12 +15,10 @@ class SmppMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.pdus_read = Counter(
+        self.pdus_read = Counts(
             "smsgw_smpp_pdus_read_total", "SMPP PDUs read, good or bad, of all sessions.", registry=registry
         )
-        self.unanswered = Counter(
+        self.unanswered = Counts(
             "smsgw_smpp_unanswered_total", "Requests to SMPP peers whose response timer ran out.", registry=registry
         )
-        self.faults = Children(
-            Counter("smsgw_smpp_faults_total", "What SMPP peers did wrong.", ["fault"], registry=registry)
-        )
+        self.faults = Counts("smsgw_smpp_faults_total", "What SMPP peers did wrong.", ["fault"], registry=registry)

@@ -83,7 +83,7 @@ class SmppServer(SmppSession):
         if self._sessions.draining:
             self.abort("we are shutting down")
         elif self._sessions.unauthenticated_from(self.peer) > self._settings.unbound_per_source:
-            self._metrics.faults["crowd"].inc()
+            self._metrics.faults["crowd"] += 1
             self.abort("too many unbound connections from its address")
 
     def _bind_requested(self, pdu: Bind) -> Pdu | None:

@@ -67,7 +67,7 @@ class SmppSession(SmppSessionBase):
         return frames
 
     def _framing_broken(self, broken: Unframed) -> None:
-        self._metrics.faults["framing"].inc()
+        self._metrics.faults["framing"] += 1
         self._close_after_answers(broken.why, refusal(broken))
         self._advance_closing()
 
@@ -76,7 +76,7 @@ class SmppSession(SmppSessionBase):
         requests, answers, ours = self._sort(frames)
         if len(requests) + len(answers) != self._good:
             self._undecodable = self._nacks = 0
-        self._metrics.pdus_read.inc(len(frames))
+        self._metrics.pdus_read[()] += len(frames)
         self._last_received = self._reading_time()
         if requests or ours or not self.settings.only_requests_keep_alive:
             self._last_activity = self._last_received

@@ -245,7 +245,7 @@ class SmppSessionBase(SmppConnection):
 
     def _count_fault(self, fault: str, why: str) -> None:
         """Count a fault of the peer, and close if an unbound one has too many. An empty reason is not logged."""
-        self._metrics.faults[fault].inc()
+        self._metrics.faults[fault] += 1
         if why and not self._faults and self._sessions.may_log(self):
             log.info("SMPP peer {peer}: {why}; further faults of this session are counted", peer=self.peer, why=why)
         self._faults += 1
@@ -314,7 +314,7 @@ class SmppSessionBase(SmppConnection):
         # Reading is paused because the peer does not read: then it counts as inactive.
         silence = (now - self._stopped if self._holds == UNREAD else time) - self._last_activity
         if settings.inactivity and silence >= settings.inactivity:
-            self._metrics.faults["inactivity"].inc()
+            self._metrics.faults["inactivity"] += 1
             self.close("inactivity timer: the peer sent nothing")
         elif self._peer_is_silent(time) and not self._window.awaits(SessionRequest.ENQUIRE_LINK):
             self._ask(SessionRequest.ENQUIRE_LINK, EnquireLink())
@@ -331,7 +331,7 @@ class SmppSessionBase(SmppConnection):
         late = self._window.expire(time - self.settings.response)
         if not late:
             return
-        self._metrics.unanswered.inc(len(late))
+        self._metrics.unanswered[()] += len(late)
         silent = time - self._last_received >= self.settings.response
         self._end_requests(late)
         if silent and any(token is SessionRequest.ENQUIRE_LINK for token, _, _ in late):

@@ -213,14 +213,14 @@ class InFlight:
             if type(outcome) is Sent and part.message.parts == 1
         ]
         if len(sent) == len(answers) and not self._connector.suspects and self._take_all(answers):
-            self._metrics.outcomes[self._name, "sent"].inc(len(sent))
+            self._metrics.outcomes[self._name, "sent"] += len(sent)
             self._freeing += len(sent)
             return OutcomeBatch(sent, len(sent))
         batch = OutcomeBatch([])
         counts: Counter[type[Outcome]] = Counter()
         for part, outcome in answers:
             if part not in self._in_flight:
-                self._metrics.stray_outcomes[self._name].inc()
+                self._metrics.stray_outcomes[self._name] += 1
                 continue
             self._in_flight.remove(part)
             counts[type(outcome)] += 1
@@ -228,7 +228,7 @@ class InFlight:
             if self._connector.suspects:
                 self._clear_suspect(part.message, batch.changes)
         for kind, count in counts.items():
-            self._metrics.outcomes[self._name, kind.__name__.lower()].inc(count)
+            self._metrics.outcomes[self._name, kind.__name__.lower()] += count
         batch.requeued = [one for one in batch.changes if type(one) is Requeued]
         self._freeing += batch.freed
         batch.at_once = any(not one.due and one.connector == self._name for one in batch.requeued)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts, Gauges
 
 
 class DispatchMetrics:
@@ -20,65 +20,49 @@ class DispatchMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.outcomes = Children(
-            Counter(
-                "smsgw_outcomes_total",
-                "Answers of upstreams to the parts sent to them.",
-                ["connector", "outcome"],
-                registry=registry,
-            )
+        self.outcomes = Counts(
+            "smsgw_outcomes_total",
+            "Answers of upstreams to the parts sent to them.",
+            ["connector", "outcome"],
+            registry=registry,
         )
-        self.stray_outcomes = Children(
-            Counter(
-                "smsgw_stray_outcomes_total",
-                "Outcomes that a connector gave for parts it did not have.",
-                ["connector"],
-                registry=registry,
-            )
+        self.stray_outcomes = Counts(
+            "smsgw_stray_outcomes_total",
+            "Outcomes that a connector gave for parts it did not have.",
+            ["connector"],
+            registry=registry,
         )
-        self.ambiguous = Children(
-            Counter(
-                "smsgw_ambiguous_total",
-                "Parts written to an upstream, or about to be, whose answer never came.",
-                ["connector"],
-                registry=registry,
-            )
+        self.ambiguous = Counts(
+            "smsgw_ambiguous_total",
+            "Parts written to an upstream, or about to be, whose answer never came.",
+            ["connector"],
+            registry=registry,
         )
-        self.resends = Children(
-            Counter(
-                "smsgw_ambiguous_resends_total",
-                "Parts sent again although they may have been taken before.",
-                ["connector"],
-                registry=registry,
-            )
+        self.resends = Counts(
+            "smsgw_ambiguous_resends_total",
+            "Parts sent again although they may have been taken before.",
+            ["connector"],
+            registry=registry,
         )
-        self.receipts = Children(
-            Counter(
-                "smsgw_receipts_total",
-                "Receipts of upstreams: matched, parked (the part is not known yet), repeated or ignored (changes "
-                "nothing).",
-                ["connector", "result"],
-                registry=registry,
-            )
+        self.receipts = Counts(
+            "smsgw_receipts_total",
+            "Receipts of upstreams: matched, parked (the part is not known yet), repeated or ignored (changes "
+            "nothing).",
+            ["connector", "result"],
+            registry=registry,
         )
-        self.up = Children(
-            Gauge(
-                "smsgw_connector_up", "Whether the link of a connector is usable.", ["connector"], registry=registry
-            )
+        self.up = Gauges(
+            "smsgw_connector_up", "Whether the link of a connector is usable.", ["connector"], registry=registry
         )
-        self.room = Children(
-            Gauge("smsgw_connector_room", "Parts that a connector takes now.", ["connector"], registry=registry)
+        self.room = Gauges(
+            "smsgw_connector_room", "Parts that a connector takes now.", ["connector"], registry=registry
         )
-        self.waiting = Children(
-            Gauge(
-                "smsgw_waiting_in_memory", "Messages that wait in memory for room.", ["connector"], registry=registry
-            )
+        self.waiting = Gauges(
+            "smsgw_waiting_in_memory", "Messages that wait in memory for room.", ["connector"], registry=registry
         )
-        self.outstanding = Children(
-            Gauge(
-                "smsgw_outstanding",
-                "Parts a connector has and did not answer yet.",
-                ["connector"],
-                registry=registry,
-            )
+        self.outstanding = Gauges(
+            "smsgw_outstanding",
+            "Parts a connector has and did not answer yet.",
+            ["connector"],
+            registry=registry,
         )

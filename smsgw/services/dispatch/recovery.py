@@ -50,8 +50,8 @@ async def recover(
             message.unsent = tuple(seqs) if len(seqs) < message.parts else ()
             pump = pumps.get(message.connector)
             if pump is None:
-                metrics.ambiguous[message.connector].inc(len(seqs))
-                metrics.resends[message.connector].inc(len(seqs))
+                metrics.ambiguous[message.connector] += len(seqs)
+                metrics.resends[message.connector] += len(seqs)
                 changes.append(Requeued(message, reroute(message), 0.0, False))
                 continue
             decided = pump.policy.in_doubt(message, seqs, now())

@@ -46,7 +46,7 @@ class RetryPolicy:
         changes: list[PartEnded | Requeued] = []
         lost = [seq for seq, outcome in returned if type(outcome) is Lost]
         if lost:
-            self.metrics.ambiguous[self.settings.name].inc(len(lost))
+            self.metrics.ambiguous[self.settings.name] += len(lost)
             if self.settings.on_unknown == "fail":
                 changes += end(message, lost, State.UNKNOWN, ErrorCode.NO_RECEIPT)
                 returned = [entry for entry in returned if type(entry[1]) is not Lost]
@@ -66,7 +66,7 @@ class RetryPolicy:
             if due is None:
                 changes += end(message, unsent, State.EXPIRED, 0)
             else:
-                self.metrics.resends[self.settings.name].inc(len(lost))
+                self.metrics.resends[self.settings.name] += len(lost)
                 changes.append(Requeued(message, connector, due, charged))
                 message.unsent = unsent if len(unsent) < message.parts else ()
         return changes
@@ -97,7 +97,7 @@ class RetryPolicy:
 
         The store has already counted the attempt, in ``recover_claims``.
         """
-        self.metrics.ambiguous[self.settings.name].inc(len(seqs))
+        self.metrics.ambiguous[self.settings.name] += len(seqs)
         if self.settings.on_unknown == "fail":
             return [*end(message, seqs, State.UNKNOWN, ErrorCode.NO_RECEIPT)]
         if self.settings.on_unknown == "hold":
@@ -106,7 +106,7 @@ class RetryPolicy:
             return [*end(message, seqs, State.FAILED, 0)]
         if message.expires and now >= message.expires:
             return [*end(message, seqs, State.EXPIRED, 0)]
-        self.metrics.resends[self.settings.name].inc(len(seqs))
+        self.metrics.resends[self.settings.name] += len(seqs)
         return []
 
 

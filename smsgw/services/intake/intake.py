@@ -162,7 +162,7 @@ class Intake:
                     _report_by_callback(submission, account.settings)
                 answer = self._register(account, submission, now, seconds, messages)
             if isinstance(answer, Refused):
-                self._metrics.refused[submission.account, answer.refusal.name.lower()].inc()
+                self._metrics.refused[submission.account, answer.refusal.name.lower()] += 1
             elif submission.options is not None and submission.options.key:
                 own = messages[-len(answer.message_ids) :]
                 keys.append(self._keyed(submission.account, submission.options, answer.id, own, now))
@@ -191,10 +191,10 @@ class Intake:
                 account = own[0].account
                 if isinstance(used.condition, Once) and used.digest == used.condition.digest:
                     answers[at] = Accepted(used.id, (used.id,), 0, State.SCHEDULED, True)
-                    self._metrics.repeated[account].inc()
+                    self._metrics.repeated[account] += 1
                 else:
                     answers[at] = _REUSED
-                    self._metrics.refused[account, Refusal.KEY_REUSED.name.lower()].inc()
+                    self._metrics.refused[account, Refusal.KEY_REUSED.name.lower()] += 1
         gone = {message.id for _, own in repeats.values() for message in own}
         return [message for message in messages if message.id not in gone]
 
@@ -334,10 +334,10 @@ class Intake:
         name, number = messages[0].account, 0
         for message in messages:
             if message.account != name:
-                accepted[name].inc(number)
+                accepted[name] += number
                 name, number = message.account, 0
             number += 1
-        accepted[name].inc(number)
+        accepted[name] += number
 
     def _by_policy(self, account: Account, submission: Submission) -> Refused | None:
         """The refusal of the first policy that refuses the submission, None if all allow it."""

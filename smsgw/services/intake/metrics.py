@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts
 
 
 class IntakeMetrics:
@@ -16,22 +16,16 @@ class IntakeMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.accepted = Children(
-            Counter("smsgw_accepted_total", "Messages accepted, by account.", ["account"], registry=registry)
+        self.accepted = Counts("smsgw_accepted_total", "Messages accepted, by account.", ["account"], registry=registry)
+        self.refused = Counts(
+            "smsgw_refused_total",
+            "Submissions refused, by account and reason.",
+            ["account", "reason"],
+            registry=registry,
         )
-        self.refused = Children(
-            Counter(
-                "smsgw_refused_total",
-                "Submissions refused, by account and reason.",
-                ["account", "reason"],
-                registry=registry,
-            )
-        )
-        self.repeated = Children(
-            Counter(
-                "smsgw_repeated_total",
-                "Submissions whose idempotency key was used before: answered, not sent again.",
-                ["account"],
-                registry=registry,
-            )
+        self.repeated = Counts(
+            "smsgw_repeated_total",
+            "Submissions whose idempotency key was used before: answered, not sent again.",
+            ["account"],
+            registry=registry,
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
-from smsgw.telemetry import Children
+from smsgw.telemetry import Counts
 
 
 class OutboxMetrics:
@@ -16,21 +16,13 @@ class OutboxMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.acknowledged = Children(
-            Counter(
-                "smsgw_events_told_total", "Events that their receiver acknowledged.", ["path"], registry=registry
-            )
+        self.acknowledged = Counts(
+            "smsgw_events_told_total", "Events that their receiver acknowledged.", ["path"], registry=registry
         )
-        self.retried = Children(
-            Counter(
-                "smsgw_events_put_off_total", "Events that their receiver could not take.", ["path"], registry=registry
-            )
+        self.retried = Counts(
+            "smsgw_events_put_off_total", "Events that their receiver could not take.", ["path"], registry=registry
         )
-        self.requeued = Children(
-            Counter(
-                "smsgw_events_returned_total", "Events under way when their session went.", ["path"], registry=registry
-            )
+        self.requeued = Counts(
+            "smsgw_events_returned_total", "Events under way when their session went.", ["path"], registry=registry
         )
-        self.held = Gauge(
-            "smsgw_events_held", "Events in memory, of all accounts and return paths.", registry=registry
-        )
+        self.held = Gauge("smsgw_events_held", "Events in memory, of all accounts and return paths.", registry=registry)

@@ -155,7 +155,7 @@ class Outbox:
     def acknowledged(self, events: Sequence[Event]) -> None:
         if events:
             self._acknowledgements.add(events)
-            self._metrics.acknowledged[events[0].message.path].inc(len(events))
+            self._metrics.acknowledged[events[0].message.path] += len(events)
             self._schedule()
 
     def retry(self, events: Sequence[Event], seconds: float | None) -> None:
@@ -170,7 +170,7 @@ class Outbox:
             queue = self._queue(event.message.path, event.message.account)
             queue.held[key_of(event)] = again
             heappush(self._retries, (clock + pause, next(self._serial), queue, again))
-        self._metrics.retried[events[0].message.path].inc(len(events))
+        self._metrics.retried[events[0].message.path] += len(events)
         self._schedule()
 
     def requeue(self, events: Sequence[Event]) -> None:
@@ -180,7 +180,7 @@ class Outbox:
             queue = self._queue(event.message.path, event.message.account)
             queue.waiting.appendleft(event)
             self._pump_later(queue)
-        self._metrics.requeued[events[0].message.path].inc(len(events))
+        self._metrics.requeued[events[0].message.path] += len(events)
 
     def acknowledge_before_send(self, events: Sequence[Event]) -> Deferred[None]:
         self._forgetting += 1
@@ -191,7 +191,7 @@ class Outbox:
         """Remove events that the store has deleted: their return path delivers them now, at most once."""
         self._forgetting -= 1
         if events:
-            self._metrics.acknowledged[events[0].message.path].inc(len(events))
+            self._metrics.acknowledged[events[0].message.path] += len(events)
         for queue, run in self._by_queue(events):
             self._held -= queue.remove(run)
             self._pump_later(queue)

@@ -13,7 +13,6 @@ from zope.interface import directlyProvides
 from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import json_answer
 from smsgw.protocols.http.site import BoundedSite
-from tests.metrics import value
 from tests.protocols.http.support import BASIC, Client, Served, Socket, chunked, request
 
 
@@ -288,7 +287,7 @@ class Answers(SynchronousTestCase):
         client.send(request() + request(b"GET", b"/nowhere"))
         client.send(request(b"POST", b"/echo", None, b"Content-Length: 99999999"))
         answers = served.site.metrics.answers
-        self.assertEqual({status: value(count) for status, count in answers.items()}, {"200": 1, "404": 1, "413": 1})
+        self.assertEqual(dict(answers), {"200": 1, "404": 1, "413": 1})
 
     def test_broken_resource(self) -> None:
         """The failure of a resource fails its request only; the cause is in the log, not in the response."""

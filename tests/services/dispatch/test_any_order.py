@@ -15,7 +15,6 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.model.outcome import Busy
 from smsgw.services.dispatch.fairqueue import lane_of
-from tests.metrics import value
 from tests.services.dispatch.support import HandConnector, ids, message
 from tests.services.dispatch.test_backlog import BacklogTestCase
 
@@ -57,9 +56,9 @@ class Play:
         listed = rig.successResultOf(rig.store.list_messages(None, MessageFilter(), 0, 10_000))
         claimed = {one.id for one in listed if one.claimed}
         rig.assertLessEqual(len(claimed), self.window)
-        before = value(rig.metrics.resends["sim"])
+        before = rig.metrics.resends["sim"]
         self.sim = rig.begin(HandConnector(window=self.window), retry_first=0.1, retry_limit=0.1)
-        rig.assertEqual(value(rig.metrics.resends["sim"]) - before, len(claimed))
+        rig.assertEqual(rig.metrics.resends["sim"] - before, len(claimed))
         self.in_doubt |= claimed
         rig.runner.by_hand = self.by_hand
 

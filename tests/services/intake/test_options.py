@@ -17,7 +17,6 @@ from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed,
 from smsgw.services.intake.options import LONGEST_COMMENT, LONGEST_REFERENCE
 from smsgw.services.routing import Router
 from tests.configured import configured
-from tests.metrics import value
 from tests.services.intake.test_intake import NOW, IntakeTestCase
 
 
@@ -169,7 +168,7 @@ class KeyTests(OptionsTestCase):
         self.assertEqual((first.id, first.message_ids, first.parts, first.state, first.repeated),
                          (99, (99,), 0, State.SCHEDULED, True))
         self.assertEqual((second.id, second.repeated), (kept.id, False))
-        self.assertEqual(value(self.metrics.repeated["demo"]), 1)
+        self.assertEqual(self.metrics.repeated["demo"], 1)
 
     def test_reused_key(self) -> None:
         """The same key for another request is refused."""
