@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from smsgw.interfaces import Awaited, MessageDetails, MessageFilter, Parked
-from smsgw.model.content import LABELLED
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
 from smsgw.stores.maintenance import messages
+from smsgw.stores.packed import LABELLED
 from smsgw.stores.questions import (
     AwaitedOf,
     AwaitedPage,

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from smsgw.model.content import WHOLE, Content, Cut
+from smsgw.model.content import WHOLE
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind, Incoming, IncomingKind, Message, brief
+from smsgw.stores.packed import unpack, unpack_cut
 
 STATES: Final = tuple(State)
 """The state of each stored number; faster than calling :class:`State`."""
 
 MESSAGE: Final = (
-    "id", "account", "login", "listener", "path", "connector", "state", "priority", "leased_to", "claimed", "attempts",
-    "notify", "parts", "expires", "created", "changed", "due", "error", "recipient", "batch", "sent", "remote_id",
-    "version", "cut", "data",
+    "id", "account", "login", "path", "connector", "state", "priority", "leased_to", "claimed", "attempts", "parts",
+    "expires", "created", "changed", "due", "error", "recipient", "batch", "sent", "remote_id", "version", "cut",
+    "data",
 )  # fmt: skip
 """Columns of a message. `leased_to` is the node that has it, `claimed` 1 while it may have been written to the
 upstream; `version` counts its changes."""
@@ -59,32 +60,36 @@ CONFIRMATION: Final = ("phone", "number", "account", "expires")
 
 def to_message(row: Sequence[Any]) -> Message:
     """The message of a row that begins with the columns :data:`MESSAGE`."""
-    content = Content.unpack(row[24])
+    (
+        id, account, login, path, connector, state, priority, _, claimed, attempts, parts, expires, created, changed,
+        due, error, recipient, batch, sent, remote_id, _, cut, data,
+    ) = row[:MESSAGE_WIDTH]  # fmt: skip
+    content, notify, listener = unpack(data)
     return Message(
-        row[0],
-        row[1],
-        row[4],
-        row[5],
-        STATES[row[6]],
-        row[7],
-        row[9] != 0,
-        row[10],
-        row[11],
-        row[12],
-        row[13],
-        row[14],
-        row[15],
-        row[16],
-        row[17],
-        row[18],
-        row[19],
+        id,
+        account,
+        path,
+        connector,
+        STATES[state],
+        priority,
+        claimed != 0,
+        attempts,
+        notify,
+        parts,
+        expires,
+        created,
+        changed,
+        due,
+        error,
+        recipient,
+        batch,
         content,
-        row[20],
-        row[21],
+        sent,
+        remote_id,
         (),
-        Cut.unpack(row[23], content.octets) if row[23] else WHOLE,
-        row[2],
-        row[3],
+        unpack_cut(cut, content.octets) if cut else WHOLE,
+        login,
+        listener,
     )
 
 

@@ -19,6 +19,7 @@ from smsgw.stores.cache import Cache
 from smsgw.stores.conditions import Conditions, admit
 from smsgw.stores.decisions import Decisions
 from smsgw.stores.needs import Needs, Work, slices
+from smsgw.stores.packed import pack, pack_cut
 from smsgw.stores.progress import MessageProgress, to_progress
 from smsgw.stores.steps import Loaded
 from smsgw.stores.straight import StraightWay
@@ -141,7 +142,6 @@ class Transitions:
                 alike = (
                     m.account,
                     m.login,
-                    m.listener,
                     m.path,
                     m.connector,
                     state + 0,
@@ -149,7 +149,6 @@ class Transitions:
                     leased_to,
                     claimed,
                     m.attempts,
-                    m.notify + 0,
                     m.parts,
                     m.due,
                     m.error,
@@ -161,11 +160,10 @@ class Transitions:
                     if alike != common:
                         common = alike
                         own = groups[alike]
-                    own += (id, m.expires, m.created, m.recipient, m.content.pack())
+                    own += (id, m.expires, m.created, m.recipient, pack(m))
                 else:
-                    content = m.content
-                    cut = m.cut.pack(content.octets)
-                    writes.cut_messages[alike] += (id, m.expires, m.created, m.recipient, content.pack(), cut)
+                    cut = pack_cut(m.cut, m.content.octets)
+                    writes.cut_messages[alike] += (id, m.expires, m.created, m.recipient, pack(m), cut)
                 if fresh and id in fresh:
                     progress = to_progress(m, leased_to)
                     progress.place = None

@@ -187,8 +187,8 @@ class Upkeep:
 
 
 COMMON: Final = (
-    "account", "login", "listener", "path", "connector", "state", "priority", "leased_to", "claimed", "attempts",
-    "notify", "parts", "due", "error", "batch", "sent", "remote_id",
+    "account", "login", "path", "connector", "state", "priority", "leased_to", "claimed", "attempts", "parts", "due",
+    "error", "batch", "sent", "remote_id",
 )  # fmt: skip
 """Columns whose values many new messages share."""
 

@@ -1,11 +1,11 @@
 """The tables of the SQLite store, as numbered migrations.
 
 =============== ========================================================================================
-message         one row per message for as long as it is kept; ``data`` is the packed content, ``cut`` the packed
-                cut, empty where the only part is the whole text; ``leased_to`` the node that has it or empty,
-                ``claimed`` 1 while it may have been written to the upstream; ``version`` counts its changes,
-                but for those of the straight way: their states say as much; no index names ``state``, which
-                changes with every step
+message         one row per message for as long as it is kept; ``data`` packs what never changes and is only asked
+                for together with the message (:mod:`smsgw.stores.packed`); ``cut`` is the packed cut, empty where
+                the only part is the whole text; ``leased_to`` the node that has it or empty, ``claimed`` 1 while it
+                may have been written to the upstream; ``version`` counts its changes, but for those of the straight
+                way: their states say as much; no index names ``state``, which changes with every step
 part            parts that were sent or ended, of messages that have several; a part without a row is unsent;
                 ``words`` are the upstream's last
 awaited_receipt one row per receipt awaited; remote_id leads the key, because that is what a receipt brings
@@ -60,9 +60,6 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             id INTEGER PRIMARY KEY,
             account TEXT,
             login TEXT,
-            listener TEXT,
-            channel INTEGER DEFAULT 0,
-            kind INTEGER DEFAULT 0,
             path TEXT,
             connector TEXT,
             state INTEGER,
@@ -70,8 +67,6 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             leased_to TEXT,
             claimed INTEGER,
             attempts INTEGER,
-            notify INTEGER,
-            billed_parts INTEGER DEFAULT 0,
             parts INTEGER,
             expires REAL,
             created REAL,
@@ -80,8 +75,6 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             error INTEGER,
             recipient TEXT,
             batch INTEGER,
-            price INTEGER DEFAULT 0,
-            cost INTEGER DEFAULT 0,
             sent REAL,
             remote_id TEXT,
             version INTEGER DEFAULT 0,
