@@ -158,16 +158,16 @@ class Changes:
     :ivar incoming: messages, calls and keys from subscribers. :ivar confirmations: accounts that wait for a call.
     """
 
-    accepts: list[Message] = attrs.field(factory=list)
-    claims: list[Message] = attrs.field(factory=list)
-    outcomes: list[PartSent | PartEnded | Requeued] = attrs.field(factory=list)
-    receipts: list[Reported] = attrs.field(factory=list)
-    cancels: list[Cancel] = attrs.field(factory=list)
-    acknowledged: list[Event] = attrs.field(factory=list)
-    retries: list[Retry] = attrs.field(factory=list)
-    conditions: list[Conditional] = attrs.field(factory=list)
-    incoming: list[Incoming] = attrs.field(factory=list)
-    confirmations: list[Confirmation] = attrs.field(factory=list)
+    accepts: Sequence[Message] = ()
+    claims: Sequence[Message] = ()
+    outcomes: Sequence[PartSent | PartEnded | Requeued] = ()
+    receipts: Sequence[Reported] = ()
+    cancels: Sequence[Cancel] = ()
+    acknowledged: Sequence[Event] = ()
+    retries: Sequence[Retry] = ()
+    conditions: Sequence[Conditional] = ()
+    incoming: Sequence[Incoming] = ()
+    confirmations: Sequence[Confirmation] = ()
 
 
 @attrs.define(eq=False)
@@ -186,4 +186,4 @@ class Committed:
     receipts: list[str]
     cancels: list[list[Message] | Refused]
     events: list[Event]
-    conditions: list[Unmet | None] = attrs.field(factory=list)
+    conditions: Sequence[Unmet | None] = ()

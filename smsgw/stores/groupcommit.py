@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -107,34 +108,39 @@ class GroupCommit:
                 seconds = perf_counter() - started
                 if isinstance(results, Failure):  # a fault of ours: every caller is told
                     results = [results] * len(changes)
-                failures = [result for result in results if isinstance(result, Failure)]
-                for failure in failures:
-                    if isinstance(failure.value, Unstorable):
-                        _log.failure("changes that cannot be stored", Failure(failure.value.__cause__))
-                self._answer(zip([done for _, done in changes], results, strict=True), not others)
-                self.metrics.calls.observe(len(changes))
-                self.metrics.seconds.observe(seconds)
-                self.metrics.commits["failed" if failures else "done"] += 1
+                if not others:
+                    self._next()
+                self._count(results, seconds)
+                for (_, done), result in zip(changes, results, strict=True):
+                    if isinstance(result, Failure):
+                        done.errback(result)
+                    else:
+                        done.callback(result)
 
             self.engine.run(steps, committed)
         for number, (other, done) in enumerate(others, 1):
-            self.engine.run(other, _answering(self._answer, done, number == len(others)))
+            self.engine.run(other, partial(self._answer, done, last=number == len(others)))
         if not self._busy and self._closing is not None and not self._closing.called:
             self._closing.callback(None)
 
-    def _answer(self, answers: Iterable[tuple[Deferred[Any], Any]], last: bool) -> None:
-        """In the reactor's thread: begin the next batch, then fire the Deferreds of the callers."""
+    def _count(self, results: Sequence[Committed | Failure], seconds: float) -> None:
+        """Count one commit; log calls whose data cannot be stored."""
+        metrics = self.metrics
+        metrics.calls.observe(len(results))
+        metrics.seconds.observe(seconds)
+        if {*map(type, results)} == {Committed}:
+            metrics.commits["done"] += 1
+            return
+        metrics.commits["failed"] += 1
+        for result in results:
+            if isinstance(result, Failure) and isinstance(result.value, Unstorable):
+                _log.failure("changes that cannot be stored", Failure(result.value.__cause__))
+
+    def _answer(self, done: Deferred[Any], result: Any, last: bool) -> None:
+        """In the reactor's thread: begin the next batch, then fire the Deferred of a caller."""
         if last:
             self._next()
-        for done, result in answers:
-            if isinstance(result, Failure):
-                done.errback(result)
-            else:
-                done.callback(result)
-
-
-def _answering(
-    answer: Callable[[Iterable[tuple[Deferred[Any], Any]], bool], None], done: Deferred[Any], last: bool
-) -> Callable[[Any], None]:
-    """A function that fires the Deferred of one caller."""
-    return lambda result: answer([(done, result)], last)
+        if isinstance(result, Failure):
+            done.errback(result)
+        else:
+            done.callback(result)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
@@ -43,21 +40,13 @@ class InlineTests(MessageStoreTests, TestCase):
         return self.store.close()
 
 
-class FromThread:
-    """The reactor, as far as a store thread needs it."""
-
-    def callFromThread(self, call: Callable[..., Any], *arguments: Any) -> None:
-        """Let the reactor's thread make the call."""
-        from twisted.internet import reactor
-
-        reactor.callFromThread(call, *arguments)  # type: ignore[attr-defined]
-
-
 class ThreadTests(InlineTests):
     """SQLite in a thread, as the program does it."""
 
     def runner(self) -> Runner:
-        return StoreThread(FromThread())
+        from twisted.internet import reactor
+
+        return StoreThread(reactor)
 
 
 class MemoryTests(MessageStoreTests, TestCase):

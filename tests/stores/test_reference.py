@@ -70,11 +70,11 @@ class Comparison:
             due = FAR if word == "scheduled" else 0.0
             m = new(self.store, claimed=word == "claimed", state=state, parts=parts, notify=notify, due=due, batch=1000)
             self.made.append(m)
-            call.accepts.append(m)
+            call.accepts = [*call.accepts, m]
             return
         if kind == "receipt":
             number, state = how
-            call.receipts.append(receipt(f"r{max(self.remote + 2 - number, 0)}", state, number))
+            call.receipts = [*call.receipts, receipt(f"r{max(self.remote + 2 - number, 0)}", state, number)]
             return
         stored = [m for m in self.made if m.id in self.reference.messages]
         if not stored:
@@ -82,23 +82,23 @@ class Comparison:
         m = stored[how[0] % len(stored)]
         seq = min(how[1], m.parts) if kind in ("sent", "ended") else 0
         if kind == "claim":
-            call.claims.append(m)
+            call.claims = [*call.claims, m]
         elif kind == "sent":
             again = (m.id, seq) in self.sent or seq not in self.reference.messages[m.id].unsent
             if again and self.together:  # which of two receipts counts may then depend on the grouping
                 return
             self.sent.add((m.id, seq))
             self.remote += 1
-            call.outcomes.append(sent(m, f"r{self.remote}", seq))
+            call.outcomes = [*call.outcomes, sent(m, f"r{self.remote}", seq)]
         elif kind == "ended":
-            call.outcomes.append(PartEnded(m, seq, how[2], how[0]))
+            call.outcomes = [*call.outcomes, PartEnded(m, seq, how[2], how[0])]
         elif kind == "requeued":
-            call.outcomes.append(Requeued(m, "sim", how[2], how[1]))
+            call.outcomes = [*call.outcomes, Requeued(m, "sim", how[2], how[1])]
         elif kind == "cancel":
-            call.cancels.append(Cancel(how[1], 1000 if how[0] == 30 else m.id))
+            call.cancels = [*call.cancels, Cancel(how[1], 1000 if how[0] == 30 else m.id)]
         else:
             events = self.answer(self.store.events("demo", "smpp", (0, 0), 100))
-            call.acknowledged += events[how[0] : how[0] + 3]
+            call.acknowledged = [*call.acknowledged, *events[how[0] : how[0] + 3]]
 
     def group(self, changes: list[list[tuple[Any, ...]]], case: SynchronousTestCase) -> None:
         """Several calls that share a commit."""

@@ -79,17 +79,16 @@ class SqliteEngine:
 
     def close(self) -> Deferred[None]:
         gone: Deferred[None] = Deferred()
-        self._runner.run(partial(self._close_there, gone))
-        self._runner.stop()
+        self._runner.run(self._close_there)
+        self._runner.stop(partial(gone.callback, None))
         return gone
 
-    def _close_there(self, gone: Deferred[None]) -> None:
+    def _close_there(self) -> None:
         try:
             self.connection.close()
         except sqlite3.Error as why:  # what was committed is in the log, and the next opening reads that
             self._runner.report(partial(_log.warn, "closing the store: {why}", why=str(why)))
         self.lock.release()
-        self._runner.report(partial(gone.callback, None))
 
     def room(self) -> bool:
         """Whether the disk has room for new messages; measured once a second."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -325,16 +324,6 @@ class SqliteTests(SynchronousTestCase):
         self.assertLess(sum(forms), statements.PREPARED)
 
 
-class FromThread:
-    """The reactor, as far as a store thread needs it."""
-
-    def callFromThread(self, call: Callable[..., Any], *arguments: Any) -> None:
-        """Let the reactor's thread make the call."""
-        from twisted.internet import reactor
-
-        reactor.callFromThread(call, *arguments)  # type: ignore[attr-defined]
-
-
 class StoreThreadTests(TestCase):
     """The thread."""
 
@@ -342,20 +331,48 @@ class StoreThreadTests(TestCase):
         """All work is done in one thread that is not the reactor's, in order; reports come in the reactor's."""
         import threading
 
-        runner = StoreThread(FromThread())
+        from twisted.internet import reactor
+
+        runner = StoreThread(reactor)
         runner.start()
         seen: list[tuple[int, int]] = []
         done: Deferred[None] = Deferred()
+        stopped: list[int] = []
         for number in range(5):
             runner.run(partial(lambda number: seen.append((number, threading.get_ident())), number))
         here = threading.get_ident()
-        runner.run(lambda: runner.report(lambda: done.callback(None)))
-        runner.stop()
+        runner.run(lambda: runner.report(lambda: stopped.append(threading.get_ident())))
+        runner.stop(lambda: done.callback(None))
 
         def check(_: None) -> Deferred[None]:
             self.assertEqual([number for number, _ in seen], list(range(5)))
             self.assertEqual(len({thread for _, thread in seen}), 1)
             self.assertNotEqual(seen[0][1], here)
+            self.assertEqual(stopped, [here])
             return deferToThread(lambda: None)
 
         return done.addCallback(check)
+
+    def test_a_failing_report(self) -> Deferred[None]:
+        """A report that raises is logged, and the reports behind it are called."""
+        from twisted.internet import reactor
+
+        runner = StoreThread(reactor)
+        runner.start()
+        done: Deferred[None] = Deferred()
+        runner.run(lambda: runner.report(lambda: 1 // 0))  # type: ignore[arg-type,func-returns-value]
+        runner.stop(lambda: done.callback(None))
+        return done.addCallback(lambda _: self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1))
+
+    def test_many_reports(self) -> Deferred[None]:
+        """More reports than the pipe holds wake-ups are all called, in order."""
+        from twisted.internet import reactor
+
+        runner = StoreThread(reactor)
+        runner.start()
+        done: Deferred[None] = Deferred()
+        seen: list[int] = []
+        for number in range(100_000):
+            runner.report(partial(seen.append, number))
+        runner.stop(lambda: done.callback(None))
+        return done.addCallback(lambda _: self.assertEqual(seen, list(range(100_000))))
