@@ -135,15 +135,15 @@ class Decisions:
 
     def early(self, key: Key) -> Sequence[Any] | None:
         """Take the parked receipt that came before the commit of the outcome, if it is not too old."""
-        row: Sequence[Any] | None = self._writes.parked.get(key)
-        if row is None and key not in self._unparked:
-            row = self.loaded_parked.get(key)
-        if row is None or row[2] < self._now - EARLY:
-            return None
-        if self._writes.parked.pop(key, None) is None:
+        stored = None if key in self._unparked else self.loaded_parked.get(key)
+        if stored is not None and stored[2] < self._now - EARLY:
+            stored = None
+        # Of several receipts the first one counts: the stored one came before those of this commit.
+        parked: Sequence[Any] | None = self._writes.parked.pop(key, None)
+        if stored is not None:
             self._writes.unparked += key
             self._unparked.add(key)
-        return row
+        return parked if stored is None else stored
 
     # Cancelling
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -40,6 +40,12 @@ STEP = st.one_of(
     st.lists(CALL, min_size=1, max_size=4),
     st.sampled_from(["reopen", "forget"]),
 )
+
+TWO_RECEIPTS_BEFORE_SENT: Final[list[Any]] = [
+    [[("receipt", 1, State.REJECTED)], [("accept", "scheduled", 1, 2)]],
+    [[("receipt", 1, State.EXPIRED)], [("ended", 27, 1, State.DELIVERED), ("sent", 29, 1)]],
+]
+"""A receipt is parked; a second one shares the commit of the outcome that brings their id: the first one counts."""
 
 
 class Comparison:
@@ -191,6 +197,7 @@ class ReferenceTests(SynchronousTestCase):
             comparison.answer(comparison.store.close())
 
     @settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @example(TWO_RECEIPTS_BEFORE_SENT)
     @given(st.lists(STEP, min_size=1, max_size=12))
     def test_sqlite(self, steps: list[Any]) -> None:
         """SQLite; in memory instead of on a disk, where there is a directory for that: thousands of commits are
@@ -200,6 +207,7 @@ class ReferenceTests(SynchronousTestCase):
             self.compare(SqliteWorld(Path(path)), steps)
 
     @settings(max_examples=200, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @example(TWO_RECEIPTS_BEFORE_SENT)
     @given(st.lists(STEP, min_size=1, max_size=12))
     def test_memory(self, steps: list[Any]) -> None:
         """Tables in memory."""
