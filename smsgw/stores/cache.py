@@ -75,6 +75,7 @@ class Cache:
     """The cache of one node.
 
     :ivar claimed: ids of all messages of one part that this node has claimed.
+    :ivar shared: whether other nodes may change the same messages.
     :ivar doubtful: ids of messages for which a guard failed; they are loaded before the next decision on them.
     :ivar awaiting: by remote id; if absent the engine is asked.
     :ivar progress: open messages in several parts, as they are stored; if absent the engine is asked.
@@ -89,6 +90,7 @@ class Cache:
     parked_limit: int = PARKED
     claimed: set[int] = attrs.field(factory=set, init=False)
     claimed_parts: set[int] = attrs.field(factory=set, init=False)
+    shared: bool = attrs.field(default=False, init=False)
     doubtful: set[int] = attrs.field(factory=set, init=False)
     parked: set[Key] | None = attrs.field(default=None, init=False)
     floor: int = attrs.field(default=1, init=False)

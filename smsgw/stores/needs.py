@@ -8,6 +8,7 @@ belongs to one of the two.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import attrs
@@ -44,6 +45,8 @@ class Needs:
 
     :ivar load: the rows to be loaded; false if there are none.
     :ivar fresh: ids of messages that are accepted and changed again in the same commit.
+    :ivar guessed: states of messages to be claimed that are not loaded: those of the messages given, which this node
+        read from the queue. The guards of the claim decide.
     :ivar early: keys of sent parts that may have a parked receipt.
     :ivar accepts, outcomes, receipts: whether there are any.
     """
@@ -51,6 +54,7 @@ class Needs:
     works: list[Work]
     load: Load
     fresh: set[int]
+    guessed: dict[int, int]
     early: set[Key]
     accepts: bool
     outcomes: bool
@@ -63,6 +67,7 @@ def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
     works: list[Work] = []
     general: set[int] = set()  # ids of messages that do not go the straight way
     unknown: set[Key] = set()
+    claims: dict[int, int] = {}
     accepts = outcomes = receipts = False
     for call in calls:
         work = Work(call, Committed([], [], [], []))
@@ -76,7 +81,7 @@ def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
             receipts = True
             _look_up_receipts(work, cache, general, unknown)
         if call.claims:
-            load.claims.update([message.id for message in call.claims])
+            claims.update([(message.id, message.state + 0) for message in call.claims])
         if call.cancels:
             load.cancels.update([wish.id for wish in call.cancels if 0 < wish.id <= NO_ID])
         if call.conditions:
@@ -84,10 +89,8 @@ def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
                 (condition.scope, condition.key) for one in call.conditions for condition in one.conditions
             )
     fresh: set[int] = set()
-    if general or load.claims or load.cancels or cache.doubtful:
-        general |= _in_general(works, load.claims, cache)
-        fresh = _fresh(calls, general, load)
-        load.messages = {id for id in general if id not in fresh and cache.progress.get(id) is None}
+    if general or claims or load.cancels or cache.doubtful:
+        fresh = _look_up_messages(works, general, claims, load, cache)
     if unknown:
         load.awaited = unknown - _sent_keys(calls)
     early: set[Key] = set()
@@ -96,7 +99,21 @@ def look_up(calls: Sequence[Changes], cache: Cache) -> Needs:
         if cache.parked is not None:
             early &= cache.parked
         load.parked = early
-    return Needs(works, load, fresh, early, accepts, outcomes, receipts)
+    return Needs(works, load, fresh, claims, early, accepts, outcomes, receipts)
+
+
+def _look_up_messages(
+    works: Sequence[Work], general: set[int], claims: dict[int, int], load: Load, cache: Cache
+) -> set[int]:
+    """Set the messages and claims to load, and leave in `claims` those whose state is a guess; returns the ids of
+    messages that are accepted and changed again in this commit."""
+    load.claims = {*claims} if cache.shared else claims.keys() & cache.doubtful
+    general |= _in_general(works, claims.keys(), cache)
+    fresh = _fresh(works, general | claims.keys(), load)
+    load.messages = {id for id in general if id not in fresh and cache.progress.get(id) is None}
+    for id in load.claims | fresh:
+        claims.pop(id, None)
+    return fresh
 
 
 def _look_up_outcomes(work: Work, claimed: set[int], general: set[int]) -> None:
@@ -128,7 +145,7 @@ def _look_up_receipts(work: Work, cache: Cache, general: set[int], unknown: set[
             general.add(value[0])
 
 
-def _in_general(works: Sequence[Work], claims: set[int], cache: Cache) -> set[int]:
+def _in_general(works: Sequence[Work], claims: AbstractSet[int], cache: Cache) -> set[int]:
     """Messages with an outcome and a claim, or with several outcomes, in this commit; and those for which a guard
     failed before."""
     outcomes = [id for work in works for id in work.ids]
@@ -143,12 +160,12 @@ def _in_general(works: Sequence[Work], claims: set[int], cache: Cache) -> set[in
     return general
 
 
-def _fresh(calls: Sequence[Changes], general: set[int], load: Load) -> set[int]:
+def _fresh(works: Sequence[Work], touched: AbstractSet[int], load: Load) -> set[int]:
     """Messages that are accepted and changed again in this commit; their rows need not be loaded."""
     fresh = set()
-    for call in calls:
-        for m in call.accepts:
-            if m.id in general or m.id in load.claims or m.id in load.cancels or (m.batch and m.batch in load.cancels):
+    for work in works:
+        for m in work.call.accepts:
+            if m.id in touched or m.id in load.cancels or (m.batch and m.batch in load.cancels):
                 fresh.add(m.id)
     load.claims -= fresh
     return fresh

@@ -65,6 +65,7 @@ class MessageStore:
         self._node = node
         self._now = now
         self._cache = cache = Cache() if cache is None else cache
+        cache.shared = engine.shared
         self._committer = CommitSteps(cache, self._begin)
         self._group = GroupCommit(engine, self._committer.commit, metrics=metrics or StoreMetrics())
         self._maintenance = Maintenance(cache, self._begin, node, not engine.shared)

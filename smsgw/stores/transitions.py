@@ -47,7 +47,7 @@ class Transitions:
         self._writes = writes
         self._needs = needs
         self._decisions = Decisions(cache, writes, loaded)
-        self._claimable = dict(loaded.claimable)
+        self._claimable: dict[int, int] = {**needs.guessed, **dict(loaded.claimable)}
         self._conditions = Conditions(loaded.conditions, writes.now) if needs.load.conditions else None
         self._straight = StraightWay(cache, writes, needs, self._decisions)
         self._born: list[MessageProgress] = []
@@ -263,6 +263,7 @@ class Transitions:
             if progress.message.id not in general:
                 cache.progress.put(progress.message.id, progress, progress.message.parts)
         self._decisions.update_cache()
+        cache.doubtful -= self._needs.load.claims
         if self._needs.load.messages:
             gone = self._needs.load.messages.difference(general)
             cache.claimed -= gone
@@ -277,7 +278,7 @@ class Transitions:
     def forget(self) -> None:
         """Remove everything that was decided on from the cache, after a guard failed."""
         cache = self._cache
-        cache.doubtful.update(self._straight.released)
+        cache.doubtful.update(self._straight.released, self._needs.guessed)
         for work in self._needs.works:
             for key in work.keys:
                 cache.awaiting.take(key)

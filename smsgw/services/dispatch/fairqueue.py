@@ -73,10 +73,9 @@ class _Account:
         if length > self.longest:
             self.longest = length
 
-    def shrank(self, lane: _Lane, before: int, parts: int) -> None:
-        """Count `parts` parts fewer in `lane`, which had `before` messages; delete the lane if it is empty."""
+    def shrank(self, lane: _Lane, before: int) -> None:
+        """Note that messages left `lane`, which had `before` messages; delete the lane if it is empty."""
         length = len(lane.messages)
-        self.size -= parts
         self._leave(lane, before)
         if length:
             self.by_length.setdefault(length, {})[lane] = None
@@ -138,13 +137,13 @@ class FairQueue:
             if victim is None:
                 return [*leaving, message]
             leaving.append(self._shorten(*victim))
-        self._insert(key, message)
+        self._insert(key, message, weight)
         return leaving
 
     def _weight(self, message: Message) -> int:
         return min(message.parts, self.capacity)
 
-    def _insert(self, key: Key, message: Message) -> None:
+    def _insert(self, key: Key, message: Message, weight: int) -> None:
         account = self._accounts.get(message.account)
         if account is None:
             account = self._accounts[message.account] = _Account(message.account)
@@ -161,7 +160,6 @@ class FairQueue:
             messages.appendleft(message)
         else:
             messages.insert(bisect_left(messages, message.id, key=_id), message)
-        weight = self._weight(message)
         account.grew(lane, weight)
         self.size += weight
         self._by_id[message.id] = message
@@ -197,7 +195,8 @@ class FairQueue:
         """Count messages that left the middle or the end of a lane; an empty lane or account loses its turn."""
         weight = sum(map(self._weight, gone))
         self.size -= weight
-        account.shrank(lane, len(lane.messages) + len(gone), weight)
+        account.size -= weight
+        account.shrank(lane, len(lane.messages) + len(gone))
         if not lane.messages:
             account.turns.remove(lane)
             if not account.size:
@@ -211,8 +210,10 @@ class FairQueue:
         message is taken even if it has more parts than `room`, unless that is 0.
         """
         taken: list[Message] = []
+        touched: dict[_Lane, tuple[_Account, int]] = {}
         turns = self._turns
         by_id = self._by_id
+        capacity = self.capacity
         while turns and room > 0:
             account = turns[0]
             lane = account.turns[0]
@@ -222,12 +223,15 @@ class FairQueue:
             if need > room and (taken or not whole):
                 break
             room -= need
+            if lane not in touched:
+                touched[lane] = account, len(messages)
             messages.popleft()
             del by_id[message.id]
             taken.append(message)
-            weight = self._weight(message)
+            parts = message.parts
+            weight = parts if parts < capacity else capacity  # noqa: FURB136 - min() costs more
             self.size -= weight
-            account.shrank(lane, len(messages) + 1, weight)
+            account.size -= weight
             lane.credit -= 1
             if not messages:
                 account.turns.popleft()
@@ -239,6 +243,8 @@ class FairQueue:
             else:
                 turns.popleft()
                 del self._accounts[account.name]
+        for lane, (account, before) in touched.items():
+            account.shrank(lane, before)
         return taken
 
     def remove(self, ids: Iterable[int]) -> None:
