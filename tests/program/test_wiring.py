@@ -135,7 +135,7 @@ class WiringTests(SynchronousTestCase):
 
     def test_dialect(self) -> None:
         """The API of Rostelecom is there with its dialect only, in whose form every other path of that listener but
-        /v1 is refused too; a protocol speaks no dialect that has no manner for it."""
+        /v1 is refused too, with its x-request-id (004-193). A protocol speaks no dialect without a manner for it."""
         for dialect, status in (("rostelecom", 401), ("standard", 404)):
             client = Client(self.listener("http", dialect=dialect).protocol)
             self.assertEqual(client.ask(request(b"POST", b"/api/v2/send_message", b"{}")).status, status)
@@ -145,6 +145,7 @@ class WiringTests(SynchronousTestCase):
                 self.assertEqual(answer.status, 413)
                 form = "application/json; charset=utf-8" if own and status == 401 else "application/problem+json"
                 self.assertEqual(answer.headers["content-type"], form, path)
+                self.assertEqual("x-request-id" in answer.headers, own and status == 401, path)
             answer = Client(self.listener("http", dialect=dialect).protocol).ask(request(b"GET", b"/elsewhere", None))
             form = "application/json; charset=utf-8" if status == 401 else "application/problem+json"
             self.assertEqual((answer.status, answer.headers["content-type"]), (404, form))

@@ -24,7 +24,6 @@ from smsgw.interfaces import IMessageStore, MessageDetails, MessageFilter, Parke
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Incoming, Message
-from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import (
     Answer,
     BoundedSite,
@@ -37,6 +36,7 @@ from smsgw.protocols.http.jsonresource import (
     query,
 )
 from smsgw.protocols.http.metrics import HttpMetrics
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 """Content-Type of /metrics."""
@@ -129,7 +129,8 @@ class AdminFrontend:
             ],
             errors=bare_reason,
         )
-        self.factory = BoundedSite(self.resource, clock, metrics=http, errors=Errors(bare_reason))
+        forms = ResponseForms(ResponseForm(bare_reason))
+        self.factory = BoundedSite(self.resource, clock, metrics=http, forms=forms)
 
     def _counts(self) -> Deferred[dict[int, int] | None]:
         """Messages by state; None if the store does not answer within :data:`PATIENCE`."""

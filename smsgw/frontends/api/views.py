@@ -14,8 +14,8 @@ from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import FINAL
 from smsgw.model.message import Accepted, Incoming, Message, Previewed
 from smsgw.model.moments import utc
-from smsgw.protocols.http.errors import PROBLEM
 from smsgw.protocols.http.jsonresource import Answer, compact
+from smsgw.protocols.http.responses import PROBLEM
 
 STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.WRONG_CREDENTIALS: (401, ""),

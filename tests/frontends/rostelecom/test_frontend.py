@@ -27,7 +27,8 @@ from smsgw.config import (
     parse,
 )
 from smsgw.config.values import folded_network
-from smsgw.dialects.rostelecom import AS_STATES, REASONS, SEND_MESSAGE, WORDS, error
+from smsgw.dialects.rostelecom import AS_STATES, REASONS, SEND_MESSAGE, WORDS
+from smsgw.frontends.rostelecom import RESPONSES
 from smsgw.frontends.rostelecom.frontend import RostelecomFrontend, shown
 from smsgw.interfaces import IJsonDelegate
 from smsgw.model.changes import Changes, Committed
@@ -36,7 +37,7 @@ from smsgw.model.errors import Refusal, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.plugins import dialects
-from smsgw.protocols.http.errors import Errors
+from smsgw.protocols.http.responses import ResponseForms
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.services.accounts import Accounts
 from smsgw.services.intake.intake import Intake
@@ -157,7 +158,7 @@ class HttpTestCase(SynchronousTestCase):
         self.frontend = RostelecomFrontend(
             configuration, self.settings, SEND_MESSAGE, intake, shelf, self.accounts, self.senders
         )
-        self.site = BoundedSite(self.frontend.resource, self.clock, self.settings, errors=Errors(error))
+        self.site = BoundedSite(self.frontend.resource, self.clock, self.settings, forms=ResponseForms(RESPONSES))
         self.client = Client(self.site)
 
     def post(self, line: bytes = BASIC, **fields: object) -> Heard:

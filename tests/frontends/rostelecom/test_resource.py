@@ -13,9 +13,10 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from smsgw.frontends.rostelecom.resource import MessageResource
+from smsgw.frontends.rostelecom.resource import RESPONSES, MessageResource
 from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
 from smsgw.protocols.http.jsonresource import BoundedSite
+from smsgw.protocols.http.responses import ResponseForms
 from tests.protocols.http.support import BASIC, Client, Heard, chunked, request
 
 SEND = b"/api/v2/send_message"
@@ -65,7 +66,8 @@ class Recorder:
 class ApiTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.delegate = Recorder()
-        self.client = Client(BoundedSite(MessageResource(self.delegate), Clock()), "192.0.2.7")
+        site = BoundedSite(MessageResource(self.delegate), Clock(), forms=ResponseForms(RESPONSES))
+        self.client = Client(site, "192.0.2.7")
 
     def post(self, value: object, *lines: bytes) -> Heard:
         """Send a value as JSON, or raw octets, with credentials unless other header lines are given."""

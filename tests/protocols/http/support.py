@@ -15,8 +15,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from smsgw.config import WebLimits
-from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, ResourcePath, json_answer
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
 
 BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
 
@@ -159,7 +159,8 @@ class Served:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.echo = Echo()
-        self.site = BoundedSite(self.echo, self.clock, WebLimits(**limits), lambda: 784111777.0, Errors(bare_reason))
+        forms = ResponseForms(ResponseForm(bare_reason))
+        self.site = BoundedSite(self.echo, self.clock, WebLimits(**limits), lambda: 784111777.0, forms)
 
     def connect(self, transport: StringTransport | None = None) -> Client:
         """A new connection."""

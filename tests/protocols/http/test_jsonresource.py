@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from smsgw.protocols.http.errors import bare_reason
 from smsgw.protocols.http.jsonresource import (
     Answer,
     BoundedSite,
@@ -21,6 +20,7 @@ from smsgw.protocols.http.jsonresource import (
     peer,
     query,
 )
+from smsgw.protocols.http.responses import bare_reason
 from tests.protocols.http.support import BASIC, Client, Echo, Served, request
 
 

@@ -10,8 +10,8 @@ from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import json_answer
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
 from smsgw.protocols.http.site import BoundedSite
 from tests.protocols.http.support import BASIC, Client, Served, Socket, chunked, request
 
@@ -263,7 +263,7 @@ class Draining(SynchronousTestCase):
 
 class Answers(SynchronousTestCase):
     def test_header_fields(self) -> None:
-        """Every response has a date and its own id of 32 hexadecimal digits, and no Server header. (004-193)"""
+        """Every response has a date, and neither a Server header nor a field that only one API has."""
         served = Served()
         client = served.connect()
         answers = [
@@ -274,11 +274,9 @@ class Answers(SynchronousTestCase):
         ]
         self.assertEqual([answer.status for answer in answers], [200, 404, 405, 413])
         for answer in answers:
-            self.assertRegex(answer.headers["x-request-id"], r"\A[0-9a-f]{32}\Z")
             self.assertEqual(answer.headers["date"], "Sun, 06 Nov 1994 08:49:37 GMT")
             self.assertEqual(answer.headers["content-type"], "application/json; charset=utf-8")
-            self.assertNotIn("server", answer.headers)
-        self.assertEqual(len({answer.headers["x-request-id"] for answer in answers}), 4)
+            self.assertFalse({"server", "x-request-id"} & set(answer.headers))
 
     def test_counted(self) -> None:
         """Responses are counted by status, also those of the site itself."""
@@ -331,7 +329,7 @@ class Answers(SynchronousTestCase):
                 raise ZeroDivisionError
 
         served = Served()
-        client = Client(BoundedSite(Odd(), served.clock, errors=Errors(bare_reason)))
+        client = Client(BoundedSite(Odd(), served.clock, forms=ResponseForms(ResponseForm(bare_reason))))
         self.assertEqual(client.ask(request()).reason, "system_error")
         client.send(request(b"GET", b"/half"))
         self.assertTrue(client.transport.disconnected)
