@@ -27,7 +27,7 @@ from smsgw.interfaces import IIntake, IPolicy
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.lifecycle import Notify, State
-from smsgw.model.message import Accepted, Message, Submission
+from smsgw.model.message import Accepted, Message, Previewed, Submission
 from smsgw.services.accounts import Accounts
 from smsgw.services.intake.intake import Intake
 from smsgw.services.intake.metrics import IntakeMetrics
@@ -193,7 +193,7 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual(self.store.commits, [])
 
     def test_refusals(self) -> None:
-        """Each thing that is wrong has a refusal of its own."""
+        """Each invalid submission has a refusal of its own, and a preview of it the same."""
         cases: list[tuple[Refusal, dict[str, Any]]] = [
             (Refusal.NOT_ALLOWED, {"account": "nobody"}),
             (Refusal.BAD_RECIPIENT, {"recipients": ("12",)}),
@@ -214,8 +214,28 @@ class IntakeTests(IntakeTestCase):
             (Refusal.BAD_VALIDITY, {"schedule": NOW + 100, "expires": NOW + 50}),
         ]
         for refusal, changed in cases:
-            self.assertIs(self.refused(self.submission(**changed)).refusal, refusal, changed)
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+            refused = self.refused(self.submission(**changed))
+            self.assertIs(refused.refusal, refusal, changed)
+            self.assertEqual(self.intake.preview([self.submission(**changed)]), [refused], changed)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_preview(self) -> None:
+        """A preview shows what a submission would become; it takes no id, charges no rate and moves no turn."""
+        demo = self.accounts.get("demo")
+        assert demo is not None
+        level = demo.bucket.level(self.clock.seconds())
+        shown = self.intake.preview([self.submission("8 (916) 123-45-67", text="я" * 71)])
+        self.assertEqual(shown, [Previewed("ucs2", 71, 2, "79161234567", "sim")])
+        self.assertEqual((self.store.ids, demo.bucket.level(self.clock.seconds())), (0, level))
+        self.assertEqual(self.store.commits, [])
+
+    def test_recipients(self) -> None:
+        """Some recipients of a submission may be malformed, also the first; if all are, it is refused."""
+        answer, messages = self.accepted(self.submission("12", "79161234567", "34"))
+        self.assertEqual([message.state for message in messages], [State.REFUSED, State.QUEUED, State.REFUSED])
+        self.assertEqual([message.recipient for message in messages], ["12", "79161234567", "34"])
+        self.assertEqual(len(answer.message_ids), 3)
+        self.assertIs(self.refused(self.submission("12", "34")).refusal, Refusal.BAD_RECIPIENT)
 
     def test_handsets(self) -> None:
         """What reaches into the handset rather than its owner is refused, each by its name; what only looks like it
