@@ -19,7 +19,7 @@ MISTAKES = {
     "[gateway]": "[gateway]\nkeeep = 30d",
     "protocol = smtp": "protocol = smtp\nauth_tries = many",
     "type = loopback": "type = loopback\ntype = loopback",
-    "connectors = sim": "connectors = sim, nobody",
+    "connectors = sim": "connectors = sim, unknown",
     "[account demo]": "[acount typo]\npassword = x\n\n[account demo]",
     "password = demo": "password =",
 }
@@ -53,7 +53,7 @@ class StartTests(SynchronousTestCase):
             blamed,
             [
                 *("keeep = 30d", "auth_tries = many", "[acount typo]", "password =", "type = loopback"),
-                "connectors = sim, nobody",
+                "connectors = sim, unknown",
             ],
         )
         self.assertFalse((gateway.directory / "state").exists())

@@ -15,7 +15,7 @@ from smsgw.frontends.webhooks import PathSwitch, WebhookResource
 from smsgw.interfaces import IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.model.errors import StoreDown
 from smsgw.protocols.http import BoundedSite, bare_reason
-from tests.protocols.http.support import Client, Heard, request
+from tests.protocols.http.support import Client, Response, request
 
 
 @implementer(IWebhookReceiver)
@@ -39,7 +39,7 @@ class WebhookTests(SynchronousTestCase):
         self.site = BoundedSite(WebhookResource(connectors, 100, bare_reason), Clock())
         self.client = Client(self.site, "192.0.2.7")
 
-    def ask(self, method: bytes = b"GET", path: bytes = b"/upstream/acme", *given: Any) -> Heard:
+    def ask(self, method: bytes = b"GET", path: bytes = b"/upstream/acme", *given: Any) -> Response:
         return self.client.ask(request(method, path, *given))
 
     def test_get(self) -> None:
@@ -62,9 +62,9 @@ class WebhookTests(SynchronousTestCase):
         """The upstream gets status, body and type of the connector's response, when it is there."""
         self.receiver.answer = waiting = Deferred()
         self.client.send(request(b"POST", b"/upstream/acme", b""))
-        self.assertEqual(self.client.heard(), [])
+        self.assertEqual(self.client.responses(), [])
         waiting.callback(WebhookResponse(202, b"<ok/>", "text/xml"))
-        (answer,) = self.client.heard()
+        (answer,) = self.client.responses()
         self.assertEqual((answer.status, answer.body, answer.headers["content-type"]), (202, b"<ok/>", "text/xml"))
 
     def test_names(self) -> None:

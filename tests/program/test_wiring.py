@@ -204,7 +204,7 @@ class WiringTests(SynchronousTestCase):
         self.assertIsInstance(store.engine, SqliteEngine)
 
     def test_configured(self) -> None:
-        """Every part that keeps something of the configuration is told of another one; the accounts come first."""
+        """Every part that keeps something of the configuration gets a new one; the accounts come first."""
         parts = self.parts()
         keeping = [one for one in attrs.asdict(parts, recurse=False).values() if hasattr(one, "apply")]
         self.assertCountEqual(map(id, keeping), map(id, parts.configured))

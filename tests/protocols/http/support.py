@@ -35,7 +35,7 @@ class Socket(StringTransport):
 
 
 @attrs.frozen
-class Heard:
+class Response:
     """One response as the client read it; names of headers in lower case."""
 
     status: int
@@ -68,7 +68,7 @@ class Client:
         """Deliver octets in one read."""
         self.channel.dataReceived(octets)
 
-    def heard(self) -> list[Heard]:
+    def responses(self) -> list[Response]:
         """The responses since the last call, ``100 Continue`` included; checks their Content-Length."""
         octets = self.transport.value()
         self.transport.clear()
@@ -80,15 +80,15 @@ class Client:
             headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
             assert len(headers) == len(fields), fields
             length = int(headers.get("content-length", "0"))
-            answers.append(Heard(int(line.split(" ")[1]), headers, octets[:length]))
+            answers.append(Response(int(line.split(" ")[1]), headers, octets[:length]))
             assert len(octets) >= length, octets
             octets = octets[length:]
         return answers
 
-    def ask(self, octets: bytes) -> Heard:
+    def ask(self, octets: bytes) -> Response:
         """Send one request and read its response."""
         self.send(octets)
-        (answer,) = self.heard()
+        (answer,) = self.responses()
         return answer
 
     @property

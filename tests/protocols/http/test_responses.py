@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.config import WebLimits
 from smsgw.protocols.http.jsonresource import BoundedSite, JsonResource, ResourcePath, json_answer
 from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason, problem_details
-from tests.protocols.http.support import Client, Heard, request
+from tests.protocols.http.support import Client, Response, request
 
 
 def plain(status: int, reason: str) -> tuple[bytes, bytes]:
@@ -62,11 +62,11 @@ class SiteTests(SynchronousTestCase):
             forms=ResponseForms(ResponseForm(bare_reason), {b"own": own}),
         )  # fmt: skip
 
-    def refused(self, octets: bytes) -> Heard:
+    def refused(self, octets: bytes) -> Response:
         """The response to octets on a new connection, which then ends."""
         client = Client(self.site)
         client.send(octets)
-        (answer,) = client.heard()
+        (answer,) = client.responses()
         self.assertEqual(answer.headers["connection"], "close")
         return answer
 
@@ -96,8 +96,8 @@ class SiteTests(SynchronousTestCase):
         half.send(b"POST /own")
         for _ in range(11):
             self.clock.advance(1)
-        self.assertEqual(whole.heard()[0].body, b"408 request_timeout")
-        self.assertEqual(half.heard()[0].reason, "request_timeout")
+        self.assertEqual(whole.responses()[0].body, b"408 request_timeout")
+        self.assertEqual(half.responses()[0].reason, "request_timeout")
 
     def test_next_request(self) -> None:
         """The path of the previous request does not affect the next one."""
@@ -106,7 +106,7 @@ class SiteTests(SynchronousTestCase):
         client.send(b"POST /own")
         for _ in range(11):
             self.clock.advance(1)
-        self.assertEqual(client.heard()[0].reason, "request_timeout")
+        self.assertEqual(client.responses()[0].reason, "request_timeout")
 
     def test_resource(self) -> None:
         """A path without a route in a resource gets the resource's form."""

@@ -167,13 +167,13 @@ class IntakeTests(IntakeTestCase):
 
     def test_order_and_length(self) -> None:
         """Answers have the order of the submissions, refused ones between accepted ones included."""
-        answers = self.intake.submit([self.submission(), self.submission("nobody"), self.submission(sender="MTS")])
+        answers = self.intake.submit([self.submission(), self.submission("unknown"), self.submission(sender="MTS")])
         self.store.finish()
         kinds = [type(answer).__name__ for answer in self.successResultOf(answers)]
         self.assertEqual(kinds, ["Accepted", "Refused", "Refused"])
 
     def test_failed_commit(self) -> None:
-        """When the commit fails the caller is told so."""
+        """If the commit fails, the call fails with the same error."""
         for trouble in (StoreDown("full"), UnknownOutcome("disk")):
             answers = self.intake.submit([self.submission()])
             self.store.finish(trouble)
@@ -181,7 +181,7 @@ class IntakeTests(IntakeTestCase):
 
     def test_full(self) -> None:
         """A full store refuses every submission of the call as a full queue."""
-        answers = self.intake.submit([self.submission(), self.submission("nobody")])
+        answers = self.intake.submit([self.submission(), self.submission("unknown")])
         self.store.finish(StoreFull("the disk is nearly full"))
         refusals = [answer.refusal for answer in self.successResultOf(answers) if isinstance(answer, Refused)]
         self.assertEqual(refusals, [Refusal.QUEUE_FULL, Refusal.QUEUE_FULL])
@@ -195,7 +195,7 @@ class IntakeTests(IntakeTestCase):
     def test_refusals(self) -> None:
         """Each invalid submission has a refusal of its own, and a preview of it the same."""
         cases: list[tuple[Refusal, dict[str, Any]]] = [
-            (Refusal.NOT_ALLOWED, {"account": "nobody"}),
+            (Refusal.NOT_ALLOWED, {"account": "unknown"}),
             (Refusal.BAD_RECIPIENT, {"recipients": ("12",)}),
             (Refusal.BAD_SENDER, {"sender": "FAR TOO LONG A NAME"}),
             (Refusal.SENDER_NOT_AGREED, {"sender": "OTHER"}),
@@ -326,13 +326,13 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual(states, [(State.QUEUED, 0), (State.REFUSED, 249), (State.REFUSED, 248)])
 
     def test_none_of_several(self) -> None:
-        """If no recipient can be reached the refusal is told and no id is made."""
+        """If no recipient can be reached, the answer is the refusal, and no id is used."""
         self.assertIs(self.refused(self.submission("4917012345678", "12")).refusal, Refusal.NO_ROUTE)
         self.assertIs(self.refused(self.submission("1", "2")).refusal, Refusal.BAD_RECIPIENT)
         self.assertEqual(self.store.ids, 0)
 
     def test_refusal_as_state(self) -> None:
-        """A front end that does not tell a refusal gets a message that says it."""
+        """A refusal that the front end reports as a state becomes the state of a message."""
         answer, (message,) = self.accepted(
             self.submission("4917012345678", as_states=frozenset({Refusal.NO_ROUTE}), notify=Notify.FINAL)
         )
