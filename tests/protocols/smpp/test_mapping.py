@@ -148,7 +148,6 @@ class SubmissionTests(SynchronousTestCase):
         made = self.made(submit(tlvs=(*tlvs, tlv(Tag.MESSAGE_PAYLOAD, b"x"))))
         content = Content("DEMO", 5, 0, 1, 1, 0, 0, b"x", tlvs=made.tlvs)
         self.assertEqual(tuple(passed(content)), tlvs)
-        self.assertEqual(Content.unpack(content.pack()), content)
 
     def test_too_many_octets_of_tlvs(self) -> None:
         """Too many octets of optional parameters are refused, because queues count messages and not their octets."""
