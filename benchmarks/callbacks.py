@@ -74,7 +74,7 @@ class Feeder:
         self.accounts = accounts
         self.path: Any = None
         self.number = 0
-        self.told_count = 0
+        self.acknowledged_count = 0
         self.running = True
 
     def ready(self, account: str) -> None:
@@ -94,7 +94,7 @@ class Feeder:
 
     def acknowledged(self, events: list[Event]) -> None:
         """Counted."""
-        self.told_count += len(events)
+        self.acknowledged_count += len(events)
 
     def retry(self, events: list[Event], seconds: float | None) -> None:
         """Fail: no callback of the benchmark may fail."""
@@ -126,7 +126,7 @@ async def callbacks(ports: list[int], seconds: float) -> float:
     for name in names:
         feeder.ready(name)
     await pause(seconds)
-    rate = feeder.told_count / (time.perf_counter() - began)
+    rate = feeder.acknowledged_count / (time.perf_counter() - began)
     feeder.running = False
     await path.stop()
     await client.close()

@@ -26,7 +26,7 @@ from smsgw.smpp.receipt import read_receipt, receipt_tlvs
 
 Work: TypeAlias = Callable[[], object]
 
-TEXT = b"Your code is 123456. Tell it to nobody."
+TEXT = b"Your code is 123456. Keep it to yourself."
 RECEIPT = (
     b"id:1234567890 sub:001 dlvrd:000 submit date:2506011200 done date:2506011201 stat:UNDELIV err:011 "
     b"text:Your code is 123456."

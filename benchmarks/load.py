@@ -146,12 +146,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     by_fd = {session.socket.fileno(): session for session in sessions}
     for fd in by_fd:
         poll.register(fd, select.POLLIN)
-    begun = heard = time.perf_counter()
+    begun = last_read = time.perf_counter()
     last_answer = last_receipt = begun
     offered = 0
     while not all(session.done for session in sessions):
         now = time.perf_counter()
-        if now - heard > options.patience:
+        if now - last_read > options.patience:
             break
         allowed = int((now - begun) * options.rate) - offered if options.rate else 1 << 30
         for session in sessions:
@@ -168,30 +168,30 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 continue
             if not data:
                 raise SystemExit("the gateway closed the connection")
-            heard = time.perf_counter()
+            last_read = time.perf_counter()
             before = session.answered
-            session.received(data, heard)
+            session.received(data, last_read)
             if session.answered > before:
-                last_answer = heard
-            last_receipt = heard
+                last_answer = last_read
+            last_receipt = last_read
     for session in sessions:
         session.out.append(frame(UNBIND, 0x7FFFFFFE))
         session.flush()
     accepted = sum(len(session.answers) for session in sessions)
     ids = [name for session in sessions for name in session.ids]
-    told: dict[bytes, int] = {}
+    receipts_by_id: dict[bytes, int] = {}
     for session in sessions:
         for name, number in session.receipts.items():
-            told[name] = told.get(name, 0) + number
+            receipts_by_id[name] = receipts_by_id.get(name, 0) + number
     answers = [value for session in sessions for value in session.answers]
     reports = [value for session in sessions for value in session.reports]
     return {
         "accepted": accepted,
         "unanswered": sum(session.sent - session.answered for session in sessions),
         "refused": {f"{status:#x}": number for session in sessions for status, number in session.refused.items()},
-        "receipts": sum(told.values()),
-        "lost": sum(1 for name in ids if name not in told),
-        "doubled": sum(number - 1 for number in told.values()),
+        "receipts": sum(receipts_by_id.values()),
+        "lost": sum(1 for name in ids if name not in receipts_by_id),
+        "doubled": sum(number - 1 for number in receipts_by_id.values()),
         "same_id": len(ids) - len(set(ids)),
         "seconds": round(last_receipt - begun, 3),
         "answers_per_s": round(accepted / (last_answer - begun or 1)),

@@ -21,9 +21,9 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 from zope.interface import implementer
 
-from smsgw.frontends.rostelecom import MessageResource
+from smsgw.frontends.rostelecom import RESPONSES, MessageResource
 from smsgw.interfaces import ApiError, BindAccepted, IJsonDelegate, IMailDelegate, ISmppDelegate, MessageStatus, Reply
-from smsgw.protocols.http import BoundedSite
+from smsgw.protocols.http import BoundedSite, ResponseForms
 from smsgw.protocols.smpp import SmppServerFactory, SmppServerSettings
 from smsgw.protocols.smtp import Envelope, Session, SubmissionFactory, SubmissionSettings, mail_text
 from smsgw.smpp import Bind, MessageState, Pdu, QuerySm, QuerySmResp, Status, SubmitSm, SubmitSmResp
@@ -157,13 +157,13 @@ class JsonBoard:
 
 def main(reactor: Any, *endpoints: str) -> Deferred[None]:
     """Listen at three endpoints, for SMPP, SMTP and HTTP, until a signal ends the program."""
-    # Deadlines must not depend on the wall clock, which the reactor reads unless it is told otherwise.
+    # Deadlines must not depend on the wall clock, which the reactor reads by default.
     reactor.seconds = time.monotonic
     board = Board()
     factories: dict[str, Any] = {
         "smpp": SmppServerFactory(SmppBoard(board), SmppServerSettings(system_id="board"), reactor),
         "smtp": SubmissionFactory(MailBoard(board), SubmissionSettings(auth_without_tls=True), reactor),
-        "http": BoundedSite(MessageResource(JsonBoard(board)), reactor),
+        "http": BoundedSite(MessageResource(JsonBoard(board)), reactor, forms=ResponseForms(RESPONSES)),
     }
     for (name, factory), endpoint in zip(factories.items(), endpoints, strict=True):
         listening = serverFromString(reactor, endpoint).listen(factory)

@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="python -m smsgw",
         description="Helps beside the running gateway, which is started with: twistd -n --pidfile= smsgw -c FILE",
-        epilog=f"python -m smsgw COMMAND --help tells more.\n\n{_STATUSES}",
+        epilog=f"python -m smsgw COMMAND --help explains a command.\n\n{_STATUSES}",
         formatter_class=_format,
     )
     whole.add_argument("--version", action="version", version=f"smsgw {smsgw.__version__}")

@@ -90,7 +90,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 
 
 def notifies(notify: int, state: State) -> bool:
-    """Whether `state` is to be reported to a sender who asked for `notify`."""
+    """Whether `state` is to be reported to a client that asked for `notify`."""
     if state is State.DELIVERED:
         return bool(notify & Notify.DELIVERED)
     if state in FINAL:

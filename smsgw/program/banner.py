@@ -6,6 +6,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
 
 from smsgw.config import HttpListenSettings, Settings, SmppListenSettings, SmtpListenSettings
 from smsgw.program.lifecycle import Listener
@@ -18,9 +21,11 @@ def banner(settings: Settings, listeners: Sequence[Listener], source: Path) -> S
 
 
 def _address(listener: Listener) -> str:
-    host = listener.port.getHost() if listener.port is not None else None
-    port = getattr(host, "port", None)
-    return listener.where if port is None else f"{host.host}:{port}"  # type: ignore[union-attr]
+    """Return host and port of a listener; its endpoint if it is not open, or not a port."""
+    host: Any = listener.port.getHost() if listener.port is not None else None
+    if not isinstance(host, (IPv4Address, IPv6Address)):
+        return listener.where
+    return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
 
 
 def _interpreter() -> str:
@@ -37,19 +42,25 @@ def _commands(settings: Settings, listeners: Sequence[Listener], source: Path) -
     known = account.password is not None and account.password.reveal() == account.name == "demo"
     password = "demo" if known else "PASSWORD"
     sender = account.default_sender or next((one for one in account.senders if one != "*"), "DEMO")
-    kinds = {type(settings.listeners[listener.name]): listener for listener in listeners}
     yield "Try:"
-    for kind, listener in kinds.items():
-        address = _address(listener)
-        if kind is SmppListenSettings:
+    for listener in {type(settings.listeners[one.name]): one for one in listeners}.values():
+        own, address = settings.listeners[listener.name], _address(listener)
+        if isinstance(own, SmppListenSettings):
             config = "" if source == Path("etc/gw.ini") else f" -c {source}"
             yield f'  {_interpreter()} -m smsgw send{config} 79161234567 "Hello over SMPP"'
-        elif kind is SmtpListenSettings:
-            domain = settings.listeners[listener.name].domains[0]  # type: ignore[attr-defined]
+        elif isinstance(own, SmtpListenSettings):
+            in_clear = own.auth_without_tls and own.tls != "demanded"
+            tls = " --tls-on-connect" if own.tls == "implicit" else "" if in_clear else " --tls"
             yield (
-                f"  swaks --server {address} --auth PLAIN --auth-user {account.name} --auth-password {password}"
-                f" --from {sender}@example.org --to 79161234567@{domain} --body 'Hello over SMTP'"
+                f"  swaks --server {address}{tls} --auth PLAIN --auth-user {account.name}"
+                f" --auth-password {password} --from {sender}@example.org --to 79161234567@{own.domains[0]}"
+                " --body 'Hello over SMTP'"
             )
-        elif kind is HttpListenSettings:
-            body = f'{{"msisdn":79161234567,"shortcode":"{sender}","text":"Hello over HTTP"}}'
-            yield f"  curl -u {account.name}:{password} -d '{body}' http://{address}/api/v2/send_message"
+        elif isinstance(own, HttpListenSettings):
+            scheme = "http" if own.tls == "none" else "https"
+            insecure = " --insecure" if own.tls != "none" and own.certificate is None else ""
+            body = f'{{"to":"79161234567","from":"{sender}","text":"Hello over HTTP"}}'
+            yield (
+                f"  curl{insecure} -u {account.name}:{password} -H 'Content-Type: application/json' -d '{body}'"
+                f" {scheme}://{address}/v1/messages"
+            )

@@ -24,6 +24,7 @@ from smsgw.config import (
 from smsgw.dialects import Dialect, HttpManner, SmppManner, SmtpManner
 from smsgw.frontends.api import views
 from smsgw.frontends.api.resource import V1Resource
+from smsgw.frontends.rostelecom import RESPONSES
 from smsgw.frontends.rostelecom.frontend import RostelecomFrontend
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smtp.frontend import MailFrontend
@@ -31,7 +32,7 @@ from smsgw.frontends.webhooks import PathSwitch, WebhookResource
 from smsgw.program import certificates
 from smsgw.program.lifecycle import Listener
 from smsgw.program.parts import Parts
-from smsgw.protocols.http import BoundedSite, Errors, JsonResource
+from smsgw.protocols.http import BoundedSite, JsonResource, ResponseForm, ResponseForms
 from smsgw.protocols.smpp import SmppServerFactory
 from smsgw.protocols.smtp import SubmissionFactory
 
@@ -94,7 +95,7 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> A
         parts.incoming.expect,
         time.time,
     )
-    error = manner.error or views.error
+    error, headers = manner.error or views.error, None
     ways: dict[bytes, IResource] = {
         b"v1": native,
         b"upstream": WebhookResource(parts.connectors, own.body_limit, error),
@@ -104,10 +105,10 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> A
             parts.settings, own, manner.send_message, parts.intake, parts.store, parts.accounts, parts.senders
         )
         parts.configured.append(front)
-        ways[b"api"] = front.resource
-    errors = Errors(error, {b"v1": views.error})
+        ways[b"api"], headers = front.resource, RESPONSES.headers
+    forms = ResponseForms(ResponseForm(error, headers), {b"v1": ResponseForm(views.error)})
     elsewhere = JsonResource((), own.body_limit, error)
-    return BoundedSite(PathSwitch(ways, elsewhere), parts.reactor, own, errors=errors, metrics=parts.metrics.http)
+    return BoundedSite(PathSwitch(ways, elsewhere), parts.reactor, own, forms=forms, metrics=parts.metrics.http)
 
 
 def _smtp(

@@ -75,7 +75,7 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         partial(_cancel, parts),
         parts.outbox.replay,
         partial(_simulate, parts.connectors),
-        partial(_health, gateway, parts.connectors),
+        partial(_health, gateway, parts.dispatch),
         reactor,
         parts.metrics.registry,
         parts.metrics.http,
@@ -191,14 +191,9 @@ def _close_sessions(parts: Parts, listeners: Sequence[Listener]) -> Deferred[Any
     return gatherResults([listener.protocol.shut_down(within) for listener in listeners])
 
 
-def _health(gateway: Gateway, connectors: Mapping[str, IConnector]) -> Mapping[str, Any]:
+def _health(gateway: Gateway, dispatch: Dispatch) -> Mapping[str, Any]:
     """Return the content of /health except the counts of the store."""
-    return {
-        "state": gateway.state,
-        "connectors": {
-            name: {"up": bool(connector.up), "room": connector.room()} for name, connector in connectors.items()
-        },
-    }
+    return {"state": gateway.state, "connectors": dispatch.health()}
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:

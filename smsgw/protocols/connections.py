@@ -1,4 +1,4 @@
-"""The connections of one factory: counted, checked once a second, and closed together.
+"""Connections of one factory: counted, checked once a second, and closed together.
 
 One timer serves all of them; it runs only while there are connections. Limits on their number apply to unauthenticated
 connections only.
@@ -12,6 +12,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from smsgw.model.pacing import log_limit
@@ -137,3 +138,30 @@ class Connections(Generic[Each]):
         waiting, self._waiting = self._waiting, []
         for gone in waiting:
             gone.callback(None)
+
+
+class SessionFactory(Factory, Generic[Each]):
+    """A factory that can close its sessions. A subclass makes them in ``buildProtocol``; they register themselves.
+
+    :param clock: its seconds must be monotonic.
+    :ivar connections: the open connections.
+    """
+
+    noisy = False
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.connections: Connections[Each] = Connections(clock)
+
+    @property
+    def sessions(self) -> set[Each]:
+        """The open connections, authenticated or not."""
+        return self.connections.all
+
+    def shut_down(self, within: float | None = None) -> Deferred[None]:
+        """Close all sessions in the order of their protocol: each completes its current requests first.
+
+        :param within: seconds after which the remaining connections are closed at once; None: only the timers of the
+            sessions end them.
+        :return: fires when no session is left.
+        """
+        return self.connections.shut_down(within)

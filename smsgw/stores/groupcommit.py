@@ -106,7 +106,7 @@ class GroupCommit:
 
             def committed(results: list[Committed | Failure] | Failure) -> None:
                 seconds = perf_counter() - started
-                if isinstance(results, Failure):  # a fault of ours: every caller is told
+                if isinstance(results, Failure):  # a fault of the store itself: every call fails
                     results = [results] * len(changes)
                 if not others:
                     self._next()

@@ -98,7 +98,7 @@ class StraightWay:
                             self._early(outcome, work.result)
 
     def _send_many(self, straight: Sequence[PartSent], ids: Sequence[int]) -> bool:
-        """Column by column, which takes half as long for many; whether a sender asked to be told."""
+        """Column by column, which takes half as long for many; returns whether a sender asked for a report."""
         writes = self._writes
         messages = [sent.message for sent in straight]
         remote_ids = [sent.remote_id for sent in straight]

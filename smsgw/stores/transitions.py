@@ -83,15 +83,15 @@ class Transitions:
             self._straight.send(works)
         if needs.receipts:
             self._straight.report(works)
-        told = False
+        acknowledges = False
         for work in works:
             call = work.call
-            told = told or bool(call.acknowledged or call.retries)
+            acknowledges = acknowledges or bool(call.acknowledged or call.retries)
             if call.cancels:
                 work.result.cancels = [self._decisions.cancel(wish, work.result) for wish in call.cancels]
             if call.incoming or call.confirmations:
                 self._take_in(call, work.result)
-        if told:
+        if acknowledges:
             self._acknowledge(works)
 
     # Accepting

@@ -153,7 +153,7 @@ class BlindTextTests(SynchronousTestCase):
         """A client that sends message text after a refused DATA is closed at its first line, because the text's author
         could put commands into it."""
         client = connect().log_in()
-        stream = b"MAIL FROM:<a@b>\r\nRCPT TO:<nobody@s.ru>\r\nDATA\r\nSubject: x\r\n\r\n" + HIDDEN
+        stream = b"MAIL FROM:<a@b>\r\nRCPT TO:<unknown@s.ru>\r\nDATA\r\nSubject: x\r\n\r\n" + HIDDEN
         self.assertEqual(client.codes(stream), [250, 550, 554, 421])
         self.assertEqual(client.delegate.messages, [])
         self.assertTrue(client.wire.disconnecting)

@@ -155,19 +155,19 @@ class UselessTests(SynchronousTestCase):
         """Refused recipients, each with a RSET, do not count as junk."""
         client = connect().log_in()
         for _ in range(50):
-            self.assertEqual(client.codes(b"MAIL FROM:<a@b>\r\nRCPT TO:<nobody@s.ru>\r\nRSET\r\n"), [250, 550, 250])
+            self.assertEqual(client.codes(b"MAIL FROM:<a@b>\r\nRCPT TO:<unknown@s.ru>\r\nRSET\r\n"), [250, 550, 250])
 
     def test_recipients_without_end(self) -> None:
         """Recipients far above the limit end the session, and only those below it reached the delegate."""
         client = connect(quicktel(recipients=10)).log_in()
-        replies = client.codes(b"MAIL FROM:<a@b>\r\n" + b"RCPT TO:<nobody@s.ru>\r\n" * 200)
+        replies = client.codes(b"MAIL FROM:<a@b>\r\n" + b"RCPT TO:<unknown@s.ru>\r\n" * 200)
         self.assertEqual(replies, [250] + [550] * 10 + [452] * 90 + [421])
         self.assertEqual(len([call for call in client.delegate.calls if call[0] == "recipient"]), 10)
 
     def test_refused_senders_without_end(self) -> None:
         """Endless refused senders end the session."""
         client = connect().log_in()
-        self.assertEqual(client.codes(b"MAIL FROM:<no@b>\r\n" * 30), [553] * 20 + [421])
+        self.assertEqual(client.codes(b"MAIL FROM:<unknown@b>\r\n" * 30), [553] * 20 + [421])
 
     def test_flood_of_garbage(self) -> None:
         """A megabyte of garbage closes an unauthenticated connection after eleven lines."""

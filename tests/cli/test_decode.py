@@ -99,9 +99,9 @@ class ExampleTests(CommandTestCase):
         good = [one for one in EXAMPLES if one["valid"]]
         self.assertGreater(len(good), 60)
         for one in good:
-            told = explain(bytes.fromhex(one["hex"]), VERSIONS[one["version"]])
-            self.assertEqual((told.pdus, told.faults), (1, 0), (one["name"], told.lines))
-            said = {line.split()[0] for line in told.lines if line.startswith("  ")}
+            decoded = explain(bytes.fromhex(one["hex"]), VERSIONS[one["version"]])
+            self.assertEqual((decoded.pdus, decoded.faults), (1, 0), (one["name"], decoded.lines))
+            said = {line.split()[0] for line in decoded.lines if line.startswith("  ")}
             wanted = set(one["fields"]) - {"command", "number_of_dests", "no_unsuccess", "sm_length", "tlvs"}
             missing = wanted - said - ({"message_id", "system_id"} if one["fields"]["command_status"] else set())
             self.assertEqual(missing, set(), one["name"])
@@ -111,8 +111,8 @@ class ExampleTests(CommandTestCase):
         bad = [one for one in EXAMPLES if "status" in one]
         self.assertGreater(len(bad), 5)
         for one in bad:
-            told = explain(bytes.fromhex(one["hex"]), VERSIONS[one["version"]])
-            self.assertGreater(told.faults, 0, one["name"])
+            decoded = explain(bytes.fromhex(one["hex"]), VERSIONS[one["version"]])
+            self.assertGreater(decoded.faults, 0, one["name"])
 
 
 class FieldTests(DecodeTestCase):
@@ -306,8 +306,8 @@ class PropertyTests(CommandTestCase):
     def test_every_field_of_any_pdu(self, pdu: Pdu) -> None:
         """Any PDU that can be encoded is explained with all its fields."""
         frame = encode(pdu)
-        told = explain(frame)
-        said = {line.split()[0] for line in told.lines if line.startswith("  ")}
+        decoded = explain(frame)
+        said = {line.split()[0] for line in decoded.lines if line.startswith("  ")}
         if len(frame) > 16 and not getattr(pdu, "command_status", 0):
             self.assertLessEqual({name for name, _ in body(type(pdu))}, said)
 
@@ -315,9 +315,9 @@ class PropertyTests(CommandTestCase):
     @given(st.binary(max_size=300))
     def test_junk(self, octets: bytes) -> None:
         """Any octets are explained in printable lines, and have a fault if they are no PDU."""
-        told = explain(octets)
-        self.assertTrue(all(line.isprintable() for line in told.lines))
-        self.assertTrue(told.faults or told.pdus or not octets)
+        decoded = explain(octets)
+        self.assertTrue(all(line.isprintable() for line in decoded.lines))
+        self.assertTrue(decoded.faults or decoded.pdus or not octets)
 
     @given(any_pdu, st.data())
     def test_damaged(self, pdu: Pdu, data: st.DataObject) -> None:
@@ -325,6 +325,6 @@ class PropertyTests(CommandTestCase):
         frame = bytearray(encode(pdu))
         for _ in range(data.draw(st.integers(1, 5))):
             frame[data.draw(st.integers(4, len(frame) - 1))] = data.draw(st.integers(0, 255))
-        told = explain(bytes(frame))
-        self.assertEqual(told.pdus, 1)
-        self.assertTrue(all(line.isprintable() for line in told.lines))
+        decoded = explain(bytes(frame))
+        self.assertEqual(decoded.pdus, 1)
+        self.assertTrue(all(line.isprintable() for line in decoded.lines))

@@ -39,16 +39,16 @@ class Sink:
     """
 
     def __init__(self) -> None:
-        self.told: list[tuple[Part, Outcome]] = []
+        self.reported: list[tuple[Part, Outcome]] = []
         self.reports: list[DeliveryReport] = []
         self.came: list[Incoming] = []
         self.wants = 0
         self.broken = False
-        self.nobody = False
+        self.without_account = False
 
     def outcomes(self, connector: str, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
         """See IConnectorSink."""
-        self.told += outcomes
+        self.reported += outcomes
 
     def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
         """See IConnectorSink."""
@@ -62,7 +62,7 @@ class Sink:
         if self.broken:
             return fail(StoreDown("closed"))
         self.came += incoming
-        return succeed([NotOurs(Refusal.NO_ROUTE) if self.nobody else None])
+        return succeed([NotOurs(Refusal.NO_ROUTE) if self.without_account else None])
 
     def ready(self, connector: str) -> None:
         """See IConnectorSink."""
@@ -70,8 +70,8 @@ class Sink:
 
     def kinds(self) -> list[str]:
         """Return the outcomes in order, and clear them."""
-        kinds = [type(outcome).__name__ for _, outcome in self.told]
-        del self.told[:]
+        kinds = [type(outcome).__name__ for _, outcome in self.reported]
+        del self.reported[:]
         return kinds
 
 
@@ -143,7 +143,7 @@ class Case(SynchronousTestCase):
         """Send parts of a message, all by default, and run the next turn of the reactor."""
         message = message or self.message()
         parts = [Part(message, seq) for seq in seqs or range(1, message.parts + 1)]
-        port.send(self.connector, parts, self.sink.told, self.sink.reports)
+        port.send(self.connector, parts, self.sink.reported, self.sink.reports)
         self.clock.advance(0)
         return message
 
@@ -212,12 +212,12 @@ class SendingTests(Case):
         ):
             self.send()
             self.asked.pop().answer(body, code)
-            ((_, outcome),) = self.sink.told
+            ((_, outcome),) = self.sink.reported
             self.assertEqual((type(outcome), attrs.asdict(outcome)), (type(expected), attrs.asdict(expected)), body)
-            del self.sink.told[:]
+            del self.sink.reported[:]
         self.send()
         self.asked.pop().answer(b"", 503, {"Retry-After": ["7"]})
-        self.assertEqual(cast(Busy, self.sink.told[0][1]).seconds, 7.0)
+        self.assertEqual(cast(Busy, self.sink.reported[0][1]).seconds, 7.0)
 
     def test_no_answer(self) -> None:
         """A request that may have arrived is lost; one that was not sent is busy; the upstream soon counts as down."""
@@ -243,17 +243,17 @@ class SendingTests(Case):
         self.assertIn("hi%200%3Bhi%201%3Bhi%202%3Bhi%203%3B", asked.url)
         asked.answer()
         self.assertEqual(
-            [(part.seq, cast(Sent, one).remote_id) for part, one in self.sink.told],
+            [(part.seq, cast(Sent, one).remote_id) for part, one in self.sink.reported],
             [(1, "1.0"), (2, "1.0#2"), (3, "1.0#3")],
         )
         self.send(message, 4)
-        self.assertEqual((len(self.asked), cast(Sent, self.sink.told[3][1]).remote_id), (1, "1.0#4"))
+        self.assertEqual((len(self.asked), cast(Sent, self.sink.reported[3][1]).remote_id), (1, "1.0#4"))
         self.assertEqual([report.remote_id for report in self.sink.reports], ["1.0", "1.0#2", "1.0#3", "1.0#4"])
 
     def test_parts_after_a_restart(self) -> None:
         """The rest of a message whose first part was sent before a restart is not sent again."""
         self.send(self.message(2, remote_id="x7"), 2)
-        self.assertEqual((self.asked, cast(Sent, self.sink.told[0][1]).remote_id), ([], "x7#2"))
+        self.assertEqual((self.asked, cast(Sent, self.sink.reported[0][1]).remote_id), ([], "x7#2"))
 
     def test_one_turn(self) -> None:
         """Outcomes of one turn of the reactor are reported together, in the next turn."""
@@ -312,7 +312,7 @@ class SendingTests(Case):
             if step < 2 or not self.asked:
                 message = self.message(parts)
                 sent += [Part(message, seq) for seq in range(1, parts + 1)]
-                port.send(self.connector, sent[-parts:], self.sink.told, self.sink.reports)
+                port.send(self.connector, sent[-parts:], self.sink.reported, self.sink.reports)
             elif step == 2:
                 self.asked.pop(0).answer(b'{"id":1}')
             elif step == 3:
@@ -323,4 +323,4 @@ class SendingTests(Case):
         for asked in self.asked:
             asked.answer(b"", 500)
         self.successResultOf(stopped)
-        self.assertEqual(sorted(id(part) for part, _ in self.sink.told), sorted(map(id, sent)))
+        self.assertEqual(sorted(id(part) for part, _ in self.sink.reported), sorted(map(id, sent)))

@@ -74,7 +74,7 @@ class ReceiptTests(Case):
         """A webhook with a text is an incoming message, also if no account gets it."""
         self.make(**self.CALLED)
         self.assertEqual(self.call("key=key", b"phone=7903&to=4455&mes=%D0%B4%D0%B0").status, 200)
-        self.sink.nobody = True
+        self.sink.without_account = True
         self.assertEqual(self.call("key=key", b"phone=7903&to=9999&mes=x").status, 200)
         self.assertEqual(
             [(one.sender, one.recipient, one.text) for one in self.sink.came],
@@ -117,7 +117,7 @@ class ReceiptTests(Case):
         )
         message = self.message(2)
         awaited = [Awaited("a", message, 1, 0.0), Awaited("a#2", message, 2, 0.0)]
-        port.resume(self.connector, awaited, self.sink.told, self.sink.reports)
+        port.resume(self.connector, awaited, self.sink.reported, self.sink.reports)
         self.clock.advance(0)
         self.clock.advance(1)
         (asked,) = self.asked

@@ -32,7 +32,7 @@ class RecordingSink:
         self.batches: list[int] = []
         self.reports: list[DeliveryReport] = []
         self.came: list[Incoming] = []
-        self.nobodys: errors.Refused | None = None
+        self.refusal: errors.Refused | None = None
         self.unacknowledged: list[Deferred[None]] = []
         self.by_hand = False
         self.broken: Exception | None = None
@@ -61,7 +61,7 @@ class RecordingSink:
         if self.broken is not None:
             return fail(self.broken)
         self.came += incoming
-        return succeed([self.nobodys for _ in incoming])
+        return succeed([self.refusal for _ in incoming])
 
     def ready(self, connector: str) -> None:
         """See IConnectorSink."""
@@ -307,8 +307,8 @@ class SimulationTests(LoopbackTestCase):
         self.clock.advance(5)
         self.assertIsNone(self.successResultOf(loopback.simulate(one)))
         self.assertEqual((self.sink.came, one.connector, one.at), ([one], "sim", NOON + 5))
-        self.sink.nobodys = errors.Refused(errors.Refusal.NO_ROUTE)
-        self.assertIs(self.successResultOf(loopback.simulate(self.made_up())), self.sink.nobodys)
+        self.sink.refusal = errors.Refused(errors.Refusal.NO_ROUTE)
+        self.assertIs(self.successResultOf(loopback.simulate(self.made_up())), self.sink.refusal)
         self.sink.broken = StoreDown("full")
         self.failureResultOf(loopback.simulate(self.made_up()), StoreDown)
 

@@ -52,7 +52,7 @@ class FlowTests(DispatchTestCase):
         self.clock.advance(DAY)
         self.pass_time(5)
         self.assertEqual(self.state(8), State.UNKNOWN)
-        final = [told for told in self.outbox.told if told[1] is not State.ENROUTE]
+        final = [event for event in self.outbox.reported if event[1] is not State.ENROUTE]
         self.assertEqual(len(final), len({id for id, _ in final}))
         self.assertGreater(self.metrics.receipts["sim", "parked"], 0)
         self.assertGreater(self.metrics.receipts["sim", "repeated"], 0)
@@ -68,7 +68,8 @@ class FlowTests(DispatchTestCase):
         self.assertEqual(self.metrics.resends["again"], 3)
         self.pass_time(5)
         self.assertEqual({self.state(id) for id in range(1, 9)}, {State.DELIVERED})
-        self.assertEqual(sorted(id for id, state in self.outbox.told if state is State.DELIVERED), list(range(1, 9)))
+        delivered = sorted(id for id, state in self.outbox.reported if state is State.DELIVERED)
+        self.assertEqual(delivered, list(range(1, 9)))
 
     def test_graceful_restart(self) -> None:
         """A graceful stop leaves no part with an unknown outcome."""

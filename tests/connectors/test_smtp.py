@@ -161,8 +161,8 @@ class SmtpTests(TestCase):
     async def outcome(self, connector: SmtpConnector, parts: list[Part] | None = None) -> list[str]:
         """Send parts; return the kinds of their outcomes."""
         sent = parts or self.part()
-        port.send(connector, sent, self.sink.told, self.sink.reports)
-        await self.until(lambda: len(self.sink.told) == len(sent))
+        port.send(connector, sent, self.sink.reported, self.sink.reports)
+        await self.until(lambda: len(self.sink.reported) == len(sent))
         return self.sink.kinds()
 
     async def until(self, true: Callable[[], object]) -> None:
@@ -218,12 +218,12 @@ class SmtpTests(TestCase):
         self.assertNotEqual(sessions[0], sessions[3])
         self.relay.replies["message"] = waiting = Deferred()
         for _ in range(5):
-            port.send(connector, self.part(), self.sink.told, self.sink.reports)
+            port.send(connector, self.part(), self.sink.reported, self.sink.reports)
         await self.until(lambda: len(self.relay.mails) == 7)
         self.assertEqual((len(self.server.sessions), self.sink.kinds()), (3, []))
         self.relay.replies.clear()
         waiting.callback(Reply(250, "Taken"))
-        await self.until(lambda: len(self.sink.told) == 5)
+        await self.until(lambda: len(self.sink.reported) == 5)
         self.assertEqual((len(self.server.sessions), len(self.relay.mails)), (3, 9))
 
     async def test_implicit(self) -> None:
@@ -262,9 +262,9 @@ class SmtpTests(TestCase):
         for step in ("sender", "recipient", "message"):
             for code, kind in ((450, "Busy"), (550, "Rejected")):
                 self.relay.replies[step] = Reply(code, "5.0.0 words")
-                port.send(connector, self.part(), self.sink.told, self.sink.reports)
-                await self.until(lambda: self.sink.told)
-                ((_, outcome),) = self.sink.told
+                port.send(connector, self.part(), self.sink.reported, self.sink.reports)
+                await self.until(lambda: self.sink.reported)
+                ((_, outcome),) = self.sink.reported
                 assert isinstance(outcome, Busy | Rejected)
                 self.assertEqual(outcome.why, f"{code} 5.0.0 words")
                 self.assertEqual(self.sink.kinds(), [kind])
@@ -277,11 +277,11 @@ class SmtpTests(TestCase):
         for step, kind in (("recipient", "Busy"), ("message", "Lost")):
             self.relay.replies[step] = Deferred()
             before = self.relay.steps.count(step)
-            port.send(connector, self.part(), self.sink.told, self.sink.reports)
+            port.send(connector, self.part(), self.sink.reported, self.sink.reports)
             await self.until(lambda step=step, before=before: self.relay.steps.count(step) > before)
             for session in list(self.server.sessions):
                 session.cut()
-            await self.until(lambda: self.sink.told)
+            await self.until(lambda: self.sink.reported)
             self.assertEqual(self.sink.kinds(), [kind])
             self.relay.replies.clear()
 
@@ -309,7 +309,7 @@ class SmtpTests(TestCase):
         """Parts sent before a restart are reported delivered."""
         (part,) = self.part()
         awaited = [Awaited("<a@b>", part.message, 1, 0.0)]
-        port.resume(self.connect(1), awaited, self.sink.told, self.sink.reports)
+        port.resume(self.connect(1), awaited, self.sink.reported, self.sink.reports)
         await self.until(lambda: self.sink.reports)
         self.assertEqual([one.remote_id for one in self.sink.reports], ["<a@b>"])
 
@@ -318,7 +318,7 @@ class SmtpTests(TestCase):
         connector = self.connect(self.listen(), start=False)
         connector.start(self.sink)
         self.relay.replies["message"] = waiting = Deferred()
-        port.send(connector, self.part(), self.sink.told, self.sink.reports)
+        port.send(connector, self.part(), self.sink.reported, self.sink.reports)
         await self.until(lambda: self.relay.mails)
         stopped = connector.stop()
         self.assertEqual(connector.room(), 0)

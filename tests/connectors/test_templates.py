@@ -36,8 +36,8 @@ class TemplateTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """An invalid template or place is refused with the reason."""
         for kind, text in (
-            (TEMPLATE, "{nobody}"), (TEMPLATE, "{to:int}"), (JSON, "{"), (JSON, '{"a": "{nobody}"}'),
-            (JSON, '{"a": "{nobody:int}"}'), (LOCATION, "json"), (LOCATION, "json:"), (LOCATION, "xpath:/a"),
+            (TEMPLATE, "{unknown}"), (TEMPLATE, "{to:int}"), (JSON, "{"), (JSON, '{"a": "{unknown}"}'),
+            (JSON, '{"a": "{unknown:int}"}'), (LOCATION, "json"), (LOCATION, "json:"), (LOCATION, "xpath:/a"),
             (LOCATION, "regex:("), (LOCATION, "regex:abc"), (LOCATION, "regex:(a)(b)"),
         ):  # fmt: skip
             self.assertRaises(ValueError, kind.take, text)

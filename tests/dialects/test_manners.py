@@ -76,8 +76,8 @@ class SmppTests(SynchronousTestCase):
     def test_statuses(self) -> None:
         """A 5.0 ESME gets the status of 5.0 if there is one."""
         manner = attrs.evolve(SMPP, statuses_5_0={Refusal.NO_ROUTE: 0x10B})
-        told = [manner.status(Refusal.NO_ROUTE, version) for version in VERSIONS]
-        self.assertEqual(told, [0x45, 0x45, 0x10B])
+        statuses = [manner.status(Refusal.NO_ROUTE, version) for version in VERSIONS]
+        self.assertEqual(statuses, [0x45, 0x45, 0x10B])
         self.assertEqual(manner.status(Refusal.BAD_SENDER, 0x50), 0x0A)
 
     def test_scheduled(self) -> None:

@@ -128,8 +128,8 @@ class StateTests(SynchronousTestCase):
         }
         for version in (0x50, 0x34, 0x33):
             numbers = {state: SMPP.message_state(state, version) for state in State}
-            told = {state: (number, SMPP.receipts.stats[number]) for state, number in numbers.items()}
-            self.assertEqual(told, expected)
+            statuses = {state: (number, SMPP.receipts.stats[number]) for state, number in numbers.items()}
+            self.assertEqual(statuses, expected)
             expected[State.SCHEDULED] = (1, "ENROUTE")
 
 

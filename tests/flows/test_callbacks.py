@@ -132,7 +132,7 @@ class KillTests(SynchronousTestCase):
             outstanding = 0
             while len(promised) < len(before) + stage:
                 while outstanding < 200:
-                    esme.submit("tell me", notify=0)
+                    esme.submit("report this", notify=0)
                     outstanding += 1
                 esme.read(1)
                 outstanding -= len(esme.answers)

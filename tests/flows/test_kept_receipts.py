@@ -59,7 +59,7 @@ class KeptReceiptTests(SynchronousTestCase):
     def test_unacknowledged(self) -> None:
         """Receipts that a session did not acknowledge are sent again in the next one."""
         mute = Esme(self.gateway.smpp, "other", "other", acknowledge=False)
-        id = mute.accepted("Tell me twice")
+        id = mute.accepted("Report this twice")
         self.assertEqual(mute.receipts(1), [(id, "DELIVRD")])
         mute.close()
         esme = Esme(self.gateway.smpp, "other", "other")

@@ -70,7 +70,7 @@ class LogTests(SynchronousTestCase):
 
     def over_smpp(self, gateway: GatewayProcess) -> None:
         """Send good and bad binds and messages, and octets of other protocols."""
-        for account, password in (("secret", WRONG), ("nobody", WRONG), ("spare", KEY)):
+        for account, password in (("secret", WRONG), ("unknown", WRONG), ("spare", KEY)):
             self.assertRaises(AssertionError, Esme, gateway.smpp, account, password)
         esme = Esme(gateway.smpp, "secret", PASSWORD)
         for to in (NUMBER, REJECTED, "79160004714", "79160004715", "no" + NUMBER):

@@ -19,7 +19,7 @@ MISTAKES = {
     "[gateway]": "[gateway]\nkeeep = 30d",
     "protocol = smtp": "protocol = smtp\nauth_tries = many",
     "type = loopback": "type = loopback\ntype = loopback",
-    "connectors = sim": "connectors = sim, nobody",
+    "connectors = sim": "connectors = sim, unknown",
     "[account demo]": "[acount typo]\npassword = x\n\n[account demo]",
     "password = demo": "password =",
 }
@@ -53,7 +53,7 @@ class StartTests(SynchronousTestCase):
             blamed,
             [
                 *("keeep = 30d", "auth_tries = many", "[acount typo]", "password =", "type = loopback"),
-                "connectors = sim, nobody",
+                "connectors = sim, unknown",
             ],
         )
         self.assertFalse((gateway.directory / "state").exists())
@@ -120,7 +120,7 @@ class StartTests(SynchronousTestCase):
         """After the start the log has the addresses and a command to try for each front end, which works."""
         gateway = self.gateway()
         gateway.start()
-        log = gateway.logged("/api/v2/send_message\n")
+        log = gateway.logged("/v1/messages\n")
         for port, name in (
             *((gateway.smpp, "smpp"), (gateway.smtp, "mail")),
             *((gateway.http, "api"), (gateway.admin, "admin")),
@@ -132,7 +132,7 @@ class StartTests(SynchronousTestCase):
         if shutil.which("swaks"):
             self.assertIn(" message accepted\n", self.shell(mail))
         if shutil.which("curl"):
-            self.assertIn('"status":"ok"', self.shell(http))
+            self.assertIn('"state":"queued"', self.shell(http))
 
     def shell(self, command: str) -> str:
         """Run a shell command; return its output."""

@@ -153,7 +153,7 @@ class ExampleTests(SynchronousTestCase):
 
     def test_forged_webhooks(self) -> None:
         """A webhook without the secret, for no connector, or for one that accepts none, is refused."""
-        for path, status in (("smsc", 403), ("kannel?key=wrong&id=1&status=1", 403), ("nobody", 404), ("sim", 404)):
+        for path, status in (("smsc", 403), ("kannel?key=wrong&id=1&status=1", 403), ("unknown", 404), ("sim", 404)):
             with self.assertRaises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(f"{self.provider.gateway}/upstream/{path}", timeout=5)
             self.assertEqual(caught.exception.code, status, path)

@@ -104,7 +104,7 @@ class MailTests(SynchronousTestCase):
         server = f"127.0.0.1:{self.gateway.smtp}"
         for password, recipient, status, reply in (
             ("wrong", RECIPIENT, 28, "<** 535 5.7.8 "),
-            ("mail", "somebody@example.org", 24, "<** 550 5.1.1 "),
+            ("mail", "unknown@example.org", 24, "<** 550 5.1.1 "),
         ):
             done = peers.run(
                 *(swaks, "--server", server, "--auth", "PLAIN", "--auth-user", "mail", "--auth-password", password),

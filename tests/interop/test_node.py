@@ -58,8 +58,8 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(len(set(ids)), number)
         self.assertEqual(sorted(receipt["id"] for receipt in report["receipts"]), sorted(ids))
         for receipt in report["receipts"]:
-            told = (receipt["state"], receipt["esm_class"], receipt["from"], receipt["to"])
-            self.assertEqual(told, (MessageState.DELIVERED, 0x04, NUMBER, "DEMO"))
+            fields = (receipt["state"], receipt["esm_class"], receipt["from"], receipt["to"])
+            self.assertEqual(fields, (MessageState.DELIVERED, 0x04, NUMBER, "DEMO"))
             self.assertRegex(receipt["text"], rf"\Aid:{receipt['id']} sub:001 dlvrd:001 .* stat:DELIVRD err:000 text:")
         for id, query in zip(ids, report["queries"], strict=True):
             self.assertTrue(query.pop("final_date"))

@@ -48,8 +48,8 @@ class PerlTests(SynchronousTestCase):
         ids = [submit["id"] for submit in report["submits"]]
         self.assertEqual(sorted(receipt["id"] for receipt in report["receipts"]), sorted(ids))
         for receipt in report["receipts"]:
-            told = (receipt["state"], receipt["esm_class"], receipt["from"], receipt["to"])
-            self.assertEqual(told, (DELIVERED, 0x04, NUMBER, "DEMO"))
+            fields = (receipt["state"], receipt["esm_class"], receipt["from"], receipt["to"])
+            self.assertEqual(fields, (DELIVERED, 0x04, NUMBER, "DEMO"))
             self.assertIn(" stat:DELIVRD err:000 ", receipt["text"])
         for id, query in zip(ids, report["queries"], strict=True):
             self.assertRegex(query.pop("final_date"), r"\A\d{15}[+-]\Z")

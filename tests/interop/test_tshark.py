@@ -83,8 +83,8 @@ class DissectorTests(SynchronousTestCase):
         self.assertEqual(accepted["smpp.message_id"], id)
         facts = ("source_addr", "destination_addr", "esm.submit.msg_type", "data_coding")
         self.assertEqual([receipt[f"smpp.{fact}"] for fact in facts], ["79161234567", "DEMO", "0x01", "0x00"])
-        told = tlvs(receipt)
-        self.assertEqual((told["smpp.receipted_message_id"], told["smpp.message_state"]), (id, DELIVERED))
+        fields = tlvs(receipt)
+        self.assertEqual((fields["smpp.receipted_message_id"], fields["smpp.message_state"]), (id, DELIVERED))
         self.assertEqual((answer["smpp.message_id"], answer["smpp.message_state"]), (id, DELIVERED))
         self.assertIn("UTC", answer["smpp.final_date"])
 

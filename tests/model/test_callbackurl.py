@@ -53,7 +53,7 @@ class PlaceTests(SynchronousTestCase):
     """Where an address leads."""
 
     def test_places(self) -> None:
-        """Scheme, host and port are told apart; a port that is not there is the scheme's."""
+        """Scheme, host and port are read apart; a port that is not there is the scheme's."""
         for url, expected in {
             "http://H.Example": ("http", "h.example", 80),
             "https://h.example/a?b=c!d": ("https", "h.example", 443),

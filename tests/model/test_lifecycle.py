@@ -44,7 +44,7 @@ class LifecycleTests(SynchronousTestCase):
             self.assertEqual(verdict, bad[0] if bad else (State.DELIVERED, 0))
 
     def test_wants(self) -> None:
-        """A sender hears of what it asked for and of nothing else."""
+        """A sender gets the reports it asked for, and no others."""
         self.assertTrue(notifies(Notify.FINAL, State.DELIVERED))
         self.assertTrue(notifies(Notify.FINAL, State.EXPIRED))
         self.assertFalse(notifies(Notify.DELIVERED, State.EXPIRED))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +15,8 @@ from smsgw.config import ConfigErrors, parse
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
-from smsgw.plugins import dialects
+from smsgw.plugins import LazyConnector, dialects
+from smsgw.program import wiring
 from smsgw.program.certificates import self_signed
 from smsgw.program.lifecycle import Gateway, Listener
 from smsgw.program.listeners import make_listener
@@ -46,6 +48,20 @@ connectors = sim
 """
 DIALECTS = {"smpp": "standard", "smtp": "quicktel", "http": "rostelecom"}
 FURTHER = {"smtp": "domains = sms.example"}
+
+
+class FaultyConnector:
+    """A connector of a third party, whose code raises."""
+
+    def __init__(self, settings: Any, clock: Any) -> None:
+        """Take what every connector takes."""
+
+    @property
+    def up(self) -> bool:
+        raise KeyError("link")
+
+    def room(self) -> int:
+        raise ZeroDivisionError
 
 
 class WiringTests(SynchronousTestCase):
@@ -135,7 +151,7 @@ class WiringTests(SynchronousTestCase):
 
     def test_dialect(self) -> None:
         """The API of Rostelecom is there with its dialect only, in whose form every other path of that listener but
-        /v1 is refused too; a protocol speaks no dialect that has no manner for it."""
+        /v1 is refused too, with its x-request-id (004-193). A protocol speaks no dialect without a manner for it."""
         for dialect, status in (("rostelecom", 401), ("standard", 404)):
             client = Client(self.listener("http", dialect=dialect).protocol)
             self.assertEqual(client.ask(request(b"POST", b"/api/v2/send_message", b"{}")).status, status)
@@ -145,6 +161,7 @@ class WiringTests(SynchronousTestCase):
                 self.assertEqual(answer.status, 413)
                 form = "application/json; charset=utf-8" if own and status == 401 else "application/problem+json"
                 self.assertEqual(answer.headers["content-type"], form, path)
+                self.assertEqual("x-request-id" in answer.headers, own and status == 401, path)
             answer = Client(self.listener("http", dialect=dialect).protocol).ask(request(b"GET", b"/elsewhere", None))
             form = "application/json; charset=utf-8" if status == 401 else "application/problem+json"
             self.assertEqual((answer.status, answer.headers["content-type"]), (404, form))
@@ -187,7 +204,7 @@ class WiringTests(SynchronousTestCase):
         self.assertIsInstance(store.engine, SqliteEngine)
 
     def test_configured(self) -> None:
-        """Every part that keeps something of the configuration is told of another one; the accounts come first."""
+        """Every part that keeps something of the configuration gets a new one; the accounts come first."""
         parts = self.parts()
         keeping = [one for one in attrs.asdict(parts, recurse=False).values() if hasattr(one, "apply")]
         self.assertCountEqual(map(id, keeping), map(id, parts.configured))
@@ -198,3 +215,23 @@ class WiringTests(SynchronousTestCase):
         for lines, seconds in (("", 15.0), ("drain = 7s", 7.0)):
             gateway: Gateway = build(self.settings(gateway=lines), self.reactor, Path("gw.ini"), lambda status: None)
             self.assertEqual(gateway._drain, seconds)
+
+    def test_faulty_connector(self) -> None:
+        """A connector whose code raises makes neither /health nor /metrics fail: both show that it does."""
+        faulty = LazyConnector("loopback", f"{__name__}.FaultyConnector", "smsgw.connectors.loopback.LoopbackSettings")
+        self.patch(wiring, "connector_factories", lambda: {"loopback": faulty})
+        gateway = build(self.settings("admin"), self.reactor, Path("gw.ini"), lambda status: None)
+        (listen,) = [
+            step.start for step in gateway.steps if step.name == "admin listeners" and step.start is not None
+        ]
+        coroutine: Any = listen()
+        self.successResultOf(Deferred.fromCoroutine(coroutine))
+        site = self.reactor.tcpServers[0][1]
+        for _ in range(3):
+            health = Client(site).ask(request(b"GET", b"/health", None)).json
+            failing = {"up": "KeyError", "room": "ZeroDivisionError"}
+            self.assertEqual(health["connectors"], {"sim": {"up": False, "room": 0, "failing": failing}})
+            page = Client(site).ask(request(b"GET", b"/metrics", None)).body.decode()
+            self.assertIn('smsgw_connector_up{connector="sim"} 0.0', page)
+        self.assertRegex(page, r'smsgw_connector_exceptions_total\{connector="sim",method="room"\} [5-9]')
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, KeyError)), 2)

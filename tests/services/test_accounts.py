@@ -133,7 +133,7 @@ class EnteringTests(AccountsTestCase):
             self.assertEqual(self.check("demo", password), "WRONG_CREDENTIALS")
 
     def test_address_after_the_password(self) -> None:
-        """Whether the address is allowed is told only to who knows the password."""
+        """Only a client with the right password learns that its address is not allowed."""
         self.make(account(allow_from=AllowList((folded_network("192.0.2.0/28"),)), **secret(password="demo")))
         self.assertEqual(self.check("demo", "demo", "192.0.2.15"), "demo")
         self.assertEqual(self.check("demo", "demo", "192.0.2.16"), "ADDRESS_NOT_ALLOWED")
@@ -146,12 +146,12 @@ class EnteringTests(AccountsTestCase):
         self.assertEqual(self.check("demo", "demo", "::ffff:192.0.2.2"), "ADDRESS_NOT_ALLOWED")
 
     def test_empty_allow_list(self) -> None:
-        """An account without any address is closed to everybody."""
+        """An account without any address is closed to every address."""
         self.make(account(allow_from=AllowList(), **secret(password="demo")))
         self.assertEqual(self.check("demo", "demo"), "ADDRESS_NOT_ALLOWED")
 
     def test_doors(self) -> None:
-        """A disabled account, and a protocol that an account may not use, are refused to who knows the password."""
+        """A disabled account, and a protocol that an account may not use, are refused after the right password."""
         off = account("off", enabled=False, **secret(password="x"))
         self.make(account(protocols=("http",), **secret(password="demo")), off)
         self.assertEqual(self.check("demo", "demo", protocol="http"), "demo")
@@ -162,7 +162,7 @@ class EnteringTests(AccountsTestCase):
     def test_unknown_login(self) -> None:
         """An unknown login is refused in the words of a wrong password, for any octets."""
         self.make(account(**secret(password="demo")))
-        for login in (b"nobody", b"DEMO", b"\xff\xfe", b"demo\0", b"x" * 1000):
+        for login in (b"unknown", b"DEMO", b"\xff\xfe", b"demo\0", b"x" * 1000):
             answer = self.successResultOf(self.accounts.check(login, b"demo", "192.0.2.9", "smpp"))
             assert isinstance(answer, Refused)
             self.assertEqual((answer.refusal, answer.why), (Refusal.WRONG_CREDENTIALS, ""))
@@ -177,7 +177,7 @@ class CostTests(AccountsTestCase):
         plain = account("c", **secret(password="c"))
         self.make(account("a", password_hash=HASH), account("b", password_hash=dear), plain)
         self.waiting = []
-        for login in ("a", "b", "c", "nobody"):
+        for login in ("a", "b", "c", "unknown"):
             self.accounts.check(login.encode(), b"wrong", "192.0.2.1", "smtp")
         costs = [getattr(check, "__self__").cost for _, check, _ in self.waiting]  # noqa: B009
         self.assertEqual(costs, [16, 64, 64, 64])
@@ -192,7 +192,7 @@ class CostTests(AccountsTestCase):
             self.accounts.check(b"b", b"slow", f"192.0.2.{number}", "http") for number in range(MOST_CHECKS)
         ]
         self.assertEqual(self.check("b", "slow"), "TOO_MANY_CHECKS")
-        self.assertEqual(self.check("nobody", "x"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("unknown", "x"), "TOO_MANY_CHECKS")
         self.assertEqual(self.check("a", "slow"), "a")
         self.assertEqual(self.check("c", "c"), "c")
         waiting, self.waiting = self.waiting, None
@@ -238,7 +238,7 @@ class CostTests(AccountsTestCase):
         """Throttling does not reveal which logins exist."""
         self.make(account(**secret(password="demo")))
         known = [self.check("demo", "x") for _ in range(12)]
-        unknown = [self.check("nobody", "x", "192.0.2.2") for _ in range(12)]
+        unknown = [self.check("unknown", "x", "192.0.2.2") for _ in range(12)]
         self.assertEqual(known, unknown)
 
     def test_occasional_mistakes(self) -> None:
@@ -295,7 +295,7 @@ class ReloadTests(AccountsTestCase):
         self.assertEqual((demo.settings.senders, other.settings.senders), (("DEMO", "*"), ("ONE",)))
         self.assertEqual(demo.bucket.level(0.0), 5.0)
         self.assertEqual(other.bucket.level(0.0), float("inf"))
-        self.assertIsNone(self.accounts.get("nobody"))
+        self.assertIsNone(self.accounts.get("unknown"))
         self.assertEqual([each.name for each in self.accounts], ["demo", "b"])
 
     def test_changed_password(self) -> None:

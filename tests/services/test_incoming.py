@@ -1,4 +1,4 @@
-"""Tests of what comes from subscribers: whose it is, when it is acknowledged, who is told."""
+"""Tests of what comes from subscribers: its account, its acknowledgement, its event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOPS, DEMOS, SHARED, QUIET = "79030000001", "79030000002", "4647", "79030000003
 
 
 class MemoryStore:
-    """Keeps what came and who waits; commits wait for the test if it says so."""
+    """Keeps incoming items and the confirmations that wait; commits wait for the test if it says so."""
 
     def __init__(self) -> None:
         self.ids = 100
@@ -66,14 +66,14 @@ class MemoryStore:
         def carry_out(_: None) -> Committed:
             self.waiting += changes.confirmations
             self.stored += changes.incoming
-            told = [one for one in changes.incoming if one.path]
-            events = [Event(one, EventKind.INCOMING, State.DELIVERED, 0, one.at) for one in told]
+            reported = [one for one in changes.incoming if one.path]
+            events = [Event(one, EventKind.INCOMING, State.DELIVERED, 0, one.at) for one in reported]
             return Committed([], [], [], events)
 
         return before.addCallback(carry_out)
 
 
-class Told:
+class RecordingOutbox:
     """The outbox as inbound sees it."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ def message(id: int, account: str, callback: str = "") -> Message:
 class InboundTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Account shop has a callback, demo has none, off is disabled; each has a number, and one is shared."""
-        self.store, self.told, self.clock = MemoryStore(), Told(), Clock()
+        self.store, self.outbox, self.clock = MemoryStore(), RecordingOutbox(), Clock()
         common: dict[str, Any] = {"password": Secret("x"), "allow_from": AllowList(everyone=True)}
         self.accounts = [
             AccountSettings(name="shop", callback="https://shop.example/sms", **common),
@@ -114,7 +114,7 @@ class InboundTestCase(SynchronousTestCase):
         store: Any = self.store
         self.counts = ServiceMetrics()
         self.inbound = IncomingRouter(
-            settings, store, Commits(store, self.told), accounts, lambda: NOW + self.clock.seconds(), self.counts
+            settings, store, Commits(store, self.outbox), accounts, lambda: NOW + self.clock.seconds(), self.counts
         )
 
     def reload(self, *numbers: NumberSettings) -> None:
@@ -142,18 +142,18 @@ def keys(answers: int) -> Incoming:
 
 
 class MessageTests(InboundTestCase):
-    def test_owner_is_told(self) -> None:
-        """A message belongs to the account of the number it came to, is stored, and its callback is told."""
+    def test_owner(self) -> None:
+        """A message belongs to the account of the number it came to, is stored, and has an event for the callback."""
         one = text(SHOPS)
         self.assertEqual(self.come(one), [None])
         self.assertEqual((one.id, one.account, one.path), (101, "shop", CALLBACK))
-        self.assertEqual([event.message for event in self.told.events], [one])
+        self.assertEqual([event.message for event in self.outbox.events], [one])
 
     def test_no_callback(self) -> None:
         """For an account without a callback an incoming message is stored and listed, and not reported."""
         one = text(DEMOS)
         self.assertEqual(self.come(one), [None])
-        self.assertEqual((one.account, one.path, self.store.stored, self.told.events), ("demo", "", [one], []))
+        self.assertEqual((one.account, one.path, self.store.stored, self.outbox.events), ("demo", "", [one], []))
 
     def test_numbers_as_upstreams_write_them(self) -> None:
         """Numbers are compared in international form, however an upstream writes them; short codes stay short."""
@@ -163,14 +163,14 @@ class MessageTests(InboundTestCase):
         self.assertEqual((one.sender, one.recipient), (PHONE, SHOPS))
         self.assertEqual((other.sender, other.recipient, other.account), ("OPERATOR", "4647", "demo"))
 
-    def test_nobodys(self) -> None:
+    def test_without_account(self) -> None:
         """A message to a number without an account is refused and counted, and does not stop the others."""
         answers = self.come(text("79039999999"), text(SHARED), text(QUIET), text(SHOPS))
         self.assertEqual([answer and answer.refusal for answer in answers], [Refusal.NO_ROUTE] * 3 + [None])
         self.assertEqual([one.recipient for one in self.store.stored], [SHOPS])
         self.assertEqual(self.counts.received["sim", "message", "refused"], 3)
 
-    def test_only_nobodys(self) -> None:
+    def test_only_without_account(self) -> None:
         """Nothing to keep costs no commit."""
         self.store.broken = StoreDown("must not be asked")
         (answer,) = self.come(text("79039999999"))
@@ -184,11 +184,11 @@ class MessageTests(InboundTestCase):
         self.assertEqual((own.answers, other.answers), (7, 0))
 
     def test_acknowledged_after_the_commit(self) -> None:
-        """The upstream hears of it after the commit, and not at all if that fails."""
+        """The upstream gets its acknowledgement after the commit, and none if that fails."""
         self.store.held = []
         answers = self.inbound.incoming("sim", [text(SHOPS)])
         self.assertNoResult(answers)
-        self.assertEqual(self.told.events, [])
+        self.assertEqual(self.outbox.events, [])
         self.store.held.pop().callback(None)
         self.assertEqual(self.successResultOf(answers), [None])
         self.store.broken = StoreDown("full")
@@ -211,7 +211,7 @@ class KeyTests(InboundTestCase):
         self.assertEqual((one.account, one.sender, one.recipient, one.text), ("shop", PHONE, "DEMO", "12"))
 
     def test_own_callback(self) -> None:
-        """They are told where the message wanted to be told of, also for an account without a callback."""
+        """They go to the callback of the message, also for an account without a callback."""
         self.store.messages = {7: message(7, "demo", "https://demo.example/7")}
         one = keys(7)
         self.come(one)
@@ -231,7 +231,7 @@ class CallTests(InboundTestCase):
         return self.successResultOf(self.inbound.expect(account, phone))
 
     def test_number_to_call(self) -> None:
-        """Who waits is told the number to call: its own if that takes calls, else a shared one."""
+        """The answer has the number to call: the account's own if that takes calls, else a shared one."""
         for account, number in (("shop", SHOPS), ("demo", SHARED)):
             waiting = self.expect(account, "8 916 1234567")
             assert isinstance(waiting, Confirmation)
@@ -282,7 +282,7 @@ class CallTests(InboundTestCase):
 
     def test_refusals(self) -> None:
         """A malformed phone number is refused, and so is every phone if no number takes calls."""
-        bad = self.expect("demo", "somebody")
+        bad = self.expect("demo", "a friend")
         assert isinstance(bad, Refused)
         self.assertIs(bad.refusal, Refusal.BAD_RECIPIENT)
         self.reload(NumberSettings(name=SHOPS, account="shop", calls=True))
@@ -291,7 +291,7 @@ class CallTests(InboundTestCase):
         self.assertIs(none.refusal, Refusal.NO_ROUTE)
 
     def test_store_down(self) -> None:
-        """A wish that could not be stored fails, and the next one is heard all the same."""
+        """A wish that could not be stored fails, and the next one succeeds."""
         self.store.broken = StoreDown("full")
         self.failureResultOf(self.inbound.expect("demo", PHONE), StoreDown)
         self.store.broken = None

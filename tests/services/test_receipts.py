@@ -25,11 +25,11 @@ class ReceiptTests(DispatchTestCase):
         self.runner.by_hand = True
         stored = self.dispatch.receipts("r1", [self.report("A2"), self.report("A1", State.UNDELIVERABLE)])
         self.assertNoResult(stored)
-        self.assertEqual(self.outbox.told, [])
+        self.assertEqual(self.outbox.reported, [])
         self.runner.work()
         self.successResultOf(stored)
         self.assertEqual(len(self.store.commits), before + 1)
-        self.assertEqual(self.outbox.told, [(2, State.DELIVERED), (1, State.UNDELIVERABLE)])
+        self.assertEqual(self.outbox.reported, [(2, State.DELIVERED), (1, State.UNDELIVERABLE)])
         self.assertEqual(self.metrics.receipts["r1", "matched"], 2)
 
     def test_early(self) -> None:
@@ -37,9 +37,9 @@ class ReceiptTests(DispatchTestCase):
         sim = self.begin(HandConnector("r2"))
         self.accept(message(1, connector="r2"))
         self.successResultOf(self.dispatch.receipts("r2", [self.report("A1")]))
-        self.assertEqual(self.outbox.told, [])
+        self.assertEqual(self.outbox.reported, [])
         sim.answer(Sent("A1"))
-        self.assertEqual(self.outbox.told, [(1, State.ENROUTE), (1, State.DELIVERED)])
+        self.assertEqual(self.outbox.reported, [(1, State.ENROUTE), (1, State.DELIVERED)])
         self.assertEqual(self.metrics.receipts["r2", "parked"], 1)
 
     def test_repeated_and_ignored(self) -> None:
@@ -60,5 +60,5 @@ class ReceiptTests(DispatchTestCase):
         sim.answer(Sent("A1"))
         self.store.trouble = StoreDown("full")
         self.failureResultOf(self.dispatch.receipts("r4", [self.report("A1")]), StoreDown)
-        self.assertEqual(self.outbox.told, [(1, State.ENROUTE)])
+        self.assertEqual(self.outbox.reported, [(1, State.ENROUTE)])
         self.assertEqual(self.metrics.receipts["r4", "matched"], 0)

@@ -47,9 +47,9 @@ class SendersTests(SynchronousTestCase):
 
     def test_malformed(self) -> None:
         """What no network would carry is malformed, agreed or not."""
-        anyone = AccountSettings(name="any", senders=("*",))
-        self.assertIs(self.refusal("FAR TOO LONG A NAME", anyone), Refusal.BAD_SENDER)
-        self.assertEqual(self.sender("ANYTHING", anyone).value, "ANYTHING")
+        unlimited = AccountSettings(name="any", senders=("*",))
+        self.assertIs(self.refusal("FAR TOO LONG A NAME", unlimited), Refusal.BAD_SENDER)
+        self.assertEqual(self.sender("ANYTHING", unlimited).value, "ANYTHING")
 
     def test_operators(self) -> None:
         """(004-190) A name agreed for some operators reaches only their numbers; others reach all."""

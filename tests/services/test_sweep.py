@@ -78,18 +78,18 @@ class SweepTests(DispatchTestCase):
         self.assertEqual(sim.sends, [[(1, 1)], [(1, 1)]])
 
     def test_queued_expires(self) -> None:
-        """A message that still waits when its validity ends is expired, and its sender is told."""
+        """A message that still waits when its validity ends is expired, with an event."""
         sim = self.begin(HandConnector(window=1))
         self.accept(message(1), message(2, expires=NOON + 60), message(3, state=State.SCHEDULED, due=NOON + 3600,
                                                                        expires=NOON + 60))
         self.later(60)
         self.assertEqual([self.state(id) for id in (1, 2, 3)], [State.QUEUED, State.EXPIRED, State.EXPIRED])
-        self.assertEqual(sorted(self.outbox.told), [(2, State.EXPIRED), (3, State.EXPIRED)])
+        self.assertEqual(sorted(self.outbox.reported), [(2, State.EXPIRED), (3, State.EXPIRED)])
         sim.answer()
         self.assertEqual(sim.sent, [(1, 1)])
 
     def test_claim_under_way(self) -> None:
-        """A message whose claim is under way when its validity ends is not told to be expired and sent all the same."""
+        """A message whose claim is under way when its validity ends is not both expired and sent."""
         sim = self.begin(HandConnector(window=1))
         self.accept(message(1), message(2, expires=NOON + 10))
         self.clock.advance(9.9)
@@ -99,10 +99,10 @@ class SweepTests(DispatchTestCase):
         self.runner.work()
         self.later(10)
         self.assertEqual(sim.sent, [(1, 1), (2, 1)])
-        self.assertNotIn((2, State.EXPIRED), self.outbox.told)
+        self.assertNotIn((2, State.EXPIRED), self.outbox.reported)
 
     def test_no_report(self) -> None:
-        """A part without a receipt within the report timeout becomes unknown, and that is told."""
+        """A part without a receipt within the report timeout becomes unknown, with an event."""
         sim = self.begin()
         self.accept(message(1, expires=NOON + 9 * DAY), message(2, expires=NOON + 9 * DAY))
         sim.answer()
@@ -110,7 +110,7 @@ class SweepTests(DispatchTestCase):
         self.later(DAY)
         self.assertEqual([self.state(id) for id in (1, 2)], [State.DELIVERED, State.UNKNOWN])
         self.assertEqual(self.found(2).error, ErrorCode.NO_RECEIPT)
-        self.assertEqual(self.outbox.told[-1], (2, State.UNKNOWN))
+        self.assertEqual(self.outbox.reported[-1], (2, State.UNKNOWN))
 
     def test_no_report_on_a_part(self) -> None:
         """So does one part of several, and with it the message when the others are final."""
@@ -142,7 +142,7 @@ class SweepTests(DispatchTestCase):
         self.assertEqual(self.state(99), State.SCHEDULED)
 
     def test_failures(self) -> None:
-        """What fails is counted, told once until it has succeeded, and tried again; other steps go on."""
+        """A step that fails is counted, logged once until it succeeds, and tried again; other steps go on."""
         sim = self.begin()
         overdue = self.store.scan_overdue
 
@@ -152,10 +152,10 @@ class SweepTests(DispatchTestCase):
         self.patch(self.store, "scan_overdue", broken)
         self.accept(message(1, state=State.SCHEDULED, due=NOON + 2), message(2, state=State.SCHEDULED, due=NOON + 60,
                                                                             expires=NOON + 4))
-        told = "sweep: overdue failed and is tried again every second: disk full"
+        line = "sweep: overdue failed and is tried again every second: disk full"
         with capturedLogs() as logged:
             self.clock.pump([1.0] * 5)
-        self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
+        self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [line])
         self.assertEqual(self.counts.sweep_failures["overdue"], 5)
         self.assertEqual(sim.sent, [(1, 1)])
         self.patch(self.store, "scan_overdue", overdue)
@@ -164,7 +164,7 @@ class SweepTests(DispatchTestCase):
         self.patch(self.store, "scan_overdue", broken)
         with capturedLogs() as logged:
             self.clock.pump([1.0] * 2)
-        self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [told])
+        self.assertEqual([formatEvent(one) for one in logged if one["log_level"] is LogLevel.warn], [line])
 
     def test_faults(self) -> None:
         """A fault in one step is logged with its traceback and stops neither the other steps nor the next sweep."""

@@ -119,7 +119,7 @@ class MaximaTests(SynchronousTestCase):
         for place, most in (
             ("sytem_type", 9),
             ("submit_sm.password", 9),
-            ("nobody.password", 9),
+            ("unknown.password", 9),
             ("password", 257),
             ("password", 0),
         ):

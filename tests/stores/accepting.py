@@ -87,15 +87,15 @@ class AcceptingTests(StoreCase):
             after = (-page[-1].priority, page[-1].id)
         self.assertEqual(seen, expected)
 
-    async def test_final_at_once_is_told(self) -> None:
+    async def test_final_at_once_is_reported(self) -> None:
         """A message accepted in a final state has an event if its sender asked for failures over a return path."""
-        heard = new(self.store, state=State.NO_MONEY, claimed=False, error=24, notify=Notify.FAILED)
-        deaf = new(self.store, state=State.REFUSED, claimed=False, notify=Notify.DELIVERED | Notify.ENROUTE)
-        mute = new(self.store, state=State.REFUSED, claimed=False, path="")
-        committed = await self.commit(Changes(accepts=[heard, deaf, mute]))
-        self.assertEqual(happened(committed), [(heard.id, FINAL, State.NO_MONEY, 24)])
+        reported = new(self.store, state=State.NO_MONEY, claimed=False, error=24, notify=Notify.FAILED)
+        other_states = new(self.store, state=State.REFUSED, claimed=False, notify=Notify.DELIVERED | Notify.ENROUTE)
+        no_path = new(self.store, state=State.REFUSED, claimed=False, path="")
+        committed = await self.commit(Changes(accepts=[reported, other_states, no_path]))
+        self.assertEqual(happened(committed), [(reported.id, FINAL, State.NO_MONEY, 24)])
         self.assertEqual(committed.events[0].at, START)
-        self.assertEqual(await self.owed(), [(heard.id, FINAL, State.NO_MONEY, 24)])
+        self.assertEqual(await self.owed(), [(reported.id, FINAL, State.NO_MONEY, 24)])
         self.assertEqual(await self.queue(), [])
 
     async def test_ids_dense(self) -> None:

@@ -110,7 +110,7 @@ class LookingUpTests(StoreCase):
         self.assertEqual([m.id for (m,) in found], [m.id for m in reversed(messages)])
 
     async def test_details(self) -> None:
-        """The operator sees the parts, what is awaited and what is still to be told of one message."""
+        """The administrator sees the parts, the awaited receipts and the events of one message."""
         message = await self.on_its_way("a")
         details = await self.store.details(message.id)
         assert details is not None

@@ -13,7 +13,7 @@ from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.lifecycle import State
 from smsgw.model.message import EventKind, Message
-from tests.stores.support import START, new, outcomes, sent, told
+from tests.stores.support import START, as_tuples, new, outcomes, sent
 
 if TYPE_CHECKING:
     Case = TestCase
@@ -89,4 +89,4 @@ class StoreCase(Case):
 
     async def owed(self, path: str = "smpp", account: str = "demo") -> list[tuple[int, int, State, int]]:
         """Events not yet acknowledged."""
-        return told(await self.store.events(account, path, (0, 0), 1000))
+        return as_tuples(await self.store.events(account, path, (0, 0), 1000))

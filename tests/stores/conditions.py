@@ -110,7 +110,7 @@ class ConditionTests(StoreCase):
         self.assertEqual(await self.store.counts(), {State.QUEUED: 2})
 
     async def test_stored_in_a_final_state(self) -> None:
-        """Messages beyond a limit may be stored as ended, and told so; their key is used, the limit is not charged."""
+        """Messages beyond a limit may be stored as ended, with an event; their key is used, no limit is charged."""
         message, again, other = new(self.store), new(self.store), new(self.store)
         poor = Limit("demo", "money", 0.0, 7, 5, (State.NO_MONEY, 24))
         committed = await self.commit(given(message, once(message), poor))

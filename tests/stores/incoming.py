@@ -10,7 +10,7 @@ from smsgw.model.content import Labels
 from smsgw.model.lifecycle import State
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
 from tests.stores.case import FINAL, StoreCase
-from tests.stores.support import FAR, START, happened, new, receipt, receipts, told
+from tests.stores.support import FAR, START, as_tuples, happened, new, receipt, receipts
 
 
 class IncomingTests(StoreCase):
@@ -23,31 +23,32 @@ class IncomingTests(StoreCase):
         return Incoming(id, account, path, kind, "sim", "79031112233", "4455", "да", at, 7, 3, "http://h/")
 
     async def test_incoming(self) -> None:
-        """What came is kept whole, told where there is a way, and listed newest first, by account."""
-        heard, silent = self.incoming(), self.incoming(path="")
+        """An incoming item is kept whole, has an event if it has a path, and is listed newest first, by account."""
+        reported, unreported = self.incoming(), self.incoming(path="")
         foreign = self.incoming(account="other")
-        committed = await self.commit(Changes(incoming=[heard, silent, foreign]))
-        self.assertEqual(happened(committed), [(m.id, 3, State.DELIVERED, 0) for m in (heard, foreign)])
+        committed = await self.commit(Changes(incoming=[reported, unreported, foreign]))
+        self.assertEqual(happened(committed), [(m.id, 3, State.DELIVERED, 0) for m in (reported, foreign)])
         await self.reopen()
         (event,) = await self.store.events("demo", CALLBACK, (0, 0), 10)
-        self.assertEqual(attrs.asdict(event.message), attrs.asdict(heard))
+        self.assertEqual(attrs.asdict(event.message), attrs.asdict(reported))
         self.assertEqual((event.kind, event.state, event.at), (3, State.DELIVERED, START))
-        self.assertEqual([m.id for m in await self.store.list_incoming(None, 0, 10)], [foreign.id, silent.id, heard.id])
-        self.assertEqual([m.id for m in await self.store.list_incoming("demo", silent.id, 10)], [heard.id])
-        self.assertEqual([m.id for m in await self.store.list_incoming("demo", 0, 1)], [silent.id])
+        newest_first = [foreign.id, unreported.id, reported.id]
+        self.assertEqual([m.id for m in await self.store.list_incoming(None, 0, 10)], newest_first)
+        self.assertEqual([m.id for m in await self.store.list_incoming("demo", unreported.id, 10)], [reported.id])
+        self.assertEqual([m.id for m in await self.store.list_incoming("demo", 0, 1)], [unreported.id])
         self.assertGreater(self.store.next_id(), foreign.id)
 
     async def test_incoming_among_others(self) -> None:
-        """Events of all kinds are told in the order of ids, and acknowledged alike."""
+        """Events of all kinds come in the order of ids, and are acknowledged alike."""
         first = await self.on_its_way("a", path=CALLBACK)
-        heard = self.incoming()
-        await self.commit(Changes(incoming=[heard]))
+        reported = self.incoming()
+        await self.commit(Changes(incoming=[reported]))
         await self.commit(receipts(receipt("a")))
         events = await self.store.events("demo", CALLBACK, (0, 0), 10)
-        self.assertEqual([(e.message.id, e.kind) for e in events], [(first.id, 1), (first.id, 2), (heard.id, 3)])
+        self.assertEqual([(e.message.id, e.kind) for e in events], [(first.id, 1), (first.id, 2), (reported.id, 3)])
         await self.commit(Changes(retries=[Retry(events[2], START + 9)], acknowledged=events[:2]))
         (left,) = await self.store.events("demo", CALLBACK, (first.id, 2), 10)
-        self.assertEqual((left.message.id, left.attempts, left.due), (heard.id, 1, START + 9))
+        self.assertEqual((left.message.id, left.attempts, left.due), (reported.id, 1, START + 9))
         self.assertEqual(await self.store.accounts_with_events(CALLBACK), ["demo"])
         await self.commit(Changes(acknowledged=[left]))
         self.assertEqual(await self.store.accounts_with_events(CALLBACK), [])
@@ -64,7 +65,7 @@ class IncomingTests(StoreCase):
         self.assertEqual(await self.store.find_confirmation("79031112233", "4455", START), "b")
 
     async def test_purge_incoming(self) -> None:
-        """What came goes with messages of its age, but not before its event was told or given up."""
+        """An incoming item is purged with messages of its age, but not before its event is acknowledged or given up."""
         owed, kept, young = self.incoming(), self.incoming(path=""), self.incoming(path="", at=START + 100)
         await self.commit(Changes(incoming=[owed, kept, young]))
         for _ in range(3):
@@ -96,10 +97,10 @@ class DeadLetterTests(StoreCase):
         messages = await self.given_up()
         self.assertEqual(await self.owed(), [])
         await self.reopen()
-        every = told(await self.store.dead_letters(None, (0, 0), 10))
+        every = as_tuples(await self.store.dead_letters(None, (0, 0), 10))
         self.assertEqual(every, [(m.id, FINAL, State.DELIVERED, 0) for m in messages])
-        self.assertEqual(told(await self.store.dead_letters(None, (messages[0].id, 2), 1)), every[1:2])
-        self.assertEqual(told(await self.store.dead_letters("demo", (0, 0), 10)), [every[0], every[2]])
+        self.assertEqual(as_tuples(await self.store.dead_letters(None, (messages[0].id, 2), 1)), every[1:2])
+        self.assertEqual(as_tuples(await self.store.dead_letters("demo", (0, 0), 10)), [every[0], every[2]])
 
     async def test_replay(self) -> None:
         """Those taken up again are handed out as if never tried, and kept as if they had just happened."""
@@ -108,7 +109,7 @@ class DeadLetterTests(StoreCase):
         self.assertEqual(await self.store.replay("demo", [foreign.id, 4711], 10), [])
         (event,) = await self.store.replay(None, [last.id, 4711], 10)
         self.assertEqual((event.message.id, event.attempts, event.at), (last.id, 0, START))
-        self.assertEqual(told(await self.store.replay("demo", [], 10)), [(first.id, FINAL, State.DELIVERED, 0)])
+        self.assertEqual(as_tuples(await self.store.replay("demo", [], 10)), [(first.id, FINAL, State.DELIVERED, 0)])
         self.assertEqual(await self.owed(), [(m.id, FINAL, State.DELIVERED, 0) for m in (first, last)])
         self.assertEqual(len(await self.store.dead_letters(None, (0, 0), 10)), 1)
         self.assertEqual(await self.store.purge(START - 1, START + 500, 10), (0, 0))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from smsgw.model.changes import Cancel, Changes, PartEnded, PartSent, Reported, Requeued
 from smsgw.model.lifecycle import FINAL, MOVES, State, combine_parts, notifies
-from smsgw.model.message import Event, EventKind, Message
+from smsgw.model.message import EventKind, Message
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Reference:
         self.parked: dict[str, Reported] = {}
         self.used: set[str] = set()
         self.events: dict[tuple[int, int], tuple[State, int]] = {}
-        self.heard: list[tuple[int, int, State, int]] = []
+        self.occurred: list[tuple[int, int, State, int]] = []
 
     def apply(self, call: Changes) -> tuple[list[bool], list[object]]:
         """Carry out `call`; returns the verdicts on claims, and per cancel the ids cancelled or that it is refused."""
@@ -160,9 +160,4 @@ class Reference:
         m = known.message
         if m.path and notifies(m.notify, state):
             self.events[m.id, kind] = (state, error)
-            self.heard.append((m.id, kind, state, error))
-
-
-def heard(events: list[Event]) -> list[tuple[int, int, State, int]]:
-    """What a real store told, in the same form."""
-    return [(event.message.id, event.kind, event.state, event.error) for event in events]
+            self.occurred.append((m.id, kind, state, error))

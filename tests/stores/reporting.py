@@ -18,7 +18,7 @@ class ReceiptTests(StoreCase):
     """What upstreams report, for messages of one part."""
 
     async def test_every_final_state(self) -> None:
-        """A receipt gives the message its final state and error, and tells it once."""
+        """A receipt gives the message its final state and error, and has one event."""
         for number, state in enumerate(
             (State.DELIVERED, State.EXPIRED, State.UNDELIVERABLE, State.REJECTED, State.UNKNOWN)
         ):
@@ -41,8 +41,8 @@ class ReceiptTests(StoreCase):
         self.assertEqual([event.message.id for event in committed.events], [early.id, late.id])
 
     async def test_only_what_was_asked(self) -> None:
-        """Of deliveries and failures each is told only to who asked for it."""
-        for number, (notify, state, heard) in enumerate(
+        """A delivery and a failure each have an event only if the sender asked for it."""
+        for number, (notify, state, reported) in enumerate(
             (
                 (Notify.DELIVERED, State.DELIVERED, True),
                 (Notify.DELIVERED, State.UNDELIVERABLE, False),
@@ -53,7 +53,7 @@ class ReceiptTests(StoreCase):
         ):
             await self.on_its_way(str(number), notify=notify)
             committed = await self.commit(receipts(receipt(str(number), state)))
-            self.assertEqual((committed.receipts, bool(committed.events)), (["matched"], heard))
+            self.assertEqual((committed.receipts, bool(committed.events)), (["matched"], reported))
 
     async def test_repeated(self) -> None:
         """A receipt that comes again, in the same call or later, changes nothing."""
@@ -120,7 +120,7 @@ class ReceiptTests(StoreCase):
         self.assertEqual(len(await self.store.parked(1)), 1)
 
     async def test_early(self) -> None:
-        """A receipt that comes before the acceptance counts as soon as that is committed, told after it."""
+        """A receipt that comes before the acceptance counts when that is committed, and its event comes after it."""
         for restart, remote_id in ((False, "a"), (True, "b")):
             message = new(self.store)
             await self.accepted(message)
@@ -217,10 +217,10 @@ class ReceiptTests(StoreCase):
         committed = await self.commit(receipts(receipt("a"), receipt("b")))
         stored = await self.store.events(message.account, message.path, (0, 0), 10)
         for event in (*committed.events, stored[-1]):
-            told = event.message
-            assert isinstance(told, Message)
-            self.assertEqual((told.id, told.parts), (message.id, 2))
-            self.assertEqual(told.content.octets, message.cut.parts[0])
+            stored = event.message
+            assert isinstance(stored, Message)
+            self.assertEqual((stored.id, stored.parts), (message.id, 2))
+            self.assertEqual(stored.content.octets, message.cut.parts[0])
         (kept,) = await self.store.find(None, [message.id])
         self.assertEqual((kept[0].content, kept[0].cut), (message.content, message.cut))
 
@@ -267,10 +267,10 @@ class PartsTests(StoreCase):
             message = new(self.store, parts=3)
             await self.accepted(message)
             await self.commit(outcomes(*(sent(message, f"a{seq}", seq) for seq in ends)))
-            told_at_last = []
+            last = []
             for seq in order:
-                told_at_last = happened(await self.commit(receipts(receipt(f"a{seq}", *ends[seq]))))
-            self.assertEqual(told_at_last, [(message.id, FINAL, State.EXPIRED, 2)])
+                last = happened(await self.commit(receipts(receipt(f"a{seq}", *ends[seq]))))
+            self.assertEqual(last, [(message.id, FINAL, State.EXPIRED, 2)])
 
     async def test_part_that_cannot_be_sent(self) -> None:
         """A part that ends unsent leaves the others to be waited for, and nothing to be claimed."""

@@ -70,13 +70,13 @@ class OutcomeTests(StoreCase):
         self.assertEqual(await self.claimed(), [])
 
     async def test_enroute_only_if_asked(self) -> None:
-        """That a message is on its way is told only to who asked for that."""
+        """Only a sender that asked for it gets the event that its message is on its way."""
         message = new(self.store, notify=Notify.FINAL)
         await self.accepted(message)
         self.assertEqual(happened(await self.commit(outcomes(sent(message, "a")))), [])
 
     async def test_ended(self) -> None:
-        """A message that ends without a report is final and told."""
+        """A message that ends without a receipt is final and has an event."""
         message = new(self.store)
         await self.accepted(message)
         self.clock.advance(2)
@@ -112,7 +112,7 @@ class OutcomeTests(StoreCase):
         self.assertEqual(await self.store.awaited_receipts("sim", (0, 0), 10), [])
 
     async def test_final_stays(self) -> None:
-        """Nothing replaces a final state, and nothing is told twice."""
+        """Nothing replaces a final state, and no event comes twice."""
         message = await self.on_its_way("a")
         await self.commit(receipts(receipt("a", State.UNDELIVERABLE, 20)))
         committed = await self.commit(
@@ -203,7 +203,7 @@ class CancelTests(StoreCase):
     """Wishes of senders."""
 
     async def test_cancel(self) -> None:
-        """What waits is cancelled, told, and cannot be claimed."""
+        """A waiting message is cancelled, has an event, and cannot be claimed."""
         queued = new(self.store, claimed=False)
         scheduled = new(self.store, claimed=False, state=State.SCHEDULED, due=START + 9, parts=2)
         await self.accepted(queued, scheduled)

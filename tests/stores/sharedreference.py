@@ -33,7 +33,7 @@ class Shared(Reference):
         self.node = writes.node
         self.matched = set(writes.unparked[::2])
         self.parking = {remote_id for remote_id, _ in writes.parked}
-        self.heard.clear()
+        self.occurred.clear()
         refused = set()
         met = []
         for one in call.conditions:
@@ -65,7 +65,7 @@ class Shared(Reference):
     def parked_matched(self, writes: WriteSet) -> None:
         """Parked receipts whose part is awaited are taken now."""
         self.node, self.parking = writes.node, set()
-        self.heard.clear()
+        self.occurred.clear()
         for remote_id in writes.unparked[::2]:
             self._reported(self.parked.pop(remote_id))
 
@@ -109,7 +109,7 @@ class Shared(Reference):
             self._end(known, (seq,), reported.report.state, reported.report.error)
 
     def _tell(self, known: Known, kind: Any, state: State, error: int) -> None:
-        before = len(self.heard)
+        before = len(self.occurred)
         super()._tell(known, kind, state, error)
-        if len(self.heard) > before:
+        if len(self.occurred) > before:
             self.events_of[known.message.id, kind] = self.node

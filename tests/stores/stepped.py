@@ -8,7 +8,7 @@ from smsgw.stores.sqlite import Inline
 
 
 class Stepped(Inline):
-    """Does the store's work when told to, so that calls gather."""
+    """Does the store's work when the test calls it, so that calls gather."""
 
     def __init__(self) -> None:
         self.work: list[Callable[[], None]] = []

@@ -92,11 +92,11 @@ def receipts(*reported: Reported) -> Changes:
     return Changes(receipts=[*reported])
 
 
-def told(events: list[Event]) -> list[tuple[int, int, State, int]]:
+def as_tuples(events: list[Event]) -> list[tuple[int, int, State, int]]:
     """What events say, without the rest of the message."""
     return [(event.message.id, event.kind, event.state, event.error) for event in events]
 
 
 def happened(committed: Committed) -> list[tuple[int, int, State, int]]:
-    """What a commit tells senders."""
-    return told(committed.events)
+    """The events of a commit."""
+    return as_tuples(committed.events)

@@ -17,8 +17,8 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.stores import MessageStore
 from tests.stores.faulty import Fault, FaultyEngine
-from tests.stores.reference import Reference, heard
-from tests.stores.support import START, new, outcomes, receipt, receipts, sent
+from tests.stores.reference import Reference
+from tests.stores.support import START, as_tuples, new, outcomes, receipt, receipts, sent
 from tests.stores.worlds import MemoryWorld, SqliteWorld, World, answer, opened
 
 BREAKING = {"unknown", "unknown, not kept"}
@@ -112,7 +112,7 @@ class FaultTests(SynchronousTestCase):
             for one in known.values():
                 counts[one.state] = counts.get(one.state, 0) + 1
             self.assertEqual(answer(life.world, store.counts()), counts)
-            events = heard(answer(life.world, store.events("demo", "smpp", (0, 0), 99)))
+            events = as_tuples(answer(life.world, store.events("demo", "smpp", (0, 0), 99)))
             expected = [(id, kind, *said) for (id, kind), said in sorted(life.reference.events.items())]
             self.assertEqual(events, expected)
             queue = answer(life.world, store.queue_page("sim", "demo", (-1000, 0), 99))

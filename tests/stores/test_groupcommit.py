@@ -89,7 +89,7 @@ class GroupCommitTests(SynchronousTestCase):
         self.assertEqual((self.carried, self.log), ([[1], [2, 3, 4]], [1, 2, 3, 4]))
 
     def test_next_starts_before_callbacks(self) -> None:
-        """The next commit is under way when the callers of the former hear; what they call then joins the one after."""
+        """The next commit is under way when the calls of the former return; what they call then joins the one after."""
 
         def again(_: object) -> None:
             self.assertEqual(len(self.runner.work), 1)
@@ -132,7 +132,7 @@ class GroupCommitTests(SynchronousTestCase):
         self.failureResultOf(failing, ZeroDivisionError)
         self.assertEqual(self.successResultOf(following), 5)
 
-    def test_nobody_waits_for_ever(self) -> None:
+    def test_every_call_is_answered(self) -> None:
         """Even a fault of the store itself is answered, and the next commit is done."""
 
         def fault(calls: Sequence[Changes]) -> Steps[list[Committed | Failure]]:

@@ -25,9 +25,8 @@ from smsgw.stores import MessageStore
 from smsgw.stores.memory import MemoryEngine, Tables
 from smsgw.stores.store import LEASE
 from smsgw.stores.writeset import WriteSet
-from tests.stores.reference import heard
 from tests.stores.sharedreference import LIMIT, Shared
-from tests.stores.support import ALL, START, new, receipt, sent
+from tests.stores.support import ALL, START, as_tuples, new, receipt, sent
 
 NODE = st.integers(0, 1)
 NUMBER = st.integers(0, 3)
@@ -123,7 +122,7 @@ class Node:
             self._deliver(result)
 
     def _compare(self, call: Changes, committed: Committed, expected: Any) -> None:
-        claims, cancels, met, told = expected
+        claims, cancels, met, events = expected
         case = self.play.case
         case.assertEqual(committed.claims, claims)
         said = [
@@ -134,10 +133,10 @@ class Node:
         ]
         case.assertEqual(said, cancels)
         case.assertEqual([unmet is None for unmet in committed.conditions], met)
-        case.assertEqual(sorted(heard(committed.events)), sorted(told))
+        case.assertEqual(sorted(as_tuples(committed.events)), sorted(events))
 
     def _deliver(self, events: list[Event]) -> None:
-        """Tell them, each if the other node did not; then they are acknowledged."""
+        """Deliver each event that the other node did not deliver; then acknowledge them."""
         for event in events:
             by = self.play.model.delivered.setdefault((event.message.id, event.kind), self.name)
             self.play.case.assertEqual(by, self.name, "delivered by both")
@@ -177,7 +176,7 @@ class Play:
         (node,) = [node for node in self.nodes if node.name == writes.node]
         if isinstance(node.asked, Changes):
             results = self.model.written(node.asked, writes)
-            node.expected = (*results, list(self.model.heard))
+            node.expected = (*results, list(self.model.occurred))
         elif node.asked == "match":
             self.model.parked_matched(writes)
         elif node.asked == "recover":
@@ -286,7 +285,7 @@ class Play:
             counts[one.state] = counts.get(one.state, 0) + 1
         case.assertEqual(self.answer(store.counts()), counts)
         for node in self.nodes:
-            events = heard(self.answer(node.store.events("demo", "smpp", (0, 0), 1000)))
+            events = as_tuples(self.answer(node.store.events("demo", "smpp", (0, 0), 1000)))
             mine = [(*key, *said) for key, said in sorted(model.events.items()) if model.events_of[key] == node.name]
             case.assertEqual(events, mine)
         awaited = {a.remote_id for a in self.answer(store.awaited_receipts("sim", (0, 0), 1000))}

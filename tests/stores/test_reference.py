@@ -15,8 +15,8 @@ from smsgw.model.changes import Cancel, Changes, Committed, PartEnded, Requeued
 from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Message
-from tests.stores.reference import Reference, heard
-from tests.stores.support import ALL, FAR, START, new, receipt, sent
+from tests.stores.reference import Reference
+from tests.stores.support import ALL, FAR, START, as_tuples, new, receipt, sent
 from tests.stores.worlds import MemoryWorld, SqliteWorld, World, answer, opened
 
 NUMBER = st.integers(0, 30)
@@ -32,7 +32,7 @@ CHANGE = st.one_of(
     st.tuples(st.just("receipt"), NUMBER, STATE),
     st.tuples(st.just("receipt"), NUMBER, STATE),
     st.tuples(st.just("cancel"), NUMBER, st.sampled_from([None, "demo", "other"])),
-    st.tuples(st.just("told"), NUMBER),
+    st.tuples(st.just("acknowledged"), NUMBER),
 )
 CALL = st.lists(CHANGE, min_size=1, max_size=5)
 STEP = st.one_of(
@@ -120,7 +120,7 @@ class Comparison:
         given = [self.store.commit(call) for call in calls]
         self.answer(first)
         results: list[Committed] = [self.answer(deferred) for deferred in given]
-        self.reference.heard.clear()
+        self.reference.occurred.clear()
         for call, result in zip(calls, results, strict=True):
             claims, cancels = self.reference.apply(call)
             case.assertEqual(result.claims, claims)
@@ -132,7 +132,7 @@ class Comparison:
             ]
             case.assertEqual(said, cancels)
             case.assertEqual(len(result.receipts), len(call.receipts))
-        case.assertEqual(sorted(heard([e for r in results for e in r.events])), sorted(self.reference.heard))
+        case.assertEqual(sorted(as_tuples([e for r in results for e in r.events])), sorted(self.reference.occurred))
 
     def check(self, case: SynchronousTestCase) -> None:
         """Both hold the same."""
@@ -154,7 +154,7 @@ class Comparison:
         case.assertEqual(self.answer(self.store.counts()), counts)
         events = self.answer(self.store.events("demo", "smpp", (0, 0), 1000))
         case.assertEqual(
-            heard(events), [(id, kind, *said) for (id, kind), said in sorted(self.reference.events.items())]
+            as_tuples(events), [(id, kind, *said) for (id, kind), said in sorted(self.reference.events.items())]
         )
         unknown = {p.report.remote_id for p in self.answer(self.store.parked(1000))} - self.reference.used
         case.assertEqual(unknown, set(self.reference.parked) - self.reference.used)

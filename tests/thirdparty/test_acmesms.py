@@ -143,7 +143,7 @@ class Acme:
         self.transport = StringTransport()
         self.link.makeConnection(self.transport)
 
-    def heard(self) -> list[str]:
+    def lines(self) -> list[str]:
         """Return the lines sent to ACME since the last call."""
         lines: list[str] = self.transport.value().decode().splitlines()
         self.transport.clear()
@@ -181,7 +181,7 @@ class CarriedTests(DispatchTestCase):
     def welcome(self) -> None:
         """Accept the connection as ACME."""
         self.acme.connects()
-        self.assertEqual(self.acme.heard(), ["HELLO 0123456789"])
+        self.assertEqual(self.acme.lines(), ["HELLO 0123456789"])
         self.acme.says("WELCOME")
 
     def test_interface(self) -> None:
@@ -192,31 +192,31 @@ class CarriedTests(DispatchTestCase):
         """A message is sent, accepted and delivered; the receipt is acknowledged after it is stored."""
         self.welcome()
         self.accept(message(1, connector="acme", recipient="79161234567", text=b"Hi"))
-        self.assertEqual(self.acme.heard(), ["SEND 1.1 79161234567 0 4869"])
+        self.assertEqual(self.acme.lines(), ["SEND 1.1 79161234567 0 4869"])
         self.acme.says("TAKEN 1.1 A77")
         self.assertEqual(self.state(1), State.ENROUTE)
         self.runner.by_hand = True
         self.acme.says("DONE A77")
-        self.assertEqual(self.acme.heard(), [])
+        self.assertEqual(self.acme.lines(), [])
         self.runner.work()
-        self.assertEqual(self.acme.heard(), ["THANKS A77"])
+        self.assertEqual(self.acme.lines(), ["THANKS A77"])
         self.assertEqual(self.state(1), State.DELIVERED)
-        self.assertEqual(self.outbox.told, [(1, State.ENROUTE), (1, State.DELIVERED)])
+        self.assertEqual(self.outbox.reported, [(1, State.ENROUTE), (1, State.DELIVERED)])
 
     def test_waits_for_the_link(self) -> None:
         """Messages wait in the store without a link, and are sent a window at a time."""
         self.accept(*[message(id, connector="acme") for id in (1, 2, 3)])
         self.welcome()
-        self.assertEqual([line.split()[1] for line in self.acme.heard()], ["1.1", "2.1"])
+        self.assertEqual([line.split()[1] for line in self.acme.lines()], ["1.1", "2.1"])
         self.acme.says("TAKEN 1.1 A1", "NEVER 2.1 17")
-        self.assertEqual([line.split()[1] for line in self.acme.heard()], ["3.1"])
+        self.assertEqual([line.split()[1] for line in self.acme.lines()], ["3.1"])
         self.assertEqual((self.state(2), self.found(2).error), (State.REJECTED, 17))
 
     def test_link_lost(self) -> None:
         """Parts without an answer when the link ends are sent again over the next one."""
         self.welcome()
         self.accept(message(1, connector="acme"))
-        self.acme.heard()
+        self.acme.lines()
         self.acme.hangs_up()
         self.assertEqual(self.down, {"acme"})
         self.assertEqual(self.state(1), State.QUEUED)
@@ -224,7 +224,7 @@ class CarriedTests(DispatchTestCase):
         self.welcome()
         self.assertEqual(self.down, set())
         self.promote()
-        self.assertEqual([line.split()[1] for line in self.acme.heard()], ["1.1"])
+        self.assertEqual([line.split()[1] for line in self.acme.lines()], ["1.1"])
 
     def test_silence(self) -> None:
         """A link is aborted if a message gets no answer in time."""

@@ -52,7 +52,7 @@ class HttpConnectorSettings(ConnectorSettings):
     incoming_from: Location = fields.declare(LOCATION, "where it has the subscriber's number", "")
     incoming_to: Location = fields.declare(LOCATION, "where it has our number", "")
     answer: str = fields.text("what its webhooks are answered with", "OK")
-    poll_url: Template = fields.declare(TEMPLATE, "address that tells of a message, with {id} filled in", "")
+    poll_url: Template = fields.declare(TEMPLATE, "address of the status of a message, with {id} filled in", "")
     poll_every: float = fields.duration("pause between two questions about one message", "30s", at_least=0.1)
 
     def check(self) -> Iterator[Conflict]:
@@ -70,6 +70,6 @@ class HttpConnectorSettings(ConnectorSettings):
         if self.receipts == "webhook" and not self.receipt_id:
             yield Conflict("receipts", "receipt_id is needed to know what a receipt is about", ("receipt_id",))
         if (self.receipts == "webhook" or self.incoming_text) and self.secret is None:
-            yield Conflict("secret", "who knows the address could forge webhooks; a secret is needed", ("receipts",))
+            yield Conflict("secret", "a client with the address could forge webhooks; set a secret", ("receipts",))
         if self.receipts == "polled" and not self.poll_url.source:
             yield Conflict("receipts", "poll_url is needed to ask", ("poll_url",))

@@ -24,7 +24,6 @@ from smsgw.interfaces import IMessageStore, MessageDetails, MessageFilter, Parke
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Incoming, Message
-from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import (
     Answer,
     BoundedSite,
@@ -37,6 +36,7 @@ from smsgw.protocols.http.jsonresource import (
     query,
 )
 from smsgw.protocols.http.metrics import HttpMetrics
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 """Content-Type of /metrics."""
@@ -116,8 +116,8 @@ class AdminFrontend:
         self._stored = StoredMetrics(registry)
         self.resource = JsonResource(
             [
-                ResourcePath("/health", {b"GET": self._tell_health}),
-                ResourcePath("/metrics", {b"GET": self._tell_metrics}),
+                ResourcePath("/health", {b"GET": self._show_health}),
+                ResourcePath("/metrics", {b"GET": self._show_metrics}),
                 ResourcePath("/messages", {b"GET": self._list_messages}),
                 ResourcePath(f"/messages/{_NUMBER}", {b"GET": self._show_message}),
                 ResourcePath(f"/messages/{_NUMBER}/cancel", {b"POST": self._cancel_message}),
@@ -129,36 +129,37 @@ class AdminFrontend:
             ],
             errors=bare_reason,
         )
-        self.factory = BoundedSite(self.resource, clock, metrics=http, errors=Errors(bare_reason))
+        forms = ResponseForms(ResponseForm(bare_reason))
+        self.factory = BoundedSite(self.resource, clock, metrics=http, forms=forms)
 
     def _counts(self) -> Deferred[dict[int, int] | None]:
         """Messages by state; None if the store does not answer within :data:`PATIENCE`."""
         return self._store.counts().addTimeout(PATIENCE, self._clock).addErrback(_no_counts)
 
     @_guarded
-    def _tell_health(self, request: Request) -> Deferred[Answer]:
-        def told(counts: dict[int, int] | None) -> Answer:
+    def _show_health(self, request: Request) -> Deferred[Answer]:
+        def respond(counts: dict[int, int] | None) -> Answer:
             health = dict(self._health())
             health["store"] = "down" if counts is None else "up"
             health["messages"] = {State(state).word: number for state, number in (counts or {}).items()}
             well = health["state"] == "running" and counts is not None
             return json_answer(health, 200 if well else 503)
 
-        return self._counts().addCallback(told)
+        return self._counts().addCallback(respond)
 
     @_guarded
-    def _tell_metrics(self, request: Request) -> Deferred[Answer]:
-        def told(counts: dict[int, int] | None) -> Answer:
+    def _show_metrics(self, request: Request) -> Deferred[Answer]:
+        def respond(counts: dict[int, int] | None) -> Answer:
             self._stored.take(counts)
             return Answer(200, generate_latest(self._registry), (), CONTENT_TYPE)
 
-        return self._counts().addCallback(told)
+        return self._counts().addCallback(respond)
 
     @_guarded
     def _list_messages(self, request: Request) -> Deferred[Answer]:
         asked = _Query.read(request, "account", "state", "before", "limit", "text")
 
-        def told(messages: Sequence[Message]) -> Answer:
+        def respond(messages: Sequence[Message]) -> Answer:
             more = len(messages) == asked.limit
             return json_answer(
                 {
@@ -168,13 +169,13 @@ class AdminFrontend:
             )
 
         wanted = MessageFilter(asked.states)
-        return self._store.list_messages(asked.account, wanted, asked.before, asked.limit).addCallback(told)
+        return self._store.list_messages(asked.account, wanted, asked.before, asked.limit).addCallback(respond)
 
     @_guarded
     def _show_message(self, request: Request, number: str) -> Deferred[Answer]:
         asked = _Query.read(request, "text")
 
-        def told(traced: MessageDetails | None) -> Answer | Deferred[Answer]:
+        def respond(traced: MessageDetails | None) -> Answer | Deferred[Answer]:
             if traced is None:
                 return self._store.find(None, [int(number)]).addCallback(lambda found: batch(found[0]))
             return json_answer(views.details(traced, asked.text))
@@ -185,34 +186,34 @@ class AdminFrontend:
             shown = [views.summary(message, asked.text) for message in messages]
             return json_answer({"batch": int(number), "messages": shown})
 
-        return self._store.details(int(number)).addCallback(told)
+        return self._store.details(int(number)).addCallback(respond)
 
     @_guarded
     def _cancel_message(self, request: Request, number: str) -> Deferred[Answer]:
-        def told(answer: list[Message] | Refused) -> Answer:
+        def respond(answer: list[Message] | Refused) -> Answer:
             if not isinstance(answer, Refused):
                 return json_answer({"cancelled": [message.id for message in answer]})
             if answer.refusal is Refusal.UNKNOWN_ID:
                 return _no(404, "not_found", str(answer))
             return _no(409, answer.refusal.name.lower(), str(answer))
 
-        return self._cancel(int(number)).addCallback(told)
+        return self._cancel(int(number)).addCallback(respond)
 
     @_guarded
     def _list_parked(self, request: Request) -> Deferred[Answer]:
         asked = _Query.read(request, "limit", "text")
 
-        def told(receipts: Sequence[Parked]) -> Answer:
+        def respond(receipts: Sequence[Parked]) -> Answer:
             return json_answer({"parked": views.parked(receipts, asked.text)})
 
-        return self._store.parked(asked.limit).addCallback(told)
+        return self._store.parked(asked.limit).addCallback(respond)
 
 
     @_guarded
     def _list_incoming(self, request: Request) -> Deferred[Answer]:
         asked = _Query.read(request, "account", "before", "limit", "text")
 
-        def told(found: Sequence[Incoming]) -> Answer:
+        def respond(found: Sequence[Incoming]) -> Answer:
             more = len(found) == asked.limit
             return json_answer(
                 {
@@ -221,14 +222,14 @@ class AdminFrontend:
                 }
             )
 
-        return self._store.list_incoming(asked.account, asked.before, asked.limit).addCallback(told)
+        return self._store.list_incoming(asked.account, asked.before, asked.limit).addCallback(respond)
 
     @_guarded
     def _list_events(self, request: Request) -> Deferred[Answer]:
         """List dead letters."""
         asked = _Query.read(request, "account", "after", "limit", "text")
 
-        def told(found: Sequence[Event]) -> Answer:
+        def respond(found: Sequence[Event]) -> Answer:
             more = len(found) == asked.limit
             return json_answer(
                 {
@@ -237,27 +238,27 @@ class AdminFrontend:
                 }
             )
 
-        return self._store.dead_letters(asked.account, asked.after, asked.limit).addCallback(told)
+        return self._store.dead_letters(asked.account, asked.after, asked.limit).addCallback(respond)
 
     @_guarded
     def _replay_events(self, request: Request) -> Deferred[Answer]:
         wish = requests.read_replay(self.resource.body(request))
 
-        def told(events: Sequence[Event]) -> Answer:
+        def respond(events: Sequence[Event]) -> Answer:
             return json_answer({"replayed": [event.message.id for event in events], "more": len(events) == MOST})
 
-        return self._replay(wish.account, wish.ids, MOST).addCallback(told)
+        return self._replay(wish.account, wish.ids, MOST).addCallback(respond)
 
     @_guarded
     def _make_up(self, request: Request) -> Deferred[Answer]:
         connector, incoming = requests.read_incoming(self.resource.body(request))
 
-        def told(refused: Refused | None) -> Answer:
+        def respond(refused: Refused | None) -> Answer:
             if refused is not None:
                 return _no(409, refused.refusal.name.lower(), str(refused))
             return json_answer(views.incoming(incoming))
 
-        return self._simulate(connector, incoming).addCallback(told)
+        return self._simulate(connector, incoming).addCallback(respond)
 
 
 class _BadQuery(ValueError):

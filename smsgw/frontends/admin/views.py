@@ -97,7 +97,7 @@ def timeline(traced: MessageDetails) -> Iterator[Fact]:
         yield from _expected(traced)
     for event in traced.events:
         yield {
-            "step": "to be told",
+            "step": "to be reported",
             "at": _moment(event.due),
             "expected": True,
             "path": message.path,

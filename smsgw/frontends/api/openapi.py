@@ -38,7 +38,7 @@ _NEW: Final[Mapping[str, Schema]] = {
     "text": _text(1, 40_000),
     "from": _text(0, 20, description="an agreed sender; empty or absent: the account's default"),
     "callback": _text(0, 2048, description="called in native form instead of the account's callback; an allowed host"),
-    "reference": _text(0, 255, description="your own name for the message, told back to you"),
+    "reference": _text(0, 255, description="your own name for the message, returned with it"),
     "comment": _text(0, 1000, description="a note for people"),
     "idempotency_key": _text(1, 128, pattern="^[!-~]+$", description="the same again within 24 h sends nothing anew"),
     "validity": {"type": "integer", "minimum": 1, "maximum": LONGEST_VALIDITY, "description": "seconds"},
@@ -174,8 +174,8 @@ def _body(schema: Schema) -> Schema:
 
 
 def _query(name: str, schema: Schema, description: str = "") -> Schema:
-    told = {"name": name, "in": "query", "required": False, "schema": schema}
-    return {**told, "description": description} if description else told
+    parameter = {"name": name, "in": "query", "required": False, "schema": schema}
+    return {**parameter, "description": description} if description else parameter
 
 
 _CURSOR: Final = (

@@ -85,8 +85,8 @@ class Submitter(Protocol):
 class _Stop(Exception):
     """Ends a request with a problem."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        self.told = told
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        self.problem = problem
 
 
 Work = Callable[..., Awaitable[Answer]]
@@ -99,7 +99,7 @@ def _checked(work: Work) -> Callable[..., Deferred[Answer]]:
         try:
             return await work(self, request, await self.enter(request), *groups)
         except _Stop as stop:
-            return problem_answer(stop.told)
+            return problem_answer(stop.problem)
         except BadJson as error:
             return problem_answer(problem(400, "bad-json", "the body is not strict JSON", detail=str(error)))
         except BadFields as error:
@@ -240,8 +240,8 @@ class V1Resource(JsonResource):
             try:
                 written: Written = read_message(wish, f"/messages/{place}")
             except BadFields as error:
-                told = problem(422, "bad-fields", "fields cannot be used", error.errors)
-                answers[place] = {"status": 422, "problem": told}
+                refused = problem(422, "bad-fields", "fields cannot be used", error.errors)
+                answers[place] = {"status": 422, "problem": refused}
                 continue
             key = f"http-{place}:{request_key}" if request_key else ""
             submissions.append(written.submission(account.name, self._listener, now, key, digest))
@@ -249,8 +249,8 @@ class V1Resource(JsonResource):
         results: list[Accepted | Refused] = await self._intake.submit(submissions) if submissions else []
         for place, result in zip(places, results, strict=True):
             if isinstance(result, Refused):
-                told = views.refused(result, f"/messages/{place}")
-                answers[place] = {"status": told["status"], "problem": told}
+                refused = views.refused(result, f"/messages/{place}")
+                answers[place] = {"status": refused["status"], "problem": refused}
             else:
                 answers[place] = {"status": 200 if result.repeated else 201, **views.accepted(result)}
         return answers
@@ -320,7 +320,7 @@ class V1Resource(JsonResource):
             raise BadFields(Wrong("/phone", "the number that will call, as text, and nothing else"))
         answer = await self._expect(account.name, value["phone"][:30])
         if isinstance(answer, Refused):
-            told = views.refused(answer)
-            return problem_answer({key: item for key, item in told.items() if key != "errors"})
-        told = {"phone": answer.phone, "number": answer.number, "expires_at": utc(answer.expires)}
-        return json_answer(told, 201)
+            refused = views.refused(answer)
+            return problem_answer({key: item for key, item in refused.items() if key != "errors"})
+        confirmation = {"phone": answer.phone, "number": answer.number, "expires_at": utc(answer.expires)}
+        return json_answer(confirmation, 201)

@@ -14,8 +14,8 @@ from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import FINAL
 from smsgw.model.message import Accepted, Incoming, Message, Previewed
 from smsgw.model.moments import utc
-from smsgw.protocols.http.errors import PROBLEM
 from smsgw.protocols.http.jsonresource import Answer, compact
+from smsgw.protocols.http.responses import PROBLEM
 
 STATUSES: Final[Mapping[Refusal, tuple[int, str]]] = {
     Refusal.WRONG_CREDENTIALS: (401, ""),
@@ -55,12 +55,12 @@ def problem(
     status: int, kind: str, title: str, errors: Sequence[Wrong] = (), detail: str = ""
 ) -> dict[str, Any]:  # fmt: skip
     """Build problem details. `kind` is the constant of the type, `title` the sentence, `errors` the fields."""
-    told: dict[str, Any] = {"type": f"/v1/problems/{kind}", "title": title, "status": status}
+    problem: dict[str, Any] = {"type": f"/v1/problems/{kind}", "title": title, "status": status}
     if detail:
-        told["detail"] = detail
+        problem["detail"] = detail
     if errors:
-        told["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in errors]
-    return told
+        problem["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in errors]
+    return problem
 
 
 def error(status: int, reason: str) -> tuple[bytes, bytes]:
@@ -68,15 +68,15 @@ def error(status: int, reason: str) -> tuple[bytes, bytes]:
     return PROBLEM, compact(problem(status, reason.replace("_", "-"), reason.replace("_", " ")))
 
 
-def problem_answer(told: Mapping[str, Any]) -> Answer:
+def problem_answer(problem: Mapping[str, Any]) -> Answer:
     """Build the response with problem details."""
-    status = told["status"]
+    status = problem["status"]
     headers: list[tuple[bytes, bytes]] = []
     if status == 401:
         headers.append(_CHALLENGES)
     if status in WAITS:
         headers.append((b"Retry-After", WAITS[status]))
-    return Answer(status, compact(dict(told)), headers, PROBLEM)
+    return Answer(status, compact(dict(problem)), headers, PROBLEM)
 
 
 def refused(refusal: Refused, pointer: str = "") -> dict[str, Any]:

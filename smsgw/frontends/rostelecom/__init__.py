@@ -1,7 +1,8 @@
 """The Rostelecom API (doc 004): its resource, and its front end."""
 
-from smsgw.frontends.rostelecom.resource import MessageResource
+from smsgw.frontends.rostelecom.resource import RESPONSES, MessageResource
 
 __all__ = [
+    "RESPONSES",
     "MessageResource",
 ]

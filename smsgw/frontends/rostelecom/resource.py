@@ -14,7 +14,9 @@ body, recipient, sender, text.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -37,6 +39,7 @@ from smsgw.protocols.http.jsonresource import (
     read_basic,
     strict_json,
 )
+from smsgw.protocols.http.responses import ResponseForm
 
 PATH: Final = "/api/v2/send_message"
 PREFIX: Final = "message-id-"
@@ -47,6 +50,15 @@ INVALID_BODY: Final = ApiError(*rostelecom.INVALID_BODY)
 INVALID_MSISDN: Final = ApiError(*rostelecom.INVALID_MSISDN)
 INVALID_SHORTCODE: Final = ApiError(*rostelecom.INVALID_SHORTCODE)
 SYSTEM_ERROR: Final = ApiError(*rostelecom.SYSTEM_ERROR)
+
+
+def _request_id() -> Sequence[tuple[bytes, bytes]]:
+    """Return ``x-request-id``, in lower case: a new value of 32 hexadecimal digits for each response (004-193)."""
+    return ((b"x-request-id", os.urandom(16).hex().encode("ascii")),)
+
+
+RESPONSES: Final = ResponseForm(rostelecom.error, _request_id)
+"""What a :class:`~smsgw.protocols.http.BoundedSite` adds to the resource: error responses, and ``x-request-id``."""
 
 _CHALLENGE: Final = ((b"WWW-Authenticate", b'Basic realm="send_message", charset="UTF-8"'),)
 _ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")

@@ -70,7 +70,7 @@ class SmppReceipts:
         self.ready(session)
 
     def ready(self, session: ISmppSession) -> None:
-        """Tell the outbox that `session` has room."""
+        """Report to the outbox that `session` has room."""
         assert self._sink is not None
         if session.receives:
             self._sink.ready(session.bound.account)

@@ -2,19 +2,20 @@
 
 from smsgw.config import WebLimits
 from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
-from smsgw.protocols.http.errors import Errors, bare_reason, problem_details
 from smsgw.protocols.http.jsonresource import Answer, JsonResource, ResourcePath, error_answer, json_answer
 from smsgw.protocols.http.metrics import HttpMetrics
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason, problem_details
 from smsgw.protocols.http.site import BoundedSite
 
 __all__ = [
     "Answer",
     "BoundedSite",
-    "Errors",
     "HttpMetrics",
     "JsonResource",
     "RequestFailed",
     "ResourcePath",
+    "ResponseForm",
+    "ResponseForms",
     "WebClient",
     "WebLimits",
     "WebResponse",

@@ -8,7 +8,6 @@ counted as it arrives. Ambiguous requests (a folded header, two hosts, a whole U
 
 from __future__ import annotations
 
-import os
 import re
 from enum import Enum
 from http import HTTPStatus
@@ -25,14 +24,12 @@ from twisted.web.server import Request
 
 from smsgw.config import WebLimits
 from smsgw.protocols.connections import Connections
-from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.metrics import HttpMetrics
+from smsgw.protocols.http.responses import ResponseForms
 
 log = Logger()
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]*)(?::[0-9]{0,5})?")
-_SPELLED: Final = {b"X-Request-Id": b"x-request-id"}
-"""Spellings of header field names that clients expect and Twisted would change (004.1)."""
 
 
 class ChannelSite(Protocol):
@@ -40,7 +37,7 @@ class ChannelSite(Protocol):
 
     clock: IReactorTime
     limits: WebLimits
-    errors: Errors
+    forms: ResponseForms
     metrics: HttpMetrics
     connections: Connections[BoundedChannel]
 
@@ -63,11 +60,6 @@ class _Phase(Enum):
     IDLE = "responded; waiting for the next request"
     LINGERING = "the last response is written; further octets are dropped"
     CLOSING = "the transport is closing"
-
-
-def request_id() -> bytes:
-    """Return a new value for ``x-request-id``: 32 hexadecimal digits (004-193)."""
-    return os.urandom(16).hex().encode("ascii")
 
 
 class BoundedRequest(Request):
@@ -129,11 +121,10 @@ class BoundedRequest(Request):
         if self.startedWriting:
             self.channel.cut()
             return reason
-        kind, body = self.channel.site.errors.write(self.path, 500, "system_error")
+        kind, body = self.channel.site.forms.of(self.path).error(500, "system_error")
         self.setResponseCode(500)
         self.setHeader(b"Content-Type", kind)
         self.setHeader(b"Content-Length", b"%d" % len(body))
-        self.setHeader(b"x-request-id", request_id())
         self.write(body)
         self.finish()
         return reason
@@ -228,11 +219,11 @@ class BoundedChannel(HTTPChannel):
         super().requestDone(request)
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """Write the head of a response at once."""
+        """Write the head of a response at once, with the header fields of its API."""
         lines = [b"%b %b %b" % (version, code, reason)]
         for name, values in headers.getAllRawHeaders():
-            spelled = _SPELLED.get(name, name)
-            lines += [b"%b: %b" % (spelled, value) for value in values]
+            lines += [b"%b: %b" % (name, value) for value in values]
+        lines += self.site.forms.of(self._target).header_lines()
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def loseConnection(self) -> None:
@@ -266,12 +257,14 @@ class BoundedChannel(HTTPChannel):
             return
         if self.requests:
             self.requests[-1].requestHeaders.removeHeader(b"expect")  # so that Twisted sends no 100 Continue
-        kind, body = self.site.errors.write(self._target, status, reason)
+        form = self.site.forms.of(self._target)
+        kind, body = form.error(status, reason)
+        lines = b"".join([line + b"\r\n" for line in form.header_lines()])
         phrase = HTTPStatus(status).phrase.encode("ascii")
         head = (
             b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n"
-            b"x-request-id: %b\r\n%b\r\n"
-        ) % (status, phrase, self.site.date(), kind, len(body), request_id(), headers)
+            b"%b%b\r\n"
+        ) % (status, phrase, self.site.date(), kind, len(body), lines, headers)
         self.transport.write(head + body)
         self.site.metrics.answers[str(status)] += 1
         self._linger()

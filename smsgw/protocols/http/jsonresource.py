@@ -21,8 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from smsgw.protocols.http.basicauth import Credentials, read_basic
-from smsgw.protocols.http.channel import request_id
-from smsgw.protocols.http.errors import JSON, ErrorWriter, problem_details
+from smsgw.protocols.http.responses import JSON, ErrorWriter, problem_details
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.protocols.http.strictjson import BadJson, compact, is_integer, strict_json
 
@@ -236,7 +235,6 @@ def _send(request: Request, answer: Answer) -> None:
     if answer.status != 204:
         put(b"Content-Type", (answer.content_type,))
         put(b"Content-Length", (b"%d" % len(answer.body),))
-    put(b"x-request-id", (request_id(),))
     put(b"Cache-Control", (b"no-store",))
     for name, value in answer.headers:
         put(name, (value,))

@@ -24,8 +24,8 @@ from twisted.web.server import Site
 from smsgw.config import WebLimits
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.http.channel import BoundedChannel, BoundedRequest
-from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.metrics import HttpMetrics
+from smsgw.protocols.http.responses import ResponseForms
 
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
@@ -37,7 +37,7 @@ class BoundedSite(Site):
     :param resource: the root resource.
     :param clock: its seconds must be monotonic.
     :param now: seconds since 1970, for the Date header.
-    :param errors: writes the error responses of the site itself.
+    :param forms: the form of the error responses of the site itself, and header fields of all responses.
     :param metrics: shared by the sites of a program; None: responses are counted but not exported.
     :ivar connections: the open connections.
     """
@@ -52,14 +52,14 @@ class BoundedSite(Site):
         clock: IReactorTime,
         limits: WebLimits = WebLimits(),
         now: Callable[[], float] = time.time,
-        errors: Errors = Errors(),
+        forms: ResponseForms = ResponseForms(),
         metrics: HttpMetrics | None = None,
     ) -> None:
         super().__init__(resource, reactor=clock, parsePOSTFormSubmission=False)
         self.timeOut = None
         self.clock = clock
         self.limits = limits
-        self.errors = errors
+        self.forms = forms
         self.metrics = metrics or HttpMetrics()
         self.connections: Connections[BoundedChannel] = Connections(clock)
         self._now = now

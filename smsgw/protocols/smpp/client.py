@@ -18,11 +18,12 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import BindAccepted
 from smsgw.protocols.connections import Connections
+from smsgw.protocols.smpp.factory import SmppFactory
 from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.session import SmppSession
 from smsgw.protocols.smpp.session_base import SessionDelegate
@@ -108,41 +109,15 @@ class SmppClient(SmppSession):
         return negotiate(bind.interface_version) if self._own_settings.assume_version else VERSION_3_3
 
 
-class SmppClientFactory(Factory):
+class SmppClientFactory(SmppFactory[SmppClient, Callable[[], SessionDelegate], SmppClientSettings]):
     """Makes the sessions of one link to a message centre.
 
     :param delegate: called for each new connection; returns its :class:`SessionDelegate`.
-    :param clock: its seconds must be monotonic.
-    :param metrics: shared by the links of a program; without it the sessions' counts are shown nowhere.
-    :ivar connections: those there are.
     """
-
-    noisy = False
-
-    def __init__(
-        self,
-        delegate: Callable[[], SessionDelegate],
-        settings: SmppClientSettings,
-        clock: IReactorTime,
-        metrics: SmppMetrics | None = None,
-    ) -> None:
-        self.delegate = delegate
-        self.settings = settings
-        self._metrics = metrics or SmppMetrics()
-        self.connections: Connections[SmppClient] = Connections(clock)
-
-    @property
-    def sessions(self) -> set[SmppClient]:
-        """The open connections."""
-        return self.connections.all
 
     def buildProtocol(self, addr: IAddress | None) -> SmppClient:
         """Return a session for one connection."""
         return SmppClient(self.delegate(), self.settings, self.connections, self._metrics)
-
-    def shut_down(self, within: float | None = None) -> Deferred[None]:
-        """Unbind and close; fires when no session is left, after `within` seconds at the latest."""
-        return self.connections.shut_down(within)
 
 
 class _Batch:

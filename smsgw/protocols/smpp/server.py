@@ -20,15 +20,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import BindAccepted, ISmppDelegate
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp.connection import BINDING
+from smsgw.protocols.smpp.factory import SmppFactory
 from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.session import SmppSession
 from smsgw.protocols.smpp.settings import SmppServerSettings
@@ -129,43 +129,12 @@ class SmppServer(SmppSession):
             self._notify_closed()
 
 
-class SmppServerFactory(Factory):
+class SmppServerFactory(SmppFactory[SmppServer, ISmppDelegate, SmppServerSettings]):
     """Makes the sessions of one listener. TLS from the first octet is the endpoint's business.
 
     :param delegate: provides :class:`~smsgw.interfaces.ISmppDelegate`.
-    :param clock: its seconds must be monotonic.
-    :param metrics: shared by the listeners of a program; without it the sessions' counts are shown nowhere.
-    :ivar connections: the open connections, bound or not.
     """
-
-    noisy = False
-
-    def __init__(
-        self,
-        delegate: ISmppDelegate,
-        settings: SmppServerSettings,
-        clock: IReactorTime,
-        metrics: SmppMetrics | None = None,
-    ) -> None:
-        self.delegate = delegate
-        self.settings = settings
-        self._metrics = metrics or SmppMetrics()
-        self.connections: Connections[SmppServer] = Connections(clock)
-
-    @property
-    def sessions(self) -> set[SmppServer]:
-        """The open connections, bound or not."""
-        return self.connections.all
 
     def buildProtocol(self, addr: IAddress | None) -> SmppServer:
         """Return a session for one connection, also for one to be refused: a TLS wrapper needs a protocol."""
         return SmppServer(self.delegate, self.settings, self.connections, self._metrics)
-
-    def shut_down(self, within: float | None = None) -> Deferred[None]:
-        """Close all sessions: answer the requests read so far, refuse new ones with 0x08, then unbind.
-
-        :param within: seconds after which the remaining connections are aborted; None: only the sessions' timers end
-        them.
-        :return: fires when no session is left.
-        """
-        return self.connections.shut_down(within)

@@ -25,13 +25,11 @@ connection. A message with a bare CR or LF is read to its end and refused
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import Factory
 
 from smsgw.config import SubmissionSettings
 from smsgw.interfaces import IMailDelegate, Reply
-from smsgw.protocols.connections import Connections
+from smsgw.protocols.connections import SessionFactory
 from smsgw.protocols.smtp import replies
 from smsgw.protocols.smtp.server import SubmissionProtocol
 from smsgw.protocols.smtp.session import Envelope, Session
@@ -45,18 +43,16 @@ __all__ = [
 ]
 
 
-class SubmissionFactory(Factory):
-    """Makes the protocols of one listener.
+class SubmissionFactory(SessionFactory[SubmissionProtocol]):
+    """Makes the sessions of one listener. When it is shut down, they finish open transactions and answer all other
+    commands with 421.
 
     :param delegate: provides :class:`~smsgw.interfaces.IMailDelegate`.
     :param clock: its seconds must be monotonic.
     :param tls: the context for ``transport.startTLS`` on the server side, or None.
     :param host: the name of the server, which replaces ``{host}`` in the settings.
     :raises ValueError: if `settings` need TLS and `tls` is None.
-    :ivar connections: the open connections.
     """
-
-    noisy = False
 
     def __init__(
         self,
@@ -68,6 +64,7 @@ class SubmissionFactory(Factory):
     ) -> None:
         if tls is None and settings.tls in ("demanded", "implicit"):
             raise ValueError(f"tls = {settings.tls} needs a certificate")
+        super().__init__(clock)
         self.delegate = delegate
         self.settings = settings
         self.clock = clock
@@ -77,26 +74,12 @@ class SubmissionFactory(Factory):
         self.positive = replies.Positive.make("ENHANCEDSTATUSCODES" in self.extensions)
         self.greeting = settings.greeting.replace("{host}", host)
         self._ehlo = [line.replace("{host}", host) for line in settings.ehlo]
-        self.connections: Connections[SubmissionProtocol] = Connections(clock)
         self._clear_capabilities = self._answer_to_ehlo(tls=False)
         self._tls_capabilities = self._answer_to_ehlo(tls=True)
 
     def buildProtocol(self, addr: IAddress | None) -> SubmissionProtocol:
         """Return a protocol for one connection."""
         return SubmissionProtocol(self)
-
-    @property
-    def sessions(self) -> set[SubmissionProtocol]:
-        """The open connections, authenticated or not."""
-        return self.connections.all
-
-    def shut_down(self, within: float | None = None) -> Deferred[None]:
-        """Let open transactions finish, answer all other commands 421, and close.
-
-        :param within: seconds after which the remaining connections are closed at once; None: only the timers end them.
-        :return: fires when no session is left.
-        """
-        return self.connections.shut_down(within)
 
     def capabilities(self, tls: bool) -> bytes:
         """Return the encoded answer to EHLO, with or without TLS."""

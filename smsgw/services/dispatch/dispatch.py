@@ -10,7 +10,7 @@ A message passes here three times: :meth:`Dispatch.accept`, :meth:`Dispatch.outc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -242,6 +242,11 @@ class Dispatch:
         """Once a second: notice links that went down, move the messages that wait for them, refill the memory."""
         for pump in self._pumps.values():
             pump.tick()
+
+    def health(self) -> Mapping[str, Mapping[str, Any]]:
+        """The state of each connector, by name: ``up``, ``room``, and ``failing``, the types of the exceptions that its
+        code raised when it was last called, by the name of the attribute or method."""
+        return {name: pump.health() for name, pump in self._pumps.items()}
 
     # What connectors call.
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import index
+from types import MappingProxyType
 from typing import Final
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from smsgw.interfaces import IConnector
 from smsgw.model.message import Part
 from smsgw.model.outcome import Lost, Outcome
+from smsgw.model.pacing import log_limit
+from smsgw.services.dispatch.metrics import DispatchMetrics
 
 MOST_EXCEPTIONS: Final = 5
 """After so many exceptions of the connector in sending a message, that message fails."""
@@ -19,22 +25,40 @@ _log = Logger()
 
 
 class GuardedConnector:
-    """A connector, the messages at which it raised an exception, and the slots that it did not count because of one.
+    """A connector whose exceptions are counted, and have a defined result: a link whose state cannot be read is down,
+    an unknown room is 0, parts that could not be sent are lost, slots stay taken.
 
-    A connector that raises in the middle of a list may have counted only some of its parts. It must get back exactly
-    the slots that it has counted, or its window would grow or shrink with each exception.
+    It knows the messages at which the connector raised an exception, and the slots that the connector did not count
+    because of one: a connector that raises in the middle of a list may have counted only some of its parts. It must get
+    back exactly the slots that it has counted, or its window would grow or shrink with each exception.
+
+    :param clock: its seconds are monotonic.
+    :ivar failing: the names of the connector's attributes and methods that raised an exception when they were last
+        used, and the types of these exceptions.
     """
 
-    def __init__(self, name: str, connector: IConnector) -> None:
+    def __init__(self, name: str, connector: IConnector, clock: IReactorTime, metrics: DispatchMetrics) -> None:
         self._name = name
         self._connector = connector
+        self._clock = clock
+        self._metrics = metrics
+        self._failing: dict[str, str] = {}
+        self.failing: Mapping[str, str] = MappingProxyType(self._failing)
+        self._lines = log_limit()
         self._exceptions: dict[int, int] = {}
         self._uncounted = 0
 
     @property
     def up(self) -> bool:
-        """Whether the link is usable now."""
-        return bool(self._connector.up)
+        """Whether the link is usable now; False if the connector raises an exception."""
+        try:
+            up = bool(self._connector.up)
+        except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
+            self._raised("up")
+            return False
+        if self._failing:
+            self._worked("up")
+        return up
 
     @property
     def suspects(self) -> bool:
@@ -51,12 +75,15 @@ class GuardedConnector:
             self._exceptions.pop(id, None)
 
     def room(self) -> int:
-        """How many parts may be sent now; 0 if the connector raises an exception."""
+        """How many parts may be sent now; 0 if the connector raises an exception or returns no integer."""
         try:
-            return self._connector.room()
+            room = index(self._connector.room())
         except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
-            _log.failure("connector {connector} raised when asked for its room", connector=self._name)
+            self._raised("room")
             return 0
+        if self._failing:
+            self._worked("room")
+        return max(0, room)
 
     def send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
         """Send parts; `room` is what :meth:`room` has just returned.
@@ -70,13 +97,14 @@ class GuardedConnector:
         try:
             self._connector.send(parts)
         except Exception:  # noqa: BLE001 - a fault of one connector, or of one message in it, must not stop the others
-            return self._raised(parts, room)
+            return self._not_sent(parts, room)
+        if self._failing:
+            self._worked("send")
         return []
 
-    def _raised(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
+    def _not_sent(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
         """After an exception at parts that were sent into such a room; inside the handler."""
-        _log.failure("connector {connector} raised when {count} parts were sent", connector=self._name,
-                     count=len(parts))
+        self._raised("send")
         counted = max(room - self.room(), 0)
         self._uncounted += max(len(parts) - counted, 0)
         for id in {part.message.id for part in parts}:
@@ -88,8 +116,30 @@ class GuardedConnector:
         uncounted = min(count, self._uncounted)
         self._uncounted -= uncounted
         count -= uncounted
-        if count:
-            try:
-                self._connector.release(count)
-            except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
-                _log.failure("connector {connector} raised when its slots were released", connector=self._name)
+        if not count:
+            return
+        try:
+            self._connector.release(count)
+        except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others
+            self._raised("release")
+        else:
+            if self._failing:
+                self._worked("release")
+
+    def _raised(self, name: str) -> None:
+        """Count an exception of the connector, and log the first of a series; inside the handler."""
+        failure = Failure()
+        self._metrics.exceptions[self._name, name] += 1
+        if name not in self._failing and self._lines.take(self._clock.seconds()):
+            _log.failure(
+                "connector {connector} raised an exception in {method}; until it works again this is only counted",
+                failure,
+                connector=self._name,
+                method=name,
+            )
+        self._failing[name] = type(failure.value).__name__
+
+    def _worked(self, name: str) -> None:
+        """End a series of exceptions."""
+        if self._failing.pop(name, None) is not None and self._lines.take(self._clock.seconds()):
+            _log.info("connector {connector} works again in {method}", connector=self._name, method=name)

@@ -14,6 +14,7 @@ class DispatchMetrics:
     :ivar outcomes: by connector and outcome. :ivar stray_outcomes: by connector.
     :ivar ambiguous: parts, by connector. :ivar resends: parts, by connector.
     :ivar receipts: by connector and result.
+    :ivar exceptions: by connector and name of the attribute or method.
     :ivar up: by connector, 0 or 1; this gauge and the next three read their values at every scrape.
     :ivar room: parts, by connector.
     :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
@@ -49,6 +50,12 @@ class DispatchMetrics:
             "Receipts of upstreams: matched, parked (the part is not known yet), repeated or ignored (changes "
             "nothing).",
             ["connector", "result"],
+            registry=registry,
+        )
+        self.exceptions = Counts(
+            "smsgw_connector_exceptions_total",
+            "Exceptions of a connector's code, which is a fault of the connector.",
+            ["connector", "method"],
             registry=registry,
         )
         self.up = Gauges(

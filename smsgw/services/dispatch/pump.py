@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -58,7 +59,7 @@ class Pump:
         self.connector = connector
         self.name = settings.name
         self._context = context
-        self._guarded = GuardedConnector(self.name, connector)
+        self._guarded = GuardedConnector(self.name, connector, context.clock, context.metrics)
         self.policy = RetryPolicy(settings, context.reroute, context.metrics)
         self.inflight = InFlight(self._guarded, settings, self.policy, report_timeout, context.metrics)
         self.backlog = Backlog(self.name, context.store, self.pump, self.inflight.claiming, capacity=context.memory)
@@ -88,6 +89,11 @@ class Pump:
     def quiet(self) -> bool:
         """Whether no part is in flight, no commit is under way and every outcome is committed."""
         return self.inflight.idle and self._committer.idle and not self._failover.moving
+
+    def health(self) -> Mapping[str, Any]:
+        """Whether the link is up, how many parts may be sent, and what fails in the connector."""
+        guarded = self._guarded
+        return {"up": guarded.up, "room": guarded.room(), "failing": dict(guarded.failing)}
 
     # Acceptance
 

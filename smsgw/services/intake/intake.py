@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -46,6 +46,10 @@ _BAD_RECIPIENT: Final = Refused(Refusal.BAD_RECIPIENT)
 _OTHER_OPERATOR: Final = Refused(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
 _OVER_RATE: Final = Refused(Refusal.OVER_RATE)
 _REUSED: Final = Refused(Refusal.KEY_REUSED)
+
+_Prepared: TypeAlias = tuple[str | None, Sender, Content, Cut, tuple[State, float, float]]
+"""A checked submission: the number of its first recipient (None: it has none, but another recipient has), the sender,
+the text and its cut, and what :func:`_times` returns."""
 
 _EVERYTHING: Final = int(Notify.ENROUTE | Notify.FINAL)
 """The events that are reported by callback (002-105)."""
@@ -117,30 +121,18 @@ class Intake:
         return [self._preview(submission, now) for submission in submissions]
 
     def _preview(self, submission: Submission, now: float) -> Previewed | Refused:
-        """Make the checks of :meth:`_register`, in its order."""
+        """What :meth:`submit` would do with a submission of one recipient."""
         account = self._accounts.get(submission.account)
         if account is None or not account.settings.enabled:
             return _NOT_ALLOWED
-        if self._policies and (refused := self._by_policy(account, submission)) is not None:
-            return refused
-        number = normalise(submission.recipients[0], self._national)
+        prepared = self._prepare(account, submission, now)
+        if type(prepared) is Refused:
+            return prepared
+        number, sender, content, made, _ = prepared
         if number is None:
             return _BAD_RECIPIENT
-        settings, options = account.settings, submission.options
-        if options is not None and (refused := validate(options, settings)) is not None:
-            return refused
-        sender = self._senders.resolve(settings, submission.sender)
-        if isinstance(sender, Refused):
-            return sender
-        prepared = build(submission, sender)
-        if isinstance(prepared, Refused):
-            return prepared
-        content, made = prepared
-        times = _times(submission, now, settings.validity)
-        if isinstance(times, Refused):
-            return times
         way = self._route(submission, sender, number, content, only_look=True)
-        if isinstance(way, Refused):
+        if type(way) is Refused:
             return way
         encoding = coding.alphabet(content.data_coding).value
         return Previewed(encoding, len(content.text()), len(made.parts) or 1, number, way)
@@ -161,7 +153,7 @@ class Intake:
                 if not submission.notify:
                     _report_by_callback(submission, account.settings)
                 answer = self._register(account, submission, now, seconds, messages)
-            if isinstance(answer, Refused):
+            if type(answer) is Refused:
                 self._metrics.refused[submission.account, answer.refusal.name.lower()] += 1
             elif submission.options is not None and submission.options.key:
                 own = messages[-len(answer.message_ids) :]
@@ -198,41 +190,47 @@ class Intake:
         gone = {message.id for _, own in repeats.values() for message in own}
         return [message for message in messages if message.id not in gone]
 
-    def _register(
-        self, account: Account, submission: Submission, now: float, seconds: float, messages: list[Message]
-    ) -> Accepted | Refused:
-        """Append the messages of one submission; or return why it is refused."""
+    def _prepare(self, account: Account, submission: Submission, now: float) -> _Prepared | Refused:
+        """Make all checks of a submission except the account's rate and the routes of its recipients."""
         if self._policies and (refused := self._by_policy(account, submission)) is not None:
             return refused
         national, recipients = self._national, submission.recipients
         number = normalise(recipients[0], national)
-        several = len(recipients) > 1
-        numbers = [normalise(written, national) for written in recipients] if several else (number,)
-        if number is None and not any(numbers):
+        if number is None and not any(normalise(written, national) for written in recipients[1:]):
             return _BAD_RECIPIENT
         settings, options = account.settings, submission.options
         if options is not None and (refused := validate(options, settings)) is not None:
             return refused
         sender = self._senders.resolve(settings, submission.sender)
-        if isinstance(sender, Refused):
+        if type(sender) is Refused:
             return sender
-        prepared = build(submission, sender)
-        if isinstance(prepared, Refused):
-            return prepared
-        content, made = prepared
+        built = build(submission, sender)
+        if type(built) is Refused:
+            return built
         if submission.schedule or submission.expires:
             times = _times(submission, now, settings.validity)
-            if isinstance(times, Refused):
+            if type(times) is Refused:
                 return times
         else:
             times = (State.QUEUED, now + settings.validity, 0.0)
+        return number, sender, built[0], built[1], times
+
+    def _register(
+        self, account: Account, submission: Submission, now: float, seconds: float, messages: list[Message]
+    ) -> Accepted | Refused:
+        """Append the messages of one submission; or return why it is refused."""
+        prepared = self._prepare(account, submission, now)
+        if type(prepared) is Refused:
+            return prepared
         bucket = account.bucket
         if bucket.rate and bucket.level(seconds) <= 0:
             return _OVER_RATE
-        if several or (options is not None and options.batch):
-            return self._make_batch(account, submission, numbers, sender, content, made, times, now, messages)
+        recipients, options = submission.recipients, submission.options
+        if len(recipients) > 1 or (options is not None and options.batch):
+            return self._make_batch(account, submission, prepared, now, messages)
+        number, sender, content, made, times = prepared
         way = self._route(submission, sender, number, content)
-        if isinstance(way, Refused) and way.refusal not in submission.as_states:
+        if type(way) is Refused and way.refusal not in submission.as_states:
             return way
         message = self._message(submission, number, recipients[0], way, content, made, times, now, 0)
         messages.append(message)
@@ -241,23 +239,17 @@ class Intake:
         return Accepted(message.id, (message.id,), message.parts, message.state)
 
     def _make_batch(
-        self,
-        account: Account,
-        submission: Submission,
-        numbers: Sequence[str | None],
-        sender: Sender,
-        content: Content,
-        made: Cut,
-        times: tuple[State, float, float],
-        now: float,
-        messages: list[Message],
+        self, account: Account, submission: Submission, prepared: _Prepared, now: float, messages: list[Message]
     ) -> Accepted | Refused:
         """Make one message for each recipient, with one batch id. If no message can be sent the answer is the first
         refusal; else each message that cannot be sent is stored in a final state."""
+        first_number, sender, content, made, times = prepared
+        others = [normalise(written, self._national) for written in submission.recipients[1:]]
+        numbers = [first_number, *others]
         ways = [self._route(submission, sender, number, content) for number in numbers]
         taken = sum(isinstance(way, str) for way in ways)
         if not taken:
-            first = next(way for way in ways if isinstance(way, Refused) and way is not _BAD_RECIPIENT)
+            first = next(way for way in ways if type(way) is Refused and way is not _BAD_RECIPIENT)
             if first.refusal not in submission.as_states:
                 return first
         options = submission.options
@@ -297,7 +289,7 @@ class Intake:
         id = self._store.next_id()
         state, expires, due = times
         connector, error = "", 0
-        if isinstance(way, Refused):
+        if type(way) is Refused:
             state, error = State.REFUSED, errorcodes.REFUSED.get(way.refusal, ErrorCode.NO_ROUTE)
         else:
             connector = way

@@ -17,7 +17,7 @@ class OutboxMetrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.acknowledged = Counts(
-            "smsgw_events_told_total", "Events that their receiver acknowledged.", ["path"], registry=registry
+            "smsgw_events_acknowledged_total", "Events that their receiver acknowledged.", ["path"], registry=registry
         )
         self.retried = Counts(
             "smsgw_events_put_off_total", "Events that their receiver could not take.", ["path"], registry=registry

@@ -45,7 +45,7 @@ class Runner(Protocol):
 class Reports:
     """Calls functions in the reactor's thread for another thread.
 
-    It does what ``callFromThread`` does with a third of the function calls, which tells where a client waits for each
+    It does what ``callFromThread`` does with a third of the function calls, which counts where a client waits for each
     answer before its next message: every message then has two commits of its own.
 
     :param reactor: provides IReactorFDSet.

@@ -17,7 +17,7 @@ from smsgw.model.message import DeliveryReport, Incoming, Message
 from smsgw.stores import MessageStore
 from smsgw.stores.sqlite import Inline, SqliteEngine
 from tests.cuts import cut_into
-from tests.protocols.http.support import Client, Heard, request
+from tests.protocols.http.support import Client, Response, request
 
 NUMBER = "79161234567"
 PERSON = "79031112233"
@@ -30,7 +30,7 @@ class Admin:
 
     :ivar state: the state of the gateway. :ivar broken: the error of all calls of the store.
     :ivar silent: whether the store never answers. :ivar made_up: the simulated items, with the named connector.
-    :ivar nobody: whether no account gets simulated items.
+    :ivar without_account: whether no account gets simulated items.
     """
 
     def __init__(self, directory: str) -> None:
@@ -42,7 +42,7 @@ class Admin:
         self.broken: Exception | None = None
         self.silent = False
         self.made_up: list[tuple[str, Incoming]] = []
-        self.nobody = False
+        self.without_account = False
         self.registry = CollectorRegistry()
         self.front = AdminFrontend(
             self,  # type: ignore[arg-type]
@@ -79,13 +79,13 @@ class Admin:
 
     def _simulate(self, connector: str, incoming: Incoming) -> Deferred[Refused | None]:
         self.made_up.append((connector, incoming))
-        return succeed(Refused(Refusal.NO_ROUTE) if self.nobody else None)
+        return succeed(Refused(Refusal.NO_ROUTE) if self.without_account else None)
 
-    def get(self, path: str, *lines: bytes) -> Heard:
+    def get(self, path: str, *lines: bytes) -> Response:
         """Send GET."""
         return self.client.ask(request(b"GET", path.encode(), None, *lines))
 
-    def post(self, path: str, *lines: bytes, body: bytes = b"") -> Heard:
+    def post(self, path: str, *lines: bytes, body: bytes = b"") -> Response:
         """Send POST."""
         return self.client.ask(request(b"POST", path.encode(), body, *lines))
 

@@ -13,7 +13,7 @@ from smsgw.model.message import CALLBACK, Incoming, IncomingKind
 from tests.frontends.admin.support import NUMBER, PERSON, START, TEXT, Admin
 
 
-class HearingTests(SynchronousTestCase):
+class EventTests(SynchronousTestCase):
     """One admin listener over a real store."""
 
     def setUp(self) -> None:
@@ -21,7 +21,7 @@ class HearingTests(SynchronousTestCase):
         self.admin = Admin(self.mktemp())
         self.addCleanup(self.admin.store.close)
 
-    def heard(self, account: str = "demo") -> Incoming:
+    def incoming(self, account: str = "demo") -> Incoming:
         """A subscriber's message."""
         kind = IncomingKind.MESSAGE
         incoming = Incoming(self.admin.store.next_id(), account, CALLBACK, kind, "sim", PERSON, "4455", TEXT, START)
@@ -30,7 +30,7 @@ class HearingTests(SynchronousTestCase):
 
     def given_up(self) -> list[int]:
         """Two dead letters."""
-        ids = [self.heard().id, self.heard("other").id]
+        ids = [self.incoming().id, self.incoming("other").id]
         self.successResultOf(self.admin.store.purge(0, START + 1, 10))
         return ids
 
@@ -41,7 +41,7 @@ class HearingTests(SynchronousTestCase):
 
     def test_incoming(self) -> None:
         """Incoming messages are listed newest first, in pages, by account, with shortened numbers and without texts."""
-        ids = [self.heard().id, self.heard("other").id, self.heard().id]
+        ids = [self.incoming().id, self.incoming("other").id, self.incoming().id]
         answer = self.admin.get("/incoming?limit=2").json
         self.assertEqual([one["id"] for one in answer["incoming"]], ids[:0:-1])
         self.assertEqual(answer["before"], ids[1])
@@ -60,7 +60,7 @@ class HearingTests(SynchronousTestCase):
         self.assertEqual(([one["message"] for one in answer["events"]], answer["after"]), (ids[:1], f"{ids[0]}.3"))
         answer = self.admin.get(f"/events?after={answer['after']}").json
         self.assertEqual(([one["message"] for one in answer["events"]], answer["after"]), (ids[1:], None))
-        self.assertEqual(self.admin.get("/events?account=nobody").json, {"after": None, "events": []})
+        self.assertEqual(self.admin.get("/events?account=unknown").json, {"after": None, "events": []})
         for wrong in ("after=7", "after=a.1", "before=1"):
             self.assertEqual(self.admin.get(f"/events?{wrong}").status, 400, wrong)
 
@@ -111,9 +111,9 @@ class HearingTests(SynchronousTestCase):
         connector, made = self.admin.made_up[1]
         self.assertEqual((connector, made.kind, made.text, made.seconds), ("", IncomingKind.KEYS, "12#", 5))
 
-    def test_simulated_for_nobody(self) -> None:
+    def test_simulated_without_account(self) -> None:
         """If no account gets the item, the response says so."""
-        self.admin.nobody = True
+        self.admin.without_account = True
         status, answer = self.post("/simulate", kind="call", **{"from": PERSON, "to": NUMBER})
         self.assertEqual((status, answer["reason"]), (409, "no_route"))
 

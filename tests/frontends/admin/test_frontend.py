@@ -100,9 +100,9 @@ class HealthTests(AdminTests):
         self.admin.silent = True
         self.admin.client.send(request(path=b"/health"))
         self.admin.clock.advance(4.9)
-        self.assertEqual(self.admin.client.heard(), [])
+        self.assertEqual(self.admin.client.responses(), [])
         self.admin.clock.advance(0.2)
-        (answer,) = self.admin.client.heard()
+        (answer,) = self.admin.client.responses()
         self.assertEqual((answer.status, answer.json["store"]), (503, "down"))
 
     def test_head(self) -> None:
@@ -224,7 +224,7 @@ class StoryTests(AdminTests):
                 {"step": "handed over", "at": START + 1, "connector": "sim", "remote_id": "abc"},
                 {"step": "delivered", "at": START + 3, "error": 0},
                 {
-                    "step": "to be told",
+                    "step": "to be reported",
                     "at": None,
                     "expected": True,
                     "path": "smpp",

@@ -121,7 +121,7 @@ class CatalogueTests(V1TestCase):
         """An unknown account and a wrong password get the same response."""
         answers = [
             self.client.ask(request(b"GET", b"/v1/account", None, b"Authorization: Basic " + base64.b64encode(pair)))
-            for pair in (b"demo:wrong", b"nobody:wrong", b":wrong")
+            for pair in (b"demo:wrong", b"unknown:wrong", b":wrong")
         ]
         self.assertEqual([answer.status for answer in answers], [401] * 3)
         self.assertEqual(len({answer.body for answer in answers}), 1)

@@ -1,4 +1,4 @@
-"""What the native API tells of messages, incoming texts and the account."""
+"""What the native API shows of messages, incoming texts and the account."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class LookingTests(V1TestCase):
         self.assertEqual(len(waiting), 4)
         for search in waiting[2:]:
             search.callback([])
-        self.assertEqual([len(client.heard()) for client in clients], [1] * 4)
+        self.assertEqual([len(client.responses()) for client in clients], [1] * 4)
 
     def test_bad_queries(self) -> None:
         """An invalid query is refused with the name of the parameter."""

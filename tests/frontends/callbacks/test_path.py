@@ -244,7 +244,7 @@ class TellingTests(Case):
         asked.fail(refused=True)
         self.assertEqual([wait for _, wait in self.sink.retried], [600.0])
 
-    def test_nobody_to_tell(self) -> None:
+    def test_no_receiver(self) -> None:
         """Without a URL or an account the room is 0; an event that is still delivered is retried later."""
         self.assertEqual(self.path.room("unknown"), 0)
         self.use(callback="")

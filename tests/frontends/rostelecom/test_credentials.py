@@ -88,4 +88,4 @@ class Credentials(ApiTestCase):
     def test_never_in_the_uri(self) -> None:
         """Credentials in the query are ignored."""
         self.client.send(request(b"GET", SHOW + b"VvkmLHkfhCX9?login=demo&pass=secret"))
-        self.assertEqual([answer.status for answer in self.client.heard()], [401])
+        self.assertEqual([answer.status for answer in self.client.responses()], [401])

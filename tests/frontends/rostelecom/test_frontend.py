@@ -27,7 +27,8 @@ from smsgw.config import (
     parse,
 )
 from smsgw.config.values import folded_network
-from smsgw.dialects.rostelecom import AS_STATES, REASONS, SEND_MESSAGE, WORDS, error
+from smsgw.dialects.rostelecom import AS_STATES, REASONS, SEND_MESSAGE, WORDS
+from smsgw.frontends.rostelecom import RESPONSES
 from smsgw.frontends.rostelecom.frontend import RostelecomFrontend, shown
 from smsgw.interfaces import IJsonDelegate
 from smsgw.model.changes import Changes, Committed
@@ -36,14 +37,14 @@ from smsgw.model.errors import Refusal, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.plugins import dialects
-from smsgw.protocols.http.errors import Errors
+from smsgw.protocols.http.responses import ResponseForms
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.services.accounts import Accounts
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from tests.configured import configured
-from tests.protocols.http.support import Client, Heard, request
+from tests.protocols.http.support import Client, Response, request
 from tests.services.intake.support import StoringDispatch
 
 SEND = b"/api/v2/send_message"
@@ -157,19 +158,19 @@ class HttpTestCase(SynchronousTestCase):
         self.frontend = RostelecomFrontend(
             configuration, self.settings, SEND_MESSAGE, intake, shelf, self.accounts, self.senders
         )
-        self.site = BoundedSite(self.frontend.resource, self.clock, self.settings, errors=Errors(error))
+        self.site = BoundedSite(self.frontend.resource, self.clock, self.settings, forms=ResponseForms(RESPONSES))
         self.client = Client(self.site)
 
-    def post(self, line: bytes = BASIC, **fields: object) -> Heard:
+    def post(self, line: bytes = BASIC, **fields: object) -> Response:
         """Send a valid message with some fields replaced."""
         body = {"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello", **fields}
         return self.client.ask(request(b"POST", SEND, json.dumps(body).encode(), line))
 
-    def get(self, id: object, line: bytes = BASIC) -> Heard:
+    def get(self, id: object, line: bytes = BASIC) -> Response:
         """Query a message."""
         return self.client.ask(request(b"GET", SHOW + str(id).encode(), None, line))
 
-    def assert_no(self, answer: Heard, reason: str, status: int = 200) -> None:
+    def assert_no(self, answer: Response, reason: str, status: int = 200) -> None:
         """Check that the response is this error and no message was stored."""
         self.assertEqual((answer.status, answer.reason), (status, reason))
         self.assertEqual(self.shelf.messages, {})
@@ -194,11 +195,11 @@ class Sending(HttpTestCase):
         self.shelf.held = []
         body = json.dumps({"msisdn": 79104567890, "shortcode": "DEMO", "text": "Hello"}).encode()
         self.client.send(request(b"POST", SEND, body, BASIC) * 2)
-        self.assertEqual(self.client.heard(), [])
+        self.assertEqual(self.client.responses(), [])
         self.shelf.held[0].callback(None)
-        self.assertEqual([answer.json["status"] for answer in self.client.heard()], ["ok"])
+        self.assertEqual([answer.json["status"] for answer in self.client.responses()], ["ok"])
         self.shelf.held[1].errback(UnknownOutcome("the disk is full"))
-        self.assertEqual([answer.reason for answer in self.client.heard()], ["system_error"])
+        self.assertEqual([answer.reason for answer in self.client.responses()], ["system_error"])
 
     def test_agreed_senders(self) -> None:
         """Any agreed sender of the account may be used, no other. (004-189)"""
@@ -266,7 +267,7 @@ class Sending(HttpTestCase):
 class Access(HttpTestCase):
     def test_wrong_credentials(self) -> None:
         """A wrong login and a wrong password get the same response. (004-182)"""
-        for pair in (b"demo:wrong", b"nobody:secret", b"demo:", b":secret"):
+        for pair in (b"demo:wrong", b"unknown:secret", b"demo:", b":secret"):
             self.assert_no(self.post(b"Authorization: Basic " + b64encode(pair)), "wrong_credentials", 403)
 
     def test_wrong_address(self) -> None:
@@ -353,14 +354,14 @@ class Showing(HttpTestCase):
             (State.NO_MONEY, "insufficient_balance"),
             (State.UNKNOWN, "failed"),
         ):
-            told = shown(message(state, error=12), SEND_MESSAGE)
-            self.assertEqual((told.status, told.error_code), (word, 12 if word == "rejected" else None))
+            status = shown(message(state, error=12), SEND_MESSAGE)
+            self.assertEqual((status.status, status.error_code), (word, 12 if word == "rejected" else None))
         self.assertEqual(shown(message(State.REJECTED), SEND_MESSAGE).error_code, 255)
 
     def test_times(self) -> None:
         """Times are whole seconds: of the acceptance, and of the last change."""
-        told = shown(message(State.DELIVERED, parts=3), SEND_MESSAGE)
-        self.assertEqual((told.created_at, told.updated_at, told.pdu_count), (1574087003, 1574087004, 3))
+        status = shown(message(State.DELIVERED, parts=3), SEND_MESSAGE)
+        self.assertEqual((status.created_at, status.updated_at, status.pdu_count), (1574087003, 1574087004, 3))
 
 
 class Tables(SynchronousTestCase):
@@ -374,7 +375,7 @@ class Tables(SynchronousTestCase):
         """Only wrong credentials have a status of their own. (004-186)"""
         self.assertEqual({status for _, status in REASONS.values()}, {200, 403})
 
-    def test_told_as_states(self) -> None:
+    def test_reported_as_states(self) -> None:
         """A refusal that becomes a state is reported by the final state."""
         self.assertEqual(AS_STATES, {refusal for refusal, row in COLUMN.items() if row is None})
 
@@ -388,7 +389,7 @@ class Bounds(HttpTestCase):
         gone = self.site.shut_down(within=15)
         self.assertNoResult(gone)
         self.shelf.held[0].callback(None)
-        (answer,) = self.client.heard()
+        (answer,) = self.client.responses()
         self.assertEqual((answer.json["status"], answer.headers["connection"]), ("ok", "close"))
         self.client.hang_up()
         self.successResultOf(gone)

@@ -13,10 +13,11 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from smsgw.frontends.rostelecom.resource import MessageResource
+from smsgw.frontends.rostelecom.resource import RESPONSES, MessageResource
 from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
 from smsgw.protocols.http.jsonresource import BoundedSite
-from tests.protocols.http.support import BASIC, Client, Heard, chunked, request
+from smsgw.protocols.http.responses import ResponseForms
+from tests.protocols.http.support import BASIC, Client, Response, chunked, request
 
 SEND = b"/api/v2/send_message"
 SHOW = SEND + b"/message-id-"
@@ -65,18 +66,19 @@ class Recorder:
 class ApiTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.delegate = Recorder()
-        self.client = Client(BoundedSite(MessageResource(self.delegate), Clock()), "192.0.2.7")
+        site = BoundedSite(MessageResource(self.delegate), Clock(), forms=ResponseForms(RESPONSES))
+        self.client = Client(site, "192.0.2.7")
 
-    def post(self, value: object, *lines: bytes) -> Heard:
+    def post(self, value: object, *lines: bytes) -> Response:
         """Send a value as JSON, or raw octets, with credentials unless other header lines are given."""
         octets = value if isinstance(value, bytes) else json.dumps(value).encode()
         return self.client.ask(request(b"POST", SEND, octets, *(lines or (BASIC,))))
 
-    def get(self, id: bytes, *lines: bytes) -> Heard:
+    def get(self, id: bytes, *lines: bytes) -> Response:
         """Query a message, with credentials unless other header lines are given."""
         return self.client.ask(request(b"GET", SHOW + id, None, *(lines or (BASIC,))))
 
-    def assert_no(self, answer: Heard, reason: str, status: int = 200) -> None:
+    def assert_no(self, answer: Response, reason: str, status: int = 200) -> None:
         """Check that the response is this error and no message was submitted."""
         self.assertEqual((answer.status, answer.reason), (status, reason))
         self.assertEqual(self.delegate.submitted, [])
@@ -243,9 +245,9 @@ class Sending(ApiTestCase):
         """The response is sent after the delegate's Deferred fires."""
         self.delegate.waiting = []
         self.client.send(request(b"POST", SEND, json.dumps(FIELDS).encode(), BASIC))
-        self.assertEqual(self.client.heard(), [])
+        self.assertEqual(self.client.responses(), [])
         self.delegate.waiting[0].callback("33")
-        (answer,) = self.client.heard()
+        (answer,) = self.client.responses()
         self.assertEqual(answer.json["result"], {"uid": "message-id-33"})
 
     def test_order(self) -> None:

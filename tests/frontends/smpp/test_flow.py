@@ -66,9 +66,9 @@ class Esme:
     def say(self, *pdus: Pdu) -> list[Pdu]:
         """Send PDUs; return the PDUs that arrive at once."""
         self.server.dataReceived(b"".join(encode(pdu) for pdu in pdus))
-        return self.hear()
+        return self.received()
 
-    def hear(self) -> list[Pdu]:
+    def received(self) -> list[Pdu]:
         """Return the PDUs since the last call."""
         frames = self.framer.feed(self.transport.value())
         self.transport.clear()
@@ -85,7 +85,7 @@ class Esme:
         self.server.connectionLost(Failure(ConnectionLost()))
 
 
-def told(pdus: list[Pdu]) -> list[tuple[str, str]]:
+def receipts(pdus: list[Pdu]) -> list[tuple[str, str]]:
     """Return id and stat of each receipt."""
     receipts = [read_receipt(pdu) for pdu in pdus if isinstance(pdu, DeliverSm)]
     return [(receipt.message_id, receipt.stat) for receipt in receipts]
@@ -172,22 +172,23 @@ class FlowTests(SynchronousTestCase):
 
     def acknowledge(self, esme: Esme, pdus: list[Pdu], status: int = 0) -> list[Pdu]:
         """Answer receipts; return the PDUs that follow."""
-        heard = esme.say(*(DeliverSmResp(pdu.sequence_number, status) for pdu in pdus if isinstance(pdu, DeliverSm)))
+        deliveries = [pdu for pdu in pdus if isinstance(pdu, DeliverSm)]
+        following = esme.say(*(DeliverSmResp(pdu.sequence_number, status) for pdu in deliveries))
         self.clock.advance(0)
-        return heard + esme.hear()
+        return following + esme.received()
 
-    def test_told_and_forgotten(self) -> None:
+    def test_acknowledged_and_deleted(self) -> None:
         """A receipt is sent when the message ends, and its event is deleted when it is acknowledged."""
         esme = Esme(self.factory)
         self.assertEqual(esme.bind(), [])
         message = self.accept()
         self.send(message)
-        self.assertEqual(esme.hear(), [])
+        self.assertEqual(esme.received(), [])
         self.report(message)
-        heard = esme.hear()
-        self.assertEqual(told(heard), [("1", "DELIVRD")])
+        pdus = esme.received()
+        self.assertEqual(receipts(pdus), [("1", "DELIVRD")])
         self.assertEqual(self.owed(), 1)
-        self.acknowledge(esme, heard)
+        self.acknowledge(esme, pdus)
         self.assertEqual(self.owed(), 0)
 
     def test_kept_until_the_next_bind(self) -> None:
@@ -197,14 +198,14 @@ class FlowTests(SynchronousTestCase):
         messages = [self.accept() for _ in range(3)]
         self.send(*messages)
         self.report(*messages)
-        self.assertEqual(transmitter.hear(), [])
+        self.assertEqual(transmitter.received(), [])
         transmitter.hang_up()
         self.end()
         self.begin()
         receiver = Esme(self.factory)
-        heard = receiver.bind(BindReceiver)
-        self.assertEqual(told(heard), [("1", "DELIVRD"), ("2", "DELIVRD"), ("3", "DELIVRD")])
-        self.acknowledge(receiver, heard)
+        pdus = receiver.bind(BindReceiver)
+        self.assertEqual(receipts(pdus), [("1", "DELIVRD"), ("2", "DELIVRD"), ("3", "DELIVRD")])
+        self.acknowledge(receiver, pdus)
         self.assertEqual(self.owed(), 0)
 
     def test_link_lost(self) -> None:
@@ -214,12 +215,12 @@ class FlowTests(SynchronousTestCase):
         messages = [self.accept(), self.accept()]
         self.send(*messages)
         self.report(*messages)
-        heard = first.hear()
-        self.acknowledge(first, heard[:1])
+        pdus = first.received()
+        self.acknowledge(first, pdus[:1])
         first.hang_up()
         self.clock.advance(0)
         second = Esme(self.factory)
-        self.assertEqual(told(second.bind()), [("2", "DELIVRD")])
+        self.assertEqual(receipts(second.bind()), [("2", "DELIVRD")])
 
     def test_the_other_session_takes_over(self) -> None:
         """If one of two sessions ends, its unacknowledged receipts are sent over the other, without a new bind."""
@@ -229,12 +230,12 @@ class FlowTests(SynchronousTestCase):
         message = self.accept()
         self.send(message)
         self.report(message)
-        heard = [esme.hear() for esme in esmes]
-        holder = 0 if heard[0] else 1
-        self.assertEqual(told(heard[1 - holder]), [])
+        received = [esme.received() for esme in esmes]
+        holder = 0 if received[0] else 1
+        self.assertEqual(receipts(received[1 - holder]), [])
         esmes[holder].hang_up()
         self.clock.advance(0)
-        self.assertEqual(told(esmes[1 - holder].hear()), [("1", "DELIVRD")])
+        self.assertEqual(receipts(esmes[1 - holder].received()), [("1", "DELIVRD")])
 
     def test_intermediate_before_final(self) -> None:
         """The final receipt is sent after the intermediate one was acknowledged, over any free session."""
@@ -244,13 +245,13 @@ class FlowTests(SynchronousTestCase):
         message = self.accept(Notify.FINAL | Notify.ENROUTE)
         self.send(message)
         self.report(message)
-        heard = [esme.hear() for esme in esmes]
-        self.assertEqual(told(heard[0] + heard[1]), [("1", "ENROUTE")])
+        received = [esme.received() for esme in esmes]
+        self.assertEqual(receipts(received[0] + received[1]), [("1", "ENROUTE")])
         rest: list[Pdu] = []
-        for esme, pdus in zip(esmes, heard, strict=True):
+        for esme, pdus in zip(esmes, received, strict=True):
             rest += self.acknowledge(esme, pdus)
-        rest += [pdu for esme in esmes for pdu in esme.hear()]
-        self.assertEqual(told(rest), [("1", "DELIVRD")])
+        rest += [pdu for esme in esmes for pdu in esme.received()]
+        self.assertEqual(receipts(rest), [("1", "DELIVRD")])
 
     def test_temporary_error(self) -> None:
         """A receipt with a temporary error is sent again after a pause."""
@@ -259,24 +260,24 @@ class FlowTests(SynchronousTestCase):
         message = self.accept()
         self.send(message)
         self.report(message)
-        self.acknowledge(esme, esme.hear(), 0x64)
-        self.assertEqual((esme.hear(), self.owed()), ([], 1))
+        self.acknowledge(esme, esme.received(), 0x64)
+        self.assertEqual((esme.received(), self.owed()), ([], 1))
         for _ in range(5):
             self.clock.advance(1)
-        heard = esme.hear()
-        self.assertEqual(told(heard), [("1", "DELIVRD")])
-        self.acknowledge(esme, heard, 0x65)
+        pdus = esme.received()
+        self.assertEqual(receipts(pdus), [("1", "DELIVRD")])
+        self.acknowledge(esme, pdus, 0x65)
         self.assertEqual(self.owed(), 0)
 
-    def test_cancel_is_told(self) -> None:
+    def test_cancel_is_reported(self) -> None:
         """A cancelled message has a receipt and can be queried."""
         esme = Esme(self.factory)
         esme.bind()
         self.accept(due=self.wall() + 500)
-        heard = esme.say(CancelSm(2, b"", b"1", 0, 0, b"DEMO"))
-        (answer,) = [pdu for pdu in heard if isinstance(pdu, CancelSmResp)]
+        pdus = esme.say(CancelSm(2, b"", b"1", 0, 0, b"DEMO"))
+        (answer,) = [pdu for pdu in pdus if isinstance(pdu, CancelSmResp)]
         self.assertEqual((answer.sequence_number, answer.command_status), (2, 0))
-        self.assertEqual(told(heard), [("1", "DELETED")])
+        self.assertEqual(receipts(pdus), [("1", "DELETED")])
         again, query = esme.say(CancelSm(3, b"", b"1"), QuerySm(4, b"1"))
         assert isinstance(again, CancelSmResp)
         assert isinstance(query, QuerySmResp)

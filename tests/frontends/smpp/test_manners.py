@@ -146,7 +146,7 @@ class ExcessTests(MannerTestCase):
 class ReceiptTests(MannerTestCase):
     """Receipts of messages from different listeners."""
 
-    def told(self, session: HandSession, listener: str) -> bytes:
+    def receipt(self, session: HandSession, listener: str) -> bytes:
         """The text of the receipt of a message from that listener."""
         one = event(7)
         one.message.listener = listener  # type: ignore[misc]
@@ -160,12 +160,12 @@ class ReceiptTests(MannerTestCase):
         self.add("terse", TERSE)
         self.add("smpp", SMPP)
         session = self.bound()
-        self.assertRegex(self.told(session, "terse"), rb"\A7 \d{10} \d{10} DELIVRD\Z")
-        self.assertRegex(self.told(session, "smpp"), rb"\Aid:7 sub:001 ")
+        self.assertRegex(self.receipt(session, "terse"), rb"\A7 \d{10} \d{10} DELIVRD\Z")
+        self.assertRegex(self.receipt(session, "smpp"), rb"\Aid:7 sub:001 ")
 
     def test_unknown_listener(self) -> None:
         """If the message's listener was removed, the receipt has the form of the session's listener."""
         self.add("terse", TERSE)
         session = self.bound()
-        self.assertRegex(self.told(session, "gone"), rb"\A7 \d{10} \d{10} DELIVRD\Z")
-        self.assertRegex(self.told(session, ""), rb"\A7 \d{10} \d{10} DELIVRD\Z")
+        self.assertRegex(self.receipt(session, "gone"), rb"\A7 \d{10} \d{10} DELIVRD\Z")
+        self.assertRegex(self.receipt(session, ""), rb"\A7 \d{10} \d{10} DELIVRD\Z")

@@ -23,7 +23,7 @@ from tests.frontends.smpp.support import HandSession, HandSink, event
 from tests.metrics import value
 
 
-def heard(session: HandSession) -> list[DeliverSm]:
+def deliveries(session: HandSession) -> list[DeliverSm]:
     """Return the PDUs of a session as the ESME decodes them."""
     pdus = [decode(encode(pdu, session.version), session.version) for pdu in session.log]
     assert all(isinstance(pdu, DeliverSm) for pdu in pdus)
@@ -56,7 +56,7 @@ class ReceiptsTestCase(SynchronousTestCase):
 
     def ids(self, session: HandSession) -> list[bytes]:
         """The messages whose receipts went over a session."""
-        return [pdu.tlv(0x001E) for pdu in heard(session)]
+        return [pdu.tlv(0x001E) for pdu in deliveries(session)]
 
 
 class DeliverTests(ReceiptsTestCase):
@@ -69,7 +69,7 @@ class DeliverTests(ReceiptsTestCase):
         verifyObject(ISmppSession, HandSession())
         self.assertEqual(self.receipts.path, "smpp")
 
-    def test_nobody_bound(self) -> None:
+    def test_no_session(self) -> None:
         """Without a receiving session the room is 0; events that are still delivered are requeued."""
         self.assertEqual(self.receipts.room("demo"), 0)
         self.bind(receives=False)
@@ -92,13 +92,13 @@ class DeliverTests(ReceiptsTestCase):
         for version, id in ((0x33, b"id:00000007 "), (0x34, b"id:7 "), (0x50, b"id:7 ")):
             self.setUp()
             session = self.bind(version=version)
-            told = event(7)
-            self.receipts.deliver([told])
-            (pdu,) = heard(session)
+            reported = event(7)
+            self.receipts.deliver([reported])
+            (pdu,) = deliveries(session)
             self.assertTrue(pdu.short_message.startswith(id), pdu.short_message)
             self.assertEqual(self.sink.acknowledged_events, [])
             self.answer(session)
-            self.assertEqual(self.sink.acknowledged_events, [told])
+            self.assertEqual(self.sink.acknowledged_events, [reported])
             self.assertEqual(self.sink.ready_accounts, ["demo", "demo"])
 
     def test_turns(self) -> None:
@@ -119,7 +119,7 @@ class DeliverTests(ReceiptsTestCase):
         for zone in (ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo")):
             self.receipts.apply(configured(AccountSettings(name="demo"), timezone=zone))
             self.receipts.deliver([event(1)])
-        dates = [pdu.short_message.partition(b"done date:")[2][:10] for pdu in heard(session)]
+        dates = [pdu.short_message.partition(b"done date:")[2][:10] for pdu in deliveries(session)]
         hours = [int(date[6:8]) for date in dates]
         self.assertEqual((hours[1] - hours[0]) % 24, 9)
 

@@ -225,7 +225,7 @@ class MailTests(MailCase):
         for bad in (
             "boss@sms.qtelecom.ru",
             "79061234567@example.org",
-            "list_nobody@sms.qtelecom.ru",
+            "list_unknown@sms.qtelecom.ru",
             "12@sms.qtelecom.ru",
         ):
             self.assertTrue(self.say(f"RCPT TO:<{bad}>").startswith("550 5.1.1 "), bad)

@@ -13,7 +13,7 @@ class ListTests(MailCase):
     def test_list(self) -> None:
         """(000-18), (000-23) A list's address sends to all its numbers under one id, from the sender of the list."""
         self.login()
-        self.assertEqual(self.mail(to="List_Staff", sender="nobody@corp.example"), "250 1000 message accepted")
+        self.assertEqual(self.mail(to="List_Staff", sender="unknown@corp.example"), "250 1000 message accepted")
         (submission,) = self.behind.submitted
         self.assertEqual(list(submission.recipients), ["89061234567", "89061234568"])
         self.assertEqual((submission.sender, submission.text), ("AVARIA", "hello"))
@@ -22,7 +22,7 @@ class ListTests(MailCase):
     def test_unknown_list(self) -> None:
         """(000-18) An unknown list, or one of another account, is refused."""
         self.login()
-        for title in ("list_nobody", "list_team", "list_"):
+        for title in ("list_unknown", "list_team", "list_"):
             self.assertTrue(self.mail(to=title).startswith("550 5.1.1"), title)
             self.say("RSET")
 
@@ -75,7 +75,7 @@ class ListTests(MailCase):
         self.clock.advance(1)
         self.assertEqual(self.wire.value()[before:], b"250 1000 message accepted\r\n")
 
-    def test_nobody_reachable(self) -> None:
+    def test_none_reachable(self) -> None:
         """A list without a valid number is refused."""
         self.login()
         self.behind.refuse = Refused(Refusal.BAD_RECIPIENT)

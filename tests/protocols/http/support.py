@@ -15,8 +15,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from smsgw.config import WebLimits
-from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, ResourcePath, json_answer
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
 
 BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
 
@@ -35,7 +35,7 @@ class Socket(StringTransport):
 
 
 @attrs.frozen
-class Heard:
+class Response:
     """One response as the client read it; names of headers in lower case."""
 
     status: int
@@ -68,7 +68,7 @@ class Client:
         """Deliver octets in one read."""
         self.channel.dataReceived(octets)
 
-    def heard(self) -> list[Heard]:
+    def responses(self) -> list[Response]:
         """The responses since the last call, ``100 Continue`` included; checks their Content-Length."""
         octets = self.transport.value()
         self.transport.clear()
@@ -80,15 +80,15 @@ class Client:
             headers = {name.lower(): value for name, _, value in (field.partition(": ") for field in fields)}
             assert len(headers) == len(fields), fields
             length = int(headers.get("content-length", "0"))
-            answers.append(Heard(int(line.split(" ")[1]), headers, octets[:length]))
+            answers.append(Response(int(line.split(" ")[1]), headers, octets[:length]))
             assert len(octets) >= length, octets
             octets = octets[length:]
         return answers
 
-    def ask(self, octets: bytes) -> Heard:
+    def ask(self, octets: bytes) -> Response:
         """Send one request and read its response."""
         self.send(octets)
-        (answer,) = self.heard()
+        (answer,) = self.responses()
         return answer
 
     @property
@@ -159,7 +159,8 @@ class Served:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.echo = Echo()
-        self.site = BoundedSite(self.echo, self.clock, WebLimits(**limits), lambda: 784111777.0, Errors(bare_reason))
+        forms = ResponseForms(ResponseForm(bare_reason))
+        self.site = BoundedSite(self.echo, self.clock, WebLimits(**limits), lambda: 784111777.0, forms)
 
     def connect(self, transport: StringTransport | None = None) -> Client:
         """A new connection."""

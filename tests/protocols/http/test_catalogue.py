@@ -107,7 +107,7 @@ class Catalogue(SynchronousTestCase):
                 client = served.connect()
                 for at in range(0, len(octets), 4096):
                     client.send(octets[at : at + 4096])
-                answers = client.heard()
+                answers = client.responses()
                 self.assertEqual([answer.status for answer in answers], [status], name)
                 self.assertTrue(answers[0].reason)
                 self.assertEqual(served.echo.seen, [], name)
@@ -123,7 +123,7 @@ class Catalogue(SynchronousTestCase):
             client = Served().connect()
             for octet in octets:
                 client.send(bytes([octet]))
-            self.assertEqual([answer.status for answer in client.heard()], [status], name)
+            self.assertEqual([answer.status for answer in client.responses()], [status], name)
 
     def test_smuggled_request(self) -> None:
         """Octets after an ambiguously framed request are never handled as a request."""
@@ -148,7 +148,7 @@ class Catalogue(SynchronousTestCase):
         for piece in pieces:
             ended = client.ended
             client.send(piece)
-            for answer in client.heard():
+            for answer in client.responses():
                 self.assertFalse(ended)
                 self.assertIn(answer.status, {100, 200, 400, 404, 405, 413, 431})
         served.wait(60)

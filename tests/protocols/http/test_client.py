@@ -134,7 +134,7 @@ class WebClientTests(TestCase):
 
         self.assertTrue((await self.failure(answer)).sent)
 
-    async def test_nobody_there(self) -> None:
+    async def test_no_server(self) -> None:
         """If the port is closed or the host is unknown, no request was sent."""
         server = ReceiverFactory(answering())
         url = server.url

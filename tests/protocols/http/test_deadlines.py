@@ -18,10 +18,10 @@ class Deadlines(SynchronousTestCase):
         for octet in request(b"GET", b"/echo", None, b"X-Slow: " + b"x" * 40)[:9]:
             self.client.send(bytes([octet]))
             self.served.wait(1)
-        self.assertEqual(self.client.heard(), [])
+        self.assertEqual(self.client.responses(), [])
         self.client.send(b"H")
         self.served.wait(1)
-        (answer,) = self.client.heard()
+        (answer,) = self.client.responses()
         self.assertEqual((answer.status, answer.reason), (408, "request_timeout"))
         self.assertTrue(self.client.ended)
 
@@ -31,7 +31,7 @@ class Deadlines(SynchronousTestCase):
         for _ in range(10):
             self.client.send(b"X-Slow: x\r\n")
             self.served.wait(1)
-        self.assertEqual([heard.status for heard in self.client.heard()], [408])
+        self.assertEqual([response.status for response in self.client.responses()], [408])
 
     def test_dripping_body(self) -> None:
         """A body must arrive within thirty seconds, with a length or in chunks."""
@@ -42,9 +42,9 @@ class Deadlines(SynchronousTestCase):
                 for _ in range(29):
                     client.send(piece)
                     self.served.wait(1)
-                self.assertEqual(client.heard(), [])
+                self.assertEqual(client.responses(), [])
                 self.served.wait(1)
-                self.assertEqual([heard.status for heard in client.heard()], [408])
+                self.assertEqual([response.status for response in client.responses()], [408])
                 self.assertTrue(client.ended)
         self.assertEqual(self.served.echo.seen, [])
 
@@ -54,7 +54,7 @@ class Deadlines(SynchronousTestCase):
         self.assertFalse(self.client.transport.disconnected)
         self.served.wait(1)
         self.assertTrue(self.client.transport.disconnected)
-        self.assertEqual(self.client.heard(), [])
+        self.assertEqual(self.client.responses(), [])
 
     def test_keep_alive(self) -> None:
         """A connection without a further request is closed after thirty seconds; each request restarts the time."""
@@ -64,7 +64,7 @@ class Deadlines(SynchronousTestCase):
         self.assertFalse(self.client.ended)
         self.served.wait(1)
         self.assertTrue(self.client.ended)
-        self.assertEqual(self.client.heard(), [])
+        self.assertEqual(self.client.responses(), [])
 
     def test_further_head(self) -> None:
         """A further request has ten seconds from its first octet, also when that came with the request before."""
@@ -74,12 +74,12 @@ class Deadlines(SynchronousTestCase):
         self.served.wait(9)
         self.client.send(b"ho")
         self.served.wait(1)
-        self.assertEqual([heard.status for heard in self.client.heard()], [200, 408])
+        self.assertEqual([response.status for response in self.client.responses()], [200, 408])
         client = self.served.connect()
         client.send(request(b"GET", b"/later") + b"GET /ec")
         self.served.echo.waiting[0].callback(json_answer("now"))
         self.served.wait(10)
-        self.assertEqual([heard.status for heard in client.heard()], [200, 408])
+        self.assertEqual([response.status for response in client.responses()], [200, 408])
 
     def test_work_has_no_deadline(self) -> None:
         """The handling of a request has no time limit."""
@@ -87,7 +87,7 @@ class Deadlines(SynchronousTestCase):
         self.served.wait(600)
         self.assertFalse(self.client.ended)
         self.served.echo.waiting[0].callback(json_answer("at last"))
-        self.assertEqual([heard.json for heard in self.client.heard()], ["at last"])
+        self.assertEqual([response.json for response in self.client.responses()], ["at last"])
 
     def test_nothing_runs_without_clients(self) -> None:
         """No timer is left without connections."""
@@ -99,8 +99,8 @@ class Deadlines(SynchronousTestCase):
         """A program that was blocked for long ends late connections, once."""
         self.client.send(request() + b"GET")
         self.served.clock.advance(3600)
-        self.assertEqual([heard.status for heard in self.client.heard()], [200])
+        self.assertEqual([response.status for response in self.client.responses()], [200])
         self.served.clock.advance(3600)
         self.served.clock.advance(3600)
         self.assertTrue(self.client.transport.disconnected)
-        self.assertEqual(self.client.heard(), [])
+        self.assertEqual(self.client.responses(), [])

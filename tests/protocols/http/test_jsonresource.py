@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from smsgw.protocols.http.errors import bare_reason
 from smsgw.protocols.http.jsonresource import (
     Answer,
     BoundedSite,
@@ -21,6 +20,7 @@ from smsgw.protocols.http.jsonresource import (
     peer,
     query,
 )
+from smsgw.protocols.http.responses import bare_reason
 from tests.protocols.http.support import BASIC, Client, Echo, Served, request
 
 
@@ -125,7 +125,7 @@ class Requests(SynchronousTestCase):
         resource = JsonResource((route,), errors=bare_reason)
         client = Client(BoundedSite(resource, Clock()), "192.0.2.7")
         client.send(b"GET %b HTTP/1.1\r\n%b\r\n\r\n" % (path, b"\r\n".join(lines)))
-        (answer,) = client.heard()
+        (answer,) = client.responses()
         return answer.json
 
     def test_peer(self) -> None:
@@ -162,6 +162,6 @@ class Requests(SynchronousTestCase):
         """A response with another type and further header fields is sent unchanged."""
         answer = Answer(202, b"text", [(b"X-More", b"1")], b"text/plain")
         resource = JsonResource((ResourcePath("/", {b"GET": lambda request: answer}),), errors=bare_reason)
-        heard = Client(BoundedSite(resource, Clock())).ask(request(b"GET", b"/"))
-        self.assertEqual((heard.status, heard.body), (202, b"text"))
-        self.assertEqual((heard.headers["x-more"], heard.headers["content-type"]), ("1", "text/plain"))
+        response = Client(BoundedSite(resource, Clock())).ask(request(b"GET", b"/"))
+        self.assertEqual((response.status, response.body), (202, b"text"))
+        self.assertEqual((response.headers["x-more"], response.headers["content-type"]), ("1", "text/plain"))

@@ -10,8 +10,8 @@ from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from smsgw.protocols.http.errors import Errors, bare_reason
 from smsgw.protocols.http.jsonresource import json_answer
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
 from smsgw.protocols.http.site import BoundedSite
 from tests.protocols.http.support import BASIC, Client, Served, Socket, chunked, request
 
@@ -41,7 +41,7 @@ class Bodies(SynchronousTestCase):
         self.assertEqual(self.client.ask(chunked(b"x" * 60, b"y" * 40)).json, {"body": "x" * 60 + "y" * 40})
         self.client.send(request(b"POST", b"/echo", None, b"Content-Length: 3", b"Expect: 100-continue"))
         self.client.send(b"abc")
-        self.assertEqual([heard.status for heard in self.client.heard()], [100, 200])
+        self.assertEqual([response.status for response in self.client.responses()], [100, 200])
 
     def test_chunks_are_counted(self) -> None:
         """A chunked body is refused as soon as it exceeds the limit, for any split, and dropped."""
@@ -54,7 +54,7 @@ class Bodies(SynchronousTestCase):
                     self.assertLessEqual(sent, 100)
                     client.send(b"%x\r\n%b\r\n" % (size, b"x" * size))
                     sent += size
-                (answer,) = client.heard()
+                (answer,) = client.responses()
                 self.assertEqual((answer.status, answer.reason), (413, "body_too_large"))
                 self.assertLessEqual(len(client.channel.requests[0].content.getvalue()), 100)
         self.assertEqual(self.served.echo.seen, [])
@@ -64,11 +64,11 @@ class Bodies(SynchronousTestCase):
         whole = request(b"POST", b"/echo", b"x")
         self.client.send(request(b"POST", b"/echo", None, b"Content-Length: 101") + whole)
         self.client.send(whole)
-        self.assertEqual([heard.status for heard in self.client.heard()], [413])
+        self.assertEqual([response.status for response in self.client.responses()], [413])
         client = self.served.connect()
         client.send(chunked(b"x" * 101) + whole)
         client.send(whole)
-        self.assertEqual([heard.status for heard in client.heard()], [413])
+        self.assertEqual([response.status for response in client.responses()], [413])
         self.assertEqual(self.served.echo.seen, [])
 
     def test_the_answer_is_not_overtaken(self) -> None:
@@ -100,8 +100,8 @@ class Connections(SynchronousTestCase):
         served = Served(requests=3)
         client = served.connect()
         client.send(request() * 4)
-        answers = client.heard()
-        self.assertEqual([heard.headers["connection"] for heard in answers], ["keep-alive", "keep-alive", "close"])
+        answers = client.responses()
+        self.assertEqual([one.headers["connection"] for one in answers], ["keep-alive", "keep-alive", "close"])
         self.assertTrue(client.ended)
         self.assertFalse(client.transport.disconnecting)  # so that a reset cannot overtake the last answer
 
@@ -126,10 +126,10 @@ class Connections(SynchronousTestCase):
         served = Served()
         client = served.connect()
         client.send(request(b"POST", b"/echo", b"1") + request(b"GET", b"/later") + request(b"POST", b"/echo", b"3"))
-        self.assertEqual([heard.json for heard in client.heard()], [{"body": "1"}])
+        self.assertEqual([response.json for response in client.responses()], [{"body": "1"}])
         self.assertEqual(served.echo.seen, [b"/echo", b"/later"])
         served.echo.waiting[0].callback(json_answer(2))
-        self.assertEqual([heard.json for heard in client.heard()], [2, {"body": "3"}])
+        self.assertEqual([response.json for response in client.responses()], [2, {"body": "3"}])
 
     def test_any_split(self) -> None:
         """The responses are the same for any split of the octets."""
@@ -140,15 +140,15 @@ class Connections(SynchronousTestCase):
             for at in range(0, len(stream), step):
                 client.send(stream[at : at + step])
             self.assertEqual(
-                [heard.json for heard in client.heard()], [{"body": "one"}, {"body": "two"}, {"number": "3"}]
+                [response.json for response in client.responses()], [{"body": "one"}, {"body": "two"}, {"number": "3"}]
             )
 
-    def test_strangers(self) -> None:
+    def test_unauthenticated(self) -> None:
         """The number of unauthenticated connections is limited; authenticated ones do not count."""
         served = Served(unauthenticated=2)
         first, second = served.connect(), served.connect()
         third = served.connect()
-        (answer,) = third.heard()
+        (answer,) = third.responses()
         self.assertEqual((answer.status, answer.reason), (503, "system_error"))
         self.assertTrue(third.ended)
         third.hang_up()
@@ -158,12 +158,12 @@ class Connections(SynchronousTestCase):
         self.assertEqual(fourth.ask(request()).status, 200)
         self.assertEqual(len(served.site.channels), 3)
 
-    def test_strangers_of_one_address(self) -> None:
+    def test_unauthenticated_from_one_address(self) -> None:
         """One address can have only a part of the unauthenticated connections."""
         served = Served(unauthenticated_per_source=2)
         served.connect()
         served.connect()
-        (answer,) = served.connect().heard()
+        (answer,) = served.connect().responses()
         self.assertEqual(answer.status, 503)
         elsewhere = Client(served.site, "198.51.100.7")
         self.assertEqual(elsewhere.ask(request()).status, 200)
@@ -175,7 +175,7 @@ class Connections(SynchronousTestCase):
         client.send(request(b"GET", b"/later"))
         client.hang_up()
         served.echo.waiting[0].callback(json_answer("too late"))
-        self.assertEqual(client.heard(), [])
+        self.assertEqual(client.responses(), [])
         self.assertEqual(served.site.channels, set())
 
     def test_no_delay(self) -> None:
@@ -206,7 +206,7 @@ class Draining(SynchronousTestCase):
     def setUp(self) -> None:
         self.served = Served()
 
-    def test_nobody(self) -> None:
+    def test_no_connection(self) -> None:
         """Without connections the shutdown ends at once."""
         self.assertIsNone(self.successResultOf(self.served.site.shut_down()))
 
@@ -235,7 +235,7 @@ class Draining(SynchronousTestCase):
         body.send(b"bc" + request())
         head.send(b"st: localhost\r\n\r\n" + request())
         for client, body_json in ((busy, "done"), (body, {"body": "abc"}), (head, {"body": ""})):
-            (answer,) = client.heard()
+            (answer,) = client.responses()
             self.assertEqual((answer.json, answer.headers["connection"]), (body_json, "close"))
             self.assertTrue(client.ended)
             client.hang_up()
@@ -246,7 +246,7 @@ class Draining(SynchronousTestCase):
         self.served.connect()
         self.served.site.shut_down()
         late = self.served.connect()
-        self.assertEqual([heard.status for heard in late.heard()], [503])
+        self.assertEqual([response.status for response in late.responses()], [503])
 
     def test_within(self) -> None:
         """After the given time the remaining connections are aborted."""
@@ -263,7 +263,7 @@ class Draining(SynchronousTestCase):
 
 class Answers(SynchronousTestCase):
     def test_header_fields(self) -> None:
-        """Every response has a date and its own id of 32 hexadecimal digits, and no Server header. (004-193)"""
+        """Every response has a date, and neither a Server header nor a field that only one API has."""
         served = Served()
         client = served.connect()
         answers = [
@@ -274,11 +274,9 @@ class Answers(SynchronousTestCase):
         ]
         self.assertEqual([answer.status for answer in answers], [200, 404, 405, 413])
         for answer in answers:
-            self.assertRegex(answer.headers["x-request-id"], r"\A[0-9a-f]{32}\Z")
             self.assertEqual(answer.headers["date"], "Sun, 06 Nov 1994 08:49:37 GMT")
             self.assertEqual(answer.headers["content-type"], "application/json; charset=utf-8")
-            self.assertNotIn("server", answer.headers)
-        self.assertEqual(len({answer.headers["x-request-id"] for answer in answers}), 4)
+            self.assertFalse({"server", "x-request-id"} & set(answer.headers))
 
     def test_counted(self) -> None:
         """Responses are counted by status, also those of the site itself."""
@@ -331,7 +329,7 @@ class Answers(SynchronousTestCase):
                 raise ZeroDivisionError
 
         served = Served()
-        client = Client(BoundedSite(Odd(), served.clock, errors=Errors(bare_reason)))
+        client = Client(BoundedSite(Odd(), served.clock, forms=ResponseForms(ResponseForm(bare_reason))))
         self.assertEqual(client.ask(request()).reason, "system_error")
         client.send(request(b"GET", b"/half"))
         self.assertTrue(client.transport.disconnected)

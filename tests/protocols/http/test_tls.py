@@ -18,11 +18,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
 from smsgw.config import WebLimits
-from smsgw.dialects import rostelecom
-from smsgw.frontends.rostelecom.resource import MessageResource
+from smsgw.frontends.rostelecom.resource import RESPONSES, MessageResource
 from smsgw.program import certificates
-from smsgw.protocols.http.errors import Errors
 from smsgw.protocols.http.jsonresource import BoundedSite
+from smsgw.protocols.http.responses import ResponseForms
 from tests.frontends.rostelecom.test_resource import FIELDS, Recorder
 
 SEND = "/api/v2/send_message"
@@ -40,8 +39,8 @@ class RealClientTests(TestCase):
 
     def serve(self, tls: bool) -> Callable[[], http.client.HTTPConnection]:
         """Listen on a free port of loopback; return the connect function."""
-        resource, errors = MessageResource(self.delegate), Errors(rostelecom.error)
-        site = BoundedSite(resource, self.reactor, WebLimits(linger=30.0), errors=errors)
+        resource, forms = MessageResource(self.delegate), ResponseForms(RESPONSES)
+        site = BoundedSite(resource, self.reactor, WebLimits(linger=30.0), forms=forms)
         factory: Any = site
         if tls:
             certificate, key, _ = certificates.self_signed(Path(self.mktemp()))

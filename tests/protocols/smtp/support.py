@@ -52,12 +52,12 @@ class Recorder:
 
     def sender(self, session: Session, address: str, parameters: Mapping[str, str]) -> Deferred[Reply]:
         self.sessions.append(session)
-        if address.startswith("no"):
+        if address.startswith("unknown"):
             return self._answer("sender", Reply(553, "5.1.7 No such sender"), address)
         return self._answer("sender", Reply(250, "Ok"), address, dict(parameters))
 
     def recipient(self, session: Session, address: str) -> Deferred[Reply]:
-        if address.startswith("no"):
+        if address.startswith("unknown"):
             return self._answer("recipient", Reply(550, "5.1.1 No such number"), address)
         return self._answer("recipient", Reply(250, "Ok"), address)
 

@@ -85,7 +85,7 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(played.answer(b"220 hi"), b"EHLO %b\r\n" % name)
 
     def test_helo(self) -> None:
-        """A server that knows no EHLO is greeted with HELO, unless something is wanted that only EHLO tells of."""
+        """A server that knows no EHLO is greeted with HELO, unless something is wanted that only EHLO offers."""
         played = Played()
         played.answer(b"220 hi")
         self.assertEqual(played.answer(b"502 what?"), b"HELO [192.0.2.1]\r\n")
@@ -335,7 +335,7 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(played.clock.getDelayedCalls(), [])
 
     def test_cancelled(self) -> None:
-        """Who gives up waiting ends the session: a reply that comes late could not be told from the next one."""
+        """A client that gives up waiting ends the session: a reply that comes late would be taken for the next one."""
         played = self.ready()
         sending = played.client.send("a@b", ["c@d"], MAIL)
         sending.cancel()

@@ -79,7 +79,7 @@ class TlsTests(TestCase):
         """TLS from the first octet, and AUTH LOGIN."""
         ehlo = (*(line for line in EHLO if not line.startswith("AUTH")), "AUTH LOGIN")
         client = await self.session(self.serve(tls="implicit", ehlo=ehlo), "implicit")
-        replies = await client.send(SENDER, [RECIPIENT, "no@sms.qtelecom.ru"], MAIL)
+        replies = await client.send(SENDER, [RECIPIENT, "unknown@sms.qtelecom.ru"], MAIL)
         self.assertEqual([reply.code for reply in replies], [250, 550])
         self.assertEqual(self.delegate.messages, [(SENDER, [RECIPIENT], MAIL)])
 
@@ -96,7 +96,7 @@ class TlsTests(TestCase):
         await self.session(port, host="::1", at="::1")
 
     async def refused(self, port: int, tls: str, **given: Any) -> SmtpFailed:
-        """No session comes about; the server has heard no login."""
+        """The session fails, and the server has received no login."""
         with self.assertRaises(SmtpFailed) as caught:
             await self.session(port, tls, **given)
         self.assertEqual(self.delegate.calls, [])
@@ -155,7 +155,7 @@ class TlsTests(TestCase):
         self.assertTrue(all(reply.positive for (reply,) in replies))
         self.assertEqual((len(opened), len(self.delegate.messages), len(self.server.sessions)), (2, 6, 2))
         with self.assertRaises(ValueError):
-            await pool.send("nobody", [RECIPIENT], MAIL)
+            await pool.send("unknown", [RECIPIENT], MAIL)
         for session in list(self.server.sessions):
             session.cut()
         (reply,) = await pool.send(SENDER, [RECIPIENT], MAIL)

@@ -224,7 +224,7 @@ class TransactionTests(SynchronousTestCase):
         client = connect().log_in()
         stream = (
             b"MAIL FROM:<a@b.c> BODY=8BITMIME\r\nRCPT TO:<8(906)123-45-67@s.ru>\r\n"
-            b"RCPT TO:<nobody@s.ru>\r\nRCPT TO:<list_staff@S.RU>\r\nDATA\r\n\r\nhi\r\n.\r\n"
+            b"RCPT TO:<unknown@s.ru>\r\nRCPT TO:<list_staff@S.RU>\r\nDATA\r\n\r\nhi\r\n.\r\n"
         )
         self.assertEqual(client.codes(stream), [250, 250, 550, 250, 354, 250])
         self.assertEqual(client.delegate.messages[0][1], ["8(906)123-45-67@s.ru", "list_staff@S.RU"])
@@ -239,7 +239,7 @@ class TransactionTests(SynchronousTestCase):
     def test_refused_sender_opens_nothing(self) -> None:
         """After a refused MAIL there is no transaction."""
         client = connect().log_in()
-        self.assertEqual(client.codes(b"MAIL FROM:<no@b>\r\nRCPT TO:<7@s.ru>\r\n"), [553, 503])
+        self.assertEqual(client.codes(b"MAIL FROM:<unknown@b>\r\nRCPT TO:<7@s.ru>\r\n"), [553, 503])
 
     def test_message_ends_the_transaction(self) -> None:
         """After the answer to a message a new MAIL is needed, whether the answer was positive or not."""

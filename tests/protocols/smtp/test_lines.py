@@ -41,23 +41,23 @@ def lines_of(pieces: list[bytes], limit: int = LIMIT) -> list[bytes | BadLine]:
 def simple_lines(stream: bytes, limit: int = LIMIT) -> list[bytes | BadLine]:
     """Return the lines by a simple implementation that reads octet by octet."""
     seen: list[bytes | BadLine] = []
-    line, told = b"", False
+    line, refused = b"", False
     for at in range(len(stream)):
         octet = stream[at : at + 1]
         line += octet
         if line.endswith(b"\r\n"):
-            if not told and len(line) > limit:
+            if not refused and len(line) > limit:
                 seen.append(BadLine.TOO_LONG)
-            elif not told:
+            elif not refused:
                 text = line[:-2]
                 seen.append(BadLine.BARE if set(text) & {0, 10, 13} else text)
-            line, told = b"", False
-        elif not told and octet == b"\n" and len(line) <= limit:
+            line, refused = b"", False
+        elif not refused and octet == b"\n" and len(line) <= limit:
             seen.append(BadLine.BARE)
-            told = True
-        elif not told and len(line) >= limit:
+            refused = True
+        elif not refused and len(line) >= limit:
             seen.append(BadLine.TOO_LONG)
-            told = True
+            refused = True
     return seen
 
 

@@ -180,7 +180,7 @@ class HandRunner(Inline):
     """Does the store's work at once, or when the test says so.
 
     :ivar working: whether some is being done: what comes then waits its turn.
-    :ivar dead: whether the process that would be told of it is gone.
+    :ivar dead: whether the process that would get its result is gone.
     """
 
     by_hand: bool = False
@@ -264,7 +264,7 @@ class RecordingOutbox:
         self.events += events
 
     @property
-    def told(self) -> list[tuple[int, State]]:
+    def reported(self) -> list[tuple[int, State]]:
         """(message, state) of every event."""
         return [(event.message.id, event.state) for event in self.events]
 

@@ -81,10 +81,10 @@ class AcceptTests(DispatchTestCase):
         self.assertEqual(self.successResultOf(self.dispatch.accept([])).events, [])
 
     def test_events(self) -> None:
-        """What the accepting commit decided already is told."""
+        """Events of the accepting commit reach the outbox."""
         self.begin()
         self.accept(message(1, state=State.REFUSED, connector="", error=248))
-        self.assertEqual(self.outbox.told, [(1, State.REFUSED)])
+        self.assertEqual(self.outbox.reported, [(1, State.REFUSED)])
 
 
 class HastyConnectorTests(DispatchTestCase):

@@ -63,7 +63,7 @@ class Play:
         rig.runner.by_hand = self.by_hand
 
     def accept(self, kinds: list[tuple[str, int, bytes]]) -> None:
-        """New messages; they count when their commit was heard of."""
+        """New messages; they count when their commit has returned."""
         fresh = [message(len(self.made) + n, account, priority=priority, text=text)
                  for n, (account, priority, text) in enumerate(kinds, 1)]
         self.made.update({one.id: one for one in fresh})
@@ -105,10 +105,10 @@ class Play:
         self.sim.go_down()
         self.sim.come_up()
 
-    def crash(self, unheard: bool) -> None:
+    def crash(self, unanswered: bool) -> None:
         """kill -9; perhaps after a commit whose result did not reach dispatch."""
         self.sent += [id for id, _ in self.sim.sent]
-        if unheard:
+        if unanswered:
             self.rig.runner.dead = True
             self.rig.runner.work(1)
         self.rig.crash()
@@ -140,8 +140,9 @@ class AnyOrderTests(SynchronousTestCase):
     @given(STEPS, st.integers(1, 6), st.integers(1, 8), st.booleans())
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     def test_nothing_lost(self, steps: list[tuple[str, Any]], window: int, memory: int, by_hand: bool) -> None:
-        """Every message whose acceptance was told is sent, or cancelled; twice only what came back or a crash or a lost
-        link left in doubt, which is at most a window and counted; in order within a lane where none of that happened.
+        """Every message whose acceptance was committed is sent, or cancelled; twice only if it was returned, or if a
+        crash or a lost link left it in doubt, which is at most a window and counted; in order within a lane where none
+        of that happened.
         """
         rig = BacklogTestCase()
         rig.mktemp = self.mktemp  # type: ignore[method-assign]

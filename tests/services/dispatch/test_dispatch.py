@@ -143,17 +143,17 @@ class ClaimTests(DispatchTestCase):
         self.assertEqual(sim.sent, [(id, 1) for id in range(1, 31)])
 
     def test_expired_while_waiting(self) -> None:
-        """A message whose validity ended while it waited is not sent: it ends expired, and its sender is told."""
+        """A message whose validity ended while it waited is not sent: it ends expired, with an event."""
         sim = self.begin(HandConnector(window=1))
         self.accept(message(1), message(2, expires=NOON + 10), message(3))
         self.clock.advance(11)
         sim.answer()
         self.assertEqual(sim.sent, [(1, 1), (3, 1)])
         self.assertEqual(self.state(2), State.EXPIRED)
-        self.assertIn((2, State.EXPIRED), self.outbox.told)
+        self.assertIn((2, State.EXPIRED), self.outbox.reported)
 
     def test_cancelled(self) -> None:
-        """A message that was cancelled while it waited is not sent, whether dispatch was told of it or not."""
+        """A message that was cancelled while it waited is not sent, whether dispatch withdrew it or not."""
         sim = self.begin(HandConnector(window=1))
         waiting = [message(id) for id in range(1, 5)]
         self.accept(*waiting)
@@ -172,20 +172,20 @@ class OutcomeTests(DispatchTestCase):
     """What the answers of an upstream do."""
 
     def test_accepted(self) -> None:
-        """A part that was taken makes its message enroute, with the upstream's id, and the sender is told."""
+        """A part that was taken makes its message enroute, with the upstream's id and an event."""
         sim = self.begin()
         self.accept(message(1))
         sim.answer(Sent("A1"))
         self.assertEqual((self.state(1), self.found(1).remote_id), (State.ENROUTE, "A1"))
-        self.assertEqual(self.outbox.told, [(1, State.ENROUTE)])
+        self.assertEqual(self.outbox.reported, [(1, State.ENROUTE)])
 
     def test_refused(self) -> None:
-        """A refusal is final and told with its code."""
+        """A rejection is final, with an event that has its code."""
         sim = self.begin()
         self.accept(message(1))
         sim.answer(Rejected(255))
         self.assertEqual((self.state(1), self.found(1).error), (State.REJECTED, 255))
-        self.assertEqual(self.outbox.told, [(1, State.REJECTED)])
+        self.assertEqual(self.outbox.reported, [(1, State.REJECTED)])
         self.assertEqual(sim.taken, 0)
 
     def test_busy(self) -> None:
@@ -245,7 +245,7 @@ class OutcomeTests(DispatchTestCase):
             if self.state(1) is not State.EXPIRED:
                 self.advance_to_due(1)
         self.assertEqual(times, [0.0, 5.0, 15.0, 35.0, 75.0, 95.0])
-        self.assertEqual(self.outbox.told, [(1, State.EXPIRED)])
+        self.assertEqual(self.outbox.reported, [(1, State.EXPIRED)])
 
     def test_stray(self) -> None:
         """Outcomes for parts a connector does not have are counted and change nothing."""
@@ -277,7 +277,7 @@ class DrainTests(DispatchTestCase):
         self.assertEqual([self.state(id) for id in (2, 3)], [State.ENROUTE, State.QUEUED])
 
     def test_drain_cut_short(self) -> None:
-        """Draining can be cancelled: the connectors are told to stop at once, and unanswered parts stay in doubt."""
+        """Draining can be cancelled: the connectors stop at once, and unanswered parts stay in doubt."""
         sim = self.begin()
         self.accept(message(1))
         draining = self.dispatch.drain()

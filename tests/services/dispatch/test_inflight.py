@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import ConnectorSettings
@@ -47,7 +48,7 @@ class Sheet:
         own = ConnectorSettings(name="sim", window=window)
         metrics = DispatchMetrics()
         policy = RetryPolicy(own, lambda one: one.connector, metrics)
-        self.inflight = InFlight(GuardedConnector("sim", self.connector), own, policy, DAY, metrics)
+        self.inflight = InFlight(GuardedConnector("sim", self.connector, Clock(), metrics), own, policy, DAY, metrics)
         self.window = window
         self.serial = 0
         self.commits: list[tuple[OutcomeBatch, list[Message]]] = []

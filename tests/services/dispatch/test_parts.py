@@ -103,7 +103,7 @@ class PartsTests(DispatchTestCase):
         self.assertEqual([type(change) for change in self.store.commits[-1].outcomes], [PartEnded])
         sim.answer(Rejected(18))
         self.assertEqual((self.state(1), self.found(1).error), (State.REJECTED, 17))
-        self.assertEqual(self.outbox.told, [(1, State.REJECTED)])
+        self.assertEqual(self.outbox.reported, [(1, State.REJECTED)])
 
     def test_expiry_spares_what_was_sent(self) -> None:
         """When the validity ends, parts that were taken still wait for their receipts."""

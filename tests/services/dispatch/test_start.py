@@ -43,9 +43,9 @@ class StartTests(DispatchTestCase):
         self.assertEqual([self.state(id) for id in (2, 3, 4)], [State.QUEUED] * 3)
 
     def test_fail(self) -> None:
-        """Under `fail` it ends unknown, and that is told."""
+        """Under `fail` it ends unknown, with an event."""
         sim = self.killed("third", on_unknown="fail")
-        self.assertEqual(self.outbox.told, [(id, State.UNKNOWN) for id in (2, 3, 4)])
+        self.assertEqual(self.outbox.reported, [(id, State.UNKNOWN) for id in (2, 3, 4)])
         self.assertEqual(sim.sent, [(5, 1), (6, 1), (7, 1)])
 
     def test_crash_loop(self) -> None:
@@ -134,7 +134,7 @@ class StartTests(DispatchTestCase):
         self.assertEqual(self.found(1).connector, "new")
 
     def test_owed(self) -> None:
-        """The connector is told of every receipt still awaited before it gets anything."""
+        """The connector gets every awaited receipt before any part."""
         sim = self.begin(HandConnector(window=100))
         self.accept(*[message(id, parts=2) for id in range(1, 21)], message(99))
         sim.answer(count=40)

@@ -11,7 +11,7 @@ from tests.services.dispatch.support import DispatchTestCase, HandConnector, mes
 
 
 class OutboxTroubleTests(DispatchTestCase):
-    """What a fault in telling senders does."""
+    """What a fault of the outbox does."""
 
     def test_goes_on(self) -> None:
         """Messages are sent all the same."""

@@ -27,7 +27,7 @@ from smsgw.interfaces import IIntake, IPolicy
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.lifecycle import Notify, State
-from smsgw.model.message import Accepted, Message, Submission
+from smsgw.model.message import Accepted, Message, Previewed, Submission
 from smsgw.services.accounts import Accounts
 from smsgw.services.intake.intake import Intake
 from smsgw.services.intake.metrics import IntakeMetrics
@@ -167,13 +167,13 @@ class IntakeTests(IntakeTestCase):
 
     def test_order_and_length(self) -> None:
         """Answers have the order of the submissions, refused ones between accepted ones included."""
-        answers = self.intake.submit([self.submission(), self.submission("nobody"), self.submission(sender="MTS")])
+        answers = self.intake.submit([self.submission(), self.submission("unknown"), self.submission(sender="MTS")])
         self.store.finish()
         kinds = [type(answer).__name__ for answer in self.successResultOf(answers)]
         self.assertEqual(kinds, ["Accepted", "Refused", "Refused"])
 
     def test_failed_commit(self) -> None:
-        """When the commit fails the caller is told so."""
+        """If the commit fails, the call fails with the same error."""
         for trouble in (StoreDown("full"), UnknownOutcome("disk")):
             answers = self.intake.submit([self.submission()])
             self.store.finish(trouble)
@@ -181,7 +181,7 @@ class IntakeTests(IntakeTestCase):
 
     def test_full(self) -> None:
         """A full store refuses every submission of the call as a full queue."""
-        answers = self.intake.submit([self.submission(), self.submission("nobody")])
+        answers = self.intake.submit([self.submission(), self.submission("unknown")])
         self.store.finish(StoreFull("the disk is nearly full"))
         refusals = [answer.refusal for answer in self.successResultOf(answers) if isinstance(answer, Refused)]
         self.assertEqual(refusals, [Refusal.QUEUE_FULL, Refusal.QUEUE_FULL])
@@ -193,9 +193,9 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual(self.store.commits, [])
 
     def test_refusals(self) -> None:
-        """Each thing that is wrong has a refusal of its own."""
+        """Each invalid submission has a refusal of its own, and a preview of it the same."""
         cases: list[tuple[Refusal, dict[str, Any]]] = [
-            (Refusal.NOT_ALLOWED, {"account": "nobody"}),
+            (Refusal.NOT_ALLOWED, {"account": "unknown"}),
             (Refusal.BAD_RECIPIENT, {"recipients": ("12",)}),
             (Refusal.BAD_SENDER, {"sender": "FAR TOO LONG A NAME"}),
             (Refusal.SENDER_NOT_AGREED, {"sender": "OTHER"}),
@@ -214,8 +214,28 @@ class IntakeTests(IntakeTestCase):
             (Refusal.BAD_VALIDITY, {"schedule": NOW + 100, "expires": NOW + 50}),
         ]
         for refusal, changed in cases:
-            self.assertIs(self.refused(self.submission(**changed)).refusal, refusal, changed)
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+            refused = self.refused(self.submission(**changed))
+            self.assertIs(refused.refusal, refusal, changed)
+            self.assertEqual(self.intake.preview([self.submission(**changed)]), [refused], changed)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_preview(self) -> None:
+        """A preview shows what a submission would become; it takes no id, charges no rate and moves no turn."""
+        demo = self.accounts.get("demo")
+        assert demo is not None
+        level = demo.bucket.level(self.clock.seconds())
+        shown = self.intake.preview([self.submission("8 (916) 123-45-67", text="я" * 71)])
+        self.assertEqual(shown, [Previewed("ucs2", 71, 2, "79161234567", "sim")])
+        self.assertEqual((self.store.ids, demo.bucket.level(self.clock.seconds())), (0, level))
+        self.assertEqual(self.store.commits, [])
+
+    def test_recipients(self) -> None:
+        """Some recipients of a submission may be malformed, also the first; if all are, it is refused."""
+        answer, messages = self.accepted(self.submission("12", "79161234567", "34"))
+        self.assertEqual([message.state for message in messages], [State.REFUSED, State.QUEUED, State.REFUSED])
+        self.assertEqual([message.recipient for message in messages], ["12", "79161234567", "34"])
+        self.assertEqual(len(answer.message_ids), 3)
+        self.assertIs(self.refused(self.submission("12", "34")).refusal, Refusal.BAD_RECIPIENT)
 
     def test_handsets(self) -> None:
         """What reaches into the handset rather than its owner is refused, each by its name; what only looks like it
@@ -306,13 +326,13 @@ class IntakeTests(IntakeTestCase):
         self.assertEqual(states, [(State.QUEUED, 0), (State.REFUSED, 249), (State.REFUSED, 248)])
 
     def test_none_of_several(self) -> None:
-        """If no recipient can be reached the refusal is told and no id is made."""
+        """If no recipient can be reached, the answer is the refusal, and no id is used."""
         self.assertIs(self.refused(self.submission("4917012345678", "12")).refusal, Refusal.NO_ROUTE)
         self.assertIs(self.refused(self.submission("1", "2")).refusal, Refusal.BAD_RECIPIENT)
         self.assertEqual(self.store.ids, 0)
 
     def test_refusal_as_state(self) -> None:
-        """A front end that does not tell a refusal gets a message that says it."""
+        """A refusal that the front end reports as a state becomes the state of a message."""
         answer, (message,) = self.accepted(
             self.submission("4917012345678", as_states=frozenset({Refusal.NO_ROUTE}), notify=Notify.FINAL)
         )

@@ -95,33 +95,33 @@ class LabelTests(OptionsTestCase):
 
 
 class CallbackTests(OptionsTestCase):
-    def told(self, **changed: Any) -> tuple[str, int]:
-        """Over which path, and of what, the sender of a submission will hear."""
+    def reports(self, **changed: Any) -> tuple[str, int]:
+        """Return the path of the reports on a submission, and which reports the sender gets."""
         _, (message,) = self.accepted(self.submission(**changed))
         return message.path, message.notify
 
     def test_account_with_a_callback(self) -> None:
-        """An account's callback is told of messages from HTTP, SMTP and SMPP (002-107), of every state (002-105)."""
+        """A callback gets the reports on messages from HTTP, SMTP and SMPP (002-107), of every state (002-105)."""
         self.configure(callback="https://shop.example/sms")
         for path in ("", "smpp"):
-            self.assertEqual(self.told(path=path), (CALLBACK, Notify.ENROUTE | Notify.FINAL))
+            self.assertEqual(self.reports(path=path), (CALLBACK, Notify.ENROUTE | Notify.FINAL))
 
     def test_one_address_per_account(self) -> None:
         """The address is the account's (002-104): without one no report is sent."""
         self.configure()
-        self.assertEqual((self.told(path=""), self.told(path="smpp")), (("", 0), ("smpp", 0)))
+        self.assertEqual((self.reports(path=""), self.reports(path="smpp")), (("", 0), ("smpp", 0)))
 
     def test_receipts_over_smpp(self) -> None:
-        """Who asks for receipts over SMPP gets them there and no callback, as the operator's own command line does
+        """A client that asks for receipts over SMPP gets them there and no callback, like the command ``smsgw send``
         (002-106)."""
         self.configure(callback="https://shop.example/sms")
-        self.assertEqual(self.told(path="smpp", notify=int(Notify.FAILED)), ("smpp", Notify.FAILED))
+        self.assertEqual(self.reports(path="smpp", notify=int(Notify.FAILED)), ("smpp", Notify.FAILED))
 
     def test_refused_by_rules(self) -> None:
-        """The callback is told of a message that is accepted only to be refused by rules."""
+        """The callback gets a report on a message that is accepted only to be refused by rules."""
         self.configure(callback="https://shop.example/sms")
-        told = self.told(path="", recipients=("4917012345678",), as_states=frozenset({Refusal.NO_ROUTE}))
-        self.assertEqual(told, (CALLBACK, Notify.ENROUTE | Notify.FINAL))
+        reports = self.reports(path="", recipients=("4917012345678",), as_states=frozenset({Refusal.NO_ROUTE}))
+        self.assertEqual(reports, (CALLBACK, Notify.ENROUTE | Notify.FINAL))
 
 
 class KeyTests(OptionsTestCase):

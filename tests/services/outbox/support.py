@@ -27,7 +27,7 @@ CONTENT = Content("DEMO", 5, 0, 1, 1, 0, 0, b"hello")
 def event(
     id: int, kind: EventKind = EventKind.FINAL, account: str = "demo", path: str = "smpp", at: float = 1000.0
 ) -> Event:
-    """What the sender of message `id` is to be told."""
+    """An event of message `id`."""
     state = State.DELIVERED if kind is EventKind.FINAL else State.ENROUTE
     message = Message(
         id, account, path, "sim", state, 0, False, 0, 7, 1, 9e9, 900.0, at, 0.0, 0, "79161234567", 0, CONTENT
@@ -45,7 +45,7 @@ class ByHandStore:
 
     :ivar by_hand: whether calls wait for :meth:`work` and results for :meth:`answer`.
     :ivar broken: what calls fail with. :ivar given_up: events beside the rows.
-    :ivar told, later: names committed so far. :ivar pages: reads so far.
+    :ivar acknowledged, later: names committed so far. :ivar pages: reads so far.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class ByHandStore:
         self.broken: Exception | None = None
         self.todo: list[tuple[Callable[[], Any], Deferred[Any]]] = []
         self.done: list[tuple[Any, Deferred[Any]]] = []
-        self.told: list[tuple[int, int]] = []
+        self.acknowledged: list[tuple[int, int]] = []
         self.later: list[tuple[tuple[int, int], float]] = []
         self.commits = 0
         self.pages: list[tuple[str, tuple[int, int], int]] = []
@@ -99,7 +99,7 @@ class ByHandStore:
         def carry_out() -> Committed:
             self.commits += 1
             for each in changes.acknowledged:
-                self.told.append(name(each))
+                self.acknowledged.append(name(each))
                 self.rows.get((each.message.path, each.message.account), {}).pop(name(each), None)
             self.later += [(name(each.event), each.due) for each in changes.retries]
             return Committed([], [], [], [])
@@ -213,7 +213,7 @@ class OutboxTestCase(SynchronousTestCase):
         return self.outbox
 
     def happen(self, *events: Event) -> None:
-        """Events are stored, and then told to the outbox."""
+        """Events are stored, and then passed to the outbox."""
         self.store.add(*events)
         self.outbox.occurred(events)
 

@@ -36,13 +36,13 @@ class AcknowledgementsTests(SynchronousTestCase):
         for _ in range(2):
             self.store.work()
             self.store.answer()
-        self.assertEqual((self.store.commits, self.store.told), (2, [(1, 2), (2, 2), (3, 2)]))
+        self.assertEqual((self.store.commits, self.store.acknowledged), (2, [(1, 2), (2, 2), (3, 2)]))
         self.assertEqual(self.store.later, [((4, 2), 1060.0)])
         self.assertEqual(self.reported, [[(1, 2)], [(2, 2), (3, 2)]])
         self.assertTrue(self.acknowledgements.idle)
 
     def test_failure(self) -> None:
-        """What a failed commit acknowledged comes first in the next; the owner is told to wait until it tries again."""
+        """What a failed commit acknowledged comes first in the next; the owner waits until it tries again."""
         self.store.broken = StoreDown("full")
         self.acknowledgements.add([event(1)])
         self.acknowledgements.flush()

@@ -1,4 +1,4 @@
-"""An outbox to which everything happens in any order: each event is told, in the order of its message."""
+"""An outbox to which everything happens in any order: each event is sent, in the order of its message."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.occur([event(id, FINAL, account)])
 
     def occur(self, events: list[Event]) -> None:
-        """They are stored, then told to the outbox."""
+        """They are stored, then passed to the outbox."""
         self.store.add(*events)
         self.happened.update(map(name, events))
         self.outbox.occurred(events)
@@ -75,12 +75,12 @@ class OutboxMachine(RuleBasedStateMachine):
         self.path.bind(account, room - under_way)
 
     @precondition(lambda self: self.path.under_way)
-    @rule(which=st.integers(0, 20), how=st.sampled_from(["told", "told", "told", "later", "returned"]))
+    @rule(which=st.integers(0, 20), how=st.sampled_from(["acknowledged"] * 3 + ["later", "returned"]))
     def answer(self, which: int, how: str) -> None:
         """The receiver answers something that is under way."""
         each = self.path.under_way[which % len(self.path.under_way)]
         self.path.answered([each])
-        if how == "told":
+        if how == "acknowledged":
             self.acknowledged.append(name(each))
             self.path.sink.acknowledged([each])
         elif how == "later":
@@ -123,7 +123,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert self.outbox._held <= TOTAL + len("ab")
 
     def teardown(self) -> None:
-        """Once everything works again, everything is told, and nothing stays behind."""
+        """Once everything works again, every event is sent, and none stays behind."""
         self.disk(False, False, False)
         for _ in range(60):
             for account in "ab":
@@ -144,7 +144,7 @@ class AnyOrderTests(SynchronousTestCase):
     """The promises of the outbox under any sequence of events."""
 
     def test_any_order(self) -> None:
-        """Each event is told at least once, never twice at a time, in the order of its message, in bounded memory."""
+        """Each event is sent at least once, never twice at a time, in the order of its message, in bounded memory."""
         run_state_machine_as_test(
             OutboxMachine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
         )
@@ -158,7 +158,7 @@ class AnyOrderTests(SynchronousTestCase):
         state.disk(backwards=False, broken=False, by_hand=True)
         for _ in range(3):
             state.finish(which=0)
-        state.answer(how="told", which=0)
+        state.answer(how="acknowledged", which=0)
         state.bind(account="a", room=1)
         state.finish(which=2)
         state.disk(backwards=False, broken=False, by_hand=False)

@@ -105,7 +105,7 @@ class EventLaneTests(SynchronousTestCase):
         self.assertEqual([each.message.id for each in fresh], [7, 8])
         self.assertEqual(reading.cursor, key_of(event(5)) - 1)
 
-    def test_page_with_settled_and_held_rows(self) -> None:
+    def test_page_with_removed_and_held_rows(self) -> None:
         """Events of a page are new unless they are held or were removed while the page was read."""
         reading = lane(limit=9, cursor=key_of(event(3)))
         self.arrive(reading, 1, 2, 3)

@@ -1,4 +1,4 @@
-"""Tests of the outbox: what is told at most once, and what is told again after it was given up."""
+"""Tests of the outbox: what is sent at most once, and dead letters that are sent again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.services.outbox.support import ENROUTE, FINAL, OutboxTestCase, event,
 
 
 def incoming(id: int) -> Event:
-    """A message of a subscriber, as the account is to be told of it."""
+    """The event of a message of a subscriber."""
     came = Incoming(id, "demo", "smpp", IncomingKind.MESSAGE, "sim", "79161234567", "79031112233", "hello", 1000.0)
     return Event(came, EventKind.INCOMING, State.DELIVERED, 0, 1000.0)
 
 
 class ForgottenTests(OutboxTestCase):
-    """What a path tells at most once."""
+    """Events that a path sends at most once."""
 
     def delivered(self, *events: Event) -> list[Event]:
         """Events that the path has, with room for more."""
@@ -30,13 +30,13 @@ class ForgottenTests(OutboxTestCase):
         return list(self.path.under_way)
 
     def forget(self, events: Sequence[Event]) -> Deferred[None]:
-        """The path is about to tell them."""
+        """The path is about to send them."""
         self.path.answered(events)
         forgotten: Deferred[None] = self.path.sink.acknowledge_before_send(events)
         return forgotten
 
     def test_only_after_the_commit(self) -> None:
-        """The path may tell an event when the store has forgotten it; then it counts as told."""
+        """The path may send an event when the store has deleted it; then it counts as acknowledged."""
         events = self.delivered(event(1), event(2))
         self.store.by_hand = True
         forgotten = self.forget(events)
@@ -44,7 +44,7 @@ class ForgottenTests(OutboxTestCase):
         self.store.work()
         self.store.answer()
         self.assertIsNone(self.successResultOf(forgotten))
-        self.assertEqual((self.store.told, self.store.rows["smpp", "demo"]), ([(1, 2), (2, 2)], {}))
+        self.assertEqual((self.store.acknowledged, self.store.rows["smpp", "demo"]), ([(1, 2), (2, 2)], {}))
         self.assertEqual(self.metrics.acknowledged["smpp"], 2)
 
     def test_never_again(self) -> None:
@@ -58,8 +58,8 @@ class ForgottenTests(OutboxTestCase):
         self.assertEqual(ids(self.path.log), [1])
 
     def test_failed(self) -> None:
-        """If the store cannot forget them they must not be told now: the path hears so, and gets them again, without
-        an attempt charged."""
+        """If the store cannot delete them they must not be sent now: the call fails, and the path gets them again,
+        without an attempt charged."""
         events = self.delivered(event(1))
         self.store.broken = StoreDown("full")
         self.failureResultOf(self.forget(events), StoreDown)
@@ -93,7 +93,7 @@ class ForgottenTests(OutboxTestCase):
 
 
 class GivenUpTests(OutboxTestCase):
-    """What is over, and what is told again."""
+    """Events that are over, and events that are sent again."""
 
     def test_not_tried_beyond_its_time(self) -> None:
         """An event that waits for its next attempt is not tried again after ``event_keep``, however short its pause."""
@@ -119,7 +119,7 @@ class GivenUpTests(OutboxTestCase):
         self.assertEqual(ids(found[1]), [2, 3])
 
     def test_incoming(self) -> None:
-        """What came from subscribers is told like what became of messages, whether from memory or from the store."""
+        """Incoming items are sent like reports of messages, whether from memory or from the store."""
         self.store.add(incoming(5))
         self.make()
         self.path.bind("demo", 10)

@@ -1,4 +1,4 @@
-"""Tests of the outbox: what senders are told, when and in which order."""
+"""Tests of the outbox: which events receivers get, when and in which order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TellingTests(OutboxTestCase):
         self.path.acknowledge(1)
         self.assertEqual(ids(self.path.log), [1, 2, 3])
 
-    def test_told_events_are_forgotten_in_one_commit(self) -> None:
+    def test_acknowledged_events_are_deleted_in_one_commit(self) -> None:
         """All acknowledgements of one turn of the reactor share one commit."""
         self.make()
         self.path.rooms["demo"] = 10
@@ -43,9 +43,9 @@ class TellingTests(OutboxTestCase):
         self.path.acknowledge(2, 3)
         self.assertEqual(self.store.commits, 0)
         self.turn()
-        self.assertEqual((self.store.commits, self.store.told), (1, [(1, 2), (2, 2), (3, 2)]))
+        self.assertEqual((self.store.commits, self.store.acknowledged), (1, [(1, 2), (2, 2), (3, 2)]))
 
-    def test_told_while_a_commit_runs(self) -> None:
+    def test_acknowledged_while_a_commit_runs(self) -> None:
         """What is acknowledged while a commit runs goes into the next one, which starts when the first returns."""
         self.make()
         self.path.rooms["demo"] = 10
@@ -61,7 +61,7 @@ class TellingTests(OutboxTestCase):
         self.store.work()
         self.store.answer()
         self.store.work()
-        self.assertEqual((self.store.commits, self.store.told), (2, [(1, 2), (2, 2), (3, 2)]))
+        self.assertEqual((self.store.commits, self.store.acknowledged), (2, [(1, 2), (2, 2), (3, 2)]))
 
     def test_accounts_do_not_wait_for_each_other(self) -> None:
         """Events of an account without a bound client wait, and do not delay the events of other accounts."""
@@ -157,7 +157,7 @@ class LaterTests(OutboxTestCase):
         self.assertEqual([name(each) for each in self.path.log[2:]], [(1, 1), (1, 2)])
 
     def test_due_events_go_first(self) -> None:
-        """Events whose pause is over are told before what waits for room, in their old order."""
+        """Events whose pause is over are sent before what waits for room, in their old order."""
         self.make()
         self.path.rooms["demo"] = 2
         self.happen(event(1), event(2), event(3))
@@ -171,7 +171,7 @@ class LaterTests(OutboxTestCase):
         self.assertEqual(ids(self.path.log), [1, 2, 1, 2, 3])
 
     def test_acknowledged_after_all(self) -> None:
-        """An event that was put off and is acknowledged all the same is not told again."""
+        """An event that was put off and is acknowledged all the same is not sent again."""
         self.make()
         self.path.rooms["demo"] = 10
         self.happen(event(1))
@@ -184,7 +184,7 @@ class LaterTests(OutboxTestCase):
         self.assertEqual(ids(self.path.log), [1])
 
     def test_returned_go_first(self) -> None:
-        """Events of a session that went are told before what waited behind them, without an attempt charged."""
+        """Events of a session that ended are sent before those that waited behind them, without an attempt charged."""
         self.make()
         self.path.rooms["demo"] = 2
         self.happen(event(1), event(2), event(3))
@@ -210,7 +210,7 @@ class LaterTests(OutboxTestCase):
         self.assertEqual(ids(self.path.log), [1, 1])
 
     def test_too_old_to_tell(self) -> None:
-        """An event that waited longer than events are kept is not told any more."""
+        """An event that waited longer than events are kept is not sent any more."""
         self.make(event_keep=60.0)
         self.happen(event(1, at=1000.0), event(2, at=1050.0))
         for _ in range(70):

@@ -12,7 +12,7 @@ class StoreTests(OutboxTestCase):
     """Bounded memory, pages, restarts and failures of the store."""
 
     def test_restart(self) -> None:
-        """After a restart everything not acknowledged is told, in order, when its receiver binds."""
+        """After a restart every event without acknowledgement is sent, in order, when its receiver binds."""
         self.store.add(event(3), event(1, ENROUTE), event(1, FINAL), event(9, account="other"))
         self.make(page=2)
         self.assertIsNone(self.successResultOf(self.started))
@@ -23,7 +23,7 @@ class StoreTests(OutboxTestCase):
         self.path.acknowledge()
         self.turn()
         self.assertEqual([name(each) for each in self.path.log], [(1, 1), (3, 2), (1, 2)])
-        self.assertEqual(set(self.store.told), {(1, 1), (1, 2), (3, 2)})
+        self.assertEqual(set(self.store.acknowledged), {(1, 1), (1, 2), (3, 2)})
 
     def test_put_off_before_the_restart(self) -> None:
         """The pause of an event survives a restart, but never lasts longer than the longest pause."""
@@ -133,7 +133,7 @@ class StoreTests(OutboxTestCase):
         self.assertEqual([name(each) for each in self.path.log], [(1, 2), (2, 1), (2, 2)])
 
     def test_events_while_a_page_is_read(self) -> None:
-        """An event that happens while a page is read is told once, whether or not the page already has it."""
+        """An event that happens while a page is read is sent once, whether or not the page already has it."""
         self.store.add(event(1))
         self.make()
         self.store.by_hand = True
@@ -146,7 +146,7 @@ class StoreTests(OutboxTestCase):
         self.assertEqual(len(self.store.pages), 1)
 
     def test_more_events_than_a_page_while_it_is_read(self) -> None:
-        """However many events happen while a page is read, each is told once."""
+        """However many events happen while a page is read, each is sent once."""
         self.store.add(event(1))
         self.make(page=2)
         self.store.by_hand = True
@@ -195,7 +195,7 @@ class StoreTests(OutboxTestCase):
         self.assertEqual(ids(self.path.log), [1])
 
     def test_commit_that_fails(self) -> None:
-        """Acknowledgements whose commit failed are committed again, and the events are not told twice meanwhile."""
+        """Acknowledgements whose commit failed are committed again, and the events are not sent twice meanwhile."""
         for error in (StoreDown("no"), UnknownOutcome("I/O")):
             self.setUp()
             self.make()
@@ -209,12 +209,12 @@ class StoreTests(OutboxTestCase):
             self.turn()
             self.store.work()
             self.store.answer()
-            self.assertEqual(self.store.told, [])
+            self.assertEqual(self.store.acknowledged, [])
             self.store.broken = None
             self.store.by_hand = False
             self.clock.advance(1)
             self.turn()
-            self.assertEqual(self.store.told, [(1, 2), (2, 2)])
+            self.assertEqual(self.store.acknowledged, [(1, 2), (2, 2)])
             self.assertEqual(ids(self.path.log), [1, 2])
 
     def test_fault_in_a_commit_is_logged(self) -> None:
@@ -229,9 +229,9 @@ class StoreTests(OutboxTestCase):
         self.store.broken = None
         self.clock.advance(1)
         self.turn()
-        self.assertEqual(self.store.told, [(1, 2)])
+        self.assertEqual(self.store.acknowledged, [(1, 2)])
 
-    def test_stop_commits_what_was_told(self) -> None:
+    def test_stop_commits_what_was_acknowledged(self) -> None:
         """A stop fires after what was acknowledged before it is committed, and hands out nothing more."""
         self.make()
         self.path.rooms["demo"] = 1
@@ -244,14 +244,14 @@ class StoreTests(OutboxTestCase):
         self.store.work()
         self.store.answer()
         self.assertIsNone(self.successResultOf(stopped))
-        self.assertEqual(self.store.told, [(1, 2)])
+        self.assertEqual(self.store.acknowledged, [(1, 2)])
         self.happen(event(4))
         self.path.bind("demo", 10)
         self.assertEqual(self.path.log, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stop_with_a_broken_store(self) -> None:
-        """A stop does not wait for a store that is down: the events are told again after the next start."""
+        """A stop does not wait for a store that is down: the events are sent again after the next start."""
         self.make()
         self.path.rooms["demo"] = 2
         self.happen(event(1))

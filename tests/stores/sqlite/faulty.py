@@ -1,4 +1,4 @@
-"""A connection to SQLite that fails when told to."""
+"""A connection to SQLite that fails when a test sets it to."""
 
 from __future__ import annotations
 

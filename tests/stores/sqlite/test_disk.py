@@ -74,18 +74,18 @@ class FaultTests(SynchronousTestCase):
             for m in messages:
                 self.assertIsNotNone(self.stored(store, m))
 
-        def told(store: MessageStore, committed: Committed) -> None:
+        def reported(store: MessageStore, committed: Committed) -> None:
             for event in committed.events:
                 self.assertGreaterEqual(self.stored(store, event.message) or 0, event.state)
                 kinds = [event.kind for event in self.successResultOf(store.events("demo", "smpp", (0, 0), 99))]
                 self.assertIn(event.kind, kinds)
 
         def parked(store: MessageStore, committed: Committed) -> None:
-            told(store, committed)
+            reported(store, committed)
             self.assertIn("unknown", [p.report.remote_id for p in self.successResultOf(store.parked(9))])
 
         def gone(store: MessageStore, committed: Committed) -> None:
-            told(store, committed)
+            reported(store, committed)
             if isinstance(committed.cancels[0], list):
                 self.assertIs(self.stored(store, cancelled), State.CANCELLED)
 
@@ -94,11 +94,11 @@ class FaultTests(SynchronousTestCase):
 
         calls: list[tuple[Changes, Check]] = [
             (Changes(accepts=messages), kept),
-            (outcomes(sent(plain, "a")), told),
+            (outcomes(sent(plain, "a")), reported),
             (Changes(claims=[queued]), nothing),
-            (outcomes(sent(parts, "b", 1), PartEnded(parts, 2, State.REJECTED, 1)), told),
+            (outcomes(sent(parts, "b", 1), PartEnded(parts, 2, State.REJECTED, 1)), reported),
             (receipts(receipt("a"), receipt("unknown")), parked),
-            (receipts(receipt("b")), told),
+            (receipts(receipt("b")), reported),
             (Changes(cancels=[Cancel(None, cancelled.id)]), gone),
             (outcomes(Requeued(queued, "sim", 0.0, True)), nothing),
         ]

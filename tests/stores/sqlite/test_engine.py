@@ -264,12 +264,12 @@ class SqliteTests(SynchronousTestCase):
         events = self.successResultOf(store.events("demo", "smpp", (0, 0), 10))
         self.commit(Changes(retries=[Retry(event, START) for event in events[:2]]))
         mine = new(self.store)
-        heard = Incoming(store.next_id(), "demo", CALLBACK, IncomingKind.CALL, "sim", "7", "8", "", START)
+        reported = Incoming(store.next_id(), "demo", CALLBACK, IncomingKind.CALL, "sim", "7", "8", "", START)
         self.commit(
             Changes(
                 accepts=[mine],
                 conditions=[Conditional([mine], [Once("demo", "k", START + 1), Limit("demo", "l", 9.0, 1, 2)])],
-                incoming=[heard],
+                incoming=[reported],
                 confirmations=[Confirmation("demo", "7", "8", START + 1)],
             )
         )
@@ -295,7 +295,7 @@ class SqliteTests(SynchronousTestCase):
             store.purge(START + 9, START + 9, 200),
             store.dead_letters("demo", (0, 0), 10),
             store.dead_letters(None, (0, 0), 10),
-            store.replay("demo", [parts[0].id, heard.id], 10),
+            store.replay("demo", [parts[0].id, reported.id], 10),
             store.replay(None, [], 1),
             store.purge(START + 9, START + 9, 200),
         ]

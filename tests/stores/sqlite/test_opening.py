@@ -80,7 +80,7 @@ class OpeningTests(SynchronousTestCase):
         database.unlink()
         self.opened()
 
-    def test_nobody_else_opens_the_file(self) -> None:
+    def test_no_other_process_opens_the_file(self) -> None:
         """While the store is open other programs cannot open the database: two connections could corrupt it."""
         self.opened()
         other = sqlite3.connect(self.path / "messages.sqlite", timeout=0)

@@ -1,16 +1,17 @@
-"""The form of error responses, chosen by path."""
+"""The form of responses, chosen by path."""
 
 from __future__ import annotations
 
 import json
+from itertools import count
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import WebLimits
-from smsgw.protocols.http.errors import Errors, bare_reason, problem_details
 from smsgw.protocols.http.jsonresource import BoundedSite, JsonResource, ResourcePath, json_answer
-from tests.protocols.http.support import Client, Heard, request
+from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason, problem_details
+from tests.protocols.http.support import Client, Response, request
 
 
 def plain(status: int, reason: str) -> tuple[bytes, bytes]:
@@ -37,31 +38,35 @@ class WriterTests(SynchronousTestCase):
         )
 
     def test_by_path(self) -> None:
-        """The first segment of the path selects the writer; other paths have the common form."""
-        errors = Errors(plain, {b"v1": bare_reason})
+        """The first segment of the path selects the form; other paths have the common form."""
+        common, own = ResponseForm(plain), ResponseForm(bare_reason)
+        forms = ResponseForms(common, {b"v1": own})
         for path in (b"/v1", b"/v1/", b"/v1/messages?limit=1", b"/v1?x"):
-            self.assertEqual(errors.write(path, 400, "bad_request"), bare_reason(400, "bad_request"), path)
+            self.assertIs(forms.of(path), own, path)
         for path in (b"", b"/", b"*", b"v1", b"/v10", b"//v1", b"/x/v1", b"http://h/v1", b"?/v1"):
-            self.assertEqual(errors.write(path, 400, "bad_request"), plain(400, "bad_request"), path)
+            self.assertIs(forms.of(path), common, path)
 
 
 class SiteTests(SynchronousTestCase):
     """A site that serves two APIs."""
 
     def setUp(self) -> None:
-        """One API with a different form, below /own."""
+        """One API with a different form, below /own: plain errors, and a number in each response."""
         self.clock = Clock()
-        routes = [ResourcePath("/own/x", {b"POST": lambda request: json_answer({})})]
+        self.numbers = count(1)
+        methods = {b"POST": lambda request: json_answer({}), b"PUT": lambda request: json_answer(1 // 0)}
+        routes = [ResourcePath("/own/x", methods), ResourcePath("/other", methods)]
+        own = ResponseForm(plain, lambda: ((b"x-NUMBER", b"%d" % next(self.numbers)),))
         self.site = BoundedSite(
             JsonResource(routes, errors=plain), self.clock, WebLimits(body_limit=10),
-            errors=Errors(bare_reason, {b"own": plain}),
+            forms=ResponseForms(ResponseForm(bare_reason), {b"own": own}),
         )  # fmt: skip
 
-    def refused(self, octets: bytes) -> Heard:
+    def refused(self, octets: bytes) -> Response:
         """The response to octets on a new connection, which then ends."""
         client = Client(self.site)
         client.send(octets)
-        (answer,) = client.heard()
+        (answer,) = client.responses()
         self.assertEqual(answer.headers["connection"], "close")
         return answer
 
@@ -91,8 +96,8 @@ class SiteTests(SynchronousTestCase):
         half.send(b"POST /own")
         for _ in range(11):
             self.clock.advance(1)
-        self.assertEqual(whole.heard()[0].body, b"408 request_timeout")
-        self.assertEqual(half.heard()[0].reason, "request_timeout")
+        self.assertEqual(whole.responses()[0].body, b"408 request_timeout")
+        self.assertEqual(half.responses()[0].reason, "request_timeout")
 
     def test_next_request(self) -> None:
         """The path of the previous request does not affect the next one."""
@@ -101,8 +106,27 @@ class SiteTests(SynchronousTestCase):
         client.send(b"POST /own")
         for _ in range(11):
             self.clock.advance(1)
-        self.assertEqual(client.heard()[0].reason, "request_timeout")
+        self.assertEqual(client.responses()[0].reason, "request_timeout")
 
     def test_resource(self) -> None:
         """A path without a route in a resource gets the resource's form."""
         self.assertEqual(Client(self.site).ask(request(b"GET", b"/own/y")).body, b"404 not_found")
+
+    def test_header_fields(self) -> None:
+        """Each response of an API has its header fields, whether the resource or the site writes it, and others have
+        not. The case of a name stays as it is."""
+        client = Client(self.site)
+        for octets in (
+            request(b"POST", b"/own/x", b"{}"),
+            request(b"POST", b"/other", b"{}"),
+            request(b"OPTIONS", b"/own/x"),
+            request(b"PUT", b"/own/x", b"{}"),
+            request(b"GET", b"/own/y"),
+            request(b"POST", b"/own/x", b"x" * 11),
+        ):
+            client.send(octets)
+        heads = [part.partition(b"\r\n\r\n")[0] for part in client.transport.value().split(b"HTTP/1.1 ")[1:]]
+        self.assertEqual([head[:3] for head in heads], [b"200", b"200", b"204", b"500", b"404", b"413"])
+        numbers = [[line for line in head.split(b"\r\n") if line.lower().startswith(b"x-number")] for head in heads]
+        self.assertEqual(numbers, [[b"x-NUMBER: %d" % n] if n else [] for n in (1, 0, 2, 3, 4, 5)])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
