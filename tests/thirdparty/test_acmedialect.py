@@ -51,8 +51,8 @@ class FoundTests(SynchronousTestCase):
     def test_found(self) -> None:
         """The dialect is listed beside those of the gateway, and imported at its first use."""
         dialects = plugins.dialects()
-        self.assertEqual(set(dialects), {"standard", "quicktel", "rostelecom", "acme"})
-        self.assertEqual((len(dialects), "acme" in dialects, "klingon" in dialects), (4, True, False))
+        self.assertEqual(set(dialects), {"standard", "quicktel", "rostelecom", "smsc", "native", "acme"})
+        self.assertEqual((len(dialects), "acme" in dialects, "klingon" in dialects), (6, True, False))
         self.assertNotIn("acmedialect.dialect", sys.modules)
         self.assertEqual(dialects["acme"].name, "acme")
         self.assertIn("acmedialect.dialect", sys.modules)

@@ -25,12 +25,12 @@ _WORDS: Final[Mapping[str, State]] = {state.word: state for state in State}
 
 
 def states(words: str) -> list[State]:
-    """Parse comma-separated states; ``no_money`` and ``no money`` are the same.
+    """Parse comma-separated states; case is ignored.
 
     :raises ValueError: for an unknown word, with the list of the known ones.
     """
     found = []
-    for word in filter(None, (word.strip().lower().replace("_", " ") for word in words.split(","))):
+    for word in filter(None, (word.strip().lower() for word in words.split(","))):
         if word not in _WORDS:
             raise ValueError(f"state: {word!r} is none; there are {', '.join(_WORDS)}")
         found.append(_WORDS[word])

@@ -140,7 +140,7 @@ class Sending(ApiTestCase):
 
     def test_national_numbers(self) -> None:
         """The country sets the form of national numbers."""
-        self.client = Client(BoundedSite(MessageResource(self.delegate, ""), Clock()))
+        self.client = Client(BoundedSite(MessageResource(self.delegate, country=""), Clock()))
         self.assertEqual(self.post({**FIELDS, "msisdn": "85212345678"}).json["status"], "ok")
 
     def test_wrong_sender(self) -> None:
