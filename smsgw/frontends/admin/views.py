@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from smsgw.interfaces import MessageDetails, Parked
+from smsgw.interfaces import BatchCount, MessageDetails, Parked
 from smsgw.model.address import masked
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import FINAL, Notify, State
@@ -54,6 +54,13 @@ def summary(message: Message, private: bool = False) -> Fact:
         "created": _moment(message.created),
         "changed": _moment(message.changed),
     }
+
+
+def batch_counts(counts: Iterable[BatchCount]) -> list[Fact]:
+    """Return how many messages of a batch are in each state."""
+    return [
+        {"state": one.state.word, "error": one.error, "messages": one.messages, "parts": one.parts} for one in counts
+    ]
 
 
 def details(traced: MessageDetails, private: bool = False) -> Fact:

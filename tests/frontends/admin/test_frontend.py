@@ -295,6 +295,7 @@ class StoryTests(AdminTests):
         shown = self.shown(f"/messages/{batch}")
         self.assertEqual(shown["batch"], batch)
         self.assertEqual([(one["id"], one["batch"]) for one in shown["messages"]], [(2, 1), (3, 1)])
+        self.assertEqual(shown["counts"], [{"state": "queued", "error": 0, "messages": 2, "parts": 2}])
 
     def test_unknown(self) -> None:
         """An unknown id is not found, nor is a malformed one."""

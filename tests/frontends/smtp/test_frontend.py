@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from smsgw.config import AccountSettings, AllowList, ListSettings, Secret, SmtpListenSettings
 from smsgw.dialects.quicktel import SMTP
 from smsgw.frontends.smtp.frontend import MOST_IN_THREADS, BatchStatus, MailFrontend, batch_status
-from smsgw.interfaces import IMailDelegate
+from smsgw.interfaces import BatchCount, IMailDelegate
 from smsgw.model.content import Content
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
@@ -27,6 +27,7 @@ from smsgw.protocols.smtp.factory import SubmissionFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.contacts import Contacts
 from smsgw.services.senders import Senders
+from smsgw.stores.queries import add_counts
 from tests.configured import configured
 from tests.protocols.smtp.support import Wire, quicktel
 
@@ -61,12 +62,16 @@ class Behind:
         """A batch id."""
         return 1000
 
-    def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
-        """Find stored messages of the account."""
+    def batch_counts(self, account: str | None, id: int) -> Deferred[list[BatchCount]]:
+        """Count stored messages of the account."""
         if self.failure is not None:
             return fail(self.failure)
-        found = [self.messages.get(number, []) for number in ids]
-        return succeed([[one for one in each if one.account == account] for each in found])
+        return succeed(counts([one for one in self.messages.get(id, []) if one.account == account]))
+
+
+def counts(messages: Sequence[Message]) -> list[BatchCount]:
+    """Return the counts of messages in order of ids."""
+    return add_counts([BatchCount(one.state, one.error, 1, one.parts, one.id) for one in messages])
 
 
 class MailCase(SynchronousTestCase):
@@ -332,7 +337,7 @@ class PartsTests(MailCase):
 
 def stands(messages: Sequence[Message]) -> BatchStatus:
     """Return the status of messages in quicktel."""
-    return batch_status(messages, SMTP)
+    return batch_status(counts(messages), SMTP)
 
 
 class StatusTests(SynchronousTestCase):
