@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -33,6 +34,10 @@ LIST: Final = "list_"
 
 MOST_IN_THREADS: Final = 32
 """Highest number of mails that threads parse or that wait for a thread; further mails get a temporary error."""
+
+MOST_COUNTED: Final = 2
+"""Highest number of STATUS commands of one account that the store answers at a time: a list may have a million
+messages, and the store counts them all."""
 
 
 @attrs.frozen
@@ -88,6 +93,7 @@ class MailFrontend:
         self._contacts = contacts
         self._run = run
         self._in_threads = 0
+        self._counting: defaultdict[str, DeferredSemaphore] = defaultdict(lambda: DeferredSemaphore(MOST_COUNTED))
         self._lists = ListSender(intake, store, run, clock, listener.name, manner.as_states)
         self._manner = manner
         self._sender_ok = Reply(*manner.sender)
@@ -219,7 +225,8 @@ class MailFrontend:
             meaning = self._manner.meanings[stands.code]
             return Reply(250, f"{argument} {stands.parts} {int(stands.closed)} {stands.code} {meaning}")
 
-        return self._store.batch_counts(session.account, int(argument)).addCallbacks(counted, _not_stored)
+        counting = self._counting[session.account].run(self._store.batch_counts, session.account, int(argument))
+        return counting.addCallbacks(counted, _not_stored)
 
     def closed(self, session: Session) -> None:
         """Do nothing: the front end keeps no state of a session."""
