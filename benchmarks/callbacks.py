@@ -29,6 +29,7 @@ from smsgw.frontends.callbacks.path import PER_RECEIVER, CallbackPath  # noqa: E
 from smsgw.model.content import Content  # noqa: E402
 from smsgw.model.lifecycle import State  # noqa: E402
 from smsgw.model.message import CALLBACK, Event, EventKind, Message  # noqa: E402
+from smsgw.plugins import dialects  # noqa: E402
 from smsgw.protocols.http.client import WebClient  # noqa: E402
 
 reactor: Any = installed
@@ -119,7 +120,7 @@ async def callbacks(ports: list[int], seconds: float) -> float:
     }
     feeder = Feeder(names)
     client = WebClient(reactor, per_host=PER_RECEIVER)
-    path = CallbackPath(Settings(), accounts, client, client, reactor, time.time)
+    path = CallbackPath(Settings(), accounts, dialects(), client, client, reactor, time.time)
     feeder.path = path
     path.attach(feeder)
     began = time.perf_counter()

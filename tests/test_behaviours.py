@@ -29,7 +29,7 @@ IN_PART = {
     ("002", 125): "cnt is sent; type and flag are 0, as there is no other channel and no flag yet",
     ("002", 128): "confirmations by call come from the simulated message centre alone",
     ("002", 130): "keys of a voice menu come from the simulated message centre alone",
-    ("002", 131): "-3, 2, 4 and 6 belong to states that do not exist yet, 22 and 25 to errors reported as 23",
+    ("002", 131): "-3, 2, 4 and 6 belong to states that do not exist yet",
     ("004", 197): "insufficient_balance has its word, and no message gets into that state yet",
 }
 """Behaviours that the gateway has in part, and what is missing."""

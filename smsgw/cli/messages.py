@@ -81,8 +81,7 @@ def show_timeline(options: argparse.Namespace) -> int:
     if options.json:
         return DONE
     if "batch" in value and "messages" in value:
-        print(f"{options.id} is a batch of {counted(len(value['messages']), 'message')}:")
-        _print_table(value["messages"], options.text)
+        _print_batch(options.id, value, options.text)
     else:
         show(_timeline(value))
     return DONE
@@ -97,6 +96,18 @@ def cancel(options: argparse.Namespace) -> int:
     for id in value["cancelled"]:
         print(f"message {id} is cancelled")
     return DONE
+
+
+def _print_batch(id: int, batch: Fact, text: bool) -> None:
+    states: dict[str, int] = {}
+    for one in batch["counts"]:
+        states[one["state"]] = states.get(one["state"], 0) + one["messages"]
+    summed = ", ".join(f"{messages} {state}" for state, messages in states.items())
+    total, shown = sum(states.values()), len(batch["messages"])
+    print(f"{id} is a batch of {counted(total, 'message')}: {summed}")
+    _print_table(batch["messages"], text)
+    if shown < total:
+        print(f"these are the first {shown} of {total}")
 
 
 def _print_table(messages: Sequence[Fact], text: bool) -> None:

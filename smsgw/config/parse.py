@@ -14,7 +14,7 @@ from smsgw.config.checks import mistakes, warnings
 from smsgw.config.configuration import Settings
 from smsgw.config.errors import ConfigErrors, InvalidValue, Origin, Problem
 from smsgw.config.fields import Declared, declared
-from smsgw.config.listeners import LISTEN_TYPES, ClientListenSettings, ListenSettings
+from smsgw.config.listeners import LISTEN_TYPES, ListenSettings
 from smsgw.config.settings import (
     AccountSettings,
     ConnectorSettings,
@@ -88,13 +88,9 @@ def _section(section: ini.Section, filename: str, connector_types: Mapping[str, 
              dialects: Mapping[str, Preset], problems: list[Problem]) -> SectionSettings | None:
     """Read one section with the settings class that its first word selects, in some kinds together with a key."""
     if section.kind in _PLAIN:
-        return fill(_PLAIN[section.kind], section, filename, problems)
+        return fill(_PLAIN[section.kind], section, filename, problems, dialects=dialects)
     if section.kind == "listen":
-        listener = _chosen("protocol", ListenSettings, LISTEN_TYPES, section, filename, problems, dialects)
-        if isinstance(listener, ClientListenSettings) and "dialect" not in listener.origin.faulty:
-            wrong = listener.wrong_dialect(dialects)
-            problems += [listener.problem("dialect", wrong)] if wrong else []
-        return listener
+        return _chosen("protocol", ListenSettings, LISTEN_TYPES, section, filename, problems, dialects)
     if section.kind == "connector":
         return _chosen("type", ConnectorSettings, connector_types, section, filename, problems)
     problems.append(Problem(filename, section.line, section.title, "", f"unknown section; allowed: {_ALLOWED}"))
@@ -151,7 +147,8 @@ def fill(settings: type[S], section: ini.Section, filename: str, problems: list[
                       **given)
     problems += (
         result.problem(fault.key, fault.what)
-        for fault in result.check() if not faulty.intersection((fault.key, *fault.also))
+        for fault in (*result.check(), *result.check_dialect(dialects))
+        if not faulty.intersection((fault.key, *fault.also))
     )
     return result
 

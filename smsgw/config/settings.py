@@ -13,10 +13,12 @@ from smsgw.config import fields, types
 from smsgw.config.errors import Conflict, InvalidValue, Origin, Problem
 from smsgw.config.types import Kind
 from smsgw.config.values import AllowList, Globs, Secret, Way
-from smsgw.model.callbackurl import host_of, read_handler
 
 PROTOCOLS = ("smpp", "smtp", "http")
 """The protocols over which an account may submit messages."""
+
+WORD = types.text(32, r"[a-z0-9_-]+", "a word")
+"""Allowed words for a protocol or a dialect."""
 
 NAME = types.text(64, r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of Latin letters, digits, points, dashes and underscores")
 """Allowed names of a listener, a connector, a route, an operator or a node."""
@@ -47,9 +49,6 @@ _PASSWORD_HASH = types.secret_like(
 )
 _KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by python -m smsgw make-key")
 
-_CALLBACKS: Mapping[str, Callable[[str], object]] = {"rostelecom": host_of, "smsc": read_handler, "native": host_of}
-"""The values of `callback_dialect`, each with the function that raises ValueError for an address that it cannot use."""
-
 
 def _store(value: str) -> str:
     if value != "sqlite:":
@@ -61,8 +60,20 @@ def _store(value: str) -> str:
 _STORE = Kind("sqlite:", _store, str, "")
 
 
+class CallbackCheck(Protocol):
+    """The part of a dialect's callbacks that the configuration uses (:class:`smsgw.dialects.CallbackManner`)."""
+
+    @property
+    def check(self) -> Callable[[str], object]:
+        """A function that raises ValueError for a URL that cannot be used."""
+
+
 class Preset(Protocol):
     """The part of a dialect that the configuration uses (:class:`smsgw.dialects.Dialect`)."""
+
+    @property
+    def callback(self) -> CallbackCheck | None:
+        """How the dialect sends callbacks; None if it does not."""
 
     def settings(self, protocol: str) -> Mapping[str, object] | None:
         """Return defaults for a listener of `protocol`, by attribute, which replace those declared here; None if the
@@ -85,6 +96,10 @@ class SectionSettings:
 
     def check(self) -> Iterator[Conflict]:
         """Yield the contradictions between keys of this section. Subclasses add their own."""
+        return iter(())
+
+    def check_dialect(self, dialects: Mapping[str, Preset]) -> Iterator[Conflict]:
+        """Yield the contradictions between this section and the dialect that it names."""
         return iter(())
 
     def problem(self, key: str, what: str) -> Problem:
@@ -135,9 +150,9 @@ class AccountSettings(SectionSettings):
     connections: int | None = fields.integer("simultaneous SMPP sessions; empty: the listener's", None, at_least=1)
     validity: float = fields.duration("validity period of a message that has none", "24h", at_least=1)
     callback: str = fields.declare(_URL, "URL for reports and incoming messages; empty: none", "")
-    callback_dialect: str = fields.choice(
-        "rostelecom (GET, never repeated); smsc (POST) and native (JSON, signed) are repeated until they succeed",
-        tuple(_CALLBACKS), "rostelecom")
+    callback_dialect: str = fields.declare(
+        WORD, "rostelecom (GET, never repeated); smsc (POST) and native (JSON, signed) are repeated until they succeed",
+        "rostelecom")
     callback_key: Secret | None = fields.secret(
         "key to sign native callbacks (HMAC-SHA256); during a change of keys two, separated by a comma", None)
     callback_hosts: tuple[str, ...] = fields.texts(
@@ -154,11 +169,6 @@ class AccountSettings(SectionSettings):
                 "no credentials; one of password, password_hash and api_key_hash is needed",
                 ("password_hash", "smpp_password", "api_key_hash", "protocols"),
             )
-        try:
-            if self.callback:
-                _CALLBACKS[self.callback_dialect](self.callback)
-        except ValueError as error:
-            yield Conflict("callback", str(error), ("callback_dialect",))
         allowed = f"; allowed: {', '.join(self.senders) or 'none, as senders is empty'}"
         if "*" not in self.senders:
             if self.default_sender and self.default_sender not in self.senders:
@@ -166,6 +176,20 @@ class AccountSettings(SectionSettings):
             for sender in self.aliases.values():
                 if sender not in self.senders:
                     yield Conflict("aliases", f'"{sender}" is not among senders{allowed}', ("senders",))
+
+    def check_dialect(self, dialects: Mapping[str, Preset]) -> Iterator[Conflict]:
+        """Yield a dialect without callbacks, or a URL that the dialect cannot use."""
+        named = self.callback_dialect
+        manner = dialects[named].callback if named in dialects else None
+        if manner is None:
+            what = "has no callbacks" if named in dialects else "is not a dialect"
+            able = ", ".join(name for name in dialects if dialects[name].callback is not None)
+            yield Conflict("callback_dialect", f'"{named}" {what}; allowed: {able}')
+        elif self.callback:
+            try:
+                manner.check(self.callback)
+            except ValueError as error:
+                yield Conflict("callback", str(error), ("callback_dialect",))
 
 
 @attrs.frozen(kw_only=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 from enum import Enum
 from string import Formatter
 from typing import Final
 
 import attrs
 
+from smsgw.model.callbackurl import host_of
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
-from smsgw.model.message import EventKind
+from smsgw.model.message import Event, EventKind
 from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, VERSION_5_0, MessageState
 from smsgw.smpp.pdus import Pdu
 from smsgw.smpp.tlvs import Tlv
@@ -193,16 +195,25 @@ class SmtpManner:
 
 @attrs.frozen(kw_only=True)
 class SendMessageManner:
-    """The words of the JSON API ``send_message`` (provider document 004).
+    """The words of the JSON API ``send_message`` (provider document 004). An error is a reason and an HTTP status.
 
-    :ivar reasons: the reason and the HTTP status of each refusal.
+    :ivar no_credentials: the error of a request without readable credentials; :ivar bad_request: of a body or an id
+        that cannot be read; :ivar internal: of an internal fault.
+    :ivar reasons: the error of each refusal.
     :ivar as_states: refusals that become states: the response accepts the message, its status reports the refusal.
     :ivar words: the status of a message in each state.
+    :ivar with_error: states in which the status has the error code of the message.
+    :ivar error: returns Content-Type and body of a response with an error, for its HTTP status and reason.
     """
 
+    no_credentials: tuple[str, int]
+    bad_request: tuple[str, int]
+    internal: tuple[str, int]
     reasons: Mapping[Refusal, tuple[str, int]]
     as_states: frozenset[Refusal] = frozenset()
     words: Mapping[State, str]
+    with_error: frozenset[State] = frozenset()
+    error: Callable[[int, str], tuple[bytes, bytes]]
 
 
 @attrs.frozen(kw_only=True)
@@ -221,17 +232,57 @@ class HttpManner:
     error: Callable[[int, str], tuple[bytes, bytes]] | None = None
 
 
+@attrs.frozen
+class CallbackRequest:
+    """The HTTP request of a callback. `headers` does not contain those that the client adds (Host, Content-Length)."""
+
+    method: bytes
+    url: str
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    body: bytes | None = None
+
+
+@attrs.frozen
+class CallbackContext:
+    """The values that a callback may use beside its event.
+
+    :ivar zone: of readable times. :ivar keys: the account's keys for signatures; two during a change of keys.
+    :ivar now: seconds since 1970.
+    """
+
+    zone: tzinfo
+    keys: Sequence[str]
+    now: float
+
+
+@attrs.frozen(kw_only=True)
+class CallbackManner:
+    """How events are sent to the URL of an account.
+
+    :ivar write: returns the request of an event to a URL; None if the event cannot be represented.
+    :ivar check: raises ValueError for a URL that cannot be used.
+    :ivar once: an event is acknowledged before its request, which is never repeated; otherwise the request is repeated
+        until the receiver responds with 2xx.
+    """
+
+    write: Callable[[str, Event, CallbackContext], CallbackRequest | None]
+    check: Callable[[str], object] = host_of
+    once: bool = False
+
+
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """The manner of one provider over each protocol that it supports.
+    """The manner of one provider over each protocol that it supports, and in callbacks.
 
-    :ivar name: the value of ``dialect =``.
+    :ivar name: the value of ``dialect =`` of a listener whose protocol is supported, and of ``callback_dialect =`` of
+        an account if there is a callback manner.
     """
 
     name: str
     smpp: SmppManner | None = None
     smtp: SmtpManner | None = None
     http: HttpManner | None = None
+    callback: CallbackManner | None = None
 
     def settings(self, protocol: str) -> Mapping[str, object] | None:
         """Return the defaults of the settings of a listener of `protocol`; None if the dialect does not support it."""

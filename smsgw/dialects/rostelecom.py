@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from smsgw.dialects.manners import Dialect, HttpManner, SendMessageManner
+from smsgw.dialects.manners import (
+    CallbackContext,
+    CallbackManner,
+    CallbackRequest,
+    Dialect,
+    HttpManner,
+    SendMessageManner,
+)
+from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
+from smsgw.model.message import Event, Incoming
 
 JSON: Final = b"application/json; charset=utf-8"
 """Content-Type of every answer (004-193)."""
@@ -70,12 +79,42 @@ WORDS: Final[Mapping[State, str]] = {
 }
 """The word for each state, in answers (004-197) and in callbacks (004-198)."""
 
+WITH_ERROR: Final = frozenset({State.REJECTED, State.REFUSED})
+"""States that are reported with the error code, in answers and in callbacks (004-199)."""
+
 
 def error(_: int, reason: str) -> tuple[bytes, bytes]:
     """Return Content-Type and body of an error response (004.3)."""
     return JSON, b'{"reason":"%b","status":"error"}' % reason.encode("ascii")
 
 
-SEND_MESSAGE: Final = SendMessageManner(reasons=REASONS, as_states=AS_STATES, words=WORDS)
+SEND_MESSAGE: Final = SendMessageManner(
+    no_credentials=AUTH_REQUIRED,
+    bad_request=INVALID_BODY,
+    internal=SYSTEM_ERROR,
+    reasons=REASONS,
+    as_states=AS_STATES,
+    words=WORDS,
+    with_error=WITH_ERROR,
+    error=error,
+)
 
-ROSTELECOM: Final = Dialect(name="rostelecom", http=HttpManner(send_message=SEND_MESSAGE, error=error))
+
+def write_callback(url: str, event: Event, _: CallbackContext) -> CallbackRequest | None:
+    """Return GET with id, status, parts and, of a rejected message, err (004-198, 004-199).
+
+    None for an incoming message, which this form cannot represent."""
+    message = event.message
+    if isinstance(message, Incoming):
+        return None
+    query = f"id=message-id-{message.id}&status={WORDS[event.state]}&parts={max(message.parts, 1)}"
+    if event.state in WITH_ERROR:
+        query += f"&err={event.error or ErrorCode.UNEXPLAINED}"
+    return CallbackRequest(b"GET", f"{url}{'&' if '?' in url else '?'}{query}")
+
+
+ROSTELECOM: Final = Dialect(
+    name="rostelecom",
+    http=HttpManner(send_message=SEND_MESSAGE, error=error),
+    callback=CallbackManner(write=write_callback, once=True),
+)

@@ -19,11 +19,12 @@ from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
 from smsgw.interfaces.rostelecom import ApiError, IJsonDelegate, MessageStatus
 from smsgw.interfaces.smpp import BindAccepted, ISmppDelegate, ISmppSession
 from smsgw.interfaces.smtp import IMailDelegate, Reply
-from smsgw.interfaces.store import Awaited, IMessageStore, MessageDetails, MessageFilter, Parked
+from smsgw.interfaces.store import Awaited, BatchCount, IMessageStore, MessageDetails, MessageFilter, Parked
 
 __all__ = [
     "ApiError",
     "Awaited",
+    "BatchCount",
     "BindAccepted",
     "IConnector",
     "IConnectorFactory",

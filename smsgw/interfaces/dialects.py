@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class IDialectPlugin(Interface):
     """Finds a dialect. A plugin in ``smsgw.plugins`` provides this and IPlugin."""
 
-    kind = Attribute("The value of `dialect =`.")
+    kind = Attribute("The name of the dialect: the value of `dialect =` and `callback_dialect =`.")
 
     def load() -> Dialect:
         """Return the dialect."""

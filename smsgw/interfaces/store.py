@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from smsgw.model.changes import Changes, Committed
+from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message, Part
 
 
@@ -40,6 +41,20 @@ class MessageDetails:
     parts: Sequence[tuple[int, int, int, str]]
     awaited: Sequence[Awaited]
     events: Sequence[Event]
+
+
+@attrs.frozen
+class BatchCount:
+    """The messages of a batch in one state with one error code.
+
+    :ivar messages: how many; :ivar parts: of all of them together; :ivar first: the lowest of their ids.
+    """
+
+    state: State
+    error: int
+    messages: int
+    parts: int
+    first: int
 
 
 @attrs.frozen
@@ -135,10 +150,17 @@ class IMessageStore(Interface):
         Queued messages whose validity ended have seq 0; parts whose receipt is overdue have their own seq.
         """
 
-    def find(account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
-        """For each id a list: the message with this id, or the messages of the batch, or nothing if the id is unknown.
+    def find(account: str | None, ids: Sequence[int], of_batch: int = 0) -> Deferred[list[list[Message]]]:
+        """For each id a list: the message with this id, or the first `of_batch` messages of the batch, or nothing if
+        the id is unknown.
 
         Messages of other accounts are unknown. `account` None is the administrator, who may see all messages.
+        """
+
+    def batch_counts(account: str | None, id: int) -> Deferred[list[BatchCount]]:
+        """How many messages of a batch are in each state, in order of their first messages, at about the present time;
+        empty if the id is unknown. A message is a batch of itself. No message is loaded for it. `account` as for
+        :meth:`find`.
         """
 
     def details(id: int) -> Deferred[MessageDetails | None]:

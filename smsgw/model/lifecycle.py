@@ -29,8 +29,8 @@ class State(IntEnum):
 
     @property
     def word(self) -> str:
-        """The state as a lower-case word for people and logs, e.g. ``enroute``."""
-        return self.name.lower().replace("_", " ")
+        """The state as one lower-case word, e.g. ``enroute`` or ``no_money``, for people, logs and the native API."""
+        return self.name.lower()
 
 
 class Notify(IntFlag):

@@ -3,7 +3,8 @@
 Another package puts a module into its own directory ``smsgw/plugins/`` without an ``__init__.py``, on the Python path;
 `twisted.plugin.getPlugins` finds it there. The module is imported whenever plugins are listed, so it only declares what
 the package has: a :class:`LazyConnector` names the classes by dotted strings, which are imported if the configuration
-has a section of that type; a :class:`LazyDialect` names the dialect, which is imported if a listener uses it.
+has a section of that type; a :class:`LazyDialect` names the dialect, which is imported if a listener or an account uses
+it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class LazyConnector:
 class LazyDialect:
     """A dialect, by the name of its object.
 
-    :ivar kind: the value of ``dialect =``. :ivar dialect: dotted name of a :class:`~smsgw.dialects.Dialect`.
+    :ivar kind: its name, the value of ``dialect =`` and ``callback_dialect =``.
+    :ivar dialect: dotted name of a :class:`~smsgw.dialects.Dialect`.
     """
 
     kind: str
@@ -71,10 +73,13 @@ class Dialects(Mapping[str, "Dialect"]):
 
     def __init__(self, found: Mapping[str, IDialectPlugin]) -> None:
         self._found = found
+        self._loaded: dict[str, Dialect] = {}
 
     def __getitem__(self, kind: str) -> Dialect:
-        """Import the dialect."""
-        return self._found[kind].load()
+        """Return the dialect, imported at the first lookup."""
+        if kind not in self._loaded:
+            self._loaded[kind] = self._found[kind].load()
+        return self._loaded[kind]
 
     def __contains__(self, kind: object) -> bool:
         """Whether the dialect is installed."""

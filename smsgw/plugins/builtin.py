@@ -15,3 +15,5 @@ smtp = LazyConnector("smtp", "smsgw.connectors.smtp.SmtpConnector", "smsgw.conne
 standard = LazyDialect("standard", "smsgw.dialects.standard.STANDARD")
 quicktel = LazyDialect("quicktel", "smsgw.dialects.quicktel.QUICKTEL")
 rostelecom = LazyDialect("rostelecom", "smsgw.dialects.rostelecom.ROSTELECOM")
+smsc = LazyDialect("smsc", "smsgw.dialects.smsc.SMSC")
+native = LazyDialect("native", "smsgw.dialects.native.NATIVE")

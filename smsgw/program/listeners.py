@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -21,7 +20,7 @@ from smsgw.config import (
     SmppListenSettings,
     SmtpListenSettings,
 )
-from smsgw.dialects import Dialect, HttpManner, SmppManner, SmtpManner
+from smsgw.dialects import HttpManner, SmppManner, SmtpManner
 from smsgw.frontends.api import views
 from smsgw.frontends.api.resource import V1Resource
 from smsgw.frontends.rostelecom import RESPONSES
@@ -39,20 +38,20 @@ from smsgw.protocols.smtp import SubmissionFactory
 log = Logger()
 
 
-def make_listener(parts: Parts, own: ListenSettings, dialects: Mapping[str, Dialect], admin: Any) -> Listener:
+def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
     """Return a listener for the section `own`.
 
-    :param dialects: by the value of ``dialect =``. :param admin: factory of the administrator's listeners.
+    :param admin: factory of the administrator's listeners.
     :raises ConfigErrors: if the certificate or key cannot be used.
     """
     tls = _tls(parts, own) if isinstance(own, ClientListenSettings) and own.tls != "none" else None
     match own:
         case SmppListenSettings():
-            factory, says = _smpp(parts, own, dialects[own.dialect].smpp), "SMPP"
+            factory, says = _smpp(parts, own, parts.dialects[own.dialect].smpp), "SMPP"
         case SmtpListenSettings():
-            factory, says = _smtp(parts, own, dialects[own.dialect].smtp, tls), "SMTP"
+            factory, says = _smtp(parts, own, parts.dialects[own.dialect].smtp, tls), "SMTP"
         case HttpListenSettings():
-            factory, says = _http(parts, own, dialects[own.dialect].http), "HTTP"
+            factory, says = _http(parts, own, parts.dialects[own.dialect].http), "HTTP"
         case AdminListenSettings():
             factory, says = admin, "admin"
         case _:

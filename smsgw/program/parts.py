@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import attrs
 
 from smsgw.config import Settings
+from smsgw.dialects import Dialect
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, IMessageStore
@@ -38,7 +39,7 @@ class Parts:
 
     :ivar settings: the current configuration.
     :ivar configured: all parts that use it, in the order in which a reload applies a new one; only the first, the
-        accounts, may refuse it. :ivar reactor: with monotonic ``seconds``.
+        accounts, may refuse it. :ivar reactor: with monotonic ``seconds``. :ivar dialects: by name.
     :ivar password_checks, mail_reading: worker threads for slow functions.
     """
 
@@ -46,6 +47,7 @@ class Parts:
     configured: list[Configured]
     reactor: Any
     metrics: Metrics
+    dialects: Mapping[str, Dialect]
     store: IMessageStore
     password_checks: WorkerPool
     mail_reading: WorkerPool

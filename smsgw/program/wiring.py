@@ -80,8 +80,7 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         parts.metrics.registry,
         parts.metrics.http,
     ).factory
-    known = dialects()
-    listeners = [make_listener(parts, own, known, admin) for own in settings.listeners.values()]
+    listeners = [make_listener(parts, own, admin) for own in settings.listeners.values()]
     gateway.steps = list(_steps(gateway, parts, listeners, source))
     for one in listeners:
         parts.metrics.program.sessions[one.name].set_function(partial(_open_connections, one))
@@ -99,6 +98,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     router = Router(settings)
     outbox = Outbox(settings, store, clock, now, metrics=metrics.outbox)
     commits = Commits(store, outbox)
+    known = dialects()
     factories = connector_factories()
     connectors: dict[str, IConnector] = {
         name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
@@ -132,7 +132,14 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     smpp_receipts = SmppReceipts(settings, Binds(metrics.binds), metrics.binds)
     outbox.attach(smpp_receipts)
     callbacks = CallbackPath(
-        settings, accounts, WebClient(reactor), WebClient(reactor, guard=True), clock, now, metrics=metrics.callbacks
+        settings,
+        accounts,
+        known,
+        WebClient(reactor),
+        WebClient(reactor, guard=True),
+        clock,
+        now,
+        metrics=metrics.callbacks,
     )
     outbox.attach(callbacks)
     contacts = Contacts(settings)
@@ -143,6 +150,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         ],
         reactor=reactor,
         metrics=metrics,
+        dialects=known,
         store=store,
         password_checks=password_checks,
         mail_reading=WorkerPool(reactor, 2, "mails"),

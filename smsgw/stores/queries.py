@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from smsgw.interfaces import Awaited, MessageDetails, MessageFilter, Parked
+from smsgw.interfaces import Awaited, BatchCount, MessageDetails, MessageFilter, Parked
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
 from smsgw.stores.maintenance import messages
@@ -13,6 +13,7 @@ from smsgw.stores.packed import LABELLED
 from smsgw.stores.questions import (
     AwaitedOf,
     AwaitedPage,
+    BatchCounts,
     DeadLetters,
     EventsOf,
     EventsPage,
@@ -31,23 +32,57 @@ from smsgw.stores.steps import NO_ID, Loaded, Row, Steps
 LISTED_SPAN: Final = 20_000
 """Ids that :func:`list_messages` examines at once: some milliseconds during which no commit runs."""
 
+BATCH_SPAN: Final = 20_000
+"""Messages of a batch that :func:`batch_counts` counts at once: some milliseconds during which no commit runs."""
+
 _SLACK: Final = 60.0
 """Seconds by which a message with a lower id may have been accepted later."""
 
 _ENROUTE: Final = State.ENROUTE + 0
 
 
-def find(account: str | None, ids: Sequence[int]) -> Steps[list[list[Message]]]:
+def find(account: str | None, ids: Sequence[int], of_batch: int) -> Steps[list[list[Message]]]:
     """The steps of :meth:`smsgw.interfaces.IMessageStore.find`."""
-    loaded: Loaded = yield Found([id for id in ids if 0 < id <= NO_ID])
-    known: dict[int, list[Message]] = {}
-    batches: dict[int, list[Message]] = {}
+    loaded: Loaded = yield Found([id for id in ids if 0 < id <= NO_ID], of_batch)
+    known: dict[int, Message] = {}
+    batches: dict[int, dict[int, Message]] = {}
     for m in messages(loaded.messages, loaded.parts):
         if account is None or m.account == account:
-            known[m.id] = [m]
+            known[m.id] = m
             if m.batch:
-                batches.setdefault(m.batch, []).append(m)
-    return [known.get(id) or batches.get(id, []) for id in ids]
+                batches.setdefault(m.batch, {})[m.id] = m
+    return [
+        [known[id]] if id in known else [m for _, m in sorted(batches.get(id, {}).items())[:of_batch]] for id in ids
+    ]
+
+
+def batch_counts(account: str | None, id: int, after: int) -> Steps[tuple[list[BatchCount], int]]:
+    """Count the :data:`BATCH_SPAN` messages of the batch `id` behind the message `after`, or the message `id`. Returns
+    the counts, and the message behind which to go on, 0 at the end."""
+    if not 0 < id <= NO_ID:
+        return [], 0
+    if not after:
+        loaded: Loaded = yield Found([id])
+        if loaded.messages:
+            own = [m for m in messages(loaded.messages, loaded.parts) if account in (None, m.account)]
+            return [BatchCount(m.state, m.error, 1, m.parts, m.id) for m in own], 0
+    rows = yield BatchCounts(account, id, after, BATCH_SPAN)
+    counted = sum(row[2] for row in rows)
+    last = max(row[5] for row in rows) if counted == BATCH_SPAN else 0
+    return [BatchCount(STATES[state], *rest) for state, *rest, _ in rows], last
+
+
+def add_counts(counts: Iterable[BatchCount]) -> list[BatchCount]:
+    """Add up the counts of the same state and error code; returns them in order of their first messages."""
+    sums: dict[tuple[State, int], BatchCount] = {}
+    for one in counts:
+        key = one.state, one.error
+        known = sums.get(key)
+        if known is not None:
+            messages, parts = known.messages + one.messages, known.parts + one.parts
+            one = BatchCount(*key, messages, parts, min(known.first, one.first))
+        sums[key] = one
+    return sorted(sums.values(), key=lambda one: one.first)
 
 
 def queue_page(connector: str, account: str, after: tuple[int, int], limit: int) -> Steps[list[Message]]:

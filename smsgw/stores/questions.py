@@ -19,9 +19,23 @@ Place = tuple[Any, ...]
 
 @attrs.frozen
 class Found(Question[Loaded]):
-    """The messages with these ids, or of the batches with these ids, and their parts; in order of ids."""
+    """The messages with these ids, in order of ids; then the first `of_batch` messages of each batch with one of the
+    other ids; and the parts of all of them."""
 
     ids: Sequence[int]
+    of_batch: int = 0
+
+
+@attrs.frozen
+class BatchCounts(Question[list[Row]]):
+    """Rows (state, error, messages, parts, first id, last id) of the next `limit` messages of the batch `id` behind the
+    message `after`, one for each state and error code; of `account` unless that is None. `parts` is the sum of their
+    parts."""
+
+    account: str | None
+    id: int
+    after: int
+    limit: int
 
 
 @attrs.frozen

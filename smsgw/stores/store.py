@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.interfaces import Awaited, IMessageStore, MessageDetails, MessageFilter, Parked
+from smsgw.interfaces import Awaited, BatchCount, IMessageStore, MessageDetails, MessageFilter, Parked
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.message import Event, Incoming, Message, Part
@@ -179,8 +179,19 @@ class MessageStore:
     def queue_page(self, connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         return self._run(queries.queue_page(connector, account, after, limit))
 
-    def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
-        return self._run(queries.find(account, ids))
+    def find(self, account: str | None, ids: Sequence[int], of_batch: int = 0) -> Deferred[list[list[Message]]]:
+        return self._run(queries.find(account, ids, of_batch))
+
+    @inlineCallbacks
+    def batch_counts(
+        self, account: str | None, id: int
+    ) -> Generator[Deferred[tuple[list[BatchCount], int]], tuple[list[BatchCount], int], list[BatchCount]]:
+        counts, after = yield self._run(queries.batch_counts(account, id, 0))
+        while after:
+            # Other steps run between slices of the table.
+            more, after = yield self._run(queries.batch_counts(account, id, after))
+            counts = queries.add_counts([*counts, *more])
+        return queries.add_counts(counts)
 
     def details(self, id: int) -> Deferred[MessageDetails | None]:
         return self._run(queries.details(id))

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 from twisted.internet.testing import StringTransport
 
+from smsgw.frontends.admin import frontend
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from tests.cli.support import CONFIG, CommandTestCase
@@ -208,8 +209,19 @@ class ShowTests(MessageTestCase):
         self.admin.accept(batch=batch)
         self.admin.accept(batch=batch)
         lines = self.timeline(f"message-id-{batch}")
-        self.assertEqual(lines[0], "1 is a batch of 2 messages:")
+        self.assertEqual(lines[0], "1 is a batch of 2 messages: 2 queued")
         self.assertEqual(len(lines), 4)
+
+    def test_long_batch(self) -> None:
+        """A batch with more messages than are listed shows how many there are in each state."""
+        self.patch(frontend, "MOST", 50)
+        batch = self.admin.store.next_id()
+        for state, error in (*[(State.QUEUED, 0)] * 49, (State.REFUSED, 248), (State.REFUSED, 249)):
+            self.admin.accept(batch=batch, state=state, error=error)
+        lines = self.timeline(str(batch))
+        self.assertEqual(lines[0], "1 is a batch of 51 messages: 49 queued, 2 refused")
+        self.assertEqual(lines[-1], "these are the first 50 of 51")
+        self.assertEqual(len(lines), 53)
 
     def test_unknown(self) -> None:
         """An unknown id is refused."""

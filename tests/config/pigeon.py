@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 
 from smsgw.config import Conflict, ConnectorSettings, Globs, Secret, fields
-from smsgw.dialects import QUICKTEL, ROSTELECOM, STANDARD
+from smsgw.dialects import NATIVE, QUICKTEL, ROSTELECOM, SMSC, STANDARD
 
 
 @attrs.frozen(kw_only=True)
@@ -29,7 +29,7 @@ class PigeonSettings(ConnectorSettings):
 
 TYPES: dict[str, type[ConnectorSettings]] = {"pigeon": PigeonSettings}
 
-DIALECTS = {dialect.name: dialect for dialect in (STANDARD, QUICKTEL, ROSTELECOM)}
+DIALECTS = {dialect.name: dialect for dialect in (STANDARD, QUICKTEL, ROSTELECOM, SMSC, NATIVE)}
 
 SMPP = "[listen smpp]\nprotocol = smpp\nendpoint = tcp:2775:interface=127.0.0.1\n"
 ACCOUNT = "[account demo]\npassword = demo\nallow_from = any\n"

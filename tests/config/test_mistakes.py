@@ -57,6 +57,10 @@ MISTAKES: Mapping[str, list[str]] = {
         "and path; no fragment"],
     f"[account a]\n{BY_KEY}callback_dialect = smsc\ncallback = http://h/?md5=a.b": [
         "8: [account a] callback: md5: a secret has Latin letters, digits, minus and underscore"],
+    f"[account a]\n{BY_KEY}callback_dialect = quicktel": [
+        '7: [account a] callback_dialect: "quicktel" has no callbacks; allowed: rostelecom, smsc, native'],
+    f"[account a]\n{BY_KEY}callback_dialect = klingon\ncallback = http://user@h/": [
+        '7: [account a] callback_dialect: "klingon" is not a dialect; allowed: rostelecom, smsc, native'],
     "[gateway]\nlog = xml": ['5: [gateway] log: "xml" is not one of text, json'],
     "[gateway]\nkeep = 0": ['5: [gateway] keep: "0" is not a duration such as 10, 30s, 10m, 24h or 7d, of 1s or more'],
     "[gateway]\ntimezone = Moscow": [
@@ -67,7 +71,7 @@ MISTAKES: Mapping[str, list[str]] = {
     "[listen x]\nprotocol = smpp\nendpoint = tcp:1\ndialect = quicktel": [
         '7: [listen x] dialect: "quicktel" is not available for smpp; allowed: standard'],
     "[listen x]\nprotocol = smpp\nendpoint = tcp:1\ndialect = smsc": [
-        '7: [listen x] dialect: "smsc" is not a dialect; allowed: standard'],
+        '7: [listen x] dialect: "smsc" is not available for smpp; allowed: standard'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = quicktel": [
         '7: [listen x] dialect: "quicktel" is not available for http; allowed: standard, rostelecom'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = klingon": [

@@ -7,13 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.dialects import QUICKTEL, ROSTELECOM, STANDARD, Dialect, IdForm, SmppManner, by_registered_delivery
+from smsgw.dialects import (
+    NATIVE,
+    QUICKTEL,
+    ROSTELECOM,
+    SMSC,
+    STANDARD,
+    Dialect,
+    IdForm,
+    SmppManner,
+    by_registered_delivery,
+)
 from smsgw.dialects.manners import VERSIONS
 from smsgw.dialects.standard import RECEIPTS, SMPP
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
+from smsgw.plugins import dialects
 from smsgw.smpp.consts import MessageState
 
+DIALECTS = (STANDARD, QUICKTEL, ROSTELECOM, SMSC, NATIVE)
 IDS = st.integers(1, (1 << 31) - 1)
 PADDED = IdForm(b"%010d", 10, (b"%d",))
 
@@ -99,9 +111,32 @@ class DialectTests(SynchronousTestCase):
         protocols = ("smpp", "smtp", "http", "admin", "name")
         spoken = {
             dialect.name: {protocol for protocol in protocols if dialect.settings(protocol) is not None}
-            for dialect in (STANDARD, QUICKTEL, ROSTELECOM)
+            for dialect in DIALECTS
         }
-        self.assertEqual(spoken, {"standard": {"smpp", "smtp", "http"}, "quicktel": {"smtp"}, "rostelecom": {"http"}})
+        expected = {
+            "standard": {"smpp", "smtp", "http"},
+            "quicktel": {"smtp"},
+            "rostelecom": {"http"},
+            "smsc": set(),
+            "native": set(),
+        }
+        self.assertEqual(spoken, expected)
+
+    def test_callbacks(self) -> None:
+        """Dialects with callbacks; that of Rostelecom never repeats them, and each checks its URLs."""
+        once = {dialect.name: dialect.callback.once for dialect in DIALECTS if dialect.callback is not None}
+        self.assertEqual(once, {"rostelecom": True, "smsc": False, "native": False})
+        for dialect in DIALECTS:
+            if dialect.callback is not None:
+                dialect.callback.check("https://h.example/?a=b")
+                self.assertRaises(ValueError, dialect.callback.check, "https://user@h.example/")
+
+    def test_plugins(self) -> None:
+        """Each dialect is found by its name."""
+        found = dialects()
+        self.assertEqual(set(found), {dialect.name for dialect in DIALECTS})
+        for dialect in DIALECTS:
+            self.assertIs(found[dialect.name], dialect)
 
     def test_settings(self) -> None:
         """The settings come from the dialect's record of the protocol."""

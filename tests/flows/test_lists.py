@@ -61,6 +61,38 @@ class ListTests(SynchronousTestCase):
             found = store.execute(counted).fetchone()
         self.assertEqual(found, (NUMBERS, NUMBERS, 1))
 
+    def test_status(self) -> None:
+        """STATUS of a list of many numbers reports all its parts, while it is sent and when all are delivered
+        (000-32) (000-35)."""
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        (directory / "list.csv").write_text("".join(f"7916{number:07}\n" for number in range(NUMBERS)))
+        self.gateway = GatewayProcess(
+            directory, connector="delay = 0.05\nwindow = 2000\nrate = 0",
+            sections=f"[list demo big]\nfile = {directory}/list.csv\n",
+        )  # fmt: skip
+        self.addCleanup(self.gateway.kill)
+        self.gateway.start()
+        with smtplib.SMTP("127.0.0.1", self.gateway.smtp, timeout=60) as server:
+            server.login("demo", "demo")
+            server.mail("DEMO@shop.example")
+            server.rcpt("list_big@sms.qtelecom.ru")
+            code, accepted = server.data(b"Subject: x\r\n\r\n" + b"Hello everybody " * 11)
+            self.assertEqual(code, 250)
+            id = accepted.split()[0].decode()
+            deadline = time.monotonic() + 60
+            closed = code = ""
+            while closed != "1" and time.monotonic() < deadline:
+                _, reply = server.docmd("STATUS", id)
+                named, parts, closed, code, *_ = reply.decode().split()
+                self.assertEqual((named, parts), (id, str(2 * NUMBERS)))
+                self.assertIn((closed, code), {("0", "0"), ("0", "1"), ("1", "2")})
+            self.assertEqual((closed, code), ("1", "2"))
+            _, shown = self.gateway.get(f"/messages/{id}")
+        delivered = {"state": "delivered", "error": 0, "messages": NUMBERS, "parts": 2 * NUMBERS}
+        self.assertEqual(shown["counts"], [delivered])
+        self.assertEqual(self.gateway.stop(), 0)
+
 
 class DialectTests(SynchronousTestCase):
     """The dialect standard of SMTP."""

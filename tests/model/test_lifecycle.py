@@ -55,4 +55,4 @@ class LifecycleTests(SynchronousTestCase):
 
     def test_word(self) -> None:
         """People read states as plain words."""
-        self.assertEqual(State.NO_MONEY.word, "no money")
+        self.assertEqual(State.NO_MONEY.word, "no_money")

@@ -9,7 +9,6 @@ import attrs
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.plugins import dialects
 from smsgw.program import configfile
 from smsgw.program.listeners import make_listener
 from smsgw.program.parts import Parts
@@ -64,7 +63,7 @@ class ReloadTests(SynchronousTestCase):
         reactor: Any = MemoryReactorClock()
         self.parts = make_parts(configfile.read(self.source), reactor)
         for own in self.parts.settings.listeners.values():
-            make_listener(self.parts, own, dialects(), None)
+            make_listener(self.parts, own, None)
 
     def write(self, text: str) -> None:
         """Write the file."""

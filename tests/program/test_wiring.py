@@ -95,7 +95,7 @@ class WiringTests(SynchronousTestCase):
     def listener(self, *arguments: Any, **keys: Any) -> Listener:
         """Return the listener."""
         parts = self.parts(*arguments, **keys)
-        return make_listener(parts, parts.settings.listeners["one"], dialects(), None)
+        return make_listener(parts, parts.settings.listeners["one"], None)
 
     def limits(self, *arguments: Any) -> Any:
         """Return the limits of its protocol."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from smsgw.interfaces import MessageFilter
+from smsgw.interfaces import BatchCount, MessageFilter
 from smsgw.model.changes import Cancel, Changes, PartEnded, Retry
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import State
+from smsgw.stores import queries
 from tests.stores.case import ENROUTE, FINAL, StoreCase
 from tests.stores.support import FAR, START, new, outcomes, receipt, receipts
+from tests.stores.support import sent as sent_part
 
 
 class EventTests(StoreCase):
@@ -72,11 +74,44 @@ class LookingUpTests(StoreCase):
         batch = self.store.next_id()
         messages = [new(self.store, batch=batch), new(self.store), new(self.store, batch=batch)]
         await self.accepted(*messages)
-        found = await self.store.find("demo", [messages[1].id, batch, 999, messages[0].id, 0, -1])
-        self.assertEqual(
-            [[m.id for m in some] for some in found],
-            [[messages[1].id], [messages[0].id, messages[2].id], [], [messages[0].id], [], []],
+        first, second, third = (m.id for m in messages)
+        for of_batch, members in ((0, []), (1, [first]), (2, [first, third]), (9, [first, third])):
+            found = await self.store.find("demo", [second, batch, 999, third, 0, -1, third], of_batch)
+            self.assertEqual(
+                [[m.id for m in some] for some in found], [[second], members, [], [third], [], [], [third]]
+            )
+
+    async def test_batch_counts(self) -> None:
+        """A batch is counted by state and error code, in order of the first message, in any number of slices; without
+        those of other accounts. A message is a batch of itself."""
+        batch = self.store.next_id()
+        refused, sent, split, late, foreign = (
+            new(self.store, batch=batch, state=State.REFUSED, error=249, claimed=False),
+            new(self.store, batch=batch),
+            new(self.store, batch=batch, parts=3),
+            new(self.store, batch=batch, state=State.REFUSED, error=248, claimed=False),
+            new(self.store, batch=batch, account="other"),
         )
+        await self.accepted(refused, sent, split, late, foreign)
+        await self.accepted(new(self.store), new(self.store, batch=self.store.next_id()))
+        await self.commit(outcomes(sent_part(sent, "a")))
+        expected = [
+            BatchCount(State.REFUSED, 249, 1, 1, refused.id),
+            BatchCount(State.ENROUTE, 0, 1, 1, sent.id),
+            BatchCount(State.QUEUED, 0, 1, 3, split.id),
+            BatchCount(State.REFUSED, 248, 1, 1, late.id),
+        ]
+        for span in (20_000, 5, 4, 3, 2, 1):
+            self.patch(queries, "BATCH_SPAN", span)
+            self.assertEqual(await self.store.batch_counts("demo", batch), expected, span)
+            everything = await self.store.batch_counts(None, batch)
+            self.assertEqual(everything[2], BatchCount(State.QUEUED, 0, 2, 4, split.id), span)
+            self.assertEqual([*everything[:2], *everything[3:]], [*expected[:2], *expected[3:]], span)
+        self.assertEqual(await self.store.batch_counts("demo", split.id), [expected[2]])
+        self.assertEqual(await self.store.batch_counts("demo", foreign.id), [])
+        for id in (0, -1, 999, 10**30):
+            self.assertEqual(await self.store.batch_counts(None, id), [])
+        self.assertEqual(await self.store.batch_counts("unknown", batch), [])
 
     async def test_impossible_ids(self) -> None:
         """A number that can be no id is as unknown as any other."""
@@ -94,12 +129,12 @@ class LookingUpTests(StoreCase):
         batch = self.store.next_id()
         mine, foreign = new(self.store, batch=batch), new(self.store, account="other", batch=batch)
         await self.accepted(mine, foreign)
-        found = await self.store.find("demo", [mine.id, foreign.id, batch])
+        found = await self.store.find("demo", [mine.id, foreign.id, batch], 9)
         self.assertEqual([[m.id for m in some] for some in found], [[mine.id], [], [mine.id]])
-        found = await self.store.find("unknown", [mine.id, foreign.id, batch])
+        found = await self.store.find("unknown", [mine.id, foreign.id, batch], 9)
         self.assertEqual(found, [[], [], []])
         self.assertEqual([m.id for m in await self.store.list_messages("other", MessageFilter(), 0, 10)], [foreign.id])
-        found = await self.store.find(None, [mine.id, foreign.id, batch])
+        found = await self.store.find(None, [mine.id, foreign.id, batch], 9)
         self.assertEqual([len(some) for some in found], [1, 1, 2])
 
     async def test_find_many(self) -> None:

@@ -189,7 +189,7 @@ class UpkeepTests(StoreCase):
         gone = [await self.store.purge(START + 50, START - 1, 2) for _ in range(6)]
         self.assertEqual(sum(messages for messages, _ in gone), 5)
         self.assertLessEqual(max(messages for messages, _ in gone), 2)
-        self.assertEqual(await self.store.find(None, [m.id for m in old] + [batch]), [[]] * 6)
+        self.assertEqual(await self.store.find(None, [m.id for m in old] + [batch], 9), [[]] * 6)
         self.assertEqual(len(await self.store.list_messages(None, MessageFilter(), 0, 100)), 5)
         self.assertEqual(await self.store.counts(), {State.QUEUED: 2, State.ENROUTE: 1, State.REFUSED: 2})
         self.assertEqual((await self.commit(receipts(receipt("a")))).receipts, ["matched"])

@@ -15,6 +15,7 @@ from smsgw import plugins
 from smsgw.config import SmppListenSettings, parse
 from tests.flows.esme import ENQUIRE_LINK, QUERY_SM, Esme
 from tests.flows.process import ROOT, GatewayProcess
+from tests.flows.receiver import CallbackReceiver
 
 PROJECT = Path(__file__).resolve().parent / "acmedialect"
 PAGE = PROJECT.parents[2] / "docs" / "dialects.rst"
@@ -51,8 +52,8 @@ class FoundTests(SynchronousTestCase):
     def test_found(self) -> None:
         """The dialect is listed beside those of the gateway, and imported at its first use."""
         dialects = plugins.dialects()
-        self.assertEqual(set(dialects), {"standard", "quicktel", "rostelecom", "acme"})
-        self.assertEqual((len(dialects), "acme" in dialects, "klingon" in dialects), (4, True, False))
+        self.assertEqual(set(dialects), {"standard", "quicktel", "rostelecom", "smsc", "native", "acme"})
+        self.assertEqual((len(dialects), "acme" in dialects, "klingon" in dialects), (6, True, False))
         self.assertNotIn("acmedialect.dialect", sys.modules)
         self.assertEqual(dialects["acme"].name, "acme")
         self.assertIn("acmedialect.dialect", sys.modules)
@@ -83,9 +84,12 @@ class SpokenTests(SynchronousTestCase):
     """The dialect over SMPP."""
 
     def setUp(self) -> None:
-        """A gateway with the dialect on its SMPP listener."""
+        """A gateway with the dialect on its SMPP listener, and for callbacks."""
+        self.receiver = CallbackReceiver()
+        self.addCleanup(self.receiver.close)
         self.gateway = GatewayProcess(
             Path(self.mktemp()).absolute(), connector="delay = 0.05\nrejected = 7999*", sections=OTHER,
+            account=f"callback = {self.receiver.url}/x\ncallback_dialect = acme",
             environment={"PYTHONPATH": os.pathsep.join(map(str, (installed(self), ROOT)))},
         )  # fmt: skip
         text = self.gateway.config.read_text().replace("dialect = standard", "dialect = acme", 1)
@@ -121,6 +125,15 @@ class SpokenTests(SynchronousTestCase):
         self.assertEqual(esme.request(QUERY_SM, b"77\0\0\0\0")[0], 0x0C)
         self.assertEqual(esme.request(CANCEL_SM, b"\0" + b"1\0" + b"\0\0\0" * 2)[0], 0x03)
         self.assertEqual(esme.kinds[-1], GENERIC_NACK)
+
+    def test_callbacks(self) -> None:
+        """Callbacks have ACME's form."""
+        self.bound().accepted("Hello", notify=0)
+        calls = self.receiver.wait(lambda taken: len(taken) == 2)
+        self.assertEqual(
+            [(one.method, one.path) for one in calls],
+            [("GET", "/x?uid=0000000001&state=enroute"), ("GET", "/x?uid=0000000001&state=delivered")],
+        )
 
     def test_newest_bind_wins(self) -> None:
         """A second bind unbinds the first session and stays bound."""

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import attrs
 
-from smsgw.config import fields, types
+from smsgw.config import fields
 from smsgw.config.endpoint import ENDPOINT, take_apart
 from smsgw.config.errors import Conflict
-from smsgw.config.settings import Preset, SectionSettings
-
-WORD = types.text(32, r"[a-z0-9_-]+", "a word")
+from smsgw.config.settings import WORD, Preset, SectionSettings
 
 
 @attrs.frozen(kw_only=True)
@@ -60,13 +58,12 @@ class ClientListenSettings(ListenSettings):
             return {}
         return dialects[dialect].settings(str(defaults["protocol"].default)) or {}
 
-    def wrong_dialect(self, dialects: Mapping[str, Preset]) -> str:
-        """Return the problem of the dialect, None if it exists and supports the protocol."""
-        if self.dialect in dialects and dialects[self.dialect].settings(self.protocol) is not None:
-            return ""
-        what = f"is not available for {self.protocol}" if self.dialect in dialects else "is not a dialect"
-        available = [name for name in dialects if dialects[name].settings(self.protocol) is not None]
-        return f'"{self.dialect}" {what}; allowed: {", ".join(available)}'
+    def check_dialect(self, dialects: Mapping[str, Preset]) -> Iterator[Conflict]:
+        """Yield a dialect that does not exist or does not support the protocol."""
+        if self.dialect not in dialects or dialects[self.dialect].settings(self.protocol) is None:
+            what = f"is not available for {self.protocol}" if self.dialect in dialects else "is not a dialect"
+            able = ", ".join(name for name in dialects if dialects[name].settings(self.protocol) is not None)
+            yield Conflict("dialect", f'"{self.dialect}" {what}; allowed: {able}')
 
     def check(self) -> Iterator[Conflict]:
         """Yield a certificate without a key, or a key without a certificate."""

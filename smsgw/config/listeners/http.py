@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from smsgw.config import fields
-from smsgw.config.listeners.common import WORD, ClientListenSettings
+from smsgw.config.listeners.common import ClientListenSettings
+from smsgw.config.settings import WORD
 
 
 @attrs.frozen(kw_only=True, slots=False)

@@ -8,7 +8,8 @@ import attrs
 
 from smsgw.config import fields, types
 from smsgw.config.errors import Conflict
-from smsgw.config.listeners.common import WORD, ClientListenSettings
+from smsgw.config.listeners.common import ClientListenSettings
+from smsgw.config.settings import WORD
 from smsgw.smpp.codec import LIMIT
 from smsgw.smpp.consts import VERSION_5_0
 from smsgw.smpp.maxima import raise_maxima

@@ -9,7 +9,8 @@ import attrs
 
 from smsgw.config import fields, types
 from smsgw.config.errors import Conflict
-from smsgw.config.listeners.common import WORD, ClientListenSettings
+from smsgw.config.listeners.common import ClientListenSettings
+from smsgw.config.settings import WORD
 
 _DOMAIN = types.text(253, r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
                      "a domain in small Latin letters")

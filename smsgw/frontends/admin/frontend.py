@@ -48,7 +48,7 @@ LIMIT: Final = 50
 """Rows of a list by default."""
 
 MOST: Final = 1000
-"""The most rows of a list."""
+"""The most rows of a list, and messages of a batch."""
 
 _HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _NUMBER: Final = "([1-9][0-9]{0,17})"
@@ -177,14 +177,16 @@ class AdminFrontend:
 
         def respond(traced: MessageDetails | None) -> Answer | Deferred[Answer]:
             if traced is None:
-                return self._store.find(None, [int(number)]).addCallback(lambda found: batch(found[0]))
+                return Deferred.fromCoroutine(batch())
             return json_answer(views.details(traced, asked.text))
 
-        def batch(messages: Sequence[Message]) -> Answer:
-            if not messages:
+        async def batch() -> Answer:
+            counts = await self._store.batch_counts(None, int(number))
+            if not counts:
                 return _no(404, "not_found", Refusal.UNKNOWN_ID.value)
+            (messages,) = await self._store.find(None, [int(number)], MOST)
             shown = [views.summary(message, asked.text) for message in messages]
-            return json_answer({"batch": int(number), "messages": shown})
+            return json_answer({"batch": int(number), "counts": views.batch_counts(counts), "messages": shown})
 
         return self._store.details(int(number)).addCallback(respond)
 

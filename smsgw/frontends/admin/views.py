@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from smsgw.interfaces import MessageDetails, Parked
+from smsgw.interfaces import BatchCount, MessageDetails, Parked
 from smsgw.model.address import masked
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import FINAL, Notify, State
@@ -25,12 +25,12 @@ _WORDS: Final[Mapping[str, State]] = {state.word: state for state in State}
 
 
 def states(words: str) -> list[State]:
-    """Parse comma-separated states; ``no_money`` and ``no money`` are the same.
+    """Parse comma-separated states; case is ignored.
 
     :raises ValueError: for an unknown word, with the list of the known ones.
     """
     found = []
-    for word in filter(None, (word.strip().lower().replace("_", " ") for word in words.split(","))):
+    for word in filter(None, (word.strip().lower() for word in words.split(","))):
         if word not in _WORDS:
             raise ValueError(f"state: {word!r} is none; there are {', '.join(_WORDS)}")
         found.append(_WORDS[word])
@@ -54,6 +54,13 @@ def summary(message: Message, private: bool = False) -> Fact:
         "created": _moment(message.created),
         "changed": _moment(message.changed),
     }
+
+
+def batch_counts(counts: Iterable[BatchCount]) -> list[Fact]:
+    """Return how many messages of a batch are in each state."""
+    return [
+        {"state": one.state.word, "error": one.error, "messages": one.messages, "parts": one.parts} for one in counts
+    ]
 
 
 def details(traced: MessageDetails, private: bool = False) -> Fact:

@@ -13,15 +13,15 @@ class CallbackMetrics:
     """The metrics of one callback path.
 
     :param registry: exports the metrics; None: they are not exported.
-    :ivar callbacks: by form and result. :ivar seconds: of one HTTP request.
+    :ivar callbacks: by dialect and result. :ivar seconds: of one HTTP request.
     :ivar receivers_down: read from the callback path at export.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.callbacks = Counts(
             "smsgw_callbacks_total",
-            "Callback requests, by form and result: 2xx, 3xx, 4xx, 5xx, no answer, refused.",
-            ["form", "result"],
+            "Callback requests, by dialect and result: 2xx, 3xx, 4xx, 5xx, no answer, refused.",
+            ["dialect", "result"],
             registry=registry,
         )
         self.seconds = Distribution(

@@ -1,13 +1,14 @@
 """The return path over HTTP: sends reports and incoming messages as requests to the URLs of accounts.
 
-The Rostelecom form is sent at most once: the acknowledgement of an event is committed before its request begins. The
-other forms are repeated until the receiver responds with 2xx. Events of one message are sent in order in all forms.
+The callback dialect of an account writes the requests. If it sends them once, the acknowledgement of an event is
+committed before its request begins; else a request is repeated until the receiver responds with 2xx. Events of one
+message are sent in order.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import random
 from typing import Final, Protocol, cast
 
@@ -19,8 +20,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from smsgw.config import AccountSettings, Settings
+from smsgw.dialects import NATIVE, CallbackContext, CallbackManner, CallbackRequest, Dialect
 from smsgw.frontends.callbacks.circuitbreaker import CircuitBreaker
-from smsgw.frontends.callbacks.forms import FORMS, CallbackRequest, Context
 from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.interfaces import IReturnPath, IReturnSink
 from smsgw.model.callbackurl import origin_of
@@ -85,13 +86,13 @@ class Client(Protocol):
 
 @attrs.define(eq=False)
 class _Job:
-    """An event and its request. :ivar once: it is already acknowledged. :ivar guarded: a client chose the URL."""
+    """An event and its request. :ivar dialect: its name. :ivar guarded: a client chose the URL."""
 
     event: Event
     url: str
-    form: str
+    dialect: str
+    manner: CallbackManner
     guarded: bool
-    once: bool
     receiver: CircuitBreaker[_Job]
     request: Deferred[None] | None = None
 
@@ -100,6 +101,7 @@ class _Job:
 class CallbackPath:
     """The return path ``callback``.
 
+    :param dialects: by the value of ``callback_dialect =``.
     :param client: for URLs of gw.ini. :param guarded: for URLs that clients gave; public hosts only.
     :param dice: returns random numbers from 0 to 1.
     """
@@ -110,6 +112,7 @@ class CallbackPath:
         self,
         settings: Settings,
         accounts: AccountBook,
+        dialects: Mapping[str, Dialect],
         client: Client,
         guarded: Client,
         clock: IReactorTime,
@@ -122,6 +125,7 @@ class CallbackPath:
             lambda: sum(receiver.down for receiver in self._receivers.values())
         )
         self._accounts = accounts
+        self._dialects = dialects
         self._client = client
         self._guarded = guarded
         self._clock = clock
@@ -168,17 +172,18 @@ class CallbackPath:
         jobs = [self._job(event, settings) for event in events]
         unsendable = [event for event, job in zip(events, jobs, strict=True) if job is None]
         sendable = [job for job in jobs if job is not None]
-        self._held[account] = self._held.get(account, 0) + len(sendable)
-        once = [job for job in sendable if job.once]
+        if sendable:
+            self._held[account] = self._held.get(account, 0) + len(sendable)
+        once = [job for job in sendable if job.manner.once]
         if once:
             acknowledging = self._sink.acknowledge_before_send([job.event for job in once])
             acknowledging.addCallbacks(lambda _: self._begin(once), self._not_acknowledged, errbackArgs=(once,))
-        self._begin([job for job in sendable if not job.once])
+        self._begin([job for job in sendable if not job.manner.once])
         if unsendable:
             self._sink.retry(unsendable, UNSENDABLE_PAUSE)
 
     def _job(self, event: Event, settings: AccountSettings | None) -> _Job | None:
-        """Return the job for an event; None if it has no valid URL."""
+        """Return the job for an event; None if it has no valid URL, or the account no dialect of callbacks."""
         message = event.message
         if isinstance(message, Message):
             labels = message.content.labels
@@ -188,13 +193,15 @@ class CallbackPath:
         if settings is None or not (own or settings.callback):
             return None
         url = own or settings.callback
-        form = "native" if own else settings.callback_dialect
+        dialect = NATIVE if own else self._dialects.get(settings.callback_dialect)
+        if dialect is None or dialect.callback is None:
+            return None
         try:
             origin = origin_of(url)
         except ValueError:
             return None
         receiver = self._receiver(message.account, origin)
-        return _Job(event, url, form, bool(own), FORMS[form].once, receiver)
+        return _Job(event, url, dialect.name, dialect.callback, bool(own), receiver)
 
     def _receiver(self, account: str, origin: str) -> CircuitBreaker[_Job]:
         receiver = self._receivers.get((account, origin))
@@ -239,7 +246,7 @@ class CallbackPath:
 
     def _enter(self, job: _Job) -> None:
         receiver = job.receiver
-        if receiver.down and not job.once:
+        if receiver.down and not job.manner.once:
             self._end(job, lambda sink: sink.retry([job.event], receiver.wait()))
         else:
             receiver.add(job)
@@ -255,7 +262,7 @@ class CallbackPath:
             request = None
         if request is None:
             receiver.ended(answered=True)
-            self._end(job, None if job.once else lambda sink: sink.retry([job.event], UNSENDABLE_PAUSE))
+            self._end(job, None if job.manner.once else lambda sink: sink.retry([job.event], UNSENDABLE_PAUSE))
             return
         client = self._guarded if job.guarded else self._client
         self._requests.add(job)
@@ -266,17 +273,17 @@ class CallbackPath:
         job.request.addErrback(lambda failure: _log.failure("the callback of an event failed", failure))
 
     def _write_request(self, job: _Job, settings: AccountSettings | None) -> CallbackRequest | None:
-        """Return the request; None if the form cannot represent the event, or the account was removed."""
+        """Return the request; None if the dialect cannot represent the event, or the account was removed."""
         if settings is None:
             return None
         key = settings.callback_key
         keys = [one for one in key.reveal().split(",") if one] if key is not None else []
-        return FORMS[job.form].write(job.url, job.event, Context(self._zone, keys, self._now()))
+        return job.manner.write(job.url, job.event, CallbackContext(self._zone, keys, self._now()))
 
     def _answered(self, response: WebResponse, job: _Job, began: float) -> None:
         self._note(job, f"{response.status // 100}xx", began)
         self._request_ended(job, response.status not in _BUSY, f"answered {response.status}")
-        if job.once:
+        if job.manner.once:
             self._end(job, None)
         elif 200 <= response.status < 300:
             self._end(job, lambda sink: sink.acknowledged([job.event]))
@@ -289,7 +296,7 @@ class CallbackPath:
         failed = cast(RequestFailed, failure.value)
         self._note(job, "refused" if failed.refused else "no answer", began)
         self._request_ended(job, failed.refused, str(failed))
-        if job.once:
+        if job.manner.once:
             self._end(job, None)
         elif self._stopped is not None:
             self._end(job, lambda sink: sink.requeue([job.event]))
@@ -302,7 +309,7 @@ class CallbackPath:
         return self._dice() * back_off(job.event.attempts + 1, FIRST_PAUSE, LONGEST_PAUSE)
 
     def _note(self, job: _Job, result: str, began: float) -> None:
-        self._metrics.callbacks[job.form, result] += 1
+        self._metrics.callbacks[job.dialect, result] += 1
         self._metrics.seconds.observe(self._clock.seconds() - began)
 
     def _request_ended(self, job: _Job, answered: bool, why: str) -> None:
@@ -343,8 +350,8 @@ class CallbackPath:
         assert self._sink is not None
         for receiver in self._receivers.values():
             receiver.stop()
-            waiting = [job for job in receiver.waiting if not job.once]
-            receiver.waiting = deque(job for job in receiver.waiting if job.once)
+            waiting = [job for job in receiver.waiting if not job.manner.once]
+            receiver.waiting = deque(job for job in receiver.waiting if job.manner.once)
             for job in waiting:
                 self._end(job, lambda sink, job=job: sink.requeue([job.event]))  # type: ignore[misc]
             receiver.pump()

@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from smsgw.config import HttpListenSettings, Settings
 from smsgw.dialects import SendMessageManner
-from smsgw.frontends.rostelecom.resource import SYSTEM_ERROR, MessageResource
+from smsgw.frontends.rostelecom.resource import MessageResource
 from smsgw.interfaces import ApiError, IIntake, IJsonDelegate, IMessageStore, MessageStatus
 from smsgw.model.address import NATIONAL
 from smsgw.model.errorcodes import ErrorCode
@@ -42,7 +42,7 @@ class RostelecomFrontend:
         self._store = store
         self._accounts = accounts
         self._senders = senders
-        self.resource = MessageResource(self, body_limit=listener.body_limit)
+        self.resource = MessageResource(self, manner, body_limit=listener.body_limit)
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
@@ -71,7 +71,7 @@ class RostelecomFrontend:
             login=account,
             listener=self._name,
         )
-        return self._intake.submit([submission]).addCallbacks(self._stored, _not_now)
+        return self._intake.submit([submission]).addCallbacks(self._stored, self._not_now)
 
     def _stored(self, answers: list[Accepted | Refused]) -> str | ApiError:
         (answer,) = answers
@@ -81,7 +81,7 @@ class RostelecomFrontend:
         """Return the status of one message of the account (004-194 to 004-197)."""
         if not id.isdecimal() or len(id) > 18 or id.startswith("0"):
             return succeed(self._error(Refusal.UNKNOWN_ID))
-        return self._store.find(account, [int(id)]).addCallbacks(self._found, _not_now, callbackArgs=(int(id),))
+        return self._store.find(account, [int(id)]).addCallbacks(self._found, self._not_now, callbackArgs=(int(id),))
 
     def _found(self, lists: list[list[Message]], id: int) -> MessageStatus | ApiError:
         """Return the status of the message; the id of a batch of several messages is unknown to this API."""
@@ -104,22 +104,20 @@ class RostelecomFrontend:
         """Return the API's error for a refusal."""
         return ApiError(*self._manner.reasons[refusal])
 
+    def _not_now(self, failure: Failure) -> ApiError:
+        """Return the same error for all failures of the store (004-187)."""
+        failure.trap(GatewayError)
+        return self._error(Refusal.STORE_DOWN)
+
 
 def shown(message: Message, manner: SendMessageManner) -> MessageStatus:
     """Return the status of a message in the form of the API."""
-    word = manner.words[message.state]
     return MessageStatus(
         int(message.created),
         int(message.changed),
         message.recipient,
         message.parts,
-        word,
+        manner.words[message.state],
         message.content.text(),
-        (message.error or ErrorCode.UNEXPLAINED) if word == "rejected" else None,
+        (message.error or ErrorCode.UNEXPLAINED) if message.state in manner.with_error else None,
     )
-
-
-def _not_now(failure: Failure) -> ApiError:
-    """Return ``system_error`` for all failures of the store (004-187)."""
-    failure.trap(GatewayError)
-    return SYSTEM_ERROR

@@ -9,7 +9,7 @@
 
 Every request authenticates, by a Basic header or (POST) by ``login`` and ``pass`` in the body. Errors have status 200,
 401 or 403 and the body ``{"reason":...,"status":"error"}``. The first error in this order is reported: credentials,
-body, recipient, sender, text.
+body, recipient, sender, text. A dialect may have other words, statuses and bodies of errors.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from smsgw.dialects import rostelecom
+from smsgw.dialects import SendMessageManner
+from smsgw.dialects.rostelecom import SEND_MESSAGE
 from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
 from smsgw.model.address import NATIONAL, normalise
+from smsgw.model.errors import Refusal
 from smsgw.protocols.http.jsonresource import (
     Answer,
     BadJson,
@@ -45,19 +47,13 @@ PATH: Final = "/api/v2/send_message"
 PREFIX: Final = "message-id-"
 """The prefix of all ids in this API (004-191)."""
 
-AUTH_REQUIRED: Final = ApiError(*rostelecom.AUTH_REQUIRED)
-INVALID_BODY: Final = ApiError(*rostelecom.INVALID_BODY)
-INVALID_MSISDN: Final = ApiError(*rostelecom.INVALID_MSISDN)
-INVALID_SHORTCODE: Final = ApiError(*rostelecom.INVALID_SHORTCODE)
-SYSTEM_ERROR: Final = ApiError(*rostelecom.SYSTEM_ERROR)
-
 
 def _request_id() -> Sequence[tuple[bytes, bytes]]:
     """Return ``x-request-id``, in lower case: a new value of 32 hexadecimal digits for each response (004-193)."""
     return ((b"x-request-id", os.urandom(16).hex().encode("ascii")),)
 
 
-RESPONSES: Final = ResponseForm(rostelecom.error, _request_id)
+RESPONSES: Final = ResponseForm(SEND_MESSAGE.error, _request_id)
 """What a :class:`~smsgw.protocols.http.BoundedSite` adds to the resource: error responses, and ``x-request-id``."""
 
 _CHALLENGE: Final = ((b"WWW-Authenticate", b'Basic realm="send_message", charset="UTF-8"'),)
@@ -70,43 +66,57 @@ class MessageResource(JsonResource):
     """The API as a resource. Mount it at the root of a site, or below a prefix.
 
     :param delegate: provides :class:`~smsgw.interfaces.IJsonDelegate`.
+    :param manner: the words of the API.
     :param country: the rule for national numbers, which this API refuses: a key of
         :data:`smsgw.model.address.NATIONAL`.
     :ivar national: the rule itself; it may be replaced.
     """
 
-    def __init__(self, delegate: IJsonDelegate, country: str = "ru", body_limit: int = 65_536) -> None:
+    def __init__(
+        self,
+        delegate: IJsonDelegate,
+        manner: SendMessageManner = SEND_MESSAGE,
+        country: str = "ru",
+        body_limit: int = 65_536,
+    ) -> None:
         super().__init__(
             (ResourcePath(PATH, {b"POST": self._post}), ResourcePath(f"{PATH}/{PREFIX}([^/]*)", {b"GET": self._get})),
             body_limit,
-            rostelecom.error,
+            manner.error,
         )
         self._delegate = delegate
+        self._write_error = manner.error
+        self._with_error = {manner.words[state] for state in manner.with_error}
+        self._no_credentials = ApiError(*manner.no_credentials)
+        self._bad_request = ApiError(*manner.bad_request)
+        self._internal = ApiError(*manner.internal)
+        self._bad_recipient = ApiError(*manner.reasons[Refusal.BAD_RECIPIENT])
+        self._bad_sender = ApiError(*manner.reasons[Refusal.BAD_SENDER])
         self.national = NATIONAL[country]
 
     def failed(self, failure: Failure) -> Answer:
-        """Respond with ``system_error`` to all internal failures (004-187)."""
-        return _no(SYSTEM_ERROR)
+        """Respond with the same error to all internal failures (004-187)."""
+        return self._no(self._internal)
 
     def _post(self, request: Request) -> Answer | Deferred[Answer]:
         """Send a message. Credentials in the header are checked before the body is parsed."""
         octets = self.body(request)
         charset = _foreign_charset(request)
         header = request.requestHeaders.getRawHeaders(b"authorization")
-        fields: dict[str, Any] | ApiError = INVALID_BODY
+        fields: dict[str, Any] | None = None
         if header:
             credentials = read_basic(header[0])
         else:
-            fields = INVALID_BODY if charset else _fields(octets)
-            credentials = None if isinstance(fields, ApiError) else _credentials(fields)
+            fields = None if charset else _fields(octets)
+            credentials = None if fields is None else _credentials(fields)
         if credentials is None:
-            return _no(AUTH_REQUIRED)
+            return self._no(self._no_credentials)
 
         def entered(account: str | ApiError) -> Answer | Deferred[Answer]:
             if isinstance(account, ApiError):
-                return _no(account)
-            read = fields if not header else INVALID_BODY if charset else _fields(octets)
-            return _no(read) if isinstance(read, ApiError) else self._submit(account, read)
+                return self._no(account)
+            read = fields if not header else None if charset else _fields(octets)
+            return self._no(self._bad_request) if read is None else self._submit(account, read)
 
         entering = self._delegate.login(credentials.login, credentials.password, peer(request))
         return entering.addCallback(entered)
@@ -114,14 +124,14 @@ class MessageResource(JsonResource):
     def _submit(self, account: str, fields: dict[str, Any]) -> Answer | Deferred[Answer]:
         msisdn = self._msisdn(fields.get("msisdn"))
         if msisdn is None:
-            return _no(INVALID_MSISDN)
+            return self._no(self._bad_recipient)
         shortcode = fields.get("shortcode")
         if not isinstance(shortcode, str) or not shortcode:
-            return _no(INVALID_SHORTCODE)
+            return self._no(self._bad_sender)
         text = fields.get("text")
         # A text that is not a string becomes an empty one, because the delegate checks the sender first.
         text = text if isinstance(text, str) else ""
-        return self._delegate.submit(account, msisdn, shortcode, text).addCallback(_sent)
+        return self._delegate.submit(account, msisdn, shortcode, text).addCallback(self._sent)
 
     def _msisdn(self, value: object) -> str | None:
         """Return the international number of a JSON number or string; a Russian one begins with 7 (004-185)."""
@@ -135,53 +145,52 @@ class MessageResource(JsonResource):
         header = request.requestHeaders.getRawHeaders(b"authorization")
         credentials = read_basic(header[0]) if header else None
         if credentials is None:
-            return _no(AUTH_REQUIRED)
+            return self._no(self._no_credentials)
 
         def entered(account: str | ApiError) -> Answer | Deferred[Answer]:
             if isinstance(account, ApiError):
-                return _no(account)
+                return self._no(account)
             if not _ID.fullmatch(id):
-                return _no(INVALID_BODY)
-            return self._delegate.status(account, id).addCallback(_shown, id)
+                return self._no(self._bad_request)
+            return self._delegate.status(account, id).addCallback(self._shown, id)
 
         entering = self._delegate.login(credentials.login, credentials.password, peer(request))
         return entering.addCallback(entered)
 
+    def _no(self, denied: ApiError) -> Answer:
+        challenge = _CHALLENGE if denied.status == 401 else ()
+        return error_answer(self._write_error, denied.status, denied.reason, challenge)
 
-def _no(denied: ApiError) -> Answer:
-    return error_answer(rostelecom.error, denied.status, denied.reason, _CHALLENGE if denied.status == 401 else ())
+    def _sent(self, id: str | ApiError) -> Answer:
+        if isinstance(id, ApiError):
+            return self._no(id)
+        return json_answer({"result": {"uid": PREFIX + id}, "status": "ok"})
 
-
-def _sent(id: str | ApiError) -> Answer:
-    if isinstance(id, ApiError):
-        return _no(id)
-    return json_answer({"result": {"uid": PREFIX + id}, "status": "ok"})
-
-
-def _shown(shown: MessageStatus | ApiError, id: str) -> Answer:
-    """Return the result, with times and msisdn as numbers (004-195)."""
-    if isinstance(shown, ApiError):
-        return _no(shown)
-    result: dict[str, object] = {
-        "created_at": shown.created_at,
-        "msisdn": int(shown.msisdn) if _DIGITS.fullmatch(shown.msisdn) else shown.msisdn,
-        "pdu_count": shown.pdu_count,
-        "status": shown.status,
-        "text": shown.text,
-        "uid": PREFIX + id,
-        "updated_at": shown.updated_at,
-    }
-    if shown.status == "rejected" and shown.error_code is not None:
-        result["error_code"] = shown.error_code
-    return json_answer({"result": result, "status": "ok"})
+    def _shown(self, shown: MessageStatus | ApiError, id: str) -> Answer:
+        """Return the result, with times and msisdn as numbers (004-195)."""
+        if isinstance(shown, ApiError):
+            return self._no(shown)
+        result: dict[str, object] = {
+            "created_at": shown.created_at,
+            "msisdn": int(shown.msisdn) if _DIGITS.fullmatch(shown.msisdn) else shown.msisdn,
+            "pdu_count": shown.pdu_count,
+            "status": shown.status,
+            "text": shown.text,
+            "uid": PREFIX + id,
+            "updated_at": shown.updated_at,
+        }
+        if shown.status in self._with_error and shown.error_code is not None:
+            result["error_code"] = shown.error_code
+        return json_answer({"result": result, "status": "ok"})
 
 
-def _fields(octets: bytes) -> dict[str, Any] | ApiError:
+def _fields(octets: bytes) -> dict[str, Any] | None:
+    """Return the JSON object of a body, None if it is not one."""
     try:
         value = strict_json(octets)
     except BadJson:
-        return INVALID_BODY
-    return value if isinstance(value, dict) else INVALID_BODY
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _credentials(fields: dict[str, Any]) -> Credentials | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -14,11 +15,11 @@ from zope.interface import implementer
 from smsgw.config import Settings, SmtpListenSettings
 from smsgw.dialects import SmtpManner
 from smsgw.frontends.smtp.lists import ListSender
-from smsgw.interfaces import IIntake, IMailDelegate, IMessageStore, Reply
+from smsgw.interfaces import BatchCount, IIntake, IMailDelegate, IMessageStore, Reply
 from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.errors import GatewayError, Refusal, Refused
 from smsgw.model.lifecycle import FINAL, State
-from smsgw.model.message import Accepted, Message, Submission
+from smsgw.model.message import Accepted, Submission
 from smsgw.protocols.smtp.factory import Envelope, Session
 from smsgw.protocols.smtp.mailtext import is_plain, mail_text, message_id
 from smsgw.services.accounts import Account, Accounts
@@ -34,6 +35,10 @@ LIST: Final = "list_"
 MOST_IN_THREADS: Final = 32
 """Highest number of mails that threads parse or that wait for a thread; further mails get a temporary error."""
 
+MOST_COUNTED: Final = 2
+"""Highest number of STATUS commands of one account that the store answers at a time: a list may have a million
+messages, and the store counts them all."""
+
 
 @attrs.frozen
 class BatchStatus:
@@ -44,16 +49,18 @@ class BatchStatus:
     code: int
 
 
-def batch_status(messages: Sequence[Message], manner: SmtpManner) -> BatchStatus:
+def batch_status(counts: Sequence[BatchCount], manner: SmtpManner) -> BatchStatus:
     """Return the status of a message, or of all messages of a batch together.
 
     The code is that of delivered if all are delivered. While a message is open, it is that of queued until all are
     sent, then that of enroute. When all are closed, it is that of the first message that was not delivered.
+
+    :param counts: in order of their first messages.
     """
-    parts = sum(message.parts for message in messages)
-    codes = [manner.code(message.state, message.error) for message in messages]
+    parts = sum(count.parts for count in counts)
+    codes = [manner.code(count.state, count.error) for count in counts]
     delivered, waiting = manner.codes[State.DELIVERED], manner.codes[State.QUEUED]
-    if all(message.state in FINAL for message in messages):
+    if all(count.state in FINAL for count in counts):
         return BatchStatus(parts, True, next((code for code in codes if code != delivered), delivered))
     return BatchStatus(parts, False, waiting if waiting in codes else manner.codes[State.ENROUTE])
 
@@ -86,6 +93,7 @@ class MailFrontend:
         self._contacts = contacts
         self._run = run
         self._in_threads = 0
+        self._counting: defaultdict[str, DeferredSemaphore] = defaultdict(lambda: DeferredSemaphore(MOST_COUNTED))
         self._lists = ListSender(intake, store, run, clock, listener.name, manner.as_states)
         self._manner = manner
         self._sender_ok = Reply(*manner.sender)
@@ -210,15 +218,15 @@ class MailFrontend:
         if not (argument.isascii() and argument.isdecimal()) or len(argument) > 18 or argument.startswith("0"):
             return succeed(unknown)
 
-        def found(lists: list[list[Message]]) -> Reply:
-            (messages,) = lists
-            if not messages:
+        def counted(counts: list[BatchCount]) -> Reply:
+            if not counts:
                 return unknown
-            stands = batch_status(messages, self._manner)
+            stands = batch_status(counts, self._manner)
             meaning = self._manner.meanings[stands.code]
             return Reply(250, f"{argument} {stands.parts} {int(stands.closed)} {stands.code} {meaning}")
 
-        return self._store.find(session.account, [int(argument)]).addCallbacks(found, _not_stored)
+        counting = self._counting[session.account].run(self._store.batch_counts, session.account, int(argument))
+        return counting.addCallbacks(counted, _not_stored)
 
     def closed(self, session: Session) -> None:
         """Do nothing: the front end keeps no state of a session."""

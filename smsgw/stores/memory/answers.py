@@ -22,7 +22,7 @@ def _with_parts(tables: Tables, rows: list[Row]) -> Loaded:
     return Loaded(messages=rows, parts=tables.parts_of(rows))
 
 
-def _find(tables: Tables, ids: Iterable[int]) -> list[Row]:
+def _cancellable(tables: Tables, ids: Iterable[int]) -> list[Row]:
     """The messages with these ids, or of the batches with these ids."""
     wanted = set(ids)
     batches = wanted.difference(tables.messages.rows) - {0}
@@ -30,9 +30,34 @@ def _find(tables: Tables, ids: Iterable[int]) -> list[Row]:
     return _rows(tables, [id for id, row in tables.messages.rows.items() if id in wanted or row[place] in batches])
 
 
+def _of_batch(tables: Tables, id: int) -> list[Row]:
+    """The messages of a batch, in order of ids."""
+    return [row for _, row in sorted(tables.messages.rows.items()) if row[PLACES["batch"]] == id > 0]
+
+
+def _found(tables: Tables, asked: q.Found) -> Loaded:
+    rows = _rows(tables, set(asked.ids))
+    for id in dict.fromkeys(asked.ids):
+        if asked.of_batch and id not in tables.messages.rows:
+            rows += _of_batch(tables, id)[: asked.of_batch]
+    return _with_parts(tables, rows)
+
+
+def _batch_counts(tables: Tables, asked: q.BatchCounts) -> list[Row]:
+    counts: dict[tuple[int, int], list[int]] = {}
+    own = [row for row in _of_batch(tables, asked.id) if asked.account in (None, row[PLACES["account"]])]
+    for row in [row for row in own if row[0] > asked.after][: asked.limit]:
+        id, state, error, parts = (row[PLACES[name]] for name in ("id", "state", "error", "parts"))
+        count = counts.setdefault((state, error), [0, 0, id, id])
+        count[0] += 1
+        count[1] += parts
+        count[3] = id
+    return [(*key, *count) for key, count in sorted(counts.items())]
+
+
 def load(tables: Tables, wanted: Load) -> Loaded:
     """Load the rows that `wanted` names."""
-    messages = _rows(tables, wanted.messages) + _find(tables, wanted.cancels)
+    messages = _rows(tables, wanted.messages) + _cancellable(tables, wanted.cancels)
     found = sorted((id, seq, key, connector) for key, connector, id, seq in tables.awaited.rows
                    if (key, connector) in wanted.awaited and id in tables.messages.rows)  # fmt: skip
     awaited = [(*tables.messages.rows[id], key, connector, seq) for id, seq, key, connector in found]
@@ -239,7 +264,8 @@ def _parked_and_awaited(tables: Tables, asked: q.ParkedAndAwaited) -> list[Row]:
 
 
 ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
-    q.Found: lambda tables, asked: _with_parts(tables, _find(tables, asked.ids)),
+    q.Found: _found,
+    q.BatchCounts: _batch_counts,
     q.QueuedConnectors: lambda tables, _: sorted({key[0] for key in tables.waiting.rows}),
     q.QueueDepth: _queue_depth,
     q.QueuePage: _queue_page,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from smsgw.stores import questions as q
-from smsgw.stores.rows import EVENT, INCOMING, PARKED
-from smsgw.stores.sqlite.load import COLUMNS, find, with_parts
+from smsgw.stores.rows import EVENT, ID, INCOMING, PARKED
+from smsgw.stores.sqlite.load import COLUMNS, by_id, with_parts
 from smsgw.stores.sqlite.statements import Execute, InList
 from smsgw.stores.steps import NO_ID, Loaded, Row
 
@@ -17,11 +17,27 @@ _INCOMING_BY_ID: Final = InList(f"SELECT {_INCOMING} FROM incoming WHERE id IN (
 _AWAITED_OF: Final = InList(
     "SELECT seq, remote_id, due FROM awaited_receipt WHERE +message = ? AND remote_id IN ({marks})"
 )
+_OF_BATCH: Final = f"SELECT {COLUMNS} FROM message m WHERE m.batch = ? AND m.batch > 0 ORDER BY m.id LIMIT ?"
 _CREATED: Final = "SELECT id, created FROM message WHERE id"
 
 
 def _found(execute: Execute, asked: q.Found) -> Loaded:
-    return with_parts(execute, find(execute, asked.ids) if asked.ids else [])
+    rows = by_id(execute, asked.ids)
+    if asked.of_batch:
+        found = {row[ID] for row in rows}
+        for id in dict.fromkeys(asked.ids):
+            if id not in found:
+                rows += execute(_OF_BATCH, (id, asked.of_batch)).fetchall()
+    return with_parts(execute, rows)
+
+
+def _batch_counts(execute: Execute, asked: q.BatchCounts) -> list[Row]:
+    own = "" if asked.account is None else " AND account = ?"
+    return execute(
+        "SELECT state, error, count(*), sum(parts), min(id), max(id) FROM (SELECT id, state, error, parts FROM message"
+        f" WHERE batch = ? AND batch > 0 AND id > ?{own} ORDER BY id LIMIT ?) GROUP BY state, error",
+        (asked.id, asked.after, *([] if asked.account is None else [asked.account]), asked.limit),
+    ).fetchall()
 
 
 def _queued_connectors(execute: Execute, _: q.QueuedConnectors) -> list[str]:
@@ -194,6 +210,7 @@ def _message_span(execute: Execute, asked: q.MessageSpan) -> list[Row]:
 
 ANSWERS: Final[dict[type, Callable[[Execute, Any], Any]]] = {
     q.Found: _found,
+    q.BatchCounts: _batch_counts,
     q.QueuedConnectors: _queued_connectors,
     q.QueueDepth: _queue_depth,
     q.QueuePage: _queue_page,

@@ -46,9 +46,9 @@ def load(execute: Execute, wanted: Load) -> Loaded:
     """Load the rows that `wanted` names."""
     loaded = Loaded()
     if wanted.messages:
-        loaded.messages = sorted(_BY_ID.fetch(execute, (), list(wanted.messages)))
+        loaded.messages = by_id(execute, wanted.messages)
     if wanted.cancels:
-        loaded.messages += find(execute, wanted.cancels)
+        loaded.messages += _cancellable(execute, wanted.cancels)
     if wanted.awaited:
         loaded.awaited = _AWAITED.fetch(execute, _flat(wanted.awaited))
     loaded.parts = parts_of(execute, loaded.messages) + parts_of(execute, loaded.awaited)
@@ -65,15 +65,20 @@ def load(execute: Execute, wanted: Load) -> Loaded:
     return loaded
 
 
-def find(execute: Execute, ids: Iterable[int]) -> list[Row]:
+def _cancellable(execute: Execute, ids: Iterable[int]) -> list[Row]:
     """The messages with these ids, or of the batches with these ids."""
     wanted = list(ids)
-    rows = sorted(_BY_ID.fetch(execute, (), wanted))
+    rows = by_id(execute, wanted)
     found = {row[ID] for row in rows}
     batches = [id for id in wanted if id not in found]
     if batches:
         rows += [row for row in _BY_BATCH.fetch(execute, (), batches) if row[ID] not in found]
     return rows
+
+
+def by_id(execute: Execute, ids: Iterable[int]) -> list[Row]:
+    """The messages with these ids, in order of ids."""
+    return sorted(_BY_ID.fetch(execute, (), list(ids)))
 
 
 def parts_of(execute: Execute, rows: Sequence[Row]) -> list[Row]:

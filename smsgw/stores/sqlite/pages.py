@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from smsgw.stores import questions as q
 from smsgw.stores.rows import EVENT, PARKED
-from smsgw.stores.sqlite.load import COLUMNS, find, parts_of, with_parts
+from smsgw.stores.sqlite.load import COLUMNS, by_id, parts_of, with_parts
 from smsgw.stores.sqlite.statements import Execute
 from smsgw.stores.steps import NO_ID, Key, Loaded, Row
 
@@ -86,7 +86,7 @@ def _claimed_page(execute: Execute, asked: q.ClaimedPage) -> Loaded:
         )
         ids += [id for (id,) in found]
     ids = sorted(ids)[: asked.limit]
-    return with_parts(execute, find(execute, ids) if ids else [])
+    return with_parts(execute, by_id(execute, ids))
 
 
 def _nodes(execute: Execute, _: q.Nodes) -> list[Row]:

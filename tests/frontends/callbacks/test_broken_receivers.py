@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smsgw.frontends.callbacks import circuitbreaker
 from smsgw.frontends.callbacks.path import PER_ACCOUNT, PER_RECEIVER
-from tests.frontends.callbacks.test_forms import status
+from tests.dialects.support import status
 from tests.frontends.callbacks.test_path import Case, account
 from tests.metrics import value
 

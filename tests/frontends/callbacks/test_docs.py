@@ -10,12 +10,17 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.dialects import CallbackContext, CallbackRequest, native
 from smsgw.frontends.callbacks.circuitbreaker import FIRST_PAUSE, LONGEST_PAUSE, TRIES
-from smsgw.frontends.callbacks.forms import document, native
 from smsgw.frontends.callbacks.path import PER_RECEIVER
-from tests.frontends.callbacks.test_forms import status
+from tests.dialects.support import CONTEXT, status
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "callbacks.rst").read_text("utf-8")
+
+
+def signed(keys: list[str], now: float) -> CallbackRequest:
+    """Return a callback signed with these keys at this time."""
+    return native.write_callback("http://h/", status(), CallbackContext(CONTEXT.zone, keys, now))
 
 
 class DocumentTests(SynchronousTestCase):
@@ -29,20 +34,20 @@ class DocumentTests(SynchronousTestCase):
         exec(re.sub(r"(?m)^    ", "", found[1]), names)
         genuine = names["is_genuine"]
         for keys in (["secret"], ["new", "secret"]):
-            call = native("http://h/", status(), keys, time.time())
+            call = signed(keys, time.time())
             headers = {name.decode(): value.decode() for name, value in call.headers}
             self.assertTrue(genuine(headers, call.body, b"secret"))
             self.assertFalse(genuine(headers, call.body, b"other"))
             self.assertFalse(genuine(headers, (call.body or b"") + b" ", b"secret"))
             self.assertFalse(genuine({**headers, "X-Smsgw-Event": "1.2"}, call.body, b"secret"))
-        old = {name.decode(): value.decode() for name, value in native("http://h/", status(), ["secret"], 1e9).headers}
-        self.assertFalse(genuine(old, native("http://h/", status(), ["secret"], 1e9).body, b"secret"))
+        call = signed(["secret"], 1e9)
+        self.assertFalse(genuine({name.decode(): value.decode() for name, value in call.headers}, call.body, b"secret"))
 
     def test_example(self) -> None:
         """The example has the fields of real callbacks."""
         found = re.search(r"code-block:: json\n\n((?:    .*\n)+)", TEXT)
         assert found is not None
-        self.assertEqual(list(json.loads(found[1])), list(document(status())))
+        self.assertEqual(list(json.loads(found[1])), list(native.document(status())))
 
     def test_figures(self) -> None:
         """The page has the limits of the code: eight requests, five failures, ten seconds, ten minutes."""

@@ -17,6 +17,7 @@ from twisted.web.http_headers import Headers
 from zope.interface.verify import verifyObject
 
 from smsgw.config import AccountSettings
+from smsgw.dialects import NATIVE, QUICKTEL, ROSTELECOM, SMSC
 from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.frontends.callbacks.path import PER_ACCOUNT, PER_RECEIVER, CallbackPath
 from smsgw.interfaces import IReturnPath, IReturnSink
@@ -26,8 +27,10 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Event
 from smsgw.protocols.http.client import RequestFailed, WebResponse
 from tests.configured import configured
-from tests.frontends.callbacks.test_forms import incoming, status
+from tests.dialects.support import incoming, status
 from tests.frontends.smpp.support import HandSink
+
+DIALECTS = {dialect.name: dialect for dialect in (NATIVE, QUICKTEL, ROSTELECOM, SMSC)}
 
 
 @attrs.define(eq=False)
@@ -115,6 +118,7 @@ class Case(SynchronousTestCase):
         self.path = CallbackPath(
             configured(timezone=UTC),
             cast(Any, self.accounts),
+            DIALECTS,
             HandClient(self.asked, False),
             HandClient(self.asked, True),
             self.clock,
@@ -215,7 +219,7 @@ class TellingTests(Case):
         self.assertEqual((self.path._held, self.path.room("demo")), ({}, PER_RECEIVER))
 
     def test_forms(self) -> None:
-        """The account's form is used; an event that it cannot represent is acknowledged."""
+        """The account's dialect is used; an event that it cannot represent is acknowledged."""
         self.use(callback_dialect="smsc", callback="http://h.example/x?md5=abc")
         self.path.deliver([incoming()])
         self.assertTrue(self.next().body.startswith(b"id=77&phone=79161234567&mes="))
@@ -223,6 +227,14 @@ class TellingTests(Case):
         event = incoming()
         self.path.deliver([event])
         self.assertEqual((self.asked, self.sink.acknowledged_before), ([], [event]))
+
+    def test_no_dialect(self) -> None:
+        """An event is retried later if the account's dialect has no callbacks or is gone."""
+        for name in ("quicktel", "klingon"):
+            self.use(callback_dialect=name)
+            self.path.deliver([status()])
+        self.assertEqual([wait for _, wait in self.sink.retried], [600.0, 600.0])
+        self.assertEqual((self.asked, self.path._held), ([], {}))
 
     def test_poisoned_event(self) -> None:
         """An event whose request cannot be written is retried later and logged; the others are sent."""

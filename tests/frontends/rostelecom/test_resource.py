@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,8 +14,11 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from smsgw.dialects.rostelecom import SEND_MESSAGE, WORDS
 from smsgw.frontends.rostelecom.resource import RESPONSES, MessageResource
 from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
+from smsgw.model.errors import Refusal
+from smsgw.model.lifecycle import State
 from smsgw.protocols.http.jsonresource import BoundedSite
 from smsgw.protocols.http.responses import ResponseForms
 from tests.protocols.http.support import BASIC, Client, Response, chunked, request
@@ -142,7 +146,7 @@ class Sending(ApiTestCase):
 
     def test_national_numbers(self) -> None:
         """The country sets the form of national numbers."""
-        self.client = Client(BoundedSite(MessageResource(self.delegate, ""), Clock()))
+        self.client = Client(BoundedSite(MessageResource(self.delegate, country=""), Clock()))
         self.assertEqual(self.post({**FIELDS, "msisdn": "85212345678"}).json["status"], "ok")
 
     def test_wrong_sender(self) -> None:
@@ -339,3 +343,53 @@ class Paths(ApiTestCase):
         self.client = Client(BoundedSite(root, Clock()))
         answer = self.client.ask(request(b"POST", b"/sms" + SEND, json.dumps(FIELDS).encode(), BASIC))
         self.assertEqual(answer.json["status"], "ok")
+
+
+class DialectTests(ApiTestCase):
+    """The words of another dialect."""
+
+    def setUp(self) -> None:
+        """A resource whose dialect has other words for everything."""
+        super().setUp()
+        manner = attrs.evolve(
+            SEND_MESSAGE,
+            no_credentials=("who", 401),
+            bad_request=("pardon", 400),
+            internal=("sorry", 500),
+            reasons={
+                **SEND_MESSAGE.reasons,
+                Refusal.BAD_RECIPIENT: ("no_number", 422),
+                Refusal.BAD_SENDER: ("no_sender", 422),
+            },
+            words={**WORDS, State.UNDELIVERABLE: "missed"},
+            with_error=frozenset({State.UNDELIVERABLE}),
+            error=lambda status, reason: (b"text/plain", b"%d %b" % (status, reason.encode())),
+        )
+        self.client = Client(BoundedSite(MessageResource(self.delegate, manner), Clock()))
+
+    def assert_error(self, answer: Response, body: bytes) -> None:
+        """Check that the response is this error in the form of the dialect."""
+        self.assertEqual((answer.body, answer.headers["content-type"]), (body, "text/plain"))
+        self.assertEqual(answer.status, int(body[:3]))
+
+    def test_errors(self) -> None:
+        """The resource's own errors are the dialect's."""
+        self.assert_error(self.post(b"{"), b"400 pardon")
+        self.assert_error(self.get(b"%31"), b"400 pardon")
+        for answer in (self.post(FIELDS, b"X: y"), self.get(b"1", b"X: y")):
+            self.assert_error(answer, b"401 who")
+        self.assertIn("www-authenticate", self.get(b"1", b"X: y").headers)
+        self.assert_error(self.post({**FIELDS, "msisdn": "x"}), b"422 no_number")
+        self.assert_error(self.post({**FIELDS, "shortcode": ""}), b"422 no_sender")
+
+    def test_failures(self) -> None:
+        """An internal failure is the dialect's error."""
+        self.delegate.failure = RuntimeError("broken")
+        self.assert_error(self.post(FIELDS), b"500 sorry")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_error_code(self) -> None:
+        """The dialect decides which statuses have error_code."""
+        for status, code in (("missed", 6), ("rejected", None)):
+            self.delegate.shown = MessageStatus(1, 2, "79377778686", 1, status, "x", 6)
+            self.assertEqual(self.get(b"VvkmLHkfhCX9").json["result"].get("error_code"), code)

@@ -16,17 +16,18 @@ from zope.interface.verify import verifyObject
 
 from smsgw.config import AccountSettings, AllowList, ListSettings, Secret, SmtpListenSettings
 from smsgw.dialects.quicktel import SMTP
-from smsgw.frontends.smtp.frontend import MOST_IN_THREADS, BatchStatus, MailFrontend, batch_status
-from smsgw.interfaces import IMailDelegate
+from smsgw.frontends.smtp.frontend import MOST_COUNTED, MOST_IN_THREADS, BatchStatus, MailFrontend, batch_status
+from smsgw.interfaces import BatchCount, IMailDelegate
 from smsgw.model.content import Content
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Accepted, Message, Submission
-from smsgw.protocols.smtp.factory import SubmissionFactory
+from smsgw.protocols.smtp.factory import Session, SubmissionFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.contacts import Contacts
 from smsgw.services.senders import Senders
+from smsgw.stores.queries import add_counts
 from tests.configured import configured
 from tests.protocols.smtp.support import Wire, quicktel
 
@@ -61,12 +62,16 @@ class Behind:
         """A batch id."""
         return 1000
 
-    def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
-        """Find stored messages of the account."""
+    def batch_counts(self, account: str | None, id: int) -> Deferred[list[BatchCount]]:
+        """Count stored messages of the account."""
         if self.failure is not None:
             return fail(self.failure)
-        found = [self.messages.get(number, []) for number in ids]
-        return succeed([[one for one in each if one.account == account] for each in found])
+        return succeed(counts([one for one in self.messages.get(id, []) if one.account == account]))
+
+
+def counts(messages: Sequence[Message]) -> list[BatchCount]:
+    """Return the counts of messages in order of ids."""
+    return add_counts([BatchCount(one.state, one.error, 1, one.parts, one.id) for one in messages])
 
 
 class MailCase(SynchronousTestCase):
@@ -272,6 +277,25 @@ class MailTests(MailCase):
         self.assertEqual(self.say("STATUS 33"), "250 33 3 1 2 Message is delivered")
         self.assertEqual(self.say("STATUS 50"), "250 50 3 0 1 Message is handed over to the operator")
 
+    def test_status_crowded(self) -> None:
+        """The store answers a limited number of STATUS commands of an account at a time; the others wait."""
+        waiting: list[Deferred[list[BatchCount]]] = []
+
+        def later(account: str, id: int) -> Deferred[list[BatchCount]]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.patch(Behind, "batch_counts", staticmethod(later))
+        self.login()
+        session = Session("192.0.2.7", False)
+        session.account = "demo"
+        asked = [self.delegate.status(session, str(id)) for id in range(1, 9)]
+        self.assertEqual(len(waiting), MOST_COUNTED)
+        while waiting:
+            waiting.pop(0).callback(counts([message(7, State.DELIVERED)]))
+        replies = [self.successResultOf(one).text for one in asked]
+        self.assertEqual(replies, [f"{id} 1 1 2 Message is delivered" for id in range(1, 9)])
+
     def test_status_of_nothing(self) -> None:
         """(000-37) An unknown id, a foreign one and a malformed one get the same reply."""
         self.login()
@@ -332,7 +356,7 @@ class PartsTests(MailCase):
 
 def stands(messages: Sequence[Message]) -> BatchStatus:
     """Return the status of messages in quicktel."""
-    return batch_status(messages, SMTP)
+    return batch_status(counts(messages), SMTP)
 
 
 class StatusTests(SynchronousTestCase):

@@ -225,6 +225,19 @@ class SqliteTests(SynchronousTestCase):
         self.assertEqual([m.id for m in found], [rare[1].id, rare[0].id])
         self.assertEqual(len(self.successResultOf(self.store.list_messages(None, MessageFilter(), 0, 7))), 7)
 
+    def test_batch_is_not_loaded(self) -> None:
+        """The status of a batch reads the content of none of its messages."""
+        batch = self.store.next_id()
+        self.commit(Changes(accepts=[new(self.store, batch=batch, parts=2) for _ in range(9)]))
+        statements: list[str] = []
+        self.engine.connection.set_trace_callback(statements.append)
+        (count,) = self.successResultOf(self.store.batch_counts("demo", batch))
+        self.engine.connection.set_trace_callback(None)
+        self.assertEqual((count.messages, count.parts), (9, 18))
+        self.assertTrue(statements)
+        loading = [one for one in statements if "data" in one or "FROM part" in one]
+        self.assertEqual([one for one in loading if f"id IN ({batch})" not in one], [])
+
     def test_indices(self) -> None:
         """No statement looks through a whole table, but the one that sorts what a connector is owed."""
         statements: set[str] = set()
@@ -278,7 +291,9 @@ class SqliteTests(SynchronousTestCase):
             store.list_incoming(None, 5, 10),
             store.find_confirmation("7", "8", START),
             store.list_messages("demo", MessageFilter((), "7", START, START + 1, "a", "b"), 0, 5),
-            store.find(None, [parts[0].id, 4711]),
+            store.find(None, [parts[0].id, 4711], 10),
+            store.batch_counts(None, 4711),
+            store.batch_counts("demo", 4711),
             store.details(parts[0].id),
             store.list_messages("demo", MessageFilter([State.QUEUED]), 0, 5),
             store.queue_depth("sim"),

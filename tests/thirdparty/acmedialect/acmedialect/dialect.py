@@ -6,9 +6,9 @@ from typing import Final
 
 import attrs
 
-from smsgw.dialects import Dialect, Excess, IdForm
+from smsgw.dialects import CallbackContext, CallbackManner, CallbackRequest, Dialect, Excess, IdForm
 from smsgw.dialects.standard import RECEIPTS, SMPP
-from smsgw.model import Refusal
+from smsgw.model import Event, Message, Refusal
 from smsgw.smpp import CommandId, QuerySm
 
 NO_SUCH_NUMBER: Final = 0x0420
@@ -16,6 +16,15 @@ NO_SUCH_NUMBER: Final = 0x0420
 
 PADDED: Final = IdForm(b"%010d", also=(b"%d",))
 """Ten digits, in every version; query_sm may leave the zeros out."""
+
+
+def write_callback(url: str, event: Event, context: CallbackContext) -> CallbackRequest | None:
+    """Return GET with id and state of a message; None for what subscribers send, which ACME does not report."""
+    if not isinstance(event.message, Message):
+        return None
+    values = f"uid={event.message.id:010d}&state={event.state.word}"
+    return CallbackRequest(b"GET", f"{url}{'&' if '?' in url else '?'}{values}")
+
 
 ACME: Final = Dialect(
     name="acme",
@@ -32,4 +41,5 @@ ACME: Final = Dialect(
         operations=frozenset({QuerySm}),
         excess=Excess.UNBIND_OLDEST,
     ),
+    callback=CallbackManner(write=write_callback),
 )
