@@ -47,7 +47,8 @@ def split(
     `single_octets` is the size of the header if one part is enough (0: none), `header_octets` its size in each of
     several parts. An escape pair, a surrogate pair and a character of several octets are never cut. Latin-1 and ASCII
     are measured in GSM 03.38 septets if that alphabet has every character (message centres convert them), otherwise in
-    octets. Raises TooManyParts above 255 parts, and ValueError if the header leaves no room for text.
+    octets. Raises TooManyParts above 255 parts, and ValueError if the header leaves no room for text or is smaller than
+    `single_octets`.
     """
     cuts = _cuts(octets, alphabet, header_octets, single_octets)
     if not cuts:
@@ -74,6 +75,8 @@ def _cuts(octets: bytes, alphabet: Alphabet, header_octets: int, single_octets: 
     length = len(octets)
     if length <= capacity(alphabet, single_octets):
         return ()
+    if header_octets < single_octets:
+        raise ValueError(f"a header of {header_octets} octets cannot contain one of {single_octets}")
     size = capacity(alphabet, header_octets)
     if size < _LONGEST_CHARACTER:
         raise ValueError(f"a header of {header_octets} octets leaves no room for text")

@@ -124,9 +124,14 @@ class SplitTests(SynchronousTestCase):
         self.assertRaisesRegex(parts.TooManyParts, "256 parts", parts.split, octets)
         self.assertEqual(parts.count(octets), 256)
 
+    def test_smaller_header(self) -> None:
+        """The header of several parts contains that of a single part, so it cannot be smaller."""
+        self.assertRaisesRegex(ValueError, "7 octets cannot contain one of 96", parts.split, b"a" * 100, Alphabet.GSM, 7, 96)
+
     @given(st.binary(max_size=900), alphabets, headers, headers)
     def test_any_octets(self, octets: bytes, alphabet: Alphabet, header: int, single: int) -> None:
         """For any octets, the pieces joined are the text, none is empty or too long, and count is right."""
+        single, header = sorted((header, single))
         pieces = parts.split(octets, alphabet, header, single)
         self.assertEqual(b"".join(pieces), octets)
         self.assertEqual(parts.count(octets, alphabet, header, single), len(pieces))
