@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.dialects import QUICKTEL, ROSTELECOM, STANDARD, Dialect, IdForm, SmppManner, by_registered_delivery
-from smsgw.dialects.manners import VERSIONS
 from smsgw.dialects.standard import RECEIPTS, SMPP
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
-from smsgw.smpp.consts import MessageState
+from smsgw.smpp.consts import VERSIONS, MessageState
 
 IDS = st.integers(1, (1 << 31) - 1)
 PADDED = IdForm(b"%010d", 10, (b"%d",))
