@@ -33,6 +33,7 @@ from smsgw.config import SubmissionSettings
 from smsgw.interfaces import IMailDelegate, Reply
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smtp import replies
+from smsgw.protocols.smtp.sasl import MECHANISMS
 from smsgw.protocols.smtp.server import SubmissionProtocol
 from smsgw.protocols.smtp.session import Envelope, Session
 
@@ -52,7 +53,7 @@ class SubmissionFactory(Factory):
     :param clock: its seconds must be monotonic.
     :param tls: the context for ``transport.startTLS`` on the server side, or None.
     :param host: the name of the server, which replaces ``{host}`` in the settings.
-    :raises ValueError: if `settings` need TLS and `tls` is None.
+    :raises ValueError: if `settings` need TLS and `tls` is None, or offer a mechanism that cannot be verified.
     :ivar connections: the open connections.
     """
 
@@ -68,6 +69,9 @@ class SubmissionFactory(Factory):
     ) -> None:
         if tls is None and settings.tls in ("demanded", "implicit"):
             raise ValueError(f"tls = {settings.tls} needs a certificate")
+        unknown = [word for word in settings.mechanisms() if word not in MECHANISMS]
+        if unknown:
+            raise ValueError(f"AUTH can be {' or '.join(MECHANISMS)}, not {', '.join(unknown)}")
         self.delegate = delegate
         self.settings = settings
         self.clock = clock
