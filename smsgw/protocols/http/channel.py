@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from enum import Enum
-from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -25,7 +24,7 @@ from twisted.web.server import Request
 
 from smsgw.config import WebLimits
 from smsgw.protocols.connections import Connections
-from smsgw.protocols.http.errors import Errors
+from smsgw.protocols.http.errors import PHRASES, Errors
 from smsgw.protocols.http.metrics import HttpMetrics
 
 log = Logger()
@@ -267,11 +266,10 @@ class BoundedChannel(HTTPChannel):
         if self.requests:
             self.requests[-1].requestHeaders.removeHeader(b"expect")  # so that Twisted sends no 100 Continue
         kind, body = self.site.errors.write(self._target, status, reason)
-        phrase = HTTPStatus(status).phrase.encode("ascii")
         head = (
             b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n"
             b"x-request-id: %b\r\n%b\r\n"
-        ) % (status, phrase, self.site.date(), kind, len(body), request_id(), headers)
+        ) % (status, PHRASES[status], self.site.date(), kind, len(body), request_id(), headers)
         self.transport.write(head + body)
         self.site.metrics.answers[str(status)] += 1
         self._linger()

@@ -42,7 +42,7 @@ def _matched(name: str) -> str:
 def _modules() -> dict[str, str]:
     """Return the module of :mod:`encodings` for each of its names and aliases; no module is loaded."""
     named = {_matched(found.name): found.name for found in pkgutil.iter_modules(encodings.__path__)}
-    return named | {_matched(alias): module for alias, module in aliases.items()} | _OTHERS
+    return {**named, **{_matched(alias): module for alias, module in aliases.items()}, **_OTHERS}
 
 
 MODULES: Final[Mapping[str, str]] = _modules()
