@@ -100,9 +100,9 @@ class SmppReceipts:
         """Send receipts of one account, each over the sessions that its origin prefers, in turns."""
         account = events[0].message.account
         receivers = self.binds.by_turns(account)
-        rest = events if len(receivers) > 1 else self._send(events, receivers)
-        if rest and len(receivers) > 1:
-            rest = self._send(self._send_to_nearest(account, events, receivers), receivers)
+        if len(receivers) > 1:
+            events = self._send_to_nearest(account, events, receivers)
+        rest = self._send(events, receivers)
         if rest:
             assert self._sink is not None
             self._sink.requeue(rest)
