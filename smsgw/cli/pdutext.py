@@ -18,7 +18,7 @@ from smsgw.smpp.fields import DistributionList, SmeAddress, Unreadable, Unsucces
 from smsgw.smpp.maxima import MAXIMA, length_fault
 from smsgw.smpp.pdus import BY_ID, HEADER, Bind, DataSm, DeliverSm, Outbind, Pdu, body, size
 from smsgw.smpp.receipt import is_receipt, read_receipt
-from smsgw.smpp.tlvs import tlv_value
+from smsgw.smpp.tlvs import tlv_value, write_tlvs
 from smsgw.text import coding, udh
 
 _HEADER: Final = struct.Struct(">IIII")
@@ -192,7 +192,9 @@ class _Reader:
         if self.version < VERSION_3_4 or (len(frame) == HEADER and pdu.is_response):
             return
         stray = len(frame) - size(pdu)
-        if stray > 0:
+        if stray == 1 and pdu.tlvs and frame.endswith(write_tlvs(pdu.tlvs)):
+            self.explanation.say("ignored", _octets(b"\0"), "after the text, not counted by sm_length")
+        elif stray > 0:
             self.explanation.say("ignored", _octets(frame[-stray:]), "too short for a TLV")
 
     def _text(self, pdu: Pdu) -> None:

@@ -14,12 +14,9 @@ from smsgw.model.callbackurl import host_of
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind
-from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, VERSION_5_0, MessageState
+from smsgw.smpp.consts import VERSION_5_0, VERSIONS, MessageState
 from smsgw.smpp.pdus import Pdu
 from smsgw.smpp.tlvs import Tlv
-
-VERSIONS: Final = (VERSION_3_3, VERSION_3_4, VERSION_5_0)
-"""The versions of SMPP that a session can have."""
 
 _LONGEST_ID: Final = 18
 _MOST_IN_ERR: Final = 999

@@ -18,13 +18,14 @@ class BindAccepted:
     """An accepted bind: the account, the system_id of the response, and the limits of the session.
 
     :ivar window: highest number of unanswered deliver_sm of this session.
-    :ivar listener: the name of the listener, for the delegate's own use.
+    :ivar listener, system_type: the name of the listener, and the system_type of the bind, for the delegate's own use.
     """
 
     account: str
     system_id: bytes
     window: int = 100
     listener: str = ""
+    system_type: bytes = b""
 
 
 class ISmppSession(Interface):

@@ -11,13 +11,13 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from smsgw.smpp.consts import VERSION_3_4, Status
+from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, VERSION_5_0, Status
 from smsgw.smpp.errors import Answerable, PduError, Unframed
-from smsgw.smpp.fields import Unreadable
+from smsgw.smpp.fields import Text, Unreadable
 from smsgw.smpp.generate import UNUSUAL, UNWRITABLE, Decoder, Encoder, decoder, encoder
 from smsgw.smpp.maxima import Maxima, length_fault, raise_maxima
-from smsgw.smpp.pdus import BY_ID, HEADER, GenericNack, Pdu, Response, SubmitMulti, WrittenDeliverSm, body
-from smsgw.smpp.tlvs import TLV_TYPES, Tlv, read_tlvs
+from smsgw.smpp.pdus import BY_ID, HEADER, PDUS, GenericNack, Pdu, Response, SubmitMulti, WrittenDeliverSm, body
+from smsgw.smpp.tlvs import TLV_TYPES, VENDOR_TAGS, Tlv, read_tlvs
 
 LIMIT: Final = 128 * 1024
 """The largest PDU in octets that a Framer accepts by default."""
@@ -135,11 +135,11 @@ class _Decoders(dict[int, Decoder]):
 class _Encoders(dict[type[Pdu], Encoder]):
     """The generated encoders by class, each generated at its first use."""
 
-    def __init__(self, version_3_3: bool) -> None:
-        self._version_3_3 = version_3_3
+    def __init__(self, version: int) -> None:
+        self._version = version
 
     def __missing__(self, cls: type[Pdu]) -> Encoder:
-        made = self[cls] = _finish if cls is WrittenDeliverSm else encoder(cls, version_3_3=self._version_3_3)
+        made = self[cls] = _finish if cls is WrittenDeliverSm else encoder(cls, self._version)
         return made
 
 
@@ -150,10 +150,12 @@ def _finish(pdu: Any) -> bytes:
 
 
 _LISTS: Final = frozenset({SubmitMulti})
+_END_IN_TEXT: Final = frozenset(cls for cls in PDUS if any(isinstance(wire, Text) for _, wire in body(cls)[-1:]))
 _DECODERS: Final = _Decoders(tlvs=True)
 _DECODERS_3_3: Final = _Decoders(tlvs=False)
-_ENCODERS: Final = _Encoders(version_3_3=False)
-_ENCODERS_3_3: Final = _Encoders(version_3_3=True)
+_ENCODERS_3_3: Final = _Encoders(VERSION_3_3)
+_ENCODERS_3_4: Final = _Encoders(VERSION_3_4)
+_ENCODERS_5_0: Final = _Encoders(VERSION_5_0)
 
 
 def _decline(*_frame: object) -> Pdu:
@@ -216,13 +218,13 @@ def _read(decoders: _Decoders, tlvs: bool, maxima: Maxima | None, frames: Iterab
 
 
 def encode(pdu: Pdu, version: int = VERSION_3_4) -> bytes:
-    """Encode one PDU. Version 3.3 has no TLVs and a body in every response.
+    """Encode one PDU. Version 3.3 has no TLVs.
 
-    A response with a non-zero status is written as a header only, except submit_sm_resp, submit_multi_resp,
-    data_sm_resp and broadcast_sm_resp with a field or TLV filled in. Raises PduError, which names the field, for a
-    value that does not fit: a NUL in a C-Octet String, an integer out of range, a text that is too long.
+    Whether a response with a non-zero status has a body depends on the version: ``Response.body_on_error``. Raises
+    PduError, which names the field, for a value that does not fit: a NUL in a C-Octet String, an integer out of range,
+    a text that is too long.
     """
-    encoders = _ENCODERS if version >= VERSION_3_4 else _ENCODERS_3_3
+    encoders = _ENCODERS_3_3 if version < VERSION_3_4 else _ENCODERS_3_4 if version < VERSION_5_0 else _ENCODERS_5_0
     try:
         return encoders[pdu.__class__](pdu)
     except UNWRITABLE as wrong:
@@ -231,7 +233,7 @@ def encode(pdu: Pdu, version: int = VERSION_3_4) -> bytes:
 
 def encode_many(pdus: Iterable[Pdu], version: int = VERSION_3_4) -> bytes:
     """Encode PDUs in order into one string for one write; raises PduError as ``encode`` does."""
-    encoders = _ENCODERS if version >= VERSION_3_4 else _ENCODERS_3_3
+    encoders = _ENCODERS_3_3 if version < VERSION_3_4 else _ENCODERS_3_4 if version < VERSION_5_0 else _ENCODERS_5_0
     pdu: Pdu = GenericNack()
     pieces = []
     try:
@@ -268,7 +270,7 @@ def _read_with_care(frame: bytes, tlvs: bool, maxima: Maxima | None = None) -> P
     pdu = cls(sequence_number)
     try:
         end = _read_body(pdu, frame)
-        pdu.tlvs = _read_tail(frame, end, tlvs)
+        pdu.tlvs = _read_tail(frame, end, tlvs, cls in _END_IN_TEXT)
     except Unreadable as wrong:
         return Answerable(sequence_number, command_id, wrong.status, wrong.why)
     if maxima is not None and not pdu.is_response:
@@ -314,13 +316,29 @@ def _read_body(pdu: Pdu, frame: bytes) -> int:
     return at
 
 
-def _read_tail(frame: bytes, at: int, tlvs: bool) -> Sequence[Tlv]:
+def _read_tail(frame: bytes, at: int, tlvs: bool, after_text: bool = False) -> Sequence[Tlv]:
     if not tlvs or at == len(frame):
         return ()
     try:
         return read_tlvs(frame, at, len(frame))
     except ValueError as wrong:
-        raise Unreadable(Status.ESME_RINVTLVSTREAM, str(wrong)) from None
+        found = _after_nul(frame, at) if after_text else None
+        if found is None:
+            raise Unreadable(Status.ESME_RINVTLVSTREAM, str(wrong)) from None
+        return found
+
+
+def _after_nul(frame: bytes, at: int) -> Sequence[Tlv] | None:
+    """Return the TLVs after a NUL that ends the text and that sm_length does not count, as php-smpp writes it; None
+    unless the tail is such a NUL and known or vendors' TLVs up to the last octet."""
+    if frame[at]:
+        return None
+    try:
+        found = read_tlvs(frame, at + 1, len(frame))
+    except ValueError:
+        return None
+    known = all(tag in TLV_TYPES or tag in VENDOR_TAGS for tag, _ in found)
+    return found if found and known and at + 1 + _width(found) == len(frame) else None
 
 
 def _width(tlvs: Sequence[Tlv]) -> int:

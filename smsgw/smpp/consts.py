@@ -15,6 +15,8 @@ RESPONSE: Final = 0x8000_0000
 VERSION_3_3: Final = 0x33
 VERSION_3_4: Final = 0x34
 VERSION_5_0: Final = 0x50
+VERSIONS: Final = (VERSION_3_3, VERSION_3_4, VERSION_5_0)
+"""The versions that a session can have."""
 
 
 class CommandId(enum.IntEnum):

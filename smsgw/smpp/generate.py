@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from smsgw.smpp.consts import VERSION_3_4
 from smsgw.smpp.errors import PduError
 from smsgw.smpp.fields import CSTRING_LIMIT, CString, Failures, Integer, Text, Unreadable, Wire
 from smsgw.smpp.pdus import HEADER, BodyOnError, Pdu, Response, body
@@ -217,13 +218,13 @@ def _runs(fields: Sequence[tuple[str, Wire]]) -> list[list[tuple[str, Wire]]]:
     return runs
 
 
-def encoder(cls: type[Pdu], *, version_3_3: bool = False) -> Encoder:
-    """Return a function PDU -> octets. The 3.3 form has no TLVs and a body in every response."""
+def encoder(cls: type[Pdu], version: int) -> Encoder:
+    """Return a function PDU -> octets. 3.3 has no TLVs; which bodies are left out is declared by the responses."""
     out = Source("def run(pdu):")
     fields = body(cls)
     names = [name for name, _ in fields]
     out.add("tail = b''")
-    if not version_3_3:
+    if version >= VERSION_3_4:
         out.inside("if pdu.tlvs:", f"tail = {out.refer(write_tlvs)}(pdu.tlvs)")
     strings = []
     for name, wire in fields:
@@ -238,10 +239,11 @@ def encoder(cls: type[Pdu], *, version_3_3: bool = False) -> Encoder:
     status = "0"
     if issubclass(cls, Response):
         status = "pdu.command_status"
-        if names and not version_3_3 and cls.body_on_error is not BodyOnError.ALWAYS:
+        on_error = cls.body_on_error[version]
+        if names and on_error is not BodyOnError.ALWAYS:
             given = " or ".join([*(f"pdu.{name}" for name in names), "tail"])
             pack = out.refer(struct.Struct(">IIII").pack)
-            refused = status if cls.body_on_error is BodyOnError.NEVER else f"{status} and not ({given})"
+            refused = status if on_error is BodyOnError.NEVER else f"{status} and not ({given})"
             out.inside(f"if {refused}:", f"return {pack}({HEADER}, {cls.command_id}, {status}, pdu.sequence_number)")
     empty = [name for name, wire in fields if _usually_empty(wire)]
     if empty:

@@ -9,12 +9,12 @@ sequence_number, command_status (responses only), then the body; ``tlvs`` is key
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import attrs
 
-from smsgw.smpp.consts import CommandId, Status, Tag
+from smsgw.smpp.consts import VERSIONS, CommandId, Status, Tag
 from smsgw.smpp.fields import (
     DistributionList,
     SmeAddress,
@@ -40,12 +40,16 @@ _TEXT: Final = frozenset({"short_message", "tlvs", "raw", "body"})
 
 
 class BodyOnError(enum.Enum):
-    """Whether a response with a non-zero command_status is written with its body (5.0 section 3.2.1.3)."""
+    """Whether a response with a non-zero command_status is written with its body: mandatory fields and TLVs."""
 
     NEVER = "never"
     GIVEN = "given"
     """Only if the caller filled in a field or a TLV."""
     ALWAYS = "always"
+    """The mandatory fields are written even if they are empty."""
+
+
+_NEVER, _GIVEN, _ALWAYS = BodyOnError.NEVER, BodyOnError.GIVEN, BodyOnError.ALWAYS
 
 
 @attrs.define(eq=False, repr=False)
@@ -123,14 +127,21 @@ class Response(Pdu):
     """The unreadable body of a failed response; never encoded."""
 
     is_response: ClassVar[bool] = True
-    body_on_error: ClassVar[BodyOnError] = BodyOnError.NEVER
+    body_on_error: ClassVar[Mapping[int, BodyOnError]] = dict.fromkeys(VERSIONS, _NEVER)
+    """By version. 3.3 leaves out no body. 3.4 leaves out those of the bind responses and of submit_sm_resp (3.4
+    sections 4.1 and 4.4.2). 5.0 leaves out all (5.0 section 3.2.1.3), but TLVs may give the reason of an error."""
 
     def __init_subclass__(
-        cls, *, command: CommandId | None = None, body_on_error: BodyOnError | None = None, **rest: Any
+        cls,
+        *,
+        command: CommandId | None = None,
+        on_error: tuple[BodyOnError, BodyOnError, BodyOnError] | None = None,
+        **rest: Any,
     ) -> None:
+        """``on_error`` sets :attr:`body_on_error` for 3.3, 3.4 and 5.0."""
         super().__init_subclass__(command=command, **rest)
-        if body_on_error is not None:
-            cls.body_on_error = body_on_error
+        if on_error is not None:
+            cls.body_on_error = dict(zip(VERSIONS, on_error, strict=True))
 
 
 @attrs.define(eq=False, repr=False)
@@ -153,7 +164,7 @@ class GenericNack(Response, command=CommandId.GENERIC_NACK):
 
 
 @attrs.define(eq=False, repr=False)
-class BindResp(Response):
+class BindResp(Response, on_error=(_ALWAYS, _NEVER, _NEVER)):
     """The fields of the three bind responses: the name of the message centre; TLV sc_interface_version."""
 
     system_id: bytes = cstr(16, Status.ESME_RINVSYSID)
@@ -254,7 +265,7 @@ class ShortMessage(Request):
 
 
 @attrs.define(eq=False, repr=False)
-class SubmitSmResp(Response, command=CommandId.SUBMIT_SM_RESP, body_on_error=BodyOnError.GIVEN):
+class SubmitSmResp(Response, command=CommandId.SUBMIT_SM_RESP, on_error=(_ALWAYS, _GIVEN, _GIVEN)):
     """The answer to submit_sm with the id of the message."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
@@ -266,7 +277,7 @@ class SubmitSm(ShortMessage, command=CommandId.SUBMIT_SM, response=SubmitSmResp)
 
 
 @attrs.define(eq=False, repr=False)
-class DeliverSmResp(Response, command=CommandId.DELIVER_SM_RESP, body_on_error=BodyOnError.ALWAYS):
+class DeliverSmResp(Response, command=CommandId.DELIVER_SM_RESP, on_error=(_ALWAYS, _ALWAYS, _GIVEN)):
     """The answer to deliver_sm; its message_id is unused and normally empty."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID, usually_empty=True)
@@ -288,7 +299,7 @@ class WrittenDeliverSm(Request, command=CommandId.DELIVER_SM, response=DeliverSm
 
 
 @attrs.define(eq=False, repr=False)
-class SubmitMultiResp(Response, command=CommandId.SUBMIT_MULTI_RESP, body_on_error=BodyOnError.GIVEN):
+class SubmitMultiResp(Response, command=CommandId.SUBMIT_MULTI_RESP, on_error=(_ALWAYS, _ALWAYS, _GIVEN)):
     """The answer to submit_multi with the destinations that the message centre refused."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
@@ -317,7 +328,7 @@ class SubmitMulti(Request, command=CommandId.SUBMIT_MULTI, response=SubmitMultiR
 
 
 @attrs.define(eq=False, repr=False)
-class DataSmResp(Response, command=CommandId.DATA_SM_RESP, body_on_error=BodyOnError.GIVEN):
+class DataSmResp(Response, command=CommandId.DATA_SM_RESP, on_error=(_ALWAYS, _ALWAYS, _GIVEN)):
     """The answer to data_sm; its TLVs give the reason of a failed delivery in transaction mode."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
@@ -340,7 +351,7 @@ class DataSm(Request, command=CommandId.DATA_SM, response=DataSmResp):
 
 
 @attrs.define(eq=False, repr=False)
-class QuerySmResp(Response, command=CommandId.QUERY_SM_RESP):
+class QuerySmResp(Response, command=CommandId.QUERY_SM_RESP, on_error=(_ALWAYS, _ALWAYS, _NEVER)):
     """The answer to query_sm: the state of the message and the time at which it became final."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
@@ -411,7 +422,7 @@ class AlertNotification(Request, command=CommandId.ALERT_NOTIFICATION):
 
 
 @attrs.define(eq=False, repr=False)
-class BroadcastSmResp(Response, command=CommandId.BROADCAST_SM_RESP, body_on_error=BodyOnError.GIVEN):
+class BroadcastSmResp(Response, command=CommandId.BROADCAST_SM_RESP, on_error=(_ALWAYS, _ALWAYS, _GIVEN)):
     """The answer to broadcast_sm; its TLVs pair failed areas with their errors."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)
@@ -435,7 +446,7 @@ class BroadcastSm(Request, command=CommandId.BROADCAST_SM, response=BroadcastSmR
 
 
 @attrs.define(eq=False, repr=False)
-class QueryBroadcastSmResp(Response, command=CommandId.QUERY_BROADCAST_SM_RESP):
+class QueryBroadcastSmResp(Response, command=CommandId.QUERY_BROADCAST_SM_RESP, on_error=(_ALWAYS, _ALWAYS, _NEVER)):
     """The answer to query_broadcast_sm; its TLVs pair areas with their success in per cent."""
 
     message_id: bytes = cstr(65, Status.ESME_RINVMSGID)

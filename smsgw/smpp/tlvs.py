@@ -18,6 +18,9 @@ from smsgw.smpp.errors import PduError
 
 Tlv: TypeAlias = tuple[int, bytes]
 
+VENDOR_TAGS: Final = range(0x1400, 0x4000)
+"""The tags that each vendor of message centres defines for itself (3.4 section 5.3.1)."""
+
 MOST_TLVS: Final = 256
 """The most TLVs in one PDU. The limit bounds memory: a TLV in memory takes many times its octets on the wire."""
 

@@ -41,9 +41,19 @@ def encode(text: str, locking: int = 0, single: int = 0, fallbacks: bool = False
     octets = codecs.charmap_encode(text, "ignore", shift.charmap)[0]
     if len(octets) != len(text) or 0 in octets:  # only U+0000 becomes 0 at this point
         return None
-    if not octets.isascii():
-        for mark in set(octets.translate(None, _SEPTETS)):
-            octets = octets.replace(bytes((mark,)), shift.marks[mark])
+    return octets if octets.isascii() else _without_marks(octets, shift.marks)
+
+
+def encode_known(text: str) -> bytes:
+    """Encode `text`, with a question mark for each character that the alphabet lacks."""
+    octets = codecs.charmap_encode(text, "replace", _DEFAULT.charmap)[0].replace(b"\0", b"?")  # as in encode
+    return octets if octets.isascii() else _without_marks(octets, _DEFAULT.marks)
+
+
+def _without_marks(octets: bytes, marks: dict[int, bytes]) -> bytes:
+    """Replace the marks of a charmap by the octets that they stand for."""
+    for mark in set(octets.translate(None, _SEPTETS)):
+        octets = octets.replace(bytes((mark,)), marks[mark])
     return octets
 
 

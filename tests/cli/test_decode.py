@@ -295,6 +295,13 @@ class FaultTests(DecodeTestCase):
         octets = (len(octets) + 2).to_bytes(4, "big") + octets[4:] + b"\0\0"
         self.assertEqual(self.decoded(octets)["ignored"], "00 00  too short for a TLV")
 
+    def test_i4_uncounted_nul(self) -> None:
+        """A NUL between the text and the TLVs is shown as ignored."""
+        octets = encode(SubmitSm(1, short_message=b"hi", tlvs=[tlv(Tag.SOURCE_PORT, 7)]))
+        octets = (len(octets) + 1).to_bytes(4, "big") + octets[4:-6] + b"\0" + octets[-6:]
+        said = self.decoded(octets)
+        self.assertEqual(said["ignored"], "00  after the text, not counted by sm_length")
+
     def test_version(self) -> None:
         """For a peer of 3.3 there are no TLVs."""
         octets = encode(SubmitSm(1, tlvs=[tlv(Tag.MESSAGE_PAYLOAD, b"Hello")]))

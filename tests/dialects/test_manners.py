@@ -18,12 +18,11 @@ from smsgw.dialects import (
     SmppManner,
     by_registered_delivery,
 )
-from smsgw.dialects.manners import VERSIONS
 from smsgw.dialects.standard import RECEIPTS, SMPP
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
 from smsgw.plugins import dialects
-from smsgw.smpp.consts import MessageState
+from smsgw.smpp.consts import VERSIONS, MessageState
 
 DIALECTS = (STANDARD, QUICKTEL, ROSTELECOM, SMSC, NATIVE)
 IDS = st.integers(1, (1 << 31) - 1)

@@ -16,10 +16,9 @@ from smsgw.dialects import (
     rostelecom,
     standard,
 )
-from smsgw.dialects.manners import VERSIONS
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import FINAL, Notify, State
-from smsgw.smpp.consts import MessageState, Status
+from smsgw.smpp.consts import VERSIONS, MessageState, Status
 
 assert STANDARD.smpp is not None
 assert STANDARD.smtp is not None

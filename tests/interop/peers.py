@@ -1,11 +1,12 @@
 """Finds the programs and libraries of other projects that the tests need.
 
 Without one of them its tests are skipped; with ``SMSGW_INTEROP=required`` they fail.
-``SMSGW_NODE_MODULES`` is the path of the ``node_modules`` folder with the package ``smpp``.
+``SMSGW_NODE_MODULES`` is the path of the ``node_modules`` folder with the packages ``smpp`` and ``nodemailer``.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -26,6 +27,9 @@ GSM = "Code 1234, price 5\u20ac {today}"
 UCS2 = "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440 \U0001f600"
 LONG = "".join(f"line {number:03d} of a long text; " for number in range(1, 17))
 """A GSM text of 3 parts."""
+
+NODE = {"NODE_PATH": os.environ.get("SMSGW_NODE_MODULES") or os.environ.get("NODE_PATH", "")}
+"""The environment in which node finds its packages."""
 
 
 def gateway() -> GatewayProcess:
@@ -52,6 +56,15 @@ def module(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         missing(f"the Python module {name} is not installed")
+
+
+@functools.cache
+def node(package: str) -> str:
+    """Return the path of node, which finds a package in the environment :data:`NODE`."""
+    path = program("node")
+    if run(path, "-e", f"require.resolve('{package}')", environment=NODE).returncode:
+        missing(f"the package {package} for node is not installed")
+    return path
 
 
 def run(*command: str, stdin: str = "", environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

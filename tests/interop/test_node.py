@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,20 +11,11 @@ from tests.flows.shared import shown
 from tests.interop import peers
 
 NUMBER = "79161234568"
-ENVIRONMENT = {"NODE_PATH": os.environ.get("SMSGW_NODE_MODULES") or os.environ.get("NODE_PATH", "")}
-
-
-@functools.cache
-def has_package(node: str) -> bool:
-    """Whether node finds the package."""
-    return peers.run(node, "-e", "require.resolve('smpp')", environment=ENVIRONMENT).returncode == 0
 
 
 class NodeTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = peers.program("node")
-        if not has_package(self.node):
-            peers.missing("the package smpp for node is not installed")
+        self.node = peers.node("smpp")
         self.gateway = peers.gateway()
 
     def send(self, bind: str, *messages: dict[str, object]) -> Any:
@@ -34,7 +23,7 @@ class NodeTests(SynchronousTestCase):
         report = peers.report(
             "esme.js",
             self.node,
-            environment=ENVIRONMENT,
+            environment=peers.NODE,
             port=self.gateway.smpp,
             login="node",
             password="node",

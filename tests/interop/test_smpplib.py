@@ -155,6 +155,16 @@ class SmpplibTests(SynchronousTestCase):
         self.assertEqual((answer.command, answer.status), ("unbind_resp", 0))
         self.assertRaises(peers.module("smpplib.exceptions").ConnectionError, client.read_pdu)
 
+    def test_i1_refused_query(self) -> None:
+        """The refusal of a query_sm is read with empty fields, and the session goes on."""
+        client = self.client("transceiver")
+        client.query_message(message_id="999999", source_addr_ton=5, source_addr_npi=0, source_addr="DEMO")
+        answer = client.read_pdu()
+        found = (answer.command, answer.status, answer.message_id, answer.final_date, answer.message_state)
+        self.assertEqual(found, ("query_sm_resp", 0x0C, b"", b"", 0))
+        answer = client.unbind()
+        self.assertEqual((answer.command, answer.status), ("unbind_resp", 0))
+
     def test_wrong_password(self) -> None:
         """A bind with a wrong password fails with invalid password, which the library raises."""
         error = self.assertRaises(peers.module("smpplib.exceptions").PDUError, self.client, "transceiver", "wrong")

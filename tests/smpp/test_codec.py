@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.smpp import codec, maxima
-from smsgw.smpp.consts import VERSION_3_3, CommandId, Status, Tag
+from smsgw.smpp.consts import VERSION_3_3, VERSION_3_4, VERSION_5_0, CommandId, Status, Tag
 from smsgw.smpp.errors import Answerable, PduError, Unframed
 from smsgw.smpp.fields import Failures, Integer, SmeAddress, UnsuccessSme, Wire
 from smsgw.smpp.pdus import (
     BY_ID,
     HEADER,
     PDUS,
+    BindReceiverResp,
+    BindTransceiverResp,
     BindTransmitter,
     BindTransmitterResp,
     BodyOnError,
+    CancelSmResp,
     DataSmResp,
     DeliverSm,
     DeliverSmResp,
@@ -27,8 +30,10 @@ from smsgw.smpp.pdus import (
     GenericNack,
     Pdu,
     QuerySmResp,
+    ReplaceSmResp,
     Response,
     SubmitMulti,
+    SubmitMultiResp,
     SubmitSm,
     SubmitSmResp,
     body,
@@ -42,9 +47,9 @@ MUTANTS = 100_000
 SEED = 20_030_219
 
 
-def loses_body(pdu: Response) -> bool:
+def loses_body(pdu: Response, version: int) -> bool:
     """Whether a failed response is written without the fields and TLVs that it has."""
-    return pdu.body_on_error is BodyOnError.NEVER and bool(body(type(pdu)))
+    return pdu.body_on_error[version] is BodyOnError.NEVER and bool(body(type(pdu)))
 
 
 def filled(wire: Wire) -> Any:
@@ -58,14 +63,14 @@ class RoundTripTests(SynchronousTestCase):
     """encode and decode undo each other."""
 
     @settings(max_examples=600)
-    @given(any_pdu)
-    def test_any_values(self, pdu: Pdu) -> None:
+    @given(any_pdu, st.sampled_from((VERSION_3_4, VERSION_5_0)))
+    def test_any_values(self, pdu: Pdu, version: int) -> None:
         """Any PDU is decoded as it was encoded, except for the body that a failed response does not have."""
         wanted = values(pdu)
-        if isinstance(pdu, Response) and pdu.command_status and loses_body(pdu):
+        if isinstance(pdu, Response) and pdu.command_status and loses_body(pdu, version):
             wanted = values(type(pdu)(pdu.sequence_number)) | {"command_status": pdu.command_status}
-        octets = codec.encode(pdu)
-        self.assertEqual(values(codec.decode(octets)), wanted)
+        octets = codec.encode(pdu, version)
+        self.assertEqual(values(codec.decode(octets, version)), wanted)
         self.assertEqual(int.from_bytes(octets[:4], "big"), len(octets))
         if wanted == values(pdu) and len(octets) > HEADER:
             self.assertEqual(size(pdu), len(octets))
@@ -87,6 +92,29 @@ class RoundTripTests(SynchronousTestCase):
         with_tlvs = codec.encode(pdu)
         if not isinstance(pdu, Response):
             self.assertEqual(values(codec.decode(with_tlvs, VERSION_3_3)), wanted)
+
+    def test_i1_body_of_refusals(self) -> None:
+        """A refusal has the mandatory fields that its version demands, empty: 3.4 leaves out the body of bind responses
+        and submit_sm_resp only, 3.3 of none, 5.0 of all."""
+        header_only = ""
+        for cls, bodies in {
+            BindReceiverResp: ("00", header_only, header_only),
+            BindTransmitterResp: ("00", header_only, header_only),
+            BindTransceiverResp: ("00", header_only, header_only),
+            SubmitSmResp: ("00", header_only, header_only),
+            SubmitMultiResp: ("0000", "0000", header_only),
+            DeliverSmResp: ("00", "00", header_only),
+            DataSmResp: ("00", "00", header_only),
+            QuerySmResp: ("00000000", "00000000", header_only),
+            CancelSmResp: (header_only, header_only, header_only),
+            ReplaceSmResp: (header_only, header_only, header_only),
+        }.items():
+            for version, octets in zip((VERSION_3_3, VERSION_3_4, VERSION_5_0), bodies, strict=True):
+                pdu = cls(0x0102, Status.ESME_RINVMSGID)
+                wanted = f"{16 + len(octets) // 2:08x}{cls.command_id:08x}0000000c00000102{octets}"
+                self.assertEqual(codec.encode(pdu, version).hex(), wanted, (cls.name, version))
+                self.assertEqual(codec.encode_many([pdu], version).hex(), wanted, (cls.name, version))
+                self.assertEqual(values(codec.decode(bytes.fromhex(wanted), version)), values(pdu))
 
     @given(st.lists(any_pdu, max_size=6))
     def test_many(self, pdus: list[Pdu]) -> None:
@@ -195,14 +223,15 @@ class EncodeTests(SynchronousTestCase):
     """encode refuses a value that does not fit, and names its field."""
 
     def test_failed_response(self) -> None:
-        """A failed response is only a header, except for deliver_sm_resp and for a body that has a meaning."""
+        """Where a failed response is only a header, what a caller filled in is written if it has a meaning there."""
         self.assertEqual(len(codec.encode(SubmitSmResp(1, 0x58))), 16)
         self.assertEqual(len(codec.encode(BindTransmitterResp(1, 0x0D, b"smsc"))), 16)
-        self.assertEqual(len(codec.encode(QuerySmResp(1, 0x67, b"77"))), 16)
-        self.assertEqual(len(codec.encode(DeliverSmResp(1, 0x64))), 17)
+        self.assertEqual(len(codec.encode(QuerySmResp(1, 0x67, b"77"), VERSION_5_0)), 16)
         self.assertEqual(len(codec.encode(SubmitSmResp(1, 0x0B, b"77"))), 19)
         reason = tlv(Tag.DELIVERY_FAILURE_REASON, 1)
-        self.assertEqual(codec.encode(DataSmResp(1, 0xFE, tlvs=[reason]))[16:].hex(), "00" + "0425000101")
+        for version in (VERSION_3_4, VERSION_5_0):
+            octets = codec.encode(DataSmResp(1, 0xFE, tlvs=[reason]), version)
+            self.assertEqual(octets[16:].hex(), "00" + "0425000101")
 
     def test_refused(self) -> None:
         """Every value that does not fit its field is a PduError that names operation and field."""

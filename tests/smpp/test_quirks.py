@@ -101,6 +101,40 @@ class TailTests(SynchronousTestCase):
                 self.assertEqual(pdu.user_data(), b"hello")
                 self.assertEqual(len(pdu.tlvs), bool(tail))
 
+    def test_i4_uncounted_nul(self) -> None:
+        """A NUL behind the text that sm_length does not count is dropped, with TLVs after it as without."""
+        sar = "020c00020007" + "020e000103" + "020f000101"  # php-smpp's parts of a long text
+        for tail, tlvs in (
+            ("00" + sar, [(0x020C, b"\0\7"), (0x020E, b"\3"), (0x020F, b"\1")]),
+            ("00" + "1403000201aa", [(0x1403, b"\1\xaa")]),
+            ("00" + "04240000", [(0x0424, b"")]),
+        ):
+            for command_id in (0x04, 0x05):
+                for pdu in (
+                    codec.decode(message(tail, command_id)),
+                    codec.decode(message(tail, command_id), 0x50),
+                    *codec.reader()([message(tail, command_id)]),
+                ):
+                    assert isinstance(pdu, SubmitSm | DeliverSm)
+                    self.assertEqual((pdu.short_message, pdu.tlvs), (b"hello", tlvs))
+
+    def test_i4_nothing_else(self) -> None:
+        """A tail that is readable as it is, and one that is not readable in exactly this way, are not shifted."""
+        readable = codec.decode(message("0005000101"))
+        self.assertEqual(readable.tlvs, [(0x0005, b"\1")])
+        for tail in (
+            "000424000561",  # the TLV is too long
+            "0204000201f4" + "00" + "0204000201f4",  # the NUL is not behind the text
+            "0000" + "0204000201f4",  # two NULs
+            "01" + "0204000201f4",  # another octet
+            "00" + "0204000201f4" + "00",  # octets after the last TLV
+            "00" + "00ff000201f4",  # a tag that is neither declared nor a vendor's
+        ):
+            wrong = self.assertRaises(Answerable, codec.decode, message(tail))
+            self.assertEqual((wrong.status, wrong.answer_id), (Status.ESME_RINVTLVSTREAM, 0x80000005), tail)
+        frame = framed(0x103, 0, "00" + "000037390000003100" + "000000" + "00" + "0204000201f4")
+        self.assertEqual(self.assertRaises(Answerable, codec.decode, frame).status, Status.ESME_RINVTLVSTREAM)
+
     def test_counted_nul(self) -> None:
         """A NUL that sm_length counts belongs to the text."""
         pdu = codec.decode(codec.encode(SubmitSm(1, short_message=b"hello\0")))

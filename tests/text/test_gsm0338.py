@@ -48,6 +48,12 @@ class EncodeTests(SynchronousTestCase):
         """The fast encoder and the literal one give the same result for any text and any pair of tables."""
         self.assertEqual(gsm0338.encode(text, locking, single), oracle.encode(text, locking, single))
 
+    @given(st.text(st.characters() | st.sampled_from(alphabet), max_size=60))
+    def test_i3_known_characters(self, text: str) -> None:
+        """encode_known encodes each character as the literal encoder does, a missing one as a question mark."""
+        wanted = b"".join(oracle.encode(character, 0, 0) or b"?" for character in text)
+        self.assertEqual(gsm0338.encode_known(text), wanted)
+
     def test_every_pair_of_tables(self) -> None:
         """With each pair of tables every character of the basic plane is encoded as by the literal encoder."""
         basic = [chr(point) for point in range(0x10000)]

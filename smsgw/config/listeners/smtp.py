@@ -98,6 +98,11 @@ class SubmissionSettings:
         """The keywords in the answer to EHLO."""
         return frozenset(line.split(" ")[0].upper() for line in self.ehlo[1:])
 
+    def mechanisms(self) -> list[str]:
+        """The SASL mechanisms in the answer to EHLO."""
+        lines = [line.upper().split() for line in self.ehlo[1:]]
+        return [word for words in lines if words[:1] == ["AUTH"] for word in words[1:]]
+
 
 @attrs.frozen(kw_only=True)
 class SmtpListenSettings(SubmissionSettings, ClientListenSettings):

@@ -43,11 +43,15 @@ class Wrong:
 
 
 class BadFields(ValueError):
-    """A request has invalid fields. :ivar errors: every fault."""
+    """A request has invalid fields.
 
-    def __init__(self, *errors: Wrong) -> None:
+    :ivar errors: every fault. :ivar read: the fields that could be read; None if there is nothing to read.
+    """
+
+    def __init__(self, *errors: Wrong, read: Mapping[str, Any] | None = None) -> None:
         super().__init__("; ".join(f"{one.pointer}: {one.detail}" for one in errors))
         self.errors = errors
+        self.read = read
 
 
 def moment(text: str) -> float:
@@ -181,7 +185,7 @@ def read_message(value: object, pointer: str = "") -> Written:
     for name, given in value.items():
         reader = FIELDS.get(name)
         if reader is None:
-            errors.append(Wrong(f"{pointer}/{_escaped(name)}", f"unknown; a message has {', '.join(FIELDS)}"))
+            errors.append(Wrong(f"{pointer}/{escaped(name)}", f"unknown; a message has {', '.join(FIELDS)}"))
             continue
         try:
             read[name] = reader(given)
@@ -191,16 +195,19 @@ def read_message(value: object, pointer: str = "") -> Written:
     if "validity" in read and "valid_until" in read:
         errors.append(Wrong(f"{pointer}/validity", "given beside valid_until"))
     if errors:
-        raise BadFields(*errors)
+        raise BadFields(*errors, read=read)
     return Written(read)
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
     """Escape a key of a client for a JSON pointer (RFC 6901)."""
     return name[:64].replace("~", "~0").replace("/", "~1")
 
 
 # Queries of lists
+
+PAGE: Final = frozenset({"cursor", "limit"})
+_LIST: Final = PAGE | {"state", "to", "since", "until", "comment", "reference"}
 
 
 def read_wanted(given: Mapping[str, str]) -> MessageFilter:
@@ -246,7 +253,28 @@ def _digits(text: str) -> str:
     return text.removeprefix("+")
 
 
-def read_page(given: Mapping[str, str], allowed: frozenset[str]) -> tuple[int, int]:
+def read_list(given: Mapping[str, str]) -> tuple[MessageFilter, int, int]:
+    """Parse the whole query of a list of messages: filter, cursor, length of the page.
+
+    :raises BadFields: with every fault of the query.
+    """
+    errors: list[Wrong] = []
+    cursor = limit = 0
+    wanted = MessageFilter()
+    try:
+        cursor, limit = read_page(given, _LIST)
+    except BadFields as bad:
+        errors += bad.errors
+    try:
+        wanted = read_wanted(given)
+    except BadFields as bad:
+        errors += bad.errors
+    if errors:
+        raise BadFields(*errors)
+    return wanted, cursor, limit
+
+
+def read_page(given: Mapping[str, str], allowed: frozenset[str] = PAGE) -> tuple[int, int]:
     """Parse the cursor (0: from the newest on) and the length of a page.
 
     :raises BadFields: with every fault of the query, also for names that are not allowed.

@@ -97,6 +97,19 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
         {"status": {"type": "integer"}, "problem": _ref("Problem"), **_ACCEPTED}, ("status",),
         description="id, state and parts where the status is 201 or 200, else a problem",
     ),
+    "NewMessages": _object(
+        {
+            "messages": {
+                "type": "array",
+                "items": _ref("NewMessage"),
+                "minItems": 1,
+                "maxItems": MOST_MESSAGES,
+                "description": "an item that is no NewMessage is refused by itself, in its place among the answers",
+            }
+        },
+        additionalProperties=False,
+    ),
+    "Answers": _object({"messages": {"type": "array", "items": _ref("Answer")}}),
     "Preview": _object(
         {
             "to": {"type": "string"},
@@ -139,9 +152,8 @@ def _json(schema: Schema, description: str) -> Schema:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-_ANY_MESSAGE: Final[Schema] = {
-    "description": "a NewMessage; what is none is refused by itself, in its place among the answers",
-    "anyOf": [_ref("NewMessage"), {}],
+_LOCATION: Final[Schema] = {
+    "Location": {"description": "the path of the new message", "schema": {"type": "string"}, "required": True}
 }
 
 _PROBLEMS: Final[Mapping[int, str]] = {
@@ -151,7 +163,7 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     404: "no such message of this account",
     409: "too late, or the idempotency key was used for something else",
     413: "the body is too large",
-    415: "the body is not JSON in UTF-8",
+    415: "the body is not JSON in UTF-8, or has a content coding such as gzip",
     422: "fields cannot be used; errors says which",
     429: "too fast; try again after Retry-After seconds",
     503: "not now; try again after Retry-After seconds",
@@ -212,34 +224,12 @@ DOCUMENT: Final[Schema] = {
                 "operationId": "send",
                 "summary": "Send one message, or many in one request",
                 "parameters": [_KEY_HEADER],
-                "requestBody": _body(
-                    {
-                        "anyOf": [
-                            _ref("NewMessage"),
-                            _object(
-                                {
-                                    "messages": {
-                                        "type": "array",
-                                        "items": _ANY_MESSAGE,
-                                        "minItems": 1,
-                                        "maxItems": MOST_MESSAGES,
-                                    }
-                                },
-                                additionalProperties=False,
-                            ),
-                        ]
-                    }
-                ),
+                "requestBody": _body({"anyOf": [_ref("NewMessage"), _ref("NewMessages")]}),
                 "responses": _responses(
                     {
-                        "201": _json(_ref("Accepted"), "stored; it will be sent"),
+                        "201": {**_json(_ref("Accepted"), "stored; it will be sent"), "headers": _LOCATION},
                         "200": _json(
-                            {
-                                "anyOf": [
-                                    _ref("Accepted"),
-                                    _object({"messages": {"type": "array", "items": _ref("Answer")}}),
-                                ]
-                            },
+                            {"anyOf": [_ref("Accepted"), _ref("Answers")]},
                             "an answer for each of many messages, in order; or what the idempotency key gave before",
                         ),
                     },

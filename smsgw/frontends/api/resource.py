@@ -20,13 +20,14 @@ from smsgw.frontends.api.fields import (
     BadFields,
     Written,
     Wrong,
+    escaped,
     key,
+    read_list,
     read_message,
     read_page,
-    read_wanted,
 )
 from smsgw.frontends.api.openapi import DOCUMENT
-from smsgw.frontends.api.views import problem, problem_answer
+from smsgw.frontends.api.views import STATUSES, problem, problem_answer
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Cancel, Confirmation
 from smsgw.model.errors import GatewayError, Refused
@@ -53,8 +54,6 @@ SEARCHES: Final = 2
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 _BEARER: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
 _JSON: Final = re.compile(rb'application/json\s*(?:;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
-_PAGE: Final = frozenset({"cursor", "limit"})
-_LIST: Final = _PAGE | {"state", "to", "since", "until", "comment", "reference"}
 
 _UNAUTHENTICATED: Final = problem(401, "no-credentials", "credentials are needed: Basic, or Bearer with an API key")
 _UNKNOWN: Final = problem(404, "unknown-id", "there is no such message")
@@ -80,6 +79,9 @@ class Submitter(Protocol):
 
     def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
         """Return how each message would be sent."""
+
+    def faults(self, submission: Submission) -> list[Refused]:
+        """Return everything that is wrong with the fields of a message."""
 
 
 class _Stop(Exception):
@@ -216,19 +218,42 @@ class V1Resource(JsonResource):
         now = self._now()
         if not (isinstance(value, dict) and "messages" in value):
             key = f"http-one:{request_key}" if request_key else ""
-            submission = read_message(value).submission(account.name, self._listener, now, key, digest)
+            submission = self._submission(value, "", account, now, key, digest)
             (answer,) = await self._intake.submit([submission])
             if isinstance(answer, Refused):
-                return problem_answer(views.refused(answer))
-            return json_answer(views.accepted(answer), 200 if answer.repeated else 201)
+                return problem_answer(self._refused(answer, submission))
+            if answer.repeated:
+                return json_answer(views.accepted(answer))
+            return json_answer(views.accepted(answer), 201, [(b"Location", b"/v1/messages/%d" % answer.id)])
         return json_answer({"messages": await self._post_many(value, account, now, request_key, digest)})
+
+    def _submission(
+        self, value: object, pointer: str, account: Account, now: float, key: str, digest: bytes
+    ) -> Submission:
+        """Return the submission of one message.
+
+        :raises BadFields: with every fault, also those of the readable fields that intake would refuse.
+        """
+        try:
+            return read_message(value, pointer).submission(account.name, self._listener, now, key, digest)
+        except BadFields as bad:
+            if bad.read is None:
+                raise
+            readable = Written({"to": "", "text": "", **bad.read})
+            submission = readable.submission(account.name, self._listener, now, "", b"")
+            raise BadFields(*views.also(bad.errors, self._intake.faults(submission), pointer)) from None
+
+    def _refused(self, refusal: Refused, submission: Submission, pointer: str = "") -> dict[str, Any]:
+        """Return the problem details of a submission that intake refused, with every fault of its fields."""
+        is_field = bool(STATUSES[refusal.refusal][1])
+        return views.refused(refusal, pointer, self._intake.faults(submission) if is_field else ())
 
     async def _post_many(
         self, value: dict[str, Any], account: Account, now: float, request_key: str, digest: bytes
     ) -> list[dict[str, Any]]:
         """Return the result for each message; all accepted ones are stored in one commit."""
         wishes = value["messages"]
-        errors = [Wrong(f"/{name[:64]}", "unknown beside messages") for name in value if name != "messages"]
+        errors = [Wrong(f"/{escaped(name)}", "unknown beside messages") for name in value if name != "messages"]
         if not isinstance(wishes, list) or not 1 <= len(wishes) <= MOST_MESSAGES:
             errors.append(Wrong("/messages", f"a list of 1 to {MOST_MESSAGES} messages"))
         if errors:
@@ -237,19 +262,19 @@ class V1Resource(JsonResource):
         places: list[int] = []
         submissions: list[Submission] = []
         for place, wish in enumerate(wishes):
+            key = f"http-{place}:{request_key}" if request_key else ""
             try:
-                written: Written = read_message(wish, f"/messages/{place}")
+                submission = self._submission(wish, f"/messages/{place}", account, now, key, digest)
             except BadFields as error:
                 refused = problem(422, "bad-fields", "fields cannot be used", error.errors)
                 answers[place] = {"status": 422, "problem": refused}
                 continue
-            key = f"http-{place}:{request_key}" if request_key else ""
-            submissions.append(written.submission(account.name, self._listener, now, key, digest))
+            submissions.append(submission)
             places.append(place)
         results: list[Accepted | Refused] = await self._intake.submit(submissions) if submissions else []
-        for place, result in zip(places, results, strict=True):
+        for place, submission, result in zip(places, submissions, results, strict=True):
             if isinstance(result, Refused):
-                refused = views.refused(result, f"/messages/{place}")
+                refused = self._refused(result, submission, f"/messages/{place}")
                 answers[place] = {"status": refused["status"], "problem": refused}
             else:
                 answers[place] = {"status": 200 if result.repeated else 201, **views.accepted(result)}
@@ -258,12 +283,10 @@ class V1Resource(JsonResource):
     @_checked
     async def _preview(self, request: Request, account: Account) -> Answer:
         """Preview a message without sending it."""
-        submission = read_message(self._value(request)).submission(
-            account.name, self._listener, self._now(), "", b""
-        )
+        submission = self._submission(self._value(request), "", account, self._now(), "", b"")
         answer: Previewed | Refused = self._intake.preview([submission])[0]
         if isinstance(answer, Refused):
-            return problem_answer(views.refused(answer))
+            return problem_answer(self._refused(answer, submission))
         return json_answer(views.previewed(answer))
 
     @_checked
@@ -281,9 +304,7 @@ class V1Resource(JsonResource):
     @_checked
     async def _list(self, request: Request, account: Account) -> Answer:
         """Return a page of messages, newest first."""
-        given = self._query(request)
-        cursor, limit = read_page(given, _LIST)
-        wanted = read_wanted(given)
+        wanted, cursor, limit = read_list(self._query(request))
         found = await self._searching[account.name].run(self._store.list_messages, account.name, wanted, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
         return json_answer({"messages": [views.message(one) for one in found], "next": following})
@@ -302,7 +323,7 @@ class V1Resource(JsonResource):
     @_checked
     async def _incoming(self, request: Request, account: Account) -> Answer:
         """Return a page of incoming texts, calls and keys, newest first."""
-        cursor, limit = read_page(self._query(request), _PAGE)
+        cursor, limit = read_page(self._query(request))
         found = await self._store.list_incoming(account.name, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
         return json_answer({"incoming": [views.incoming(one) for one in found], "next": following})
@@ -316,8 +337,12 @@ class V1Resource(JsonResource):
     async def _confirm(self, request: Request, account: Account) -> Answer:
         """Await a call from a phone (provider document 002.6)."""
         value = self._value(request)
-        if not isinstance(value, dict) or value.keys() != {"phone"} or not isinstance(value["phone"], str):
-            raise BadFields(Wrong("/phone", "the number that will call, as text, and nothing else"))
+        if not isinstance(value, dict):
+            raise BadFields(Wrong("", "an object with the phone"))
+        errors = [] if isinstance(value.get("phone"), str) else [Wrong("/phone", "the number that will call, as text")]
+        errors += [Wrong(f"/{escaped(name)}", "unknown; there is only phone") for name in value if name != "phone"]
+        if errors:
+            raise BadFields(*errors)
         answer = await self._expect(account.name, value["phone"][:30])
         if isinstance(answer, Refused):
             refused = views.refused(answer)

@@ -79,13 +79,24 @@ def problem_answer(problem: Mapping[str, Any]) -> Answer:
     return Answer(status, compact(dict(problem)), headers, PROBLEM)
 
 
-def refused(refusal: Refused, pointer: str = "") -> dict[str, Any]:
-    """Convert a refusal into problem details; `pointer` is the JSON pointer of its message."""
+def refused(refusal: Refused, pointer: str = "", faults: Sequence[Refused] = ()) -> dict[str, Any]:
+    """Convert a refusal into problem details; `pointer` is the JSON pointer of its message, `faults` is what is wrong
+    with its other fields."""
     status, field = STATUSES[refusal.refusal]
     kind = refusal.refusal.name.lower().replace("_", "-")
     detail = str(refusal)
-    errors = [Wrong(pointer + field, detail)] if field else []
+    errors = also([Wrong(pointer + field, detail)] if field else [], faults, pointer)
     return problem(status, kind, refusal.refusal.value, errors, detail if detail != refusal.refusal.value else "")
+
+
+def also(named: Sequence[Wrong], faults: Sequence[Refused], pointer: str = "") -> list[Wrong]:
+    """Return the named faults, and of the others those of further fields."""
+    found = {one.pointer: one for one in named}
+    for fault in faults:
+        field = STATUSES[fault.refusal][1]
+        if field:
+            found.setdefault(pointer + field, Wrong(pointer + field, str(fault)))
+    return list(found.values())
 
 
 def accepted(answer: Accepted) -> dict[str, Any]:

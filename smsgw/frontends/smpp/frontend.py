@@ -79,9 +79,11 @@ class SmppFrontend:
     def bind(self, session: ISmppSession, pdu: Pdu) -> Deferred[BindAccepted | int]:
         assert isinstance(pdu, Bind)
         checked = self._accounts.check(pdu.system_id, pdu.password, session.peer, "smpp")
-        return checked.addCallback(self._known, session)
+        return checked.addCallback(self._known, session, pdu.system_type)
 
-    def _known(self, account: Account | Refused, session: ISmppSession) -> BindAccepted | int:
+    def _known(
+        self, account: Account | Refused, session: ISmppSession, system_type: bytes
+    ) -> BindAccepted | int:
         if isinstance(account, Refused):
             self._say_refused(session, str(account))
             return self._manner.status(account.refusal, session.version)
@@ -91,7 +93,7 @@ class SmppFrontend:
             return self._manner.status(Refusal.TOO_MANY_BINDS, session.version)
         binds.enter(session, account.name)
         listener = self._listener
-        return BindAccepted(account.name, self._system_id, listener.deliver_window, listener.name)
+        return BindAccepted(account.name, self._system_id, listener.deliver_window, listener.name, system_type)
 
     def _say_refused(self, session: ISmppSession, why: str) -> None:
         if self._lines.take(self._seconds()):
@@ -114,7 +116,7 @@ class SmppFrontend:
         self._receipts.answers(session, answers)
 
     def closed(self, session: ISmppSession, why: str) -> None:
-        self._receipts.binds.leave(session)
+        self._receipts.closed(session)
 
     def requests(self, session: ISmppSession, pdus: Sequence[Pdu]) -> Deferred[Answers]:
         """All submissions of a call go to intake together. Operations that the dialect does not support get
@@ -147,7 +149,7 @@ class SmppFrontend:
             submitted = self._intake.submit(submissions)
             waits.append(
                 submitted.addCallbacks(
-                    self._submitted, self._failed, callbackArgs=(answers, places, version), errbackArgs=("submit_sm",)
+                    self._submitted, self._failed, callbackArgs=(answers, places, session), errbackArgs=("submit_sm",)
                 )
             )
         if named:
@@ -159,15 +161,20 @@ class SmppFrontend:
         return done.addCallback(lambda _: answers)
 
     def _submitted(
-        self, results: list[Accepted | Refused], answers: Answers, places: list[int], version: int
+        self, results: list[Accepted | Refused], answers: Answers, places: list[int], session: ISmppSession
     ) -> None:
-        manner = self._manner
+        manner, version = self._manner, session.version
         form = manner.ids[version].written
+        first = last = 0
         for place, result in zip(places, results, strict=True):
             if isinstance(result, Refused):
                 answers[place] = manner.status(result.refusal, version)
             else:
-                answers[place] = SubmitSmResp(0, 0, form % result.id)
+                id = result.id
+                first, last = first or id, id
+                answers[place] = SubmitSmResp(0, 0, form % id)
+        if last:
+            self._receipts.binds.submitted(session, first, last)
 
     @staticmethod
     def _failed(failure: Failure, operation: str) -> None:

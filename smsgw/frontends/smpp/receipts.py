@@ -1,7 +1,8 @@
-"""The return path to ESMEs: receipts over the receiving sessions of an account, in turns."""
+"""The return path to ESMEs: receipts over the session that submitted, else over the account's others in turns."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
@@ -12,6 +13,7 @@ from smsgw.config import Settings
 from smsgw.dialects import SmppManner
 from smsgw.frontends.smpp.binds import Binds
 from smsgw.frontends.smpp.metrics import BindMetrics
+from smsgw.frontends.smpp.origins import Origin
 from smsgw.interfaces import IReturnPath, IReturnSink, ISmppSession
 from smsgw.model.message import Event
 from smsgw.protocols.smpp.mapping import PATH
@@ -24,6 +26,9 @@ AGAIN: Final = frozenset(
 )
 """Statuses of deliver_sm_resp after which the receipt is sent again later (5.0 section 4.7.6)."""
 
+MOST_HELD: Final = 1_000
+"""The most receipts of an account that wait for the sessions they belong to; further ones go to any session."""
+
 Write = Callable[[Event, int], Pdu]
 """Returns the deliver_sm of an event for a version."""
 
@@ -32,9 +37,11 @@ _log = Logger()
 
 @implementer(IReturnPath)
 class SmppReceipts:
-    """The return path ``smpp``: sends receipts over any receiving session of the account.
+    """The return path ``smpp``: sends receipts over receiving sessions of the account.
 
-    A receipt has the form of the listener that accepted its message.
+    Several programs may use one account, so a receipt goes to the session that :meth:`Binds.nearest` prefers. It waits
+    for that session while its window is full, unless too many wait. A receipt has the form of the listener that
+    accepted its message.
 
     :param binds: the bound sessions.
     """
@@ -46,6 +53,7 @@ class SmppReceipts:
         self._metrics = metrics or BindMetrics()
         self._manners: dict[str, SmppManner] = {}
         self._sink: IReturnSink | None = None
+        self._held: dict[str, dict[Origin, deque[Event]]] = {}
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
@@ -70,26 +78,84 @@ class SmppReceipts:
         self.ready(session)
 
     def ready(self, session: ISmppSession) -> None:
-        """Report to the outbox that `session` has room."""
+        """Send what waits for `session`, and report to the outbox that it has room."""
         assert self._sink is not None
         if session.receives:
+            self._send_held(session)
             self._sink.ready(session.bound.account)
+
+    def closed(self, session: ISmppSession) -> None:
+        """Take a session out that has ended; what waits for it, or for another of the account, is distributed anew."""
+        self.binds.leave(session)
+        held = self._held.pop(session.bound.account, None)
+        if held is not None:
+            assert self._sink is not None
+            for waiting in held.values():
+                self._sink.requeue(waiting)
 
     def room(self, account: str) -> int:
         return self.binds.room(account)
 
     def deliver(self, events: Sequence[Event]) -> None:
-        """Send receipts of one account over its sessions in turns."""
+        """Send receipts of one account, each over the sessions that its origin prefers, in turns."""
+        account = events[0].message.account
+        receivers = self.binds.by_turns(account)
+        if len(receivers) > 1:
+            events = self._send_to_nearest(account, events, receivers)
+        rest = self._send(events, receivers)
+        if rest:
+            assert self._sink is not None
+            self._sink.requeue(rest)
+
+    def _send_to_nearest(
+        self, account: str, events: Sequence[Event], receivers: Sequence[ISmppSession]
+    ) -> Sequence[Event]:
+        """Send receipts whose origin prefers some of the `receivers`, or hold them; return the others."""
+        others: list[Event] = []
+        for origin, own in self.binds.by_origin(account, events):
+            nearest = self.binds.nearest(account, origin) if origin is not None else receivers
+            if origin is None or len(nearest) == len(receivers):
+                others += own
+                continue
+            if len(nearest) > 1:
+                nearest = [session for session in receivers if session in nearest]
+            others += self._hold(account, origin, self._send(own, nearest))
+        return others
+
+    def _send(self, events: Sequence[Event], sessions: Sequence[ISmppSession]) -> Sequence[Event]:
+        """Send receipts over the sessions, each up to its room; return those for which there is none."""
         at = 0
-        for session in self.binds.by_turns(events[0].message.account):
+        for session in sessions:
             room = session.room()
-            if room > 0:
+            if room > 0 and at < len(events):
                 session.send(self._written(events[at : at + room], session))
                 at += room
-                if at >= len(events):
-                    return
-        assert self._sink is not None
-        self._sink.requeue(events[at:])
+        return events[at:]
+
+    def _hold(self, account: str, origin: Origin, events: Sequence[Event]) -> Sequence[Event]:
+        """Have events wait for the sessions of their origin; return those that are too many."""
+        if not events:
+            return events
+        held = self._held.setdefault(account, {})
+        free = MOST_HELD - sum(map(len, held.values()))
+        held.setdefault(origin, deque()).extend(events[:free])
+        return events[free:]
+
+    def _send_held(self, session: ISmppSession) -> None:
+        """Send what waits for `session`, up to its room."""
+        account = session.bound.account
+        held = self._held.get(account)
+        if held is None:
+            return
+        for origin, waiting in list(held.items()):
+            if session in self.binds.nearest(account, origin):
+                while waiting and (room := session.room()) > 0:
+                    events = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+                    session.send(self._written(events, session))
+                if not waiting:
+                    held.pop(origin, None)
+        if not held:
+            self._held.pop(account, None)
 
     def _written(self, events: Sequence[Event], session: ISmppSession) -> list[tuple[object, Pdu]]:
         """Return the receipts of events; an event whose receipt cannot be written is retried later.
@@ -127,9 +193,12 @@ class SmppReceipts:
             if refused:
                 self._refused(account, refused[0][1], len(refused))
                 acknowledged += [token for token, _ in refused]
+            if lost and session.room():  # it is bound, but does not answer: another one of the account may
+                self.binds.forget(account, cast(list[Event], lost))
             sink.retry(cast(list[Event], again), None)
             sink.requeue(cast(list[Event], lost))
         sink.acknowledged(cast(list[Event], acknowledged))
+        self._send_held(session)
         sink.ready(account)
 
     def _refused(self, account: str, status: int, count: int) -> None:

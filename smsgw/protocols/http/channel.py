@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -25,7 +24,7 @@ from twisted.web.server import Request
 from smsgw.config import WebLimits
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.http.metrics import HttpMetrics
-from smsgw.protocols.http.responses import ResponseForms
+from smsgw.protocols.http.responses import PHRASES, ResponseForms
 
 log = Logger()
 
@@ -260,11 +259,10 @@ class BoundedChannel(HTTPChannel):
         form = self.site.forms.of(self._target)
         kind, body = form.error(status, reason)
         lines = b"".join([line + b"\r\n" for line in form.header_lines()])
-        phrase = HTTPStatus(status).phrase.encode("ascii")
         head = (
             b"HTTP/1.1 %d %b\r\nDate: %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n"
             b"%b%b\r\n"
-        ) % (status, phrase, self.site.date(), kind, len(body), lines, headers)
+        ) % (status, PHRASES[status], self.site.date(), kind, len(body), lines, headers)
         self.transport.write(head + body)
         self.site.metrics.answers[str(status)] += 1
         self._linger()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import attrs
@@ -21,7 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from smsgw.protocols.http.basicauth import Credentials, read_basic
-from smsgw.protocols.http.responses import JSON, ErrorWriter, problem_details
+from smsgw.protocols.http.responses import JSON, PHRASES, ErrorWriter, problem_details
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.protocols.http.strictjson import BadJson, compact, is_integer, strict_json
 
@@ -31,6 +31,7 @@ __all__ = [
     "BadJson",
     "BodyTooLarge",
     "BoundedSite",
+    "CodedBody",
     "Credentials",
     "ErrorWriter",
     "JsonResource",
@@ -48,6 +49,10 @@ __all__ = [
 ]
 
 log = Logger()
+
+_NO_CODING: Final = (b"", b"identity")
+_ONLY_IDENTITY: Final = ((b"Accept-Encoding", b"identity"),)
+"""Names the supported content codings in a response with 415 (RFC 9110, 12.5.3)."""
 
 
 @attrs.define(eq=False)
@@ -75,6 +80,10 @@ def error_answer(
 
 class BodyTooLarge(ValueError):
     """The body is longer than the resource allows."""
+
+
+class CodedBody(ValueError):
+    """The body has a content coding, such as gzip."""
 
 
 def peer(request: Request) -> str:
@@ -157,7 +166,11 @@ class JsonResource(Resource):
         """Return the request's body.
 
         :raises BodyTooLarge: the resource responds with 413.
+        :raises CodedBody: the resource responds with 415.
         """
+        codings = request.requestHeaders.getRawHeaders(b"content-encoding") or ()
+        if any(coding.strip().lower() not in _NO_CODING for coding in codings):
+            raise CodedBody
         assert request.content is not None
         octets: bytes = request.content.read(self._body_limit + 1)
         if len(octets) > self._body_limit:
@@ -176,8 +189,8 @@ class JsonResource(Resource):
         """Respond now, or when the route's Deferred fires if the client is still connected."""
         try:
             answer = self._answer(request)
-        except BodyTooLarge:
-            answer = self.refused(413, "body_too_large")
+        except (BodyTooLarge, CodedBody) as error:
+            answer = self._unreadable(error)
         except Exception:  # noqa: BLE001  (logged with its traceback there)
             answer = self._failed(Failure())
         if isinstance(answer, Answer):
@@ -215,9 +228,14 @@ class JsonResource(Resource):
             partial(log.failure, "a response could not be sent")
         )
 
+    def _unreadable(self, error: BodyTooLarge | CodedBody) -> Answer:
+        if isinstance(error, CodedBody):
+            return self.refused(415, "content_coding_not_supported", _ONLY_IDENTITY)
+        return self.refused(413, "body_too_large")
+
     def _failed(self, failure: Failure) -> Answer:
-        if failure.check(BodyTooLarge):
-            return self.refused(413, "body_too_large")
+        if isinstance(failure.value, BodyTooLarge | CodedBody):
+            return self._unreadable(failure.value)
         log.failure("a request failed", failure)
         return self.failed(failure)
 
@@ -230,7 +248,7 @@ def _path_below(request: Request) -> bytes:
 
 
 def _send(request: Request, answer: Answer) -> None:
-    request.setResponseCode(answer.status)
+    request.setResponseCode(answer.status, PHRASES.get(answer.status))
     put: Callable[[bytes, Any], None] = request.responseHeaders.setRawHeaders
     if answer.status != 204:
         put(b"Content-Type", (answer.content_type,))

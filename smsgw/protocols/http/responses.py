@@ -13,6 +13,13 @@ from smsgw.protocols.http.strictjson import compact
 JSON: Final = b"application/json; charset=utf-8"
 PROBLEM: Final = b"application/problem+json"
 
+PHRASES: Final[Mapping[int, bytes]] = {
+    **{int(status): status.phrase.encode("ascii") for status in HTTPStatus},
+    413: b"Content Too Large",
+    422: b"Unprocessable Content",
+}
+"""The reason phrase of each status (RFC 9110, 15; RFC 6585); older versions of Python have older ones of these two."""
+
 ErrorWriter = Callable[[int, str], tuple[bytes, bytes]]
 """Returns Content-Type and body for an HTTP status and a reason, which is a word such as ``body_too_large``."""
 
@@ -22,7 +29,7 @@ HeaderWriter = Callable[[], Sequence[tuple[bytes, bytes]]]
 
 def problem_details(status: int, reason: str) -> tuple[bytes, bytes]:
     """Problem details (RFC 9457) of no type of their own; `reason` is the detail."""
-    problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": reason.replace("_", " ")}
+    problem = {"title": PHRASES[status].decode("ascii"), "status": status, "detail": reason.replace("_", " ")}
     return PROBLEM, compact(problem)
 
 

@@ -135,7 +135,8 @@ def passed(content: Content) -> list[Tlv]:
 
 
 def _excerpt(content: Content, most: int) -> bytes:
-    """Return the first characters of the text in the default alphabet, for a receipt; empty for binary data."""
+    """Return the beginning of the text in the default alphabet, at most `most` octets, for a receipt; empty for binary
+    data. A character that the alphabet lacks is a question mark."""
     octets = content.octets
     if content.esm_class & _UDHI:
         octets = octets[udh.parse(octets).length :]
@@ -144,7 +145,7 @@ def _excerpt(content: Content, most: int) -> bytes:
         if alphabet is coding.Alphabet.OCTETS:
             return b""
         if alphabet is not coding.Alphabet.GSM:
-            return coding.read(octets[: 4 * most], alphabet)[:most].encode("ascii", "replace")
+            octets = gsm0338.encode_known(coding.read(octets[: 4 * most], alphabet)[:most])
     octets = octets[:most]
     return octets[:-1] if octets and octets[-1] == gsm0338.ESC else octets
 

@@ -31,6 +31,7 @@ from smsgw.config import SubmissionSettings
 from smsgw.interfaces import IMailDelegate, Reply
 from smsgw.protocols.connections import SessionFactory
 from smsgw.protocols.smtp import replies
+from smsgw.protocols.smtp.sasl import MECHANISMS
 from smsgw.protocols.smtp.server import SubmissionProtocol
 from smsgw.protocols.smtp.session import Envelope, Session
 
@@ -51,7 +52,7 @@ class SubmissionFactory(SessionFactory[SubmissionProtocol]):
     :param clock: its seconds must be monotonic.
     :param tls: the context for ``transport.startTLS`` on the server side, or None.
     :param host: the name of the server, which replaces ``{host}`` in the settings.
-    :raises ValueError: if `settings` need TLS and `tls` is None.
+    :raises ValueError: if `settings` need TLS and `tls` is None, or offer a mechanism that cannot be verified.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class SubmissionFactory(SessionFactory[SubmissionProtocol]):
     ) -> None:
         if tls is None and settings.tls in ("demanded", "implicit"):
             raise ValueError(f"tls = {settings.tls} needs a certificate")
+        unknown = [word for word in settings.mechanisms() if word not in MECHANISMS]
+        if unknown:
+            raise ValueError(f"AUTH can be {' or '.join(MECHANISMS)}, not {', '.join(unknown)}")
         super().__init__(clock)
         self.delegate = delegate
         self.settings = settings

@@ -1,4 +1,4 @@
-"""Splits multipart mails and converts HTML to text. Pure, and bounded in depth and number of parts."""
+"""Splits multipart mails, converts HTML to text, joins flowed lines. Pure, and bounded in depth and number of parts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _HIDDEN: Final = frozenset({"script", "style", "head", "title", "template", "nos
 _BREAKS: Final = frozenset({"br", "p", "div", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "hr"})
 _TAG: Final = re.compile(r"<(/?)([a-z][a-z0-9]{0,20}|[!?])")
 _QUOTE_OR_END: Final = re.compile("[\"'>]")
+_SIGNATURE: Final = "-- "
 _SPACES: Final = re.compile(r"[ \t\r\n\f\xa0]+")
 
 
@@ -29,13 +30,18 @@ class BadParts(ValueError):
 
 @attrs.frozen
 class Fields:
-    """The used fields of a header: content type in lower case, its parameters, transfer encoding, disposition."""
+    """The used fields of a header: content type in lower case, its parameters, transfer encoding, disposition.
+
+    :ivar flowed: whether the text is ``format=flowed``. :ivar delsp: whether it is ``delsp=yes`` (RFC 3676).
+    """
 
     kind: str
     charset: str
     boundary: str
     transfer: str
     attached: bool
+    flowed: bool
+    delsp: bool
 
 
 def split(body: bytes, boundary: str) -> list[bytes]:
@@ -109,6 +115,36 @@ def html_text(text: str) -> str:
             at = closing
     lines = (_SPACES.sub(" ", line).strip() for line in "".join(pieces).split("\n"))
     return "\n".join(_without_gaps(lines)).strip("\n")
+
+
+def unfold(text: str, delsp: bool) -> str:
+    """Join the flowed lines of a ``format=flowed`` text to paragraphs (RFC 3676, 4); lines end with LF.
+
+    A line that ends with a space continues in the next one of the same quote depth. The signature's separator does not,
+    and no line continues in it. A space that was put before a line in transport is removed, and with `delsp` the space
+    at the end of each continued line. Quote marks stay at the beginning of a paragraph.
+    """
+    paragraphs: list[str] = []
+    pieces: list[str] = []
+    depth = -1  # of the paragraph that goes on
+    for line in text.split("\n"):
+        bare = line.lstrip(">")
+        quotes = len(line) - len(bare)
+        content = bare.removeprefix(" ")
+        flows = content.endswith(" ") and content != _SIGNATURE
+        if pieces and (quotes != depth or content == _SIGNATURE):
+            paragraphs.append("".join(pieces))
+            pieces = []
+        if not pieces and quotes:
+            pieces.append(line[: len(line) - len(content)])
+        depth = quotes
+        pieces.append(content[:-1] if flows and delsp else content)
+        if not flows:
+            paragraphs.append("".join(pieces))
+            pieces = []
+    if pieces:
+        paragraphs.append("".join(pieces))
+    return "\n".join(paragraphs)
 
 
 def _end_of_tag(text: str, at: int) -> int:

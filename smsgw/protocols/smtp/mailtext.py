@@ -8,39 +8,18 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
-from collections.abc import Iterator, Mapping
-from encodings import normalize_encoding
-from encodings.aliases import aliases
 from typing import Final
 
 from smsgw.model.errors import Refusal, Refused
-from smsgw.protocols.smtp.mailparts import MOST_DEPTH, MOST_PARTS, BadParts, Fields, html_text, split
+from smsgw.protocols.smtp.charsets import charset_codec
+from smsgw.protocols.smtp.mailparts import MOST_DEPTH, MOST_PARTS, BadParts, Fields, html_text, split, unfold
 
-CHARSETS: Final = (
-    *("us-ascii", "utf-8", "koi8-r", "koi8-u", "cp866", "utf-16", "utf-16be", "utf-16le"),
-    *(f"windows-125{n}" for n in range(9)),
-    *(f"iso-8859-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)),
-    *("gb2312", "gb18030", "big5", "shift_jis", "iso-2022-jp", "euc-jp", "euc-kr"),
-)
-"""The accepted charsets, under these names and all aliases; no other codec is ever used."""
-
-
-def _codecs() -> Iterator[tuple[str, codecs.CodecInfo]]:
-    """Yield each name of each charset, normalised by :func:`encodings.normalize_encoding`, with its codec."""
-    taken = {normalize_encoding(codecs.lookup(name).name): codecs.lookup(name) for name in CHARSETS}
-    taken["latin_1"] = taken["iso8859_1"]
-    yield from taken.items()
-    yield from ((alias, taken[module]) for alias, module in aliases.items() if module in taken)
-
-
-_CODECS: Final[Mapping[str, codecs.CodecInfo]] = dict(_codecs())
 INLINE: Final = 65_536
 """The largest plain mail in octets that is read in the reactor's thread."""
 
 _DEFAULT_TYPE: Final = "text/plain"
 _HTML: Final = "text/html"
 _PARAMETER: Final = re.compile(r';\s*([^\s;="]*)\s*(?:=\s*("(?:[^"\\]|\\.)*+"?|[^;]*))?[^;]*', re.DOTALL)
-_CHARSET: Final = re.compile(r"[A-Za-z0-9._:-]{1,40}")
 _QUOTED_PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
 _FIELD: Final = re.compile(
     rb"(?:^|\r\n)(content-type|content-transfer-encoding|content-disposition)[ \t]*:((?:[^\r]|\r\n[ \t])*)",
@@ -50,7 +29,8 @@ _MESSAGE_ID: Final = re.compile(rb"(?:^|\r\n)message-id[ \t]*:([^\r]{1,998})", r
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 _IDENTITY: Final = frozenset({"7bit", "8bit", "binary", ""})
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
+# Half of a surrogate pair counts as one: UTF-7 can hold it.
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f\ud800-\udfff]")
 
 
 def is_plain(octets: bytes) -> bool:
@@ -59,8 +39,8 @@ def is_plain(octets: bytes) -> bool:
 
 
 def mail_text(octets: bytes) -> str | Refused:
-    """Return the SMS text of a mail: its first plain text, else its first HTML as text. Lines end with LF; blank lines
-    at the end are removed.
+    """Return the SMS text of a mail: its first plain text, else its first HTML as text. Lines end with LF; those of
+    ``format=flowed`` are joined to paragraphs; blank lines at the end are removed.
 
     Refused BAD_ENCODING names the charset, transfer encoding or content type that is not supported.
     """
@@ -77,7 +57,10 @@ def mail_text(octets: bytes) -> str | Refused:
         return text
     if fields.kind == _HTML:
         text = html_text(text)
-    text = text.replace("\r\n", "\n").rstrip("\n")
+    text = text.replace("\r\n", "\n")
+    if fields.flowed and fields.kind == _DEFAULT_TYPE:
+        text = unfold(text, fields.delsp)
+    text = text.rstrip("\n")
     if _CONTROL.search(text):
         return _unreadable("the text holds control characters")
     return text
@@ -120,7 +103,7 @@ def _decoded(fields: Fields, body: bytes) -> str | Refused:
     if decoded is None:
         return _unreadable(f"the {fields.transfer[:40]} transfer encoding is not known or not kept to")
     charset = fields.charset
-    codec = _CODECS.get(normalize_encoding(charset.lower())) if _CHARSET.fullmatch(charset) else None
+    codec = charset_codec(charset)
     if codec is None:
         return _unreadable(f"charset {charset[:40]!a} is not taken")
     if codec.name == "ascii" and not decoded.isascii():
@@ -161,6 +144,8 @@ def _fields(head: bytes) -> Fields:
         parameters.get("boundary", ""),
         found.get(b"content-transfer-encoding", ""),
         found.get(b"content-disposition", "").lower().startswith("attachment"),
+        parameters.get("format", "").lower() == "flowed",
+        parameters.get("delsp", "").lower() == "yes",
     )
 
 

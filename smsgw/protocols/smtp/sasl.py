@@ -3,12 +3,15 @@
 A mechanism is a generator: it yields the text of a challenge, receives the decoded response, and returns the
 credentials. Challenges are sent as they are: that of PLAIN comes from the dialect, the prompts of LOGIN are already
 base64.
+
+CRAM-MD5 and its like are no mechanisms here: to verify their responses a server needs the password itself, and accounts
+may have only a hash of theirs.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Final
 
 import attrs
@@ -41,18 +44,21 @@ def plain(challenge: str) -> Exchange:
     return _credentials(*fields)
 
 
-def login() -> Exchange:
+def login(_challenge: str) -> Exchange:
     """Exchange of two responses, to the prompts ``Username:`` and ``Password:`` in base64."""
     name = yield "VXNlcm5hbWU6"
     password = yield "UGFzc3dvcmQ6"
     return _credentials(b"", name, password)
 
 
+MECHANISMS: Final[Mapping[str, Callable[[str], Exchange]]] = {"PLAIN": plain, "LOGIN": login}
+"""The mechanisms; each starts an exchange, for the challenge of PLAIN."""
+
+
 def exchange(mechanism: str, plain_challenge: str) -> Exchange | None:
     """Start the exchange of a mechanism (in upper case); None for an unknown one."""
-    if mechanism == "PLAIN":
-        return plain(plain_challenge)
-    return login() if mechanism == "LOGIN" else None
+    start = MECHANISMS.get(mechanism)
+    return None if start is None else start(plain_challenge)
 
 
 def decode(response: bytes) -> bytes:

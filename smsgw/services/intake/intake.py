@@ -44,6 +44,7 @@ WRITTEN: Final = 40
 _NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
 _BAD_RECIPIENT: Final = Refused(Refusal.BAD_RECIPIENT)
 _OTHER_OPERATOR: Final = Refused(Refusal.SENDER_NOT_AGREED_FOR_OPERATOR)
+_NO_SENDER: Final = Sender("", 0, 0, None)
 _OVER_RATE: Final = Refused(Refusal.OVER_RATE)
 _REUSED: Final = Refused(Refusal.KEY_REUSED)
 
@@ -136,6 +137,27 @@ class Intake:
             return way
         encoding = coding.alphabet(content.data_coding).value
         return Previewed(encoding, len(content.text()), len(made.parts) or 1, number, way)
+
+    def faults(self, submission: Submission) -> list[Refused]:
+        """Return everything that is wrong with the fields of a submission of one recipient. :meth:`submit` stops at the
+        first fault, for speed."""
+        account = self._accounts.get(submission.account)
+        if account is None:
+            return []
+        settings, options = account.settings, submission.options
+        number = normalise(submission.recipients[0], self._national)
+        sender = self._senders.resolve(settings, submission.sender)
+        prepared = build(submission, _NO_SENDER if isinstance(sender, Refused) else sender)
+        found: list[object] = [
+            _BAD_RECIPIENT if number is None else None,
+            None if options is None else validate(options, settings),
+            sender,
+            prepared,
+            _times(submission, self._now(), settings.validity),
+        ]
+        if number is not None and not isinstance(sender, Refused) and not isinstance(prepared, Refused):
+            found.append(self._route(submission, sender, number, prepared[0], only_look=True))
+        return [one for one in found if isinstance(one, Refused)]
 
     def _registered(
         self, submissions: Sequence[Submission], messages: list[Message], keys: list[Conditional]

@@ -39,6 +39,8 @@ from smsgw.smpp.pdus import (
     Pdu,
     QuerySm,
     QuerySmResp,
+    SubmitSm,
+    SubmitSmResp,
 )
 from smsgw.smpp.receipt import read_receipt
 from smsgw.stores import MessageStore
@@ -236,6 +238,29 @@ class FlowTests(SynchronousTestCase):
         esmes[holder].hang_up()
         self.clock.advance(0)
         self.assertEqual(receipts(esmes[1 - holder].received()), [("1", "DELIVRD")])
+
+    def test_i7_two_programs(self) -> None:
+        """Each of two programs on one account gets the receipts of what it submitted, after a new bind too."""
+        esmes = [Esme(self.factory), Esme(self.factory)]
+        for esme, system_type in zip(esmes, (b"A", b"B"), strict=True):
+            esme.say(BindTransceiver(1, b"demo", b"demo", system_type, 0x34))
+        messages = []
+        for esme in (esmes[0], esmes[1], esmes[1], esmes[0]):
+            (answer,) = esme.say(SubmitSm(2, b"", 5, 0, b"DEMO", 1, 1, b"79161234567", short_message=b"hello"))
+            messages.append(self.accept())
+            assert isinstance(answer, SubmitSmResp)
+            self.assertEqual(answer.message_id, b"%d" % messages[-1].id)
+        self.send(*messages)
+        self.report(*messages[:3])
+        read = [esme.received() for esme in esmes]
+        self.assertEqual([receipts(pdus) for pdus in read], [[("1", "DELIVRD")], [("2", "DELIVRD"), ("3", "DELIVRD")]])
+        esmes[0].hang_up()
+        esmes[0] = Esme(self.factory)
+        again = esmes[0].say(BindTransceiver(1, b"demo", b"demo", b"A", 0x34))
+        self.clock.advance(0)
+        self.report(messages[3])
+        self.assertEqual(receipts(again + esmes[0].received()), [("1", "DELIVRD"), ("4", "DELIVRD")])
+        self.assertEqual(receipts(esmes[1].received()), [])
 
     def test_intermediate_before_final(self) -> None:
         """The final receipt is sent after the intermediate one was acknowledged, over any free session."""

@@ -27,7 +27,7 @@ class WriterTests(SynchronousTestCase):
         kind, body = problem_details(413, "body_too_large")
         self.assertEqual(kind, b"application/problem+json")
         self.assertEqual(
-            json.loads(body), {"title": "Request Entity Too Large", "status": 413, "detail": "body too large"}
+            json.loads(body), {"title": "Content Too Large", "status": 413, "detail": "body too large"}
         )
 
     def test_bare_reason(self) -> None:

@@ -129,13 +129,35 @@ class ReceiptTests(SynchronousTestCase):
             ({"octets": "Код 1234".encode("utf-16-be"), "data_coding": 8}, b"??? 1234"),
             ({"octets": ("x" * 30).encode("utf-16-be"), "data_coding": 8}, b"x" * 20),
             ({"octets": header + "да no".encode("utf-16-be"), "data_coding": 8, "esm_class": 0x40}, b"?? no"),
-            ({"octets": b"caf\xe9", "data_coding": 3}, b"caf?"),
+            ({"octets": b"caf\xe9", "data_coding": 3}, b"caf\x05"),
             ({"octets": b"\1\2\3", "data_coding": 4}, b""),
             ({"octets": b"flash", "data_coding": 0xF0}, b"flash"),
         ]
         for content, text in cases:
             pdu = self.write(event(**content))
             self.assertEqual(pdu.short_message.partition(b" text:")[2], text, content)
+
+    def test_i3_letters_of_the_default_alphabet(self) -> None:
+        """The excerpt of a text in Latin-1 or UCS-2 keeps the letters that the default alphabet has; it never ends in
+        half of an extension character."""
+        for text, octets in (
+            ("Gr\u00fc\u00dfe", bytes.fromhex("47727e1e65")),
+            ("\u00a3 @ $ _ \u00d1", bytes.fromhex("01 20 00 20 02 20 11 20 5d")),
+            ("\u00a8 caf\u00e9 \u00ef", b"? caf\x05 ?"),
+            ("[a] {b}", b"\x1b<a\x1b> \x1b(b\x1b)"),
+            ("x" * 19 + "[", b"x" * 19),
+            ("x" * 18 + "[]", b"x" * 18 + b"\x1b<"),
+            ("a\0b", b"a?b"),
+        ):
+            for data_coding, charset in ((3, "latin-1"), (8, "utf-16-be"), (0x18, "utf-16-be")):
+                pdu = self.write(event(octets=text.encode(charset), data_coding=data_coding))
+                self.assertEqual(pdu.short_message.partition(b" text:")[2], octets, (text, data_coding))
+        for text, octets in (
+            ("5 \u20ac \u0394\u03a9", b"5 \x1be \x10\x15"),
+            ("\u041a\u043e\u0434 \U0001f600 \u00e0", b"??? ? \x7f"),
+        ):
+            pdu = self.write(event(octets=text.encode("utf-16-be"), data_coding=8))
+            self.assertEqual(pdu.short_message.partition(b" text:")[2], octets, text)
 
     def test_user_message_reference(self) -> None:
         """The receipt has the user_message_reference of the submission, and no other of its TLVs."""

@@ -112,6 +112,17 @@ class GreetingTests(SynchronousTestCase):
             b"250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n",
         )
 
+    def test_i6_only_what_can_be_verified(self) -> None:
+        """A listener cannot offer a mechanism that needs the password of the account in clear; it is answered 504."""
+        for line in ("AUTH CRAM-MD5", "AUTH PLAIN CRAM-MD5", "auth login scram-sha-256"):
+            with self.assertRaises(ValueError) as raised:
+                connect(SubmissionSettings(ehlo=("{host}", line)))
+            self.assertIn(line.split()[-1].upper(), str(raised.exception))
+        client = connect(SubmissionSettings(ehlo=("{host}", "auth login", ""), auth_without_tls=True))
+        client.say(b"EHLO x")
+        self.assertEqual(client.code(b"AUTH CRAM-MD5"), 504)
+        self.assertEqual(client.say(b"AUTH LOGIN"), b"334 VXNlcm5hbWU6\r\n")
+
     def test_standard_replies_have_codes(self) -> None:
         """If enhanced codes are announced, the protocol's positive replies have them too."""
         client = connect(STANDARD)

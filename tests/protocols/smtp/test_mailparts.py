@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.model.errors import Refused
-from smsgw.protocols.smtp.mailparts import MOST_PARTS, BadParts, html_text, split
+from smsgw.protocols.smtp.mailparts import MOST_PARTS, BadParts, html_text, split, unfold
 from smsgw.protocols.smtp.mailtext import mail_text
+
+_SIGNATURE = "-- "
 
 
 class SplitTests(SynchronousTestCase):
@@ -60,6 +64,73 @@ class SplitTests(SynchronousTestCase):
             )
             answer = mail_text(mail)
             self.assertEqual(isinstance(answer, Refused), number >= 8, number)
+
+
+def flow(paragraphs: list[str], breaks: list[int], delsp: bool) -> str:
+    """Write paragraphs as ``format=flowed``, broken into lines of these lengths in turns."""
+    lines: list[str] = []
+    widths = itertools.cycle(breaks)
+    for paragraph in paragraphs:
+        rest = paragraph
+        while rest != _SIGNATURE:
+            width = next(widths)
+            cut = width if delsp else rest.find(" ", width) + 1
+            if not 0 < cut < len(rest) or rest[cut:] == _SIGNATURE or (delsp and f"{rest[:cut]} " == _SIGNATURE):
+                break
+            line, rest = rest[:cut], rest[cut:]
+            if line == _SIGNATURE:
+                rest = line + rest
+                break
+            lines.append(line + (" " if delsp else ""))
+        lines.append(rest)
+    return "\n".join(f" {line}" if line.startswith((" ", ">", "From ")) else line for line in lines)
+
+
+class FlowedTests(SynchronousTestCase):
+    """Joining the lines of format=flowed."""
+
+    def test_i2_flowed(self) -> None:
+        """(RFC 3676) Soft breaks join lines of one quote depth; stuffing goes; the signature's line stays alone."""
+        for source, text in {
+            "one \ntwo \nthree\nfour": "one two three\nfour",
+            " From here \n >not quoted\n  indented": "From here >not quoted\n indented",
+            "> one \n> two\n>> three \n>> four\nfive": "> one two\n>> three four\nfive",
+            ">one \n>two": ">one two",
+            "> a \n>> b \nc": "> a \n>> b \nc",
+            "regards \n-- \nAnn \nB.": "regards \n-- \nAnn B.",
+            "> text \n> -- \n> Ann": "> text \n> -- \n> Ann",
+            " -- \nnot joined": "-- \nnot joined",
+            "a\n\nb \n\nc": "a\n\nb \nc",
+            "a \n": "a ",
+            ">": ">",
+            " \nb": "\nb",
+            "": "",
+        }.items():
+            self.assertEqual(unfold(source, False), text, source)
+
+    def test_i2_delsp(self) -> None:
+        """With DelSp=yes the space of a soft break goes too; a second one stays."""
+        for source, text in {
+            "\u0434\u043e \n\u0431\u0440\u043e": "\u0434\u043e\u0431\u0440\u043e",
+            "one  \ntwo": "one two",
+            "> a \n> b": "> ab",
+            "regards \n-- \nAnn": "regards\n-- \nAnn",
+        }.items():
+            self.assertEqual(unfold(source, True), text, source)
+
+    @given(
+        st.lists(st.text(alphabet=" >-aFrom\u0434", max_size=30).map(lambda text: text.rstrip(" ")), max_size=6),
+        st.lists(st.integers(1, 12), min_size=1, max_size=5),
+        st.booleans(),
+    )
+    def test_i2_any_text(self, paragraphs: list[str], breaks: list[int], delsp: bool) -> None:
+        """Any paragraphs come out as they were, wherever they were broken."""
+        self.assertEqual(unfold(flow(paragraphs, breaks, delsp), delsp), "\n".join(paragraphs))
+
+    @given(st.text(alphabet="> -a\n", max_size=60), st.booleans())
+    def test_i2_anything(self, source: str, delsp: bool) -> None:
+        """Any text gives a text that is no longer."""
+        self.assertLessEqual(len(unfold(source, delsp)), len(source))
 
 
 class HtmlTests(SynchronousTestCase):
