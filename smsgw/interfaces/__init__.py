@@ -19,7 +19,7 @@ from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
 from smsgw.interfaces.rostelecom import ApiError, IJsonDelegate, MessageStatus
 from smsgw.interfaces.smpp import BindAccepted, ISmppDelegate, ISmppSession
 from smsgw.interfaces.smtp import IMailDelegate, Reply
-from smsgw.interfaces.store import Awaited, IMessageStore, MessageDetails, MessageFilter, Parked
+from smsgw.interfaces.store import Awaited, IMessageStore, MessageDetails, MessageFilter, Parked, StoreCondition
 
 __all__ = [
     "ApiError",
@@ -45,6 +45,7 @@ __all__ = [
     "MessageStatus",
     "Parked",
     "Reply",
+    "StoreCondition",
     "WebhookRequest",
     "WebhookResponse",
 ]

@@ -14,6 +14,7 @@ from smsgw.interfaces import IConnector, IMessageStore
 from smsgw.program.metrics import Metrics
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.clock import CheckedClock
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.incoming import IncomingRouter
@@ -23,6 +24,7 @@ from smsgw.services.passwords import WorkerPool
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
+from smsgw.services.watch import Watch
 
 
 class Configured(Protocol):
@@ -47,6 +49,8 @@ class Parts:
     reactor: Any
     metrics: Metrics
     store: IMessageStore
+    time: CheckedClock
+    watch: Watch
     password_checks: WorkerPool
     mail_reading: WorkerPool
     accounts: Accounts

@@ -17,6 +17,7 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.metrics import ServiceMetrics
@@ -34,10 +35,7 @@ _log = Logger()
 
 
 class Sweep:
-    """Handles all deadlines of messages, so that no message needs a timer.
-
-    :param now: absolute seconds since 1970.
-    """
+    """Handles all deadlines of messages, so that no message needs a timer."""
 
     def __init__(
         self,
@@ -46,14 +44,14 @@ class Sweep:
         commits: Commits,
         dispatch: Dispatch,
         clock: IReactorTime,
-        now: Callable[[], float],
+        time: CheckedClock,
         metrics: ServiceMetrics | None = None,
     ) -> None:
         self._metrics = metrics or ServiceMetrics()
         self._store = store
         self._dispatch = dispatch
         self._commits = commits
-        self._now = now
+        self._time = time
         self._failing: set[str] = set()
         self._sweeping: Deferred[None] = succeed(None)
         self._loop = LoopingCall(self.once)
@@ -112,14 +110,14 @@ class Sweep:
 
     async def _promote(self) -> None:
         for _ in range(MOST_PAGES):
-            found = await self._store.release_due(self._now(), PAGE)
+            found = await self._store.release_due(self._time.now(), PAGE)
             if found:
                 await self._dispatch.promoted(found)
             if len(found) < PAGE:
                 return
 
     async def _end(self) -> None:
-        overdue = await self._store.scan_overdue(self._now(), PAGE)
+        overdue = await self._store.scan_overdue(self._time.earliest(), PAGE)
         queued: list[Message] = [message for message, seq in overdue if not seq]
         ends = [
             PartEnded(message, part, State.EXPIRED, 0)
@@ -140,7 +138,7 @@ class Sweep:
     async def _purge(self) -> None:
         given_up = 0
         for _ in range(MOST_PAGES):
-            now = self._now()
+            now = self._time.earliest()
             messages, events = await self._store.purge(now - self._keep, now - self._event_keep, PAGE)
             self._metrics.purged[()] += messages
             self._metrics.given_up[()] += events

@@ -212,7 +212,8 @@ class Maintenance:
             writes = self._begin()
             upkeep = writes.upkeep = Upkeep()
             for row in page.rows:
-                upkeep.dead_letters += row
+                # The message of a dead letter stays for as long from now on as any message is kept.
+                upkeep.dead_letters += (*row[:-1], writes.now)
             yield Write(writes)
         self._events = tuple(page.rows[-1][:4]) if len(page.rows) == limit else page.last or _START_OF_EVENTS
         return len(page.rows)

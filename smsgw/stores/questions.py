@@ -253,8 +253,8 @@ class OldEvents(Question[Page]):
 
 @attrs.frozen
 class OldMessages(Question[Page]):
-    """Rows (id, state, batch) of messages in none of `states`, last changed before `before`, without events, with ids
-    above `after`, at most `limit` of the next `span` rows."""
+    """Rows (id, state, batch) of messages in none of `states`, last changed before `before`, without events and without
+    dead letters whose `since` is `before` or later, with ids above `after`, at most `limit` of the next `span` rows."""
 
     states: Collection[int]
     after: int
@@ -265,8 +265,8 @@ class OldMessages(Question[Page]):
 
 @attrs.frozen
 class OldIncoming(Question[Page]):
-    """Rows (id,) of incoming texts, calls and keys from before `before`, without events, with ids above `after`, at
-    most `limit` of the next `span` rows."""
+    """Rows (id,) of incoming texts, calls and keys from before `before`, without events and without dead letters whose
+    `since` is `before` or later, with ids above `after`, at most `limit` of the next `span` rows."""
 
     after: int
     limit: int

@@ -209,9 +209,15 @@ def _old_events(tables: Tables, asked: q.OldEvents) -> q.Page:
     return q.Page(last, old[: asked.limit])
 
 
+def _owed(tables: Tables, before: float) -> set[int]:
+    """Messages and incoming texts with events, or with dead letters from `before` or later."""
+    letters = {row[2] for row in tables.letters.rows.values() if row[10] >= before}
+    return letters | {key[2] for key in tables.events.rows}
+
+
 def _old_messages(tables: Tables, asked: q.OldMessages) -> q.Page:
     keys, last = tables.messages.page(asked.after, asked.span)
-    owed = {key[2] for key in tables.events.rows}
+    owed = _owed(tables, asked.before)
     rows: list[Row] = []
     for id in keys:
         state, changed, batch = (tables.column(id, name) for name in ("state", "changed", "batch"))
@@ -222,7 +228,7 @@ def _old_messages(tables: Tables, asked: q.OldMessages) -> q.Page:
 
 def _old_incoming(tables: Tables, asked: q.OldIncoming) -> q.Page:
     keys, last = tables.incoming.page(asked.after, asked.span)
-    owed = {key[2] for key in tables.events.rows}
+    owed = _owed(tables, asked.before)
     rows: list[Row] = [(id,) for id in keys if tables.incoming.rows[id][8] < asked.before and id not in owed]
     return q.Page(None if last is None else (last,), rows[: asked.limit])
 
