@@ -151,6 +151,10 @@ class IMessageStore(Interface):
         SCHEDULED messages become QUEUED. Messages that came due while the program was down are included.
         """
 
+    def release_retries(limit: int) -> Deferred[list[tuple[str, str, int]]]:
+        """As :meth:`release_due`, for messages that are to be tried again, at most `limit`, however late they are due:
+        after the time was set back their due times mean nothing. Messages that are scheduled or held stay deferred."""
+
     def scan_overdue(now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
         """Overdue messages and parts as (message, seq); each call examines some `limit` further rows (a rolling
         cursor).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
@@ -17,7 +18,7 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
-from smsgw.services.clock import CheckedClock
+from smsgw.services.clock import TOLERANCE, CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.metrics import ServiceMetrics
@@ -52,6 +53,8 @@ class Sweep:
         self._dispatch = dispatch
         self._commits = commits
         self._time = time
+        self._before = time.now()
+        self._set_back = False
         self._failing: set[str] = set()
         self._sweeping: Deferred[None] = succeed(None)
         self._loop = LoopingCall(self.once)
@@ -64,7 +67,8 @@ class Sweep:
         self._event_keep = settings.gateway.event_keep
 
     def start(self) -> None:
-        """Run the first sweep now, and one every second from then on."""
+        """Run the first sweep now, and one every second from then on. The store must be open."""
+        self._before = max(self._before, self._store.last_seen)
         self._loop.start(INTERVAL).addErrback(lambda failure: _log.failure("the sweep ended", failure))
 
     def stop(self) -> Deferred[None]:
@@ -83,6 +87,7 @@ class Sweep:
     async def _sweep(self) -> None:
         steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]] = (
             ("dispatch", self._tick),
+            ("set back", self._retry_all),
             ("due", self._promote),
             ("overdue", self._end),
             ("parked", self._match_parked),
@@ -108,13 +113,26 @@ class Sweep:
     async def _tick(self) -> None:
         self._dispatch.tick()
 
+    async def _retry_all(self) -> None:
+        """After the time was set back, try again what would have to wait until the same time comes again."""
+        before, self._before = self._before, self._time.now()
+        if self._before < before - TOLERANCE:
+            self._set_back = True
+        if self._set_back:
+            self._set_back = not await self._release(self._store.release_retries)
+
     async def _promote(self) -> None:
+        await self._release(partial(self._store.release_due, self._time.now()))
+
+    async def _release(self, page: Callable[[int], Awaitable[list[tuple[str, str, int]]]]) -> bool:
+        """Give dispatch the messages of some pages; returns whether there are no more."""
         for _ in range(MOST_PAGES):
-            found = await self._store.release_due(self._time.now(), PAGE)
+            found = await page(PAGE)
             if found:
                 await self._dispatch.promoted(found)
             if len(found) < PAGE:
-                return
+                return True
+        return False
 
     async def _end(self) -> None:
         overdue = await self._store.scan_overdue(self._time.earliest(), PAGE)

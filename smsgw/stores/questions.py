@@ -198,6 +198,14 @@ class DeferredDue(Question[list[Row]]):
 
 
 @attrs.frozen
+class DeferredRetries(Question[list[Row]]):
+    """Rows as of :class:`DeferredDue`, of messages in `state` that are due before their validity ends."""
+
+    state: int
+    limit: int
+
+
+@attrs.frozen
 class ExpiredWaiting(Question[Page]):
     """Messages among `waiting` whose validity ended by `now`, behind (connector, account, -priority, message)."""
 

@@ -241,6 +241,9 @@ class MessageStore:
     def release_due(self, now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
         return self._run(retried(lambda: self._maintenance.release_due(now, limit)))
 
+    def release_retries(self, limit: int) -> Deferred[list[tuple[str, str, int]]]:
+        return self._run(retried(lambda: self._maintenance.release_retries(limit)))
+
     def scan_overdue(self, now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
         return self._run(retried(lambda: self._maintenance.scan_overdue(now, limit)))
 

@@ -142,7 +142,7 @@ class F2Tests(SynchronousTestCase):
             self.assertLessEqual(abs(self.machine.error), 1e-3)
 
     def test_f2_suspended(self) -> None:
-        """After a night of sleep, which the elapsed seconds count, all goes on at once; so does a check that was late."""
+        """After a night of sleep, which the elapsed seconds count, all goes on at once."""
         self.machine.elapsed += 8 * HOUR
         self.machine.lead += 0.7
         self.assertEqual(self.machine.run(1), [])

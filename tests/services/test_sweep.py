@@ -9,7 +9,7 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
-from smsgw.model.outcome import Busy, Sent
+from smsgw.model.outcome import Busy, Lost, Sent
 from smsgw.services.clock import GRACE, CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.metrics import ServiceMetrics
@@ -253,6 +253,25 @@ class SweepTests(DispatchTestCase):
         self.time.accept()
         self.clock.advance(1)
         self.assertEqual(self.state(1), State.EXPIRED)
+
+    def test_f2_retries_after_a_jump_back(self) -> None:
+        """When the time is set back for good, what is to be tried again is tried at once instead of hours later. What
+        is scheduled or held stays where it is."""
+        sim = self.begin(HandConnector(window=3), retry_first=5.0, on_unknown="hold")
+        self.accept(
+            message(1, expires=NOON + DAY),
+            message(2, expires=NOON + DAY),
+            message(3, state=State.SCHEDULED, due=NOON + 60, expires=NOON + DAY),
+        )
+        sim.answer(Lost(), count=1)
+        self.jump(-3 * 3600.0)
+        sim.answer(Busy())
+        self.time.accept()
+        self.clock.advance(1)
+        self.assertEqual(sim.sends, [[(1, 1), (2, 1)], [(2, 1)]])
+        self.assertEqual([self.state(1), self.state(3)], [State.QUEUED, State.SCHEDULED])
+        self.clock.advance(100)
+        self.assertEqual(sim.sends, [[(1, 1), (2, 1)], [(2, 1)]])
 
     def test_f2_wrong_clock_at_start(self) -> None:
         """A start with a clock forty days ahead expires nothing that waits, also nothing that is claimed, and deletes

@@ -123,7 +123,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.watch.health()["clock"], "steady")
 
     def test_f2_accept_clock(self) -> None:
-        """The administrator accepts a jump, also one that the watch has not seen yet; without a jump nothing happens."""
+        """The administrator accepts a jump, also one that the watch has not seen yet."""
         self.assertEqual(self.watch.accept_clock(), 0.0)
         self.lead = 108_000.0
         with capturedLogs() as logged:

@@ -95,6 +95,22 @@ class UpkeepTests(StoreCase):
         self.assertEqual(await self.store.release_due(START + 99, 10), [])
         self.assertEqual(await self.store.counts(), {State.QUEUED: 4})
 
+    async def test_f2_release_retries(self) -> None:
+        """However late they are due, messages that are to be tried again are released, in pages; those that are
+        scheduled, or held until their validity ends, stay."""
+        again = [new(self.store, expires=FAR) for _ in range(3)]
+        held = new(self.store, expires=FAR)
+        scheduled = new(self.store, claimed=False, state=State.SCHEDULED, due=START + 10, expires=FAR)
+        await self.accepted(*again, held, scheduled)
+        await self.commit(outcomes(*(Requeued(m, "sim", START + 9e4, True) for m in again)))
+        await self.commit(outcomes(Requeued(held, "sim", FAR, False)))
+        seen = []
+        while page := await self.store.release_retries(2):
+            seen += [id for _, _, id in page]
+        self.assertEqual(seen, [m.id for m in again])
+        self.assertEqual(await self.store.release_due(START + 10, 10), [("sim", "demo", scheduled.id)])
+        self.assertEqual(await self.store.release_due(FAR, 10), [("sim", "demo", held.id)])
+
     async def test_due_in_pages(self) -> None:
         """More than fits one page is reported by the next calls, even at the same time."""
         messages = [new(self.store, claimed=False, state=State.SCHEDULED, due=START + 1) for _ in range(5)]

@@ -167,6 +167,12 @@ def _deferred_due(tables: Tables, asked: q.DeferredDue) -> list[Row]:
     return [(*row, tables.column(row[1], "state")) for row in due[: asked.limit]]
 
 
+def _deferred_retries(tables: Tables, asked: q.DeferredRetries) -> list[Row]:
+    retries = [(*key, *row) for key, row in sorted(tables.deferred.rows.items()) if key[0] < row[3]]
+    rows = [(*row, tables.column(row[1], "state")) for row in retries]
+    return [row for row in rows if row[-1] == asked.state][: asked.limit]
+
+
 def _expired_waiting(tables: Tables, asked: q.ExpiredWaiting) -> q.Page:
     keys, last = tables.waiting.page(asked.after, asked.limit)
     return _expired(tables, [key[3] for key in keys if 0 < tables.waiting.rows[key] <= asked.now], last)
@@ -264,6 +270,7 @@ ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
     q.LastCreated: _last_created,
     q.MessageSpan: _message_span,
     q.DeferredDue: _deferred_due,
+    q.DeferredRetries: _deferred_retries,
     q.ExpiredWaiting: _expired_waiting,
     q.ExpiredDeferred: _expired_deferred,
     q.OverdueAwaited: _overdue_awaited,

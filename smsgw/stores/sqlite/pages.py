@@ -27,6 +27,15 @@ def _deferred_due(execute: Execute, asked: q.DeferredDue) -> list[Row]:
     ).fetchall()
 
 
+def _deferred_retries(execute: Execute, asked: q.DeferredRetries) -> list[Row]:
+    return execute(
+        "SELECT d.due, d.message, d.connector, d.account, d.rank, d.expires, m.state FROM deferred d"
+        " CROSS JOIN message m ON m.id = d.message WHERE m.state = ? AND d.due < d.expires"
+        " ORDER BY d.due, d.message LIMIT ?",
+        (asked.state, asked.limit),
+    ).fetchall()
+
+
 def _step(execute: Execute, table: str, key: str, after: Sequence[Any], limit: int) -> tuple[Any, ...] | None:
     """The key `limit` rows behind `after`; None when there are fewer."""
     marks = ", ".join("?" * len(after))
@@ -143,6 +152,7 @@ def _parked_and_awaited(execute: Execute, asked: q.ParkedAndAwaited) -> list[Row
 
 PAGES: Final[dict[type, Callable[[Execute, Any], Any]]] = {
     q.DeferredDue: _deferred_due,
+    q.DeferredRetries: _deferred_retries,
     q.ExpiredWaiting: _expired_waiting,
     q.ExpiredDeferred: _expired_deferred,
     q.OverdueAwaited: _overdue_awaited,
