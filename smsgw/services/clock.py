@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Final
 
 TOLERANCE: Final = 10.0
@@ -25,12 +26,11 @@ LONG_STOP: Final = 86_400.0
 """Seconds between the last sign of the former process and the start, from which on the start is a jump."""
 
 
-def elapsed_seconds() -> float:
-    """Seconds of a clock that is never set. It goes on while the machine sleeps, where the system has such a clock."""
-    return time.clock_gettime(_BOOTTIME) if _BOOTTIME is not None else time.monotonic()
-
-
-_BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
+elapsed_seconds: Final[Callable[[], float]] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+"""Returns seconds of a clock that is never set. It goes on while the machine sleeps, where the system has such a
+clock."""
 
 
 class ClockEvent(Enum):

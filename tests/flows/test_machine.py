@@ -165,6 +165,7 @@ class MachineTests(SynchronousTestCase):
             self.assertLess(time.monotonic() - began, 15)
             log = gateway.logged("the store failed, ending:")
             self.assertRegex(log, r"\bcritical\b.*was deleted or moved while the gateway used it")
+            self.assertNotIn("everything accepted is in the store", log)
 
     def test_f7_damaged_log(self) -> None:
         """After a kill and damage to the log, the start says that commits are lost, and no id is given again."""

@@ -101,11 +101,11 @@ class SqliteEngine:
     def _close_there(self) -> None:
         try:
             self.connection.close()
+            self._put_log_aside()
             if not self._transactions.broken and self._last_id:
                 self._ids.release(self._last_id)
         except (sqlite3.Error, OSError) as why:  # what was committed is in the log, and the next opening reads that
             self._runner.report(partial(_log.warn, "closing the store: {why}", why=str(why)))
-        self._put_log_aside()
         self._ids.close()
         self.lock.release()
 
