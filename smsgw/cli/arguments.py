@@ -98,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     _add_configuration(commands)
     _add_messages(commands)
     _add_callbacks(commands)
+    _add_clock(commands)
     _add_smpp(commands)
     return whole
 
@@ -229,6 +230,28 @@ def _add_callbacks(commands: _Commands) -> None:
     for name, one in (("message", message), ("call", call), ("keys", keys)):
         one.set_defaults(kind=name)
         one.add_argument("--connector", metavar="NAME", help="the loopback connector (default: the first one)")
+        _with_config(one)
+
+
+def _add_clock(commands: _Commands) -> None:
+    actions = _Commands(
+        commands.add(
+            "clock",
+            "clock:show_clock",
+            "show or accept a jump of the wall clock",
+            "When the wall clock is set, messages do not expire and nothing is deleted for that until the clock has"
+            " stood there for five minutes, or the jump is accepted.",
+            ("clock show", "clock accept"),
+        ),
+        "actions",
+        "ACTION",
+    )
+    show = actions.add("show", "clock:show_clock", "show by how much the wall clock jumped", examples=("clock show",))
+    show.add_argument("--json", action="store_true", help="print the gateway's answer as JSON")
+    accept = actions.add(
+        "accept", "clock:accept_clock", "follow the wall clock at once", examples=("clock accept",)
+    )
+    for one in (show, accept):
         _with_config(one)
 
 

@@ -19,7 +19,15 @@ from smsgw.interfaces.returnpaths import IReturnPath, IReturnSink
 from smsgw.interfaces.rostelecom import ApiError, IJsonDelegate, MessageStatus
 from smsgw.interfaces.smpp import BindAccepted, ISmppDelegate, ISmppSession
 from smsgw.interfaces.smtp import IMailDelegate, Reply
-from smsgw.interfaces.store import Awaited, BatchCount, IMessageStore, MessageDetails, MessageFilter, Parked
+from smsgw.interfaces.store import (
+    Awaited,
+    BatchCount,
+    IMessageStore,
+    MessageDetails,
+    MessageFilter,
+    Parked,
+    StoreCondition,
+)
 
 __all__ = [
     "ApiError",
@@ -46,6 +54,7 @@ __all__ = [
     "MessageStatus",
     "Parked",
     "Reply",
+    "StoreCondition",
     "WebhookRequest",
     "WebhookResponse",
 ]

@@ -74,6 +74,21 @@ class MessageFilter:
     reference: str = ""
 
 
+@attrs.frozen
+class StoreCondition:
+    """What the administrator should know of a store.
+
+    :ivar free: octets free on its disk. :ivar needed: octets that must be free for new messages to be accepted.
+    :ivar short: whether new messages are refused because fewer are free.
+    :ivar lost_commits: commits that the start could not read, because the log was damaged; there may be more.
+    """
+
+    free: int = 0
+    needed: int = 0
+    short: bool = False
+    lost_commits: int = 0
+
+
 class IMessageStore(Interface):
     """Durable storage. Changes are on the disk (synced) before their Deferred fires.
 
@@ -84,6 +99,10 @@ class IMessageStore(Interface):
     failed = Attribute(
         "Deferred that fails when the store can no longer be trusted (I/O error, corrupt file): "
         "the program must end and be started again."
+    )
+    last_seen = Attribute(
+        "After the opening: when the former process of this node was last seen to run, to some 10 s, by its own clock, "
+        "in seconds since 1970; 0 if there was none."
     )
 
     def open() -> Deferred[None]:
@@ -96,8 +115,12 @@ class IMessageStore(Interface):
     def close() -> Deferred[None]:
         """Finish the commits under way, then close the store and release the lock."""
 
+    def check() -> StoreCondition:
+        """Look at the disk and at the files; call this once a second. If the files are not those that were opened,
+        :attr:`failed` fails, and no commit succeeds any more."""
+
     def next_id() -> int:
-        """A new id for a message or batch: from 1, increasing, dense; no I/O.
+        """A new id for a message or batch: from 1, increasing, dense but for gaps at a restart; no I/O.
 
         :raises StoreDown: no unique id is available now.
         """
@@ -142,6 +165,10 @@ class IMessageStore(Interface):
 
         SCHEDULED messages become QUEUED. Messages that came due while the program was down are included.
         """
+
+    def release_retries(limit: int) -> Deferred[list[tuple[str, str, int]]]:
+        """As :meth:`release_due`, for messages that are to be tried again, at most `limit`, however late they are due:
+        after the time was set back their due times mean nothing. Messages that are scheduled or held stay deferred."""
 
     def scan_overdue(now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
         """Overdue messages and parts as (message, seq); each call examines some `limit` further rows (a rolling
@@ -198,7 +225,8 @@ class IMessageStore(Interface):
     def purge(before: float, events_before: float, limit: int) -> Deferred[tuple[int, int]]:
         """Delete at most `limit` final messages last changed before `before`, with their dead letters, and parked
         receipts and incoming texts of that age; make dead letters of events of states reached before `events_before`.
-        A message whose event is not yet acknowledged stays.
+        A message stays whose event is not yet acknowledged, or became a dead letter after `before`; so does an
+        incoming text.
 
         :return: fires with the numbers of deleted messages and of new dead letters.
         """

@@ -85,6 +85,7 @@ class Gateway(Service):
         self._started: list[Step] = []
         self._listening: list[Listener] = []
         self._handlers: Mapping[int, Any] = {}
+        self._failed = False
         self.steps: Sequence[Step] = ()
         self.state = "stopped"
 
@@ -162,7 +163,7 @@ class Gateway(Service):
                 await self._bounded(step, max(1.0, deadline - self._reactor.seconds()))
         self._started.clear()
         self.state = "stopped"
-        log.info("stopped; everything accepted is in the store")
+        log.info("stopped" if self._failed else "stopped; everything accepted is in the store")
 
     async def _bounded(self, step: Step, seconds: float) -> None:
         """Stop one part; abandon it after `seconds`."""
@@ -219,6 +220,7 @@ class Gateway(Service):
 
     def fail_program(self, failure: Failure) -> None:
         """End the program after a failure of the store; the next start recovers from the disk."""
+        self._failed = True
         log.critical("the store failed, ending: {why}", why=failure.getErrorMessage())
         self._end(EX_SOFTWARE)
 

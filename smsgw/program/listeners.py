@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -75,7 +74,7 @@ def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> A
         parts.intake,
         parts.store,
         parts.cancelling,
-        time.time,
+        parts.time.now,
         parts.reactor.seconds,
     )
     parts.configured.append(front)
@@ -92,7 +91,7 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> A
         parts.accounts,
         parts.cancelling.cancel,
         parts.incoming.expect,
-        time.time,
+        parts.time.now,
     )
     error, headers = manner.error or views.error, None
     ways: dict[bytes, IResource] = {

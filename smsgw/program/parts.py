@@ -15,6 +15,7 @@ from smsgw.interfaces import IConnector, IMessageStore
 from smsgw.program.metrics import Metrics
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.clock import CheckedClock
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.incoming import IncomingRouter
@@ -24,6 +25,7 @@ from smsgw.services.passwords import WorkerPool
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
+from smsgw.services.watch import Watch
 
 
 class Configured(Protocol):
@@ -49,6 +51,8 @@ class Parts:
     metrics: Metrics
     dialects: Mapping[str, Dialect]
     store: IMessageStore
+    time: CheckedClock
+    watch: Watch
     password_checks: WorkerPool
     mail_reading: WorkerPool
     accounts: Accounts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from smsgw.program.reload import reload, warn
 from smsgw.protocols.http import WebClient
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
@@ -39,6 +39,7 @@ from smsgw.services.passwords import WorkerPool
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
 from smsgw.services.sweep import Sweep
+from smsgw.services.watch import Watch
 from smsgw.stores import MessageStore, StoreMetrics
 from smsgw.stores.sqlite import SqliteEngine, StoreThread
 
@@ -75,7 +76,8 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         partial(_cancel, parts),
         parts.outbox.replay,
         partial(_simulate, parts.connectors),
-        partial(_health, gateway, parts.dispatch),
+        partial(_health, gateway, parts),
+        parts.watch,
         reactor,
         parts.metrics.registry,
         parts.metrics.http,
@@ -89,14 +91,15 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
 
 def make_parts(settings: Settings, reactor: Any) -> Parts:
     """Make all parts behind the listeners from the settings, and connect them."""
-    clock, now = reactor, time.time
+    clock, time = reactor, CheckedClock()
+    now = time.now
     metrics = Metrics()
     store = _STORES[settings.gateway.store](settings, reactor, now, metrics.store)
     password_checks = WorkerPool(reactor)
     accounts = Accounts(settings, clock, password_checks.run, metrics.services)
     senders = Senders(settings)
     router = Router(settings)
-    outbox = Outbox(settings, store, clock, now, metrics=metrics.outbox)
+    outbox = Outbox(settings, store, clock, time, metrics=metrics.outbox)
     commits = Commits(store, outbox)
     known = dialects()
     factories = connector_factories()
@@ -109,7 +112,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         store,
         commits,
         clock,
-        now,
+        time,
         connectors,
         router.reroute,
         incoming=incoming,
@@ -124,11 +127,11 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         senders,
         router,
         dispatch,
-        now,
+        time,
         clock.seconds,
         metrics=metrics.intake,
     )
-    sweep = Sweep(settings, store, commits, dispatch, clock, now, metrics.services)
+    sweep = Sweep(settings, store, commits, dispatch, clock, time, metrics.services)
     smpp_receipts = SmppReceipts(settings, Binds(metrics.binds), metrics.binds)
     outbox.attach(smpp_receipts)
     callbacks = CallbackPath(
@@ -152,6 +155,8 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         metrics=metrics,
         dialects=known,
         store=store,
+        time=time,
+        watch=Watch(store, time, clock, metrics.services),
         password_checks=password_checks,
         mail_reading=WorkerPool(reactor, 2, "mails"),
         accounts=accounts,
@@ -180,6 +185,7 @@ def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source
     clients = [one for one in listeners if one not in admin]
     yield Step("warnings", partial(warn, parts.settings, source))
     yield Step("store", parts.store.open, parts.store.close)
+    yield Step("watch", parts.watch.start, parts.watch.stop)
     yield Step("admin sessions", None, partial(_close_sessions, parts, admin))
     yield Step("admin listeners", partial(gateway.listen, admin), partial(gateway.close, admin))
     yield Step("password checks", None, parts.password_checks.stop)
@@ -199,9 +205,9 @@ def _close_sessions(parts: Parts, listeners: Sequence[Listener]) -> Deferred[Any
     return gatherResults([listener.protocol.shut_down(within) for listener in listeners])
 
 
-def _health(gateway: Gateway, dispatch: Dispatch) -> Mapping[str, Any]:
+def _health(gateway: Gateway, parts: Parts) -> Mapping[str, Any]:
     """Return the content of /health except the counts of the store."""
-    return {"state": gateway.state, "connectors": dispatch.health()}
+    return {"state": gateway.state, "connectors": parts.dispatch.health(), **parts.watch.health()}
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from smsgw.telemetry import Counts
 
@@ -14,7 +14,7 @@ class ServiceMetrics:
     :ivar logins_refused: by protocol and refusal.
     :ivar received: by connector, kind and result.
     :ivar overdue: by final state. :ivar purged: messages. :ivar given_up: events.
-    :ivar sweep_failures: by step of the sweep.
+    :ivar sweep_failures: by step of the sweep. :ivar clock_jump: seconds, read at export.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -39,4 +39,9 @@ class ServiceMetrics:
         )
         self.sweep_failures = Counts(
             "smsgw_sweep_failures_total", "Steps of the sweep that failed, by step.", ["step"], registry=registry
+        )
+        self.clock_jump = Gauge(
+            "smsgw_clock_jump_seconds",
+            "Seconds by which the wall clock is ahead (negative: behind) since a jump that is not accepted.",
+            registry=registry,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
@@ -17,6 +18,7 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
+from smsgw.services.clock import TOLERANCE, CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.metrics import ServiceMetrics
@@ -34,10 +36,7 @@ _log = Logger()
 
 
 class Sweep:
-    """Handles all deadlines of messages, so that no message needs a timer.
-
-    :param now: absolute seconds since 1970.
-    """
+    """Handles all deadlines of messages, so that no message needs a timer."""
 
     def __init__(
         self,
@@ -46,14 +45,16 @@ class Sweep:
         commits: Commits,
         dispatch: Dispatch,
         clock: IReactorTime,
-        now: Callable[[], float],
+        time: CheckedClock,
         metrics: ServiceMetrics | None = None,
     ) -> None:
         self._metrics = metrics or ServiceMetrics()
         self._store = store
         self._dispatch = dispatch
         self._commits = commits
-        self._now = now
+        self._time = time
+        self._before = time.now()
+        self._set_back = False
         self._failing: set[str] = set()
         self._sweeping: Deferred[None] = succeed(None)
         self._loop = LoopingCall(self.once)
@@ -66,7 +67,8 @@ class Sweep:
         self._event_keep = settings.gateway.event_keep
 
     def start(self) -> None:
-        """Run the first sweep now, and one every second from then on."""
+        """Run the first sweep now, and one every second from then on. The store must be open."""
+        self._before = max(self._before, self._store.last_seen)
         self._loop.start(INTERVAL).addErrback(lambda failure: _log.failure("the sweep ended", failure))
 
     def stop(self) -> Deferred[None]:
@@ -85,6 +87,7 @@ class Sweep:
     async def _sweep(self) -> None:
         steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]] = (
             ("dispatch", self._tick),
+            ("set back", self._retry_all),
             ("due", self._promote),
             ("overdue", self._end),
             ("parked", self._match_parked),
@@ -110,16 +113,29 @@ class Sweep:
     async def _tick(self) -> None:
         self._dispatch.tick()
 
+    async def _retry_all(self) -> None:
+        """After the time was set back, try again what would have to wait until the same time comes again."""
+        before, self._before = self._before, self._time.now()
+        if self._before < before - TOLERANCE:
+            self._set_back = True
+        if self._set_back:
+            self._set_back = not await self._release(self._store.release_retries)
+
     async def _promote(self) -> None:
+        await self._release(partial(self._store.release_due, self._time.now()))
+
+    async def _release(self, page: Callable[[int], Awaitable[list[tuple[str, str, int]]]]) -> bool:
+        """Give dispatch the messages of some pages; returns whether there are no more."""
         for _ in range(MOST_PAGES):
-            found = await self._store.release_due(self._now(), PAGE)
+            found = await page(PAGE)
             if found:
                 await self._dispatch.promoted(found)
             if len(found) < PAGE:
-                return
+                return True
+        return False
 
     async def _end(self) -> None:
-        overdue = await self._store.scan_overdue(self._now(), PAGE)
+        overdue = await self._store.scan_overdue(self._time.earliest(), PAGE)
         queued: list[Message] = [message for message, seq in overdue if not seq]
         ends = [
             PartEnded(message, part, State.EXPIRED, 0)
@@ -140,7 +156,7 @@ class Sweep:
     async def _purge(self) -> None:
         given_up = 0
         for _ in range(MOST_PAGES):
-            now = self._now()
+            now = self._time.earliest()
             messages, events = await self._store.purge(now - self._keep, now - self._event_keep, PAGE)
             self._metrics.purged[()] += messages
             self._metrics.given_up[()] += events

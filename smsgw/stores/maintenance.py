@@ -10,13 +10,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
-from smsgw.model.lifecycle import MOVES, OPEN
+from smsgw.model.lifecycle import MOVES, OPEN, State
 from smsgw.model.message import Event, Message, Part
 from smsgw.stores.cache import Cache
 from smsgw.stores.questions import (
     ClaimedPage,
     DeadLetters,
     DeferredDue,
+    DeferredRetries,
     ExpiredDeferred,
     ExpiredWaiting,
     Found,
@@ -135,7 +136,14 @@ class Maintenance:
     def release_due(self, now: float, limit: int) -> Steps[list[tuple[str, str, int]]]:
         """The steps of :meth:`smsgw.interfaces.IMessageStore.release_due`. They also renew the lease of an idle
         node."""
-        rows = yield DeferredDue(now, limit)
+        return (yield from self._release((yield DeferredDue(now, limit))))
+
+    def release_retries(self, limit: int) -> Steps[list[tuple[str, str, int]]]:
+        """The steps of :meth:`smsgw.interfaces.IMessageStore.release_retries`."""
+        return (yield from self._release((yield DeferredRetries(State.QUEUED + 0, limit))))
+
+    def _release(self, rows: Sequence[Row]) -> Steps[list[tuple[str, str, int]]]:
+        """Make deferred messages wait for their connectors."""
         writes = self._begin()
         for due, id, connector, account, rank, expires, state in rows:
             writes.released += (due, id)
@@ -212,7 +220,8 @@ class Maintenance:
             writes = self._begin()
             upkeep = writes.upkeep = Upkeep()
             for row in page.rows:
-                upkeep.dead_letters += row
+                # The message of a dead letter stays for as long from now on as any message is kept.
+                upkeep.dead_letters += (*row[:-1], writes.now)
             yield Write(writes)
         self._events = tuple(page.rows[-1][:4]) if len(page.rows) == limit else page.last or _START_OF_EVENTS
         return len(page.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from smsgw.telemetry import Counts, Distribution
 
@@ -15,6 +15,8 @@ class StoreMetrics:
 
     :param registry: exposes the metrics; None: they are counted and not exposed.
     :ivar commits: by result, ``done`` or ``failed``. :ivar calls: calls per commit. :ivar seconds: per commit.
+    :ivar disk_free: octets. :ivar disk_short: 1 while new messages are refused for that. :ivar lost_commits: at the
+        last start.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -25,3 +27,16 @@ class StoreMetrics:
             "smsgw_store_commit_calls", "Calls that shared one commit.", _CALLS, registry=registry
         )
         self.seconds = Distribution("smsgw_store_commit_seconds", "How long commits took.", _SECONDS, registry=registry)
+        self.disk_free = Gauge(
+            "smsgw_store_disk_free_octets", "Octets free on the disk of the store.", registry=registry
+        )
+        self.disk_short = Gauge(
+            "smsgw_store_disk_short",
+            "Whether new messages are refused because the disk is nearly full.",
+            registry=registry,
+        )
+        self.lost_commits = Gauge(
+            "smsgw_store_lost_commits",
+            "Commits that the last start could not read, because the log was damaged.",
+            registry=registry,
+        )

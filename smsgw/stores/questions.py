@@ -212,6 +212,14 @@ class DeferredDue(Question[list[Row]]):
 
 
 @attrs.frozen
+class DeferredRetries(Question[list[Row]]):
+    """Rows as of :class:`DeferredDue`, of messages in `state` that are due before their validity ends."""
+
+    state: int
+    limit: int
+
+
+@attrs.frozen
 class ExpiredWaiting(Question[Page]):
     """Messages among `waiting` whose validity ended by `now`, behind (connector, account, -priority, message)."""
 
@@ -267,8 +275,8 @@ class OldEvents(Question[Page]):
 
 @attrs.frozen
 class OldMessages(Question[Page]):
-    """Rows (id, state, batch) of messages in none of `states`, last changed before `before`, without events, with ids
-    above `after`, at most `limit` of the next `span` rows."""
+    """Rows (id, state, batch) of messages in none of `states`, last changed before `before`, without events and without
+    dead letters whose `since` is `before` or later, with ids above `after`, at most `limit` of the next `span` rows."""
 
     states: Collection[int]
     after: int
@@ -279,8 +287,8 @@ class OldMessages(Question[Page]):
 
 @attrs.frozen
 class OldIncoming(Question[Page]):
-    """Rows (id,) of incoming texts, calls and keys from before `before`, without events, with ids above `after`, at
-    most `limit` of the next `span` rows."""
+    """Rows (id,) of incoming texts, calls and keys from before `before`, without events and without dead letters whose
+    `since` is `before` or later, with ids above `after`, at most `limit` of the next `span` rows."""
 
     after: int
     limit: int

@@ -40,7 +40,8 @@ PART: Final = ("message", "seq", "state", "error", "remote_id")
 """Columns of a part. Only parts of messages in several parts have a row, after they were sent or ended."""
 
 EVENT: Final = ("login", "path", "message", "seq", "kind", "state", "error", "at", "attempts", "due", "since")
-"""Columns of an event and of a dead letter; `seq` is the position among the events of the message."""
+"""Columns of an event and of a dead letter; `seq` is the position among the events of the message. `since` of an event
+is when it was replayed, 0 if it was not; of a dead letter, when it became one."""
 
 PARKED: Final = ("remote_id", "connector", "since", "state", "error", "at", "raw")
 """Columns of a parked receipt."""

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import attrs
 from twisted.python.failure import Failure
 
+from smsgw.interfaces import StoreCondition
 from smsgw.stores.writeset import WriteSet
 
 T = TypeVar("T")
@@ -104,6 +105,7 @@ class Registration:
     :ivar claimed: (id, parts) of the messages that the node still has claimed.
     :ivar first_id, last_id: the ids that are reserved for the node.
     :ivar parked: keys of all parked receipts; None: there are too many, or other nodes park receipts too.
+    :ivar lease_until: the end of the lease of the former process of the node; 0 if there was none.
     """
 
     epoch: int
@@ -113,6 +115,7 @@ class Registration:
     first_id: int
     last_id: int
     parked: Sequence[Key] | None
+    lease_until: float
 
 
 @attrs.define(eq=False)
@@ -151,6 +154,10 @@ class Engine(Protocol):
 
     def room(self) -> bool:
         """Whether there is room for new messages."""
+
+    def check(self) -> StoreCondition:
+        """Look at the disk and at the files, if the engine has any; called once a second. If the data are not those
+        that were opened, `broke` is called, and no steps succeed any more."""
 
     def close(self) -> Any:
         """Close the data; no steps are run after that. May return a Deferred."""

@@ -11,7 +11,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from smsgw.interfaces import Awaited, BatchCount, IMessageStore, MessageDetails, MessageFilter, Parked
+from smsgw.interfaces import (
+    Awaited,
+    BatchCount,
+    IMessageStore,
+    MessageDetails,
+    MessageFilter,
+    Parked,
+    StoreCondition,
+)
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.message import Event, Incoming, Message, Part
@@ -61,13 +69,15 @@ class MessageStore:
         cache: Cache | None = None,
     ) -> None:
         self.failed: Deferred[None] = Deferred()
+        self.last_seen = 0.0
         self.engine = engine
         self._node = node
         self._now = now
         self._cache = cache = Cache() if cache is None else cache
         cache.shared = engine.shared
+        self._metrics = metrics or StoreMetrics()
         self._committer = CommitSteps(cache, self._begin)
-        self._group = GroupCommit(engine, self._committer.commit, metrics=metrics or StoreMetrics())
+        self._group = GroupCommit(engine, self._committer.commit, metrics=self._metrics)
         self._maintenance = Maintenance(cache, self._begin, node, not engine.shared)
         self._open = False
         self._broken = ""
@@ -89,6 +99,7 @@ class MessageStore:
             raise
         cache = self._cache
         self._epoch = registered.epoch
+        self.last_seen = max(registered.lease_until - LEASE, 0.0)
         self._next, self._last = registered.first_id, registered.last_id
         cache.floor, cache.listed = registered.floor, registered.listed
         cache.claimed.update(id for id, parts in registered.claimed if parts == 1)
@@ -113,11 +124,18 @@ class MessageStore:
 
     def _begin(self) -> WriteSet:
         now = self._now()
-        writes = WriteSet(self._node, self._epoch, now, self.engine.shared)
+        writes = WriteSet(self._node, self._epoch, now, self.engine.shared, self._next - 1)
         if not 0 <= now - self._renewed < RENEW:
             self._renewed = now
             writes.lease_until = now + LEASE
         return writes
+
+    def check(self) -> StoreCondition:
+        condition = self.engine.check() if self._open else StoreCondition()
+        self._metrics.disk_free.set(condition.free)
+        self._metrics.disk_short.set(condition.short)
+        self._metrics.lost_commits.set(condition.lost_commits)
+        return condition
 
     def forget(self) -> None:
         """Empty the parts of the cache that can be loaded again."""
@@ -242,6 +260,9 @@ class MessageStore:
 
     def release_due(self, now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
         return self._run(retried(lambda: self._maintenance.release_due(now, limit)))
+
+    def release_retries(self, limit: int) -> Deferred[list[tuple[str, str, int]]]:
+        return self._run(retried(lambda: self._maintenance.release_retries(limit)))
 
     def scan_overdue(self, now: float, limit: int) -> Deferred[list[tuple[Message, int]]]:
         return self._run(retried(lambda: self._maintenance.scan_overdue(now, limit)))

@@ -37,6 +37,7 @@ class WriteSet:
     :ivar shared: whether other nodes may have changed the same messages.
     :ivar lease_until: a new end of the node's lease, 0 to leave it as it is.
     :ivar now: the time of the transaction, for rows without a time.
+    :ivar last_id: no id in the write set is higher.
     :ivar unqueued: ids that leave `waiting` or `deferred`, found by the stored connector, account, priority and time;
         guard: one row for each.
     :ivar messages, cut_messages: new rows, by :data:`COMMON`: :data:`OWN`, and `cut` behind that. ``changed`` is
@@ -72,13 +73,15 @@ class WriteSet:
 
     __slots__ = (
         "acknowledged", "awaited", "checked", "claims", "conditions", "confirmations", "counts", "cut_messages",
-        "deferred", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "lease_until", "listed_claims",
-        "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted", "released", "retries",
-        "seen_conditions", "sent", "sent_from", "sent_to", "shared", "unparked", "unqueued", "upkeep", "waiting",
+        "deferred", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "last_id", "lease_until",
+        "listed_claims", "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted",
+        "released", "retries", "seen_conditions", "sent", "sent_from", "sent_to", "shared", "unparked", "unqueued",
+        "upkeep", "waiting",
     )  # fmt: skip
 
-    def __init__(self, node: str, epoch: int, now: float, shared: bool) -> None:
+    def __init__(self, node: str, epoch: int, now: float, shared: bool, last_id: int) -> None:
         self.node = node
+        self.last_id = last_id
         self.shared = shared
         self.epoch = epoch
         self.lease_until = 0.0

@@ -24,12 +24,12 @@ class FlowTests(DispatchTestCase):
         self.outbox, self.incoming = RecordingOutbox(), RecordingIncoming()
         commits = Commits(self.store, self.outbox)
         self.dispatch = Dispatch(
-            configured(made, report_timeout=DAY), self.store, commits, self.clock, self.now, {name: loopback},
+            configured(made, report_timeout=DAY), self.store, commits, self.clock, self.time, {name: loopback},
             self.reroute, incoming=self.incoming, metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())
         settings = configured(keep=DAY * 9, event_keep=DAY * 9)
-        self.sweep = Sweep(settings, self.store, commits, self.dispatch, self.clock, self.now)
+        self.sweep = Sweep(settings, self.store, commits, self.dispatch, self.clock, self.time)
         self.sweep.start()
 
     def pass_time(self, seconds: int) -> None:

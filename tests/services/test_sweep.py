@@ -9,7 +9,8 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport
-from smsgw.model.outcome import Busy, Sent
+from smsgw.model.outcome import Busy, Lost, Sent
+from smsgw.services.clock import GRACE, CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.metrics import ServiceMetrics
 from smsgw.services.sweep import INTERVAL, Sweep
@@ -30,7 +31,7 @@ class SweepTests(DispatchTestCase):
             Commits(self.store, self.outbox),
             self.dispatch,
             self.clock,
-            self.now,
+            self.time,
             self.counts,
         )
         self.sweep.start()
@@ -204,3 +205,100 @@ class SweepTests(DispatchTestCase):
         self.runner.work()
         self.successResultOf(stopping)
         self.assertEqual(self.clock.calls, [])
+
+    def jump(self, lead: float, seconds: int = 3) -> None:
+        """Set the wall clock, and let time pass with a check of the clock each second."""
+        self.lead = lead
+        for _ in range(seconds):
+            self.time.check()
+            self.clock.advance(1)
+
+    def test_f2_short_jump(self) -> None:
+        """A clock that is wrong for three seconds expires no message, ends none that is on its way, deletes none and
+        gives up no event; what was sent meanwhile goes its way."""
+        sim = self.begin(HandConnector(window=4))
+        self.accept(*(message(id, expires=NOON + DAY) for id in range(1, 9)))
+        sim.answer(Sent("a"), count=1)
+        sim.answer(Sent("b"), count=1)
+        self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("a", State.DELIVERED, 0, NOON)]))
+        before = [self.state(id) for id in range(1, 9)]
+        self.assertEqual(before[:2], [State.DELIVERED, State.ENROUTE])
+        for lead in (30 * 3600.0, 40 * DAY, -30 * 3600.0, -40 * DAY):
+            self.jump(lead)
+            self.jump(0.0)
+            self.assertEqual([self.state(id) for id in range(1, 9)], before)
+            self.assertEqual((self.counts.purged[()], self.counts.given_up[()]), (0, 0))
+            self.assertEqual(sorted(self.outbox.told), [(1, State.ENROUTE), (1, State.DELIVERED), (2, State.ENROUTE)])
+        sim.answer()
+        self.assertEqual([self.state(id) for id in range(2, 6)], [State.ENROUTE] * 4)
+
+    def test_f2_lasting_jump(self) -> None:
+        """When a jump has lasted, deadlines are tested by the new time; but not those that were set meanwhile."""
+        sim = self.begin(HandConnector(window=1))
+        self.accept(message(1, expires=NOON + 9 * DAY), message(2, expires=NOON + 3600.0))
+        sim.answer()
+        self.assertEqual([self.state(1), self.state(2)], [State.ENROUTE, State.QUEUED])
+        self.jump(3 * DAY, 10)
+        sim.answer()
+        self.assertEqual(self.state(2), State.ENROUTE)
+        self.accept(message(4, expires=NOON + 9 * DAY), message(3, expires=NOON + 3600.0))
+        self.jump(3 * DAY, int(GRACE))
+        self.assertEqual([self.state(id) for id in (1, 2, 3)], [State.UNKNOWN, State.ENROUTE, State.EXPIRED])
+
+    def test_f2_accepted_jump(self) -> None:
+        """So they are at once when the administrator accepts the jump."""
+        self.begin(HandConnector(window=0))
+        self.accept(message(1, expires=NOON + 3600.0))
+        self.jump(3 * DAY)
+        self.time.accept()
+        self.clock.advance(1)
+        self.assertEqual(self.state(1), State.EXPIRED)
+
+    def test_f2_retries_after_a_jump_back(self) -> None:
+        """When the time is set back for good, what is to be tried again is tried at once instead of hours later. What
+        is scheduled or held stays where it is."""
+        sim = self.begin(HandConnector(window=3), retry_first=5.0, on_unknown="hold")
+        self.accept(
+            message(1, expires=NOON + DAY),
+            message(2, expires=NOON + DAY),
+            message(3, state=State.SCHEDULED, due=NOON + 60, expires=NOON + DAY),
+        )
+        sim.answer(Lost(), count=1)
+        self.jump(-3 * 3600.0)
+        sim.answer(Busy())
+        self.time.accept()
+        self.clock.advance(1)
+        self.assertEqual(sim.sends, [[(1, 1), (2, 1)], [(2, 1)]])
+        self.assertEqual([self.state(1), self.state(3)], [State.QUEUED, State.SCHEDULED])
+        self.clock.advance(100)
+        self.assertEqual(sim.sends, [[(1, 1), (2, 1)], [(2, 1)]])
+
+    def test_f2_wrong_clock_at_start(self) -> None:
+        """A start with a clock forty days ahead expires nothing that waits, also nothing that is claimed, and deletes
+        nothing, until the clock has stood there."""
+        sim = self.begin(HandConnector(window=1))
+        self.accept(*(message(id, expires=NOON + DAY) for id in (1, 2, 3)))
+        self.sweep.stop()
+        self.lead = 40 * DAY
+        self.time = CheckedClock(self.wall, self.now)
+        self.crash()
+        self.assertTrue(self.time.start(self.store.last_seen))
+        sim = self.begin(HandConnector(window=1))
+        self.clock.advance(2)
+        self.assertEqual([self.state(id) for id in (1, 2, 3)], [State.QUEUED] * 3)
+        self.assertEqual(sim.sent, [(1, 1)])
+        self.jump(0.0, 5)
+        sim.answer()
+        sim.answer()
+        self.assertEqual([self.state(id) for id in (1, 2, 3)], [State.ENROUTE, State.ENROUTE, State.QUEUED])
+
+    def test_f2_busy_during_a_jump_back(self) -> None:
+        """A message that finds the upstream busy while the clock is in doubt is tried again after its pause."""
+        sim = self.begin(retry_first=5.0)
+        self.accept(message(1, expires=NOON + 60))
+        self.jump(-3600.0, 2)
+        sim.answer(Busy())
+        self.jump(-3600.0, 3)
+        self.assertEqual(sim.sends, [[(1, 1)]])
+        self.jump(-3600.0, 3)
+        self.assertEqual(sim.sends, [[(1, 1)], [(1, 1)]])

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from smsgw.interfaces import StoreCondition
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.stores.steps import Engine, Load, Stale, Step, Steps, Write
 
@@ -49,6 +50,10 @@ class FaultyEngine:
     def room(self) -> bool:
         """As the real one."""
         return self.inner.room()
+
+    def check(self) -> StoreCondition:
+        """As the real one."""
+        return self.inner.check()
 
     def run(self, steps: Steps[Any], done: Callable[[Any], None]) -> None:
         """Run them there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from smsgw.interfaces import MessageFilter
 from smsgw.model.changes import Changes, PartEnded, Requeued
 from smsgw.model.lifecycle import State
-from smsgw.model.message import Message
+from smsgw.model.message import Incoming, IncomingKind, Message
 from tests.stores.case import FINAL, StoreCase
 from tests.stores.support import FAR, START, happened, new, outcomes, receipt, receipts, sent
 
@@ -94,6 +94,22 @@ class UpkeepTests(StoreCase):
         self.assertEqual(await self.store.release_due(START + 20, 10), [("sim", "other", later.id)])
         self.assertEqual(await self.store.release_due(START + 99, 10), [])
         self.assertEqual(await self.store.counts(), {State.QUEUED: 4})
+
+    async def test_f2_release_retries(self) -> None:
+        """However late they are due, messages that are to be tried again are released, in pages; those that are
+        scheduled, or held until their validity ends, stay."""
+        again = [new(self.store, expires=FAR) for _ in range(3)]
+        held = new(self.store, expires=FAR)
+        scheduled = new(self.store, claimed=False, state=State.SCHEDULED, due=START + 10, expires=FAR)
+        await self.accepted(*again, held, scheduled)
+        await self.commit(outcomes(*(Requeued(m, "sim", START + 9e4, True) for m in again)))
+        await self.commit(outcomes(Requeued(held, "sim", FAR, False)))
+        seen = []
+        while page := await self.store.release_retries(2):
+            seen += [id for _, _, id in page]
+        self.assertEqual(seen, [m.id for m in again])
+        self.assertEqual(await self.store.release_due(START + 10, 10), [("sim", "demo", scheduled.id)])
+        self.assertEqual(await self.store.release_due(FAR, 10), [("sim", "demo", held.id)])
 
     async def test_due_in_pages(self) -> None:
         """More than fits one page is reported by the next calls, even at the same time."""
@@ -205,6 +221,36 @@ class UpkeepTests(StoreCase):
         self.assertLessEqual(max(e for _, e in gone), 2)
         self.assertEqual(await self.store.accounts_with_events("smpp"), [])
         self.assertEqual(await self.store.counts(), {})
+
+    async def test_f2_dead_letters_outlive_the_purge(self) -> None:
+        """Whatever the age of its message: an event that was given up can be replayed for as long as messages are kept
+        from then on; afterwards its message is deleted."""
+        keep, days = 30 * 86_400.0, 86_400.0
+        message = await self.on_its_way("a")
+        await self.commit(receipts(receipt("a")))
+        text = Incoming(
+            self.store.next_id(), "demo", "smpp", IncomingKind.MESSAGE, "sim", "7903", "4455", "yes", START, 0, 0, ""
+        )
+        await self.commit(Changes(incoming=[text]))
+        self.clock.advance(40 * days)
+        now = self.clock.seconds()
+        self.assertEqual(await self.store.purge(now - keep, now - 3 * days, 10), (0, 3))
+        for _ in range(3):
+            self.assertEqual(await self.store.purge(now - keep, now - 3 * days, 10), (0, 0))
+        replayed = await self.store.replay("demo", [message.id, text.id], 10)
+        self.assertEqual(sorted({event.message.id for event in replayed}), [message.id, text.id])
+        self.assertEqual(len(await self.store.events("demo", "smpp", (0, 0), 10)), 3)
+        self.clock.advance(4 * days)
+        later = self.clock.seconds()
+        self.assertEqual(await self.store.purge(later - keep, later - 3 * days, 10), (0, 3))
+        self.clock.advance(keep)
+        await self.store.purge(self.clock.seconds() - keep, START, 10)
+        self.assertEqual([m.id for (m,) in await self.store.find("demo", [message.id])], [message.id])
+        self.clock.advance(1.0)
+        await self.store.purge(self.clock.seconds() - keep, START, 10)
+        self.assertEqual(await self.store.find("demo", [message.id]), [[]])
+        self.assertEqual(await self.store.list_incoming("demo", 0, 10), [])
+        self.assertEqual(await self.store.dead_letters("demo", (0, 0), 10), [])
 
     async def test_purge_parked(self) -> None:
         """Parked receipts go with messages of their age."""

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from smsgw.interfaces import StoreCondition
 from smsgw.model.changes import Cancel, Changes, Committed
 from smsgw.model.errors import StoreDown
 from smsgw.stores.groupcommit import GroupCommit
@@ -36,6 +37,10 @@ class SteppedEngine:
     def room(self) -> bool:
         """There is always room."""
         return True
+
+    def check(self) -> StoreCondition:
+        """There is nothing to look at."""
+        return StoreCondition()
 
     def run(self, steps: Steps[Any], done: Callable[[Any], None]) -> None:
         self.runner.run(partial(self._work, steps, done))

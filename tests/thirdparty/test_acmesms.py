@@ -172,7 +172,7 @@ class CarriedTests(DispatchTestCase):
         self.connector = plugins.connector_factories()[own.type].make(own, self.reactor)
         self.outbox = RecordingOutbox()
         self.dispatch = Dispatch(
-            settings, self.store, Commits(self.store, self.outbox), self.reactor, self.now, {own.name: self.connector},
+            settings, self.store, Commits(self.store, self.outbox), self.reactor, self.time, {own.name: self.connector},
             self.reroute, incoming=RecordingIncoming(), down=self.down,
         )
         self.successResultOf(self.dispatch.start())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 from prometheus_client import CollectorRegistry, generate_latest
@@ -83,13 +83,26 @@ def _guarded(respond: Respond) -> Respond:
     return guarded
 
 
+class ClockWatch(Protocol):
+    """Knows of jumps of the wall clock."""
+
+    @property
+    def jump(self) -> float:
+        """Seconds by which it jumped, 0 if it did not or the jump is accepted."""
+
+    def accept_clock(self) -> float:
+        """Accept the jump; returns its seconds, 0 if there is none."""
+
+
 class AdminFrontend:
     """The administrator's resources; `factory` is the listening factory.
 
     :param cancel: cancels a message or batch of any account by its id.
     :param replay: moves dead letters back to the outbox, as :meth:`smsgw.interfaces.IMessageStore.replay`.
     :param simulate: lets the connector of that name (empty: the first that can) simulate a subscriber.
-    :param health: returns the ``state`` of the gateway (``running`` is healthy) and further values to show.
+    :param health: returns the ``state`` of the gateway (``running`` is healthy), whether it is ``accepting`` new
+        messages, and further values to show.
+    :param watch: knows of jumps of the wall clock.
     :param clock: its seconds must be monotonic.
     :param registry: of the metrics shown; takes those of the store too.
     :param http: counts the answers.
@@ -102,6 +115,7 @@ class AdminFrontend:
         replay: Callable[[str | None, Sequence[int], int], Deferred[list[Event]]],
         simulate: Callable[[str, Incoming], Deferred[Refused | None]],
         health: Callable[[], Mapping[str, Any]],
+        watch: ClockWatch,
         clock: IReactorTime,
         registry: CollectorRegistry,
         http: HttpMetrics | None = None,
@@ -111,6 +125,7 @@ class AdminFrontend:
         self._replay = replay
         self._simulate = simulate
         self._health = health
+        self._watch = watch
         self._clock = clock
         self._registry = registry
         self._stored = StoredMetrics(registry)
@@ -126,6 +141,8 @@ class AdminFrontend:
                 ResourcePath("/events", {b"GET": self._list_events}),
                 ResourcePath("/replay", {b"POST": self._replay_events}),
                 ResourcePath("/simulate", {b"POST": self._make_up}),
+                ResourcePath("/clock", {b"GET": self._show_clock}),
+                ResourcePath("/clock/accept", {b"POST": self._accept_clock}),
             ],
             errors=bare_reason,
         )
@@ -142,7 +159,7 @@ class AdminFrontend:
             health = dict(self._health())
             health["store"] = "down" if counts is None else "up"
             health["messages"] = {State(state).word: number for state, number in (counts or {}).items()}
-            well = health["state"] == "running" and counts is not None
+            well = health["state"] == "running" and health["accepting"] and counts is not None
             return json_answer(health, 200 if well else 503)
 
         return self._counts().addCallback(respond)
@@ -261,6 +278,18 @@ class AdminFrontend:
             return json_answer(views.incoming(incoming))
 
         return self._simulate(connector, incoming).addCallback(respond)
+
+
+    @_guarded
+    def _show_clock(self, request: Request) -> Answer:
+        return json_answer({"jump_seconds": self._watch.jump})
+
+    @_guarded
+    def _accept_clock(self, request: Request) -> Answer:
+        jump = self._watch.accept_clock()
+        if not jump:
+            return _no(409, "no_jump", "the wall clock has not jumped")
+        return json_answer({"accepted_seconds": jump})
 
 
 class _BadQuery(ValueError):

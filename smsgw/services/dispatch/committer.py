@@ -14,6 +14,7 @@ from smsgw.model.changes import Changes, Committed, PartEnded
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Outcome
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch.inflight import InFlight
 from smsgw.services.dispatch.outcomes import OutcomeBatch
@@ -59,7 +60,7 @@ class Committer:
     """Commits outcomes in the order in which they came. After a failure it keeps them and all later ones, and commits
     them again after a pause.
 
-    :param now: absolute seconds since 1970. :param finished: called after every commit.
+    :param finished: called after every commit.
     """
 
     def __init__(
@@ -67,14 +68,14 @@ class Committer:
         connector: str,
         commits: Commits,
         clock: IReactorTime,
-        now: Callable[[], float],
+        time: CheckedClock,
         inflight: InFlight,
         claimant: Claimant,
         finished: Callable[[], None],
     ) -> None:
         self._connector = connector
         self._commits = commits
-        self._now = now
+        self._time = time
         self._inflight = inflight
         self._claimant = claimant
         self._report = finished
@@ -100,7 +101,7 @@ class Committer:
             self._commit_outcomes(answers)
 
     def _commit_outcomes(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
-        batch = self._inflight.answered(answers, self._now())
+        batch = self._inflight.answered(answers, self._time.now(), self._time.ahead)
         claims = NO_CLAIMS if batch.at_once else self._claimant.next_claims()
         if batch.changes or claims.messages or claims.ended:
             self._commit(self._retries.attempt(batch), claims)

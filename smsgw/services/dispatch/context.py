@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from smsgw.interfaces import IMessageStore
 from smsgw.model.message import Message
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch.metrics import DispatchMetrics
 
@@ -17,7 +18,7 @@ from smsgw.services.dispatch.metrics import DispatchMetrics
 class Context:
     """The shared values of all pumps.
 
-    :ivar clock: its seconds are monotonic. :ivar now: absolute seconds since 1970.
+    :ivar clock: its seconds are monotonic.
     :ivar reroute: returns the connector for a message now: its own while that is up, else another of its route.
     :ivar memory: parts of waiting messages kept in memory per connector.
     :ivar down, refusing: names of connectors, kept by each :class:`~smsgw.services.dispatch.links.Link`.
@@ -28,7 +29,7 @@ class Context:
     store: IMessageStore
     commits: Commits
     clock: IReactorTime
-    now: Callable[[], float]
+    time: CheckedClock
     reroute: Callable[[Message], str]
     memory: int
     down: set[str]

@@ -25,6 +25,7 @@ from smsgw.model.errors import Refused, StoreDown
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Outcome
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import recovery
 from smsgw.services.dispatch.context import Context
@@ -42,7 +43,6 @@ class Dispatch:
     """Sends messages over connectors. Intake, cancelling, the sweep and the connectors call it.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
-    :param now: absolute seconds since 1970.
     :param connectors: all of them by name, the name of their section.
     :param reroute: returns the connector for a message now: its own while that is up, else another of its route.
     :param incoming: takes messages, calls and keys of subscribers.
@@ -57,7 +57,7 @@ class Dispatch:
         store: IMessageStore,
         commits: Commits,
         clock: IReactorTime,
-        now: Callable[[], float],
+        time: CheckedClock,
         connectors: Mapping[str, IConnector],
         reroute: Callable[[Message], str],
         *,
@@ -70,7 +70,7 @@ class Dispatch:
         self._store = store
         self._commits = commits
         self._incoming = incoming
-        self._now = now
+        self._time = time
         self._reroute = reroute
         self._metrics = metrics = metrics or DispatchMetrics()
         self._receipts = Receipts(commits, metrics.receipts)
@@ -79,7 +79,7 @@ class Dispatch:
             store=store,
             commits=commits,
             clock=clock,
-            now=now,
+            time=time,
             reroute=reroute,
             memory=memory,
             down=set() if down is None else down,
@@ -192,7 +192,7 @@ class Dispatch:
 
     async def _start(self) -> None:
         await recovery.recover(
-            self._store, self._commits, self._pumps, self._reroute, self._now, self._metrics
+            self._store, self._commits, self._pumps, self._reroute, self._time.earliest, self._metrics
         )
         await recovery.rehome(self._store, self._commits, self._pumps, self._reroute)
         for pump in self._pumps.values():

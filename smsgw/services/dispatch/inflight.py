@@ -201,12 +201,13 @@ class InFlight:
 
     # Outcomes
 
-    def answered(self, answers: Sequence[tuple[Part, Outcome]], now: float) -> OutcomeBatch:
+    def answered(self, answers: Sequence[tuple[Part, Outcome]], now: float, ahead: float) -> OutcomeBatch:
         """What the outcomes mean, for a commit that begins now; the slots they free stay taken until :meth:`committed`.
 
-        Outcomes of parts that are not in flight are counted, and change nothing. `now` is the absolute time.
+        Outcomes of parts that are not in flight are counted, and change nothing. `now` is the absolute time; `ahead`,
+        by how many seconds it may be later.
         """
-        due = now + self._report_timeout
+        due = now + ahead + self._report_timeout
         sent: list[Change] = [
             PartSent(part.message, 1, outcome.remote_id, due)
             for part, outcome in answers

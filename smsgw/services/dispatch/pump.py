@@ -60,12 +60,12 @@ class Pump:
         self.name = settings.name
         self._context = context
         self._guarded = GuardedConnector(self.name, connector, context.clock, context.metrics)
-        self.policy = RetryPolicy(settings, context.reroute, context.metrics)
+        self.policy = RetryPolicy(settings, context.reroute, context.time, context.metrics)
         self.inflight = InFlight(self._guarded, settings, self.policy, report_timeout, context.metrics)
         self.backlog = Backlog(self.name, context.store, self.pump, self.inflight.claiming, capacity=context.memory)
         self._link = Link(settings, context.clock, context.down, context.refusing)
         self._committer = Committer(
-            self.name, context.commits, context.clock, context.now, self.inflight, self, context.finished
+            self.name, context.commits, context.clock, context.time, self.inflight, self, context.finished
         )
         self._failover = Failover(
             settings, self.backlog, self.inflight, context.commits, context.reroute, self._requeue_elsewhere
@@ -169,7 +169,7 @@ class Pump:
         room = 0 if self.backlog.empty or not self._open else self.inflight.free()
         if room <= 0:
             return NO_CLAIMS
-        now = self._context.now()
+        now = self._context.time.earliest()
         messages: list[Message] = []
         ended: list[PartEnded] = []
         for message in self.backlog.take(room, self.inflight.idle):
@@ -193,7 +193,7 @@ class Pump:
     def _recall(self) -> None:
         """Return claimed parts that were not sent to the queue."""
         if self.inflight.claimed:
-            self._committer.requeue(self.inflight.recall(self._context.now()))
+            self._committer.requeue(self.inflight.recall(self._context.time.now()))
 
     # Outcomes
 

@@ -30,12 +30,14 @@ async def recover(
     commits: Commits,
     pumps: Mapping[str, Pump],
     reroute: Callable[[Message], str],
-    now: Callable[[], float],
+    earliest: Callable[[], float],
     metrics: DispatchMetrics,
 ) -> None:
     """Decide on every message that was claimed when the last run ended.
 
     A message that is to be sent again stays claimed, and the pump of its connector sends it first.
+
+    :param earliest: the earliest time that it may be.
     """
     after = 0
     found = 0
@@ -54,7 +56,7 @@ async def recover(
                 metrics.resends[message.connector] += len(seqs)
                 changes.append(Requeued(message, reroute(message), 0.0, False))
                 continue
-            decided = pump.policy.in_doubt(message, seqs, now())
+            decided = pump.policy.in_doubt(message, seqs, earliest())
             changes += decided
             if not decided:
                 pump.inflight.restore(message)

@@ -14,6 +14,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
 from smsgw.model.outcome import Busy, Lost
 from smsgw.model.pacing import back_off
+from smsgw.services.clock import CheckedClock
 from smsgw.services.dispatch.metrics import DispatchMetrics
 
 MOST_ATTEMPTS: Final = 20
@@ -33,6 +34,7 @@ class RetryPolicy:
 
     settings: ConnectorSettings
     reroute: Callable[[Message], str]
+    time: CheckedClock
     metrics: DispatchMetrics
 
     def apply(self, settings: ConnectorSettings) -> None:
@@ -78,7 +80,7 @@ class RetryPolicy:
 
         The last attempt is made ``retry_first`` seconds before the end of the validity, even if the pause is longer.
         """
-        expires = message.expires or _NEVER
+        expires = message.expires + self.time.behind if message.expires else _NEVER
         if connector != self.settings.name:
             return 0.0 if now < expires else None
         asked = [outcome.seconds for outcome in outcomes if type(outcome) is Busy and outcome.seconds is not None]
@@ -93,7 +95,8 @@ class RetryPolicy:
         return min(now + pause, expires - first)
 
     def in_doubt(self, message: Message, seqs: Sequence[int], now: float) -> list[PartEnded | Requeued]:
-        """Decide on parts that a crash left in doubt; an empty list: send them again.
+        """Decide on parts that a crash left in doubt; an empty list: send them again. `now` is the earliest time that
+        it may be.
 
         The store has already counted the attempt, in ``recover_claims``.
         """

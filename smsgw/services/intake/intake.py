@@ -20,6 +20,7 @@ from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import CALLBACK, Accepted, Message, Options, Previewed, Submission
+from smsgw.services.clock import CheckedClock
 from smsgw.services.intake.content import build, with_reference
 from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.intake.options import validate
@@ -60,7 +61,7 @@ _EVERYTHING: Final = int(Notify.ENROUTE | Notify.FINAL)
 class Intake:
     """Accepts submissions.
 
-    :param now: absolute time, seconds since 1970. :param seconds: monotonic time for rates.
+    :param seconds: monotonic time for rates.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Intake:
         senders: Senders,
         router: Router,
         dispatch: Dispatch,
-        now: Callable[[], float],
+        time: CheckedClock,
         seconds: Callable[[], float],
         policies: Sequence[IPolicy] = (),
         metrics: IntakeMetrics | None = None,
@@ -82,7 +83,7 @@ class Intake:
         self._senders = senders
         self._router = router
         self._dispatch = dispatch
-        self._now = now
+        self._time = time
         self._seconds = seconds
         self._policies = policies
         self.apply(settings)
@@ -118,7 +119,7 @@ class Intake:
     def preview(self, submissions: Sequence[Submission]) -> list[Previewed | Refused]:
         """Check `submissions` of one recipient each and return what :meth:`submit` would do with them. Nothing is
         stored, charged or reserved. Apart from the account's rate, the same is refused as in :meth:`submit`."""
-        now = self._now()
+        now = self._time.now()
         return [self._preview(submission, now) for submission in submissions]
 
     def _preview(self, submission: Submission, now: float) -> Previewed | Refused:
@@ -153,7 +154,7 @@ class Intake:
             None if options is None else validate(options, settings),
             sender,
             prepared,
-            _times(submission, self._now(), settings.validity),
+            _times(submission, self._time.now(), settings.validity),
         ]
         if number is not None and not isinstance(sender, Refused) and not isinstance(prepared, Refused):
             found.append(self._route(submission, sender, number, prepared[0], only_look=True))
@@ -163,7 +164,7 @@ class Intake:
         self, submissions: Sequence[Submission], messages: list[Message], keys: list[Conditional]
     ) -> list[Accepted | Refused]:
         """The answer to each submission; appends its messages, and the condition of its idempotency key."""
-        now, seconds = self._now(), self._seconds()
+        now, seconds = self._time.now(), self._seconds()
         answers: list[Accepted | Refused] = []
         account: Account | None = None
         for submission in submissions:
@@ -181,6 +182,9 @@ class Intake:
                 own = messages[-len(answer.message_ids) :]
                 keys.append(self._keyed(submission.account, submission.options, answer.id, own, now))
             answers.append(answer)
+        if self._time.ahead:
+            for message in messages:
+                message.expires += self._time.ahead
         return answers
 
     def _keyed(self, account: str, options: Options, id: int, messages: Sequence[Message], now: float) -> Conditional:

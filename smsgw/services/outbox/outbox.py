@@ -8,7 +8,7 @@ several sessions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final
@@ -24,6 +24,7 @@ from smsgw.interfaces import IMessageStore, IReturnPath, IReturnSink
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.message import Event
 from smsgw.model.pacing import back_off
+from smsgw.services.clock import CheckedClock
 from smsgw.services.outbox.acknowledgements import EXPECTED, Acknowledgements
 from smsgw.services.outbox.eventqueue import EVERYTHING, EventQueue, key_of
 from smsgw.services.outbox.metrics import OutboxMetrics
@@ -45,7 +46,6 @@ class Outbox:
     """Delivers events to accounts over the return paths that are attached.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
-    :param now: absolute seconds since 1970.
     :param per_account: events held in memory per account and path.
     :param total: events held in memory altogether; at this limit the longest queues are dropped from memory and read
         again from the store later.
@@ -58,7 +58,7 @@ class Outbox:
         settings: Settings,
         store: IMessageStore,
         clock: IReactorTime,
-        now: Callable[[], float],
+        time: CheckedClock,
         *,
         per_account: int = 5_000,
         total: int = 50_000,
@@ -69,7 +69,7 @@ class Outbox:
         self._metrics = metrics or OutboxMetrics()
         self._store = store
         self._clock = clock
-        self._now = now
+        self._time = time
         self._per_account = per_account
         self._total = total
         self._share = share
@@ -161,7 +161,7 @@ class Outbox:
     def retry(self, events: Sequence[Event], seconds: float | None) -> None:
         if not events:
             return
-        clock, now = self._clock.seconds(), self._now()
+        clock, now = self._clock.seconds(), self._time.now()
         for event in events:
             attempts = event.attempts + 1
             pause = back_off(attempts, FIRST_PAUSE, LONGEST_PAUSE) if seconds is None else seconds
@@ -291,7 +291,7 @@ class Outbox:
         new, fresh = queue.add_page(events)
         self._held += len(new)
         for event in new:
-            pause = event.due - self._now() if event.due else 0.0
+            pause = event.due - self._time.now() if event.due else 0.0
             if pause > 0:
                 due = self._clock.seconds() + min(pause, LONGEST_PAUSE)
                 heappush(self._retries, (due, next(self._serial), queue, event))
@@ -385,7 +385,7 @@ class Outbox:
         for queue, events in due.items():
             queue.waiting.extendleft(reversed(events))
             queues.append(queue)
-        self._drop_old(self._now() - self._keep)
+        self._drop_old(self._time.earliest() - self._keep)
         for queue in queues:
             self._pump(queue)
 

@@ -192,6 +192,12 @@ def _deferred_due(tables: Tables, asked: q.DeferredDue) -> list[Row]:
     return [(*row, tables.column(row[1], "state")) for row in due[: asked.limit]]
 
 
+def _deferred_retries(tables: Tables, asked: q.DeferredRetries) -> list[Row]:
+    retries = [(*key, *row) for key, row in sorted(tables.deferred.rows.items()) if key[0] < row[3]]
+    rows = [(*row, tables.column(row[1], "state")) for row in retries]
+    return [row for row in rows if row[-1] == asked.state][: asked.limit]
+
+
 def _expired_waiting(tables: Tables, asked: q.ExpiredWaiting) -> q.Page:
     keys, last = tables.waiting.page(asked.after, asked.limit)
     return _expired(tables, [key[3] for key in keys if 0 < tables.waiting.rows[key] <= asked.now], last)
@@ -234,9 +240,15 @@ def _old_events(tables: Tables, asked: q.OldEvents) -> q.Page:
     return q.Page(last, old[: asked.limit])
 
 
+def _owed(tables: Tables, before: float) -> set[int]:
+    """Messages and incoming texts with events, or with dead letters from `before` or later."""
+    letters = {row[2] for row in tables.letters.rows.values() if row[10] >= before}
+    return letters | {key[2] for key in tables.events.rows}
+
+
 def _old_messages(tables: Tables, asked: q.OldMessages) -> q.Page:
     keys, last = tables.messages.page(asked.after, asked.span)
-    owed = {key[2] for key in tables.events.rows}
+    owed = _owed(tables, asked.before)
     rows: list[Row] = []
     for id in keys:
         state, changed, batch = (tables.column(id, name) for name in ("state", "changed", "batch"))
@@ -247,7 +259,7 @@ def _old_messages(tables: Tables, asked: q.OldMessages) -> q.Page:
 
 def _old_incoming(tables: Tables, asked: q.OldIncoming) -> q.Page:
     keys, last = tables.incoming.page(asked.after, asked.span)
-    owed = {key[2] for key in tables.events.rows}
+    owed = _owed(tables, asked.before)
     rows: list[Row] = [(id,) for id in keys if tables.incoming.rows[id][8] < asked.before and id not in owed]
     return q.Page(None if last is None else (last,), rows[: asked.limit])
 
@@ -284,6 +296,7 @@ ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
     q.LastCreated: _last_created,
     q.MessageSpan: _message_span,
     q.DeferredDue: _deferred_due,
+    q.DeferredRetries: _deferred_retries,
     q.ExpiredWaiting: _expired_waiting,
     q.ExpiredDeferred: _expired_deferred,
     q.OverdueAwaited: _overdue_awaited,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import attrs
 from twisted.python.failure import Failure
 
+from smsgw.interfaces import StoreCondition
 from smsgw.stores.cache import PARKED
 from smsgw.stores.memory.answers import ANSWERS, load
 from smsgw.stores.memory.tables import Node, Tables
@@ -54,6 +55,10 @@ class MemoryEngine:
     def room(self) -> bool:
         """Always True."""
         return True
+
+    def check(self) -> StoreCondition:
+        """There is nothing to look at."""
+        return StoreCondition()
 
     def run(self, steps: Steps[Any], done: Callable[[Any], None]) -> None:
         self._queue.append((steps, done))
@@ -109,7 +114,8 @@ class MemoryEngine:
             if tables.column(id, "claimed") and tables.column(id, "leased_to") == step.node
         ]
         first, last = self._set_aside(step.ids)
-        return Registration(epoch, 1, 0, claimed, first, last, list(tables.parked.rows)[: PARKED + 1])
+        lease_until = former.lease_until if former is not None else 0.0
+        return Registration(epoch, 1, 0, claimed, first, last, list(tables.parked.rows)[: PARKED + 1], lease_until)
 
     def _set_aside(self, count: int) -> tuple[int, int]:
         first = self.tables.last_id + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import time
 from collections.abc import Callable
@@ -13,11 +14,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from smsgw.interfaces import StoreCondition
+from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.stores.cache import PARKED
 from smsgw.stores.sqlite.answers import ANSWERS
+from smsgw.stores.sqlite.disk import LOW_WATER, Disk, OpenFiles
+from smsgw.stores.sqlite.ids import IdFile
 from smsgw.stores.sqlite.load import load
 from smsgw.stores.sqlite.lock import LockFile
-from smsgw.stores.sqlite.opening import connect, free_octets, make_directory, open_database
+from smsgw.stores.sqlite.opening import WAL, connect, look_at_log, make_directory, open_database
 from smsgw.stores.sqlite.pages import PAGES
 from smsgw.stores.sqlite.thread import Runner
 from smsgw.stores.sqlite.transactions import Transactions
@@ -28,9 +33,7 @@ T = TypeVar("T")
 
 DATABASE: Final = "messages.sqlite"
 LOCK: Final = "lock"
-
-LOW_WATER: Final = 256 * 1024 * 1024
-"""Octets free on the disk below which new messages are refused, so that accepted messages can be finished."""
+IDS: Final = "ids"
 
 _log = Logger()
 
@@ -56,24 +59,36 @@ class SqliteEngine:
     ) -> None:
         self._path = Path(path)
         self._runner = runner
-        self._low_water = low_water
         self._connect = connect
         self._seconds = seconds
         self.lock = LockFile(self._path / LOCK)
-        self._short = False
+        self._ids = IdFile(self._path / IDS)
+        self._last_id = 0
+        self._disk = Disk(self._path, low_water)
         self._looked = float("-inf")
+        self._files = OpenFiles()
+        self._missing = ""
+        self._lost = 0
         self.connection: sqlite3.Connection
         self._transactions: Transactions
 
     def open(self, broke: Callable[[str], None]) -> None:
-        """Take the lock, and migrate the schema to the newest version. Blocks."""
-        make_directory(self._path)
+        """Take the lock, read the end of the log, and migrate the schema to the newest version. Blocks."""
+        path = self._path
+        make_directory(path)
         self.lock.take()
         try:
-            self.connection = open_database(self._path / DATABASE, self._connect)
-        except BaseException:
+            self._ids.open()
+            self._lost = look_at_log(path / DATABASE)
+            self.connection = open_database(path / DATABASE, self._connect)
+            self._files.know([path, *(path / name for name in (DATABASE, DATABASE + WAL, LOCK, IDS))])
+        except BaseException as why:
+            self._ids.close()
             self.lock.release()
+            if isinstance(why, OSError):
+                raise StoreDown(f"{path} cannot be read: {why}") from why
             raise
+        self._broke = broke
         self._transactions = Transactions(self.connection, lambda why: self._runner.report(partial(broke, why)))
         self._runner.start()
 
@@ -86,21 +101,41 @@ class SqliteEngine:
     def _close_there(self) -> None:
         try:
             self.connection.close()
-        except sqlite3.Error as why:  # what was committed is in the log, and the next opening reads that
+            self._put_log_aside()
+            if not self._transactions.broken and self._last_id:
+                self._ids.release(self._last_id)
+        except (sqlite3.Error, OSError) as why:  # what was committed is in the log, and the next opening reads that
             self._runner.report(partial(_log.warn, "closing the store: {why}", why=str(why)))
+        self._ids.close()
         self.lock.release()
+
+    def _put_log_aside(self) -> None:
+        """Rename the log if another database is in the place of its own: SQLite would mix them at the next start."""
+        database = self._path / DATABASE
+        log = self._path / (DATABASE + WAL)
+        if database.exists() and not self._files.is_ours(database) and self._files.is_ours(log):
+            log.rename(log.with_name(f"{log.name}.of-replaced-database"))
 
     def room(self) -> bool:
         """Whether the disk has room for new messages; measured once a second."""
         now = self._seconds()
         if not 0 <= now - self._looked < 1:
             self._looked = now
-            try:
-                free = free_octets(self._path)
-            except OSError:
-                free = 0
-            self._short = free < self._low_water * (1.25 if self._short else 1.0)
-        return not self._short
+            self._disk.look()
+        return not self._disk.short
+
+    def check(self) -> StoreCondition:
+        """Look at the disk and at the files. If a file is not there any more, nothing that is committed from now on
+        is acknowledged."""
+        self._looked = self._seconds()
+        self._disk.look()
+        if not self._missing:
+            self._missing = self._files.missing()
+            if self._missing:
+                self._transactions.broken = self._missing
+                self._broke(self._missing)
+        disk = self._disk
+        return StoreCondition(disk.free, disk.needed, disk.short, self._lost)
 
     def run(self, steps: Steps[T], done: Callable[[T | Failure], None]) -> None:
         self._runner.run(partial(self._work, steps, done))
@@ -112,12 +147,19 @@ class SqliteEngine:
             result = drive(steps, self._take)
         except Exception:  # noqa: BLE001 - the caller gets the exception; the thread must not end
             result = Failure()
-        self._runner.report(partial(done, result))
+        self._runner.report(partial(self._done, done, result))
+
+    def _done(self, done: Callable[[T | Failure], None], result: T | Failure) -> None:
+        """In the reactor's thread: give the result, unless it went to files that are gone."""
+        done(Failure(UnknownOutcome(self._missing)) if self._missing else result)
 
     def _take(self, step: Step) -> Any:
         """Take one step."""
         execute = self.connection.execute
         if type(step) is Write:
+            self._last_id = last_id = step.writes.last_id
+            if last_id > self._ids.reserved:
+                self._reserve(last_id)
             return self._transactions.run(partial(write, execute, step.writes))
         if type(step) is Load:
             return self._transactions.read(partial(load, execute, step))
@@ -128,10 +170,23 @@ class SqliteEngine:
         answer = ANSWERS.get(type(step)) or PAGES[type(step)]
         return self._transactions.read(partial(answer, execute, step))
 
+    def _reserve(self, id: int) -> None:
+        """Reserve ids up to `id` and more before they are committed.
+
+        :raises StoreDown: that is not possible now.
+        """
+        try:
+            self._ids.reserve(id)
+        except OSError as why:
+            if why.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreDown(f"the store cannot write now: {why}") from why
+            raise self._transactions.fail(f"the store failed to reserve ids: {why}") from why
+
     def _register(self, step: Register) -> Registration:
         execute = self.connection.execute
         node = step.node
         execute("INSERT OR IGNORE INTO node VALUES (?, 0, 0, 1, 0)", (node,))
+        (lease_until,) = execute("SELECT lease_until FROM node WHERE name = ?", (node,)).fetchone()
         execute("UPDATE node SET epoch = epoch + 1, lease_until = ? WHERE name = ?", (step.lease_until, node))
         epoch, floor = execute("SELECT epoch, floor FROM node WHERE name = ?", (node,)).fetchone()
         (listed,) = execute("SELECT count(*) FROM claim WHERE node = ?", (node,)).fetchone()
@@ -151,5 +206,10 @@ class SqliteEngine:
                 ("condition", "id"),
             )
         ]
+        if max(highest) and not self._ids.found:
+            _log.warn(
+                "{path} was missing or damaged: ids go on behind the highest in the database", path=str(self._ids.path)
+            )
+        self._last_id = max(*highest, self._ids.reserved)
         parked = execute("SELECT remote_id, connector FROM parked LIMIT ?", (PARKED + 1,)).fetchall()
-        return Registration(epoch, floor, listed, claimed, max(highest) + 1, NO_ID, parked)
+        return Registration(epoch, floor, listed, claimed, self._last_id + 1, NO_ID, parked, lease_until)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from twisted.logger import Logger
+
 from smsgw.model.errors import StoreDown
 from smsgw.stores.sqlite.schema import migrate
 from smsgw.stores.sqlite.statements import PREPARED
+from smsgw.stores.sqlite.walfile import read_log
+
+WAL: Final = "-wal"
+"""What the name of a log has behind that of its database."""
 
 OLDEST: Final = (3, 35, 0)
 """The oldest SQLite version that has all features used here."""
@@ -35,6 +42,8 @@ PRAGMAS: Final = (
 )
 """Set at each opening. The exclusive lock keeps a second process out of the database, because two connections in
 write-ahead mode can corrupt it before SQLite 3.51.3, which most systems do not have yet."""
+
+_log = Logger()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -83,10 +92,66 @@ def open_database(path: Path, connect: Callable[[Path], sqlite3.Connection] = co
     return connection
 
 
-def free_octets(path: Path) -> int:
-    """Octets free on the disk of `path`."""
-    system = os.statvfs(path)
-    return system.f_bavail * system.f_frsize
+def look_at_log(path: Path) -> int:
+    """Tell the administrator if SQLite will not take all of the log of the database `path`, and keep a copy of a
+    damaged log.
+
+    :return: the commits that are lost, at least.
+    :raises StoreDown: what SQLite will take does not fit together, or the log cannot be read.
+    """
+    log = path.with_name(path.name + WAL)
+    try:
+        end = read_log(log)
+    except OSError as why:
+        raise StoreDown(f"{log} cannot be read: {why.strerror}") from why
+    if end.unfinished:
+        _log.info(
+            "{path} ends in an unfinished commit, as after a kill or a power failure. Nothing in it was acknowledged, "
+            "unless the file was damaged just there",
+            path=str(log),
+        )
+    if end.lost:
+        copy = _keep(log, end.name)
+        _log.critical(
+            "{path} is damaged: behind the damage {lost} commits, or more, cannot be read. Messages and reports that "
+            "were acknowledged in them are lost (if the machine lost power, the last one may never have been "
+            "finished). {commits} commits before the damage are kept. {copy}",
+            path=str(log),
+            lost=end.lost,
+            commits=end.commits,
+            copy=copy,
+        )
+        _check_consistent(path)
+    return end.lost
+
+
+def _keep(log: Path, name: str) -> str:
+    """Copy a damaged log; returns a sentence about the copy."""
+    copy = log.with_name(f"{log.name}.damaged-{name}")
+    try:
+        if not copy.exists():
+            shutil.copyfile(log, copy)
+            copy.chmod(0o600)
+    except OSError as why:
+        return f"The damaged log could not be copied: {why.strerror}"
+    return f"A copy of the damaged log is {copy.name}"
+
+
+def _check_consistent(path: Path) -> None:
+    """Check that a database and what SQLite takes of its log fit together; changes neither.
+
+    :raises StoreDown: they do not.
+    """
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as why:
+        found = str(why)
+    finally:
+        connection.close()
+        path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    if found != "ok":
+        raise StoreDown(f"{path} is damaged, together with its log ({found}): restore a backup. It was left as it is")
 
 
 def network_kind(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:

@@ -16,6 +16,7 @@ _DEFERRED_KEY: Final = "t.due, t.message"
 _AWAITED_KEY: Final = "t.remote_id, t.connector, t.message, t.seq"
 _EVENT_KEY: Final = "t.login, t.path, t.message, t.seq"
 _OWED: Final = "SELECT 1 FROM event e WHERE e.path = t.path AND e.message = t.id AND e.login ="
+_GIVEN_UP: Final = "SELECT 1 FROM dead_letter d WHERE d.message = t.id AND d.since >="
 
 
 def _deferred_due(execute: Execute, asked: q.DeferredDue) -> list[Row]:
@@ -23,6 +24,15 @@ def _deferred_due(execute: Execute, asked: q.DeferredDue) -> list[Row]:
         "SELECT d.due, d.message, d.connector, d.account, d.rank, d.expires, m.state FROM deferred d"
         " CROSS JOIN message m ON m.id = d.message WHERE d.due <= ? ORDER BY d.due, d.message LIMIT ?",
         (asked.now, asked.limit),
+    ).fetchall()
+
+
+def _deferred_retries(execute: Execute, asked: q.DeferredRetries) -> list[Row]:
+    return execute(
+        "SELECT d.due, d.message, d.connector, d.account, d.rank, d.expires, m.state FROM deferred d"
+        " CROSS JOIN message m ON m.id = d.message WHERE m.state = ? AND d.due < d.expires"
+        " ORDER BY d.due, d.message LIMIT ?",
+        (asked.state, asked.limit),
     ).fetchall()
 
 
@@ -109,8 +119,9 @@ def _old_messages(execute: Execute, asked: q.OldMessages) -> q.Page:
     rows = execute(
         "SELECT t.id, t.state, t.batch FROM message t WHERE t.id > ? AND t.id <= ? AND t.changed < ?"
         f" AND t.state NOT IN ({', '.join('?' * len(asked.states))}) AND NOT EXISTS"
-        f" ({_OWED} CASE t.login WHEN '' THEN t.account ELSE t.login END) ORDER BY t.id LIMIT ?",
-        (asked.after, last[0] if last else NO_ID, asked.before, *asked.states, asked.limit),
+        f" ({_OWED} CASE t.login WHEN '' THEN t.account ELSE t.login END) AND NOT EXISTS ({_GIVEN_UP} ?)"
+        " ORDER BY t.id LIMIT ?",
+        (asked.after, last[0] if last else NO_ID, asked.before, *asked.states, asked.before, asked.limit),
     ).fetchall()
     return q.Page(last, [*rows])
 
@@ -119,8 +130,8 @@ def _old_incoming(execute: Execute, asked: q.OldIncoming) -> q.Page:
     last = _step(execute, "incoming t", "t.id", (asked.after,), asked.span)
     rows = execute(
         "SELECT t.id FROM incoming t WHERE t.id > ? AND t.id <= ? AND t.at < ?"
-        f" AND NOT EXISTS ({_OWED} t.account) ORDER BY t.id LIMIT ?",
-        (asked.after, last[0] if last else NO_ID, asked.before, asked.limit),
+        f" AND NOT EXISTS ({_OWED} t.account) AND NOT EXISTS ({_GIVEN_UP} ?) ORDER BY t.id LIMIT ?",
+        (asked.after, last[0] if last else NO_ID, asked.before, asked.before, asked.limit),
     ).fetchall()
     return q.Page(last, [*rows])
 
@@ -141,6 +152,7 @@ def _parked_and_awaited(execute: Execute, asked: q.ParkedAndAwaited) -> list[Row
 
 PAGES: Final[dict[type, Callable[[Execute, Any], Any]]] = {
     q.DeferredDue: _deferred_due,
+    q.DeferredRetries: _deferred_retries,
     q.ExpiredWaiting: _expired_waiting,
     q.ExpiredDeferred: _expired_deferred,
     q.OverdueAwaited: _overdue_awaited,

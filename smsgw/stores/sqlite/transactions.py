@@ -96,7 +96,7 @@ class Transactions:
         if code in PASSING:
             return self._roll_back() or StoreDown(f"the store cannot write now: {why}")
         if code in BROKEN:
-            return self._break(f"the store failed: {why} ({getattr(why, 'sqlite_errorname', code)})", committing)
+            return self.fail(f"the store failed: {why} ({getattr(why, 'sqlite_errorname', code)})", committing)
         return None
 
     def _roll_back(self) -> GatewayError | None:
@@ -105,10 +105,11 @@ class Transactions:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
         except sqlite3.Error as why:
-            return self._break(f"the store failed to roll back: {why}", False)
+            return self.fail(f"the store failed to roll back: {why}")
         return None
 
-    def _break(self, why: str, committing: bool) -> GatewayError:
+    def fail(self, why: str, committing: bool = False) -> GatewayError:
+        """Run nothing more, and say so; returns the failure for the caller."""
         if not self.broken:
             self.broken = why
             self.broke(why)

@@ -30,7 +30,8 @@ class Admin:
 
     :ivar state: the state of the gateway. :ivar broken: the error of all calls of the store.
     :ivar silent: whether the store never answers. :ivar made_up: the simulated items, with the named connector.
-    :ivar without_account: whether no account gets simulated items.
+    :ivar without_account: whether no account gets simulated items. :ivar accepting: whether new messages are accepted.
+    :ivar jump: seconds by which the wall clock jumped.
     """
 
     def __init__(self, directory: str) -> None:
@@ -43,6 +44,8 @@ class Admin:
         self.silent = False
         self.made_up: list[tuple[str, Incoming]] = []
         self.without_account = False
+        self.accepting = True
+        self.jump = 0.0
         self.registry = CollectorRegistry()
         self.front = AdminFrontend(
             self,  # type: ignore[arg-type]
@@ -50,10 +53,16 @@ class Admin:
             self.store.replay,
             self._simulate,
             self._health,
+            self,
             self.clock,
             self.registry,
         )
         self.client = Client(self.front.factory)
+
+    def accept_clock(self) -> float:
+        """Accept the jump."""
+        jump, self.jump = self.jump, 0.0
+        return jump
 
     def __getattr__(self, name: str) -> Any:
         """The store, unless it is broken or silent."""
@@ -67,7 +76,8 @@ class Admin:
         return asked
 
     def _health(self) -> dict[str, Any]:
-        return {"state": self.state, "connectors": {"sim": {"up": True, "room": 7}}}
+        connectors = {"sim": {"up": True, "room": 7}}
+        return {"state": self.state, "accepting": self.accepting, "connectors": connectors}
 
     def _cancel(self, number: int) -> Deferred[list[Message] | Refused]:
         def first(committed: Committed) -> list[Message] | Refused:

@@ -66,6 +66,18 @@ class GuardTests(AdminTests):
         self.assertEqual(self.admin.get("/health", b"Origin: http://localhost").status, 200)
 
 
+class ClockTests(AdminTests):
+    def test_f2_clock(self) -> None:
+        """A jump of the wall clock is shown, and accepted once."""
+        self.assertEqual(self.shown("/clock"), {"jump_seconds": 0.0})
+        answer = self.admin.post("/clock/accept")
+        self.assertEqual((answer.status, answer.json["reason"]), (409, "no_jump"))
+        self.admin.jump = 108_000.0
+        self.assertEqual(self.shown("/clock"), {"jump_seconds": 108_000.0})
+        self.assertEqual(self.admin.post("/clock/accept").json, {"accepted_seconds": 108_000.0})
+        self.assertEqual(self.shown("/clock"), {"jump_seconds": 0.0})
+
+
 class HealthTests(AdminTests):
     def test_running(self) -> None:
         """The health of a working gateway is 200 with its state, the store, the connectors, the messages by state."""
@@ -75,6 +87,7 @@ class HealthTests(AdminTests):
             self.shown("/health"),
             {
                 "state": "running",
+                "accepting": True,
                 "store": "up",
                 "connectors": {"sim": {"up": True, "room": 7}},
                 "messages": {"queued": 1, "no_money": 1},
@@ -87,6 +100,12 @@ class HealthTests(AdminTests):
             self.admin.state = state
             answer = self.admin.get("/health")
             self.assertEqual((answer.status, answer.json["state"]), (503, state))
+
+    def test_f1_not_accepting(self) -> None:
+        """While new messages are refused the health is 503, though the gateway runs."""
+        self.admin.accepting = False
+        answer = self.admin.get("/health")
+        self.assertEqual((answer.status, answer.json["state"], answer.json["accepting"]), (503, "running", False))
 
     def test_store_down(self) -> None:
         """If the store fails, the health is an error; no traceback is logged."""

@@ -35,6 +35,7 @@ from smsgw.model.message import CALLBACK, Message
 from smsgw.protocols.http.responses import ResponseForm, ResponseForms
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.services.accounts import Accounts
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
@@ -95,7 +96,7 @@ class V1TestCase(SynchronousTestCase):
             Senders(configuration),
             Router(configuration),
             dispatch,
-            self.clock.seconds,
+            CheckedClock(self.clock.seconds, self.clock.seconds),
             self.clock.seconds,
         )
         self.inbound = IncomingRouter(

@@ -40,6 +40,7 @@ from smsgw.plugins import dialects
 from smsgw.protocols.http.responses import ResponseForms
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.services.accounts import Accounts
+from smsgw.services.clock import CheckedClock
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
 from smsgw.services.senders import Senders
@@ -151,7 +152,7 @@ class HttpTestCase(SynchronousTestCase):
             self.senders,
             self.router,
             dispatch,
-            lambda: 1574087003.5,
+            CheckedClock(lambda: 1574087003.5, lambda: 0.0),
             self.clock.seconds,
         )
         self.settings = HttpListenSettings(name="api", endpoint="tcp:8080:interface=127.0.0.1", dialect="rostelecom")

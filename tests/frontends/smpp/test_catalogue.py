@@ -26,6 +26,7 @@ from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.protocols.smpp.server import SmppServerFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.intake.intake import Intake
 from smsgw.services.routing import Router
@@ -147,7 +148,14 @@ class CatalogueTests(SynchronousTestCase):
         )
         dispatch: Any = StoringDispatch(self.store)
         intake = Intake(
-            settings, self.store, accounts, senders, router, dispatch, lambda: START, self.clock.seconds
+            settings,
+            self.store,
+            accounts,
+            senders,
+            router,
+            dispatch,
+            CheckedClock(lambda: START, lambda: 0.0),
+            self.clock.seconds,
         )
         listener = SmppListenSettings(name="smpp", endpoint="tcp:2775")
         receipts = SmppReceipts(settings, Binds())

@@ -24,6 +24,7 @@ from smsgw.model.message import DeliveryReport, Message
 from smsgw.protocols.smpp.server import SmppServer, SmppServerFactory
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.outbox.outbox import Outbox
 from smsgw.smpp.codec import Framer, decode, encode
@@ -114,7 +115,7 @@ class FlowTests(SynchronousTestCase):
         )
         self.store = MessageStore(SqliteEngine(self.directory, Inline(), low_water=0), "gw1", self.wall)
         self.store.open()
-        self.outbox = Outbox(settings, self.store, self.clock, self.wall)
+        self.outbox = Outbox(settings, self.store, self.clock, CheckedClock(self.wall, self.wall))
         receipts = SmppReceipts(settings, Binds())
         self.outbox.attach(receipts)
         self.assertIsNone(self.successResultOf(self.outbox.start()))

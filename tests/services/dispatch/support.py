@@ -21,6 +21,7 @@ from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Event, Incoming, Message, Part
 from smsgw.model.outcome import Lost, Outcome, Sent
+from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.dispatch.metrics import DispatchMetrics
@@ -283,16 +284,22 @@ class DispatchTestCase(SynchronousTestCase):
         self.down: set[str] = set()
         self.refusing: set[str] = set()
         self.metrics = DispatchMetrics()
+        self.lead = 0.0
+        self.time = CheckedClock(self.wall, self.now)
         self.open_store()
 
     def now(self) -> float:
         """The absolute time."""
         return NOON + self.clock.seconds()
 
+    def wall(self) -> float:
+        """The wall clock, which is set ahead of the time by `lead`."""
+        return self.now() + self.lead
+
     def open_store(self) -> None:
         """Open the store as a fresh process would."""
         self.store = FlakyStore(
-            SqliteEngine(self.directory, self.runner, low_water=0, connect=self._connect), "gw1", self.now
+            SqliteEngine(self.directory, self.runner, low_water=0, connect=self._connect), "gw1", self.time.now
         )
         self.store.open()
         self.addCleanup(self.shut)
@@ -323,7 +330,7 @@ class DispatchTestCase(SynchronousTestCase):
             self.store,
             Commits(self.store, self.outbox),
             self.clock,
-            self.now,
+            self.time,
             {link.name: link for link in links},
             self.reroute,
             incoming=self.incoming,

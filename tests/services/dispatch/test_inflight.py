@@ -12,6 +12,7 @@ from smsgw.config import ConnectorSettings
 from smsgw.model.changes import PartEnded, PartSent, Requeued
 from smsgw.model.message import Message, Part
 from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
+from smsgw.services.clock import CheckedClock
 from smsgw.services.dispatch.fairqueue import parts_of
 from smsgw.services.dispatch.guard import GuardedConnector
 from smsgw.services.dispatch.inflight import InFlight
@@ -47,7 +48,7 @@ class Sheet:
         self.connector.sink = self  # type: ignore[assignment]
         own = ConnectorSettings(name="sim", window=window)
         metrics = DispatchMetrics()
-        policy = RetryPolicy(own, lambda one: one.connector, metrics)
+        policy = RetryPolicy(own, lambda one: one.connector, CheckedClock(lambda: NOON, lambda: 0.0), metrics)
         self.inflight = InFlight(GuardedConnector("sim", self.connector, Clock(), metrics), own, policy, DAY, metrics)
         self.window = window
         self.serial = 0
@@ -81,7 +82,7 @@ class Sheet:
         if not self.failed:
             parts = self.connector.waiting
             some, self.connector.waiting = parts[: len(outcomes)], parts[len(outcomes) :]
-            self.begin(self.inflight.answered(list(zip(some, outcomes, strict=False)), NOON))
+            self.begin(self.inflight.answered(list(zip(some, outcomes, strict=False)), NOON, 0.0))
 
     def recall(self, _: object) -> None:
         """What waits for room goes back, behind outcomes that came before."""
@@ -183,25 +184,25 @@ class AnsweredTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """Each outcome is a change; a message that came back is decided when its last part is known."""
-        batch = self.inflight.answered([(self.one, Rejected(5)), (self.first, Busy(7.0))], NOON)
+        batch = self.inflight.answered([(self.one, Rejected(5)), (self.first, Busy(7.0))], NOON, 0.0)
         self.assertEqual([type(change) for change in batch.changes], [PartEnded])
         self.assertEqual((batch.freed, batch.requeued), (1, []))
-        batch = self.inflight.answered([(self.second, Sent("x"))], NOON)
+        batch = self.inflight.answered([(self.second, Sent("x"))], NOON, 0.0)
         self.assertEqual([type(change) for change in batch.changes], [PartSent, Requeued])
         self.assertEqual((batch.freed, batch.at_once, batch.requeued[0].due), (2, False, NOON + 7))
 
     def test_at_once(self) -> None:
         """What goes back to the same connector without a pause is marked."""
-        batch = self.inflight.answered([(self.one, Busy(0.0, charged=False))], NOON)
+        batch = self.inflight.answered([(self.one, Busy(0.0, charged=False))], NOON, 0.0)
         self.assertTrue(batch.at_once)
 
     def test_twice(self) -> None:
         """An outcome that is given twice in one list counts once."""
-        batch = self.inflight.answered([(self.one, Sent("a")), (self.one, Sent("b"))], NOON)
+        batch = self.inflight.answered([(self.one, Sent("a")), (self.one, Sent("b"))], NOON, 0.0)
         self.assertEqual(([type(change) for change in batch.changes], batch.freed), ([PartSent], 1))
 
     def test_unknown_part(self) -> None:
         """An outcome of a part that is not in flight changes nothing, and the others of its list count."""
         stray = Part(message(99), 1)
-        batch = self.inflight.answered([(stray, Sent("a")), (self.one, Sent("b"))], NOON)
+        batch = self.inflight.answered([(stray, Sent("a")), (self.one, Sent("b"))], NOON, 0.0)
         self.assertEqual([change.message.id for change in batch.changes], [1])

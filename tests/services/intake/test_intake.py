@@ -29,6 +29,7 @@ from smsgw.model.errors import Refusal, Refused, StoreDown, StoreFull, UnknownOu
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import Accepted, Message, Previewed, Submission
 from smsgw.services.accounts import Accounts
+from smsgw.services.clock import CheckedClock
 from smsgw.services.intake.intake import Intake
 from smsgw.services.intake.metrics import IntakeMetrics
 from smsgw.services.routing import Router
@@ -114,7 +115,7 @@ class IntakeTestCase(SynchronousTestCase):
             Senders(settings),
             Router(settings),
             dispatch,
-            lambda: NOW,
+            CheckedClock(lambda: NOW, lambda: 0.0),
             self.clock.seconds,
             policies=[NoPromises()],
             metrics=self.metrics,

@@ -16,6 +16,7 @@ from smsgw.model.changes import Changes, Committed
 from smsgw.model.content import Content
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, EventKind, Message
+from smsgw.services.clock import CheckedClock
 from smsgw.services.outbox.metrics import OutboxMetrics
 from smsgw.services.outbox.outbox import Outbox
 from tests.configured import configured
@@ -204,7 +205,7 @@ class OutboxTestCase(SynchronousTestCase):
             configured(event_keep=event_keep),
             self.store,  # type: ignore[arg-type]
             self.clock,
-            lambda: 1000.0 + self.clock.seconds(),
+            CheckedClock(lambda: 1000.0 + self.clock.seconds(), self.clock.seconds),
             metrics=self.metrics,
             **limits,
         )

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.model.errors import StoreDown
 from smsgw.model.message import Event
+from smsgw.services.clock import CheckedClock
 from smsgw.services.outbox.outbox import Outbox
 from tests.configured import configured
 from tests.services.outbox.support import ENROUTE, FINAL, ByHandPath, ByHandStore, event, name
@@ -30,7 +31,7 @@ class OutboxMachine(RuleBasedStateMachine):
             configured(event_keep=1e9),
             self.store,  # type: ignore[arg-type]
             self.clock,
-            lambda: 1000.0 + self.clock.seconds(),
+            CheckedClock(lambda: 1000.0 + self.clock.seconds(), self.clock.seconds),
             per_account=3,
             total=TOTAL,
             share=1,

@@ -18,7 +18,7 @@ from smsgw.model.lifecycle import State
 from smsgw.model.message import CALLBACK, Incoming, IncomingKind, Message
 from smsgw.stores import MessageStore, queries, transitions
 from smsgw.stores.cache import Awaiting, Cache, Recent
-from smsgw.stores.sqlite import Inline, SqliteEngine, StoreThread, answers, engine, load, statements, write
+from smsgw.stores.sqlite import Inline, SqliteEngine, StoreThread, answers, disk, load, statements, write
 from smsgw.stores.steps import Key
 from tests.stores.support import START, new, outcomes, receipt, receipts, sent
 
@@ -187,7 +187,7 @@ class SqliteTests(SynchronousTestCase):
     def test_low_water(self) -> None:
         """Near the end of the disk new messages are refused while others are finished, until there is room again."""
         free = 10_000
-        self.patch(engine, "free_octets", lambda path: free)
+        self.patch(disk, "free_octets", lambda path: free)
         self.reopen(low_water=1000)
         m = new(self.store)
         self.commit(Changes(accepts=[m]))
@@ -211,7 +211,7 @@ class SqliteTests(SynchronousTestCase):
         def gone(path: object) -> int:
             raise OSError("gone")
 
-        self.patch(engine, "free_octets", gone)
+        self.patch(disk, "free_octets", gone)
         self.clock.advance(1)
         self.commit(Changes())
         self.failureResultOf(self.store.commit(Changes(accepts=[new(self.store)])), StoreDown)
