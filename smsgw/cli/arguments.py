@@ -111,12 +111,15 @@ def _add_configuration(commands: _Commands) -> None:
         ("check", "check /etc/smsgw/gw.ini"),
     )
     check.add_argument("config", metavar="FILE", nargs="?", default=CONFIG, help="the file (%(default)s)")
-    commands.add(
+    sample = commands.add(
         "sample",
         "configuration:sample",
-        "print a complete configuration, with every key explained",
-        examples=("sample > gw.ini",),
+        "print a configuration to begin with, with its keys explained",
+        examples=("sample > gw.ini", "sample --all"),
     )
+    extent = sample.add_mutually_exclusive_group()
+    extent.add_argument("--all", action="store_true", help="with all kinds of sections and all keys")
+    extent.add_argument("--page", action="store_true", help="all sections and keys as the page docs/settings.rst")
     commands.add(
         "hash-password",
         "credentials:hash_password",
