@@ -109,7 +109,8 @@ class GatewaySettings(SectionSettings):
         at_least=1)
     idempotency: float = fields.duration("how long an idempotency key is remembered", "24h",
                                          at_least=1)
-    report_timeout: float = fields.duration("a message without a receipt (DLR) for this time after sending becomes unknown", "24h", at_least=1)
+    report_timeout: float = fields.duration(
+        "a message without a receipt (DLR) for this time after sending becomes unknown", "24h", at_least=1)
     drain: float = fields.duration("how long a stop waits for outstanding answers", "15s", at_most=20)
 
 
@@ -124,7 +125,8 @@ class AccountSettings(SectionSettings):
         "scrypt hash of the password, printed by smsgw hash-password; replaces password", None, kind=_PASSWORD_HASH)
     smpp_password: Secret | None = fields.secret("a separate password for SMPP", None)
     api_key_hash: Secret | None = fields.secret(
-        "hash of an API key, both made by smsgw make-key; the client sends an empty login and the key as password", None, kind=_KEY_HASH)
+        "hash of an API key, both made by smsgw make-key; the client sends an empty login and the key as password",
+        None, kind=_KEY_HASH)
     enabled: bool = fields.flag("whether the account may log in", True)
     protocols: tuple[str, ...] = fields.choices("protocols that it may use", PROTOCOLS, "smpp, smtp, http")
     senders: tuple[str, ...] = fields.texts("allowed sender names and numbers; * = any valid one", "", entry=_AGREED)
@@ -246,7 +248,8 @@ class ListSettings(SectionSettings):
         129, r"[!-9;-~]+ [A-Za-z0-9_.-]{1,64}", "the login of an account and the name of a list, with a space between")
 
     numbers: tuple[str, ...] = fields.texts("numbers of the list", "", entry=_CONTACT)
-    file: Path | None = fields.path("CSV file with more numbers: first column, or the one named phone, number or msisdn", None)
+    file: Path | None = fields.path(
+        "CSV file with more numbers: first column, or the one named phone, number or msisdn", None)
     sender: str = fields.declare(SENDER, "sender of messages to the list; empty: the account's default", "")
 
     @property

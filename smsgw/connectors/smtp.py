@@ -56,9 +56,11 @@ class SmtpConnectorSettings(ConnectorSettings):
                              "starttls")
     login: str = fields.text("user name for AUTH; empty: none", "")
     password: Secret | None = fields.secret("password for AUTH", None)
-    sender: str = fields.text("envelope sender and From address of the mails", pattern=r"[!-?A-~]+@[A-Za-z0-9.-]+", allowed="an address")
+    sender: str = fields.text(
+        "envelope sender and From address of the mails", pattern=r"[!-?A-~]+@[A-Za-z0-9.-]+", allowed="an address")
     to: Template = fields.declare(TEMPLATE, "mail address of the recipient, with {to} filled in")
-    subject: Template = fields.declare(TEMPLATE, "subject of the mails, with {to} and {from} filled in", "Message from {from}")
+    subject: Template = fields.declare(
+        TEMPLATE, "subject of the mails, with {to} and {from} filled in", "Message from {from}")
     timeout: float = fields.duration("time for each step of the SMTP dialogue", "30s", at_least=0.1)
     connections: int = fields.integer("simultaneous connections to the relay", 2, at_least=1, at_most=50)
 

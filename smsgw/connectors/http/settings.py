@@ -37,35 +37,47 @@ class HttpConnectorSettings(ConnectorSettings):
         "states": "DELIVRD:delivered, EXPIRED:expired, UNDELIV:undeliverable",
     }
 
-    url: Template = fields.declare(TEMPLATE, "address of a request, with {to}, {from}, {text} and {uid} (the gateway's id of this attempt) filled in")
+    url: Template = fields.declare(
+        TEMPLATE, "address of a request, with {to}, {from}, {text} and {uid} (our id of this attempt) filled in")
     method: str = fields.choice("method of a request", ("GET", "POST"), "POST")
-    form: Template = fields.declare(TEMPLATE, "body of a request as form fields, filled in like url; empty: no form", "")
-    json: JsonTemplate = fields.declare(JSON, 'body of a request as JSON, filled in like url; "{to:int}" becomes a number; empty: no JSON', "")
-    headers: Mapping[str, str] = fields.pairs("further header fields of a request, each name:value", left=_HEADER, right=_VALUE)
+    form: Template = fields.declare(
+        TEMPLATE, "body of a request as form fields, filled in like url; empty: no form", "")
+    json: JsonTemplate = fields.declare(
+        JSON, 'body of a request as JSON, filled in like url; "{to:int}" becomes a number; empty: no JSON', "")
+    headers: Mapping[str, str] = fields.pairs(
+        "further header fields of a request, each name:value", left=_HEADER, right=_VALUE)
     login: str = fields.text("user name for Basic authentication; empty: none", "")
     password: Secret | None = fields.secret("password for Basic authentication", None)
     token: Secret | None = fields.secret("token for Bearer authentication", None)
-    charset: str = fields.choice("encoding of the values in addresses and forms", ("utf-8", "windows-1251", "koi8-r"), "utf-8")
+    charset: str = fields.choice(
+        "encoding of the values in addresses and forms", ("utf-8", "windows-1251", "koi8-r"), "utf-8")
     timeout: float = fields.duration("time from the start of a request to the end of its response", "15s", at_least=0.1)
-    id: Location = fields.declare(LOCATION, "location of the upstream's message id in a response; empty: receipts contain {uid}", "")
-    error: Location = fields.declare(LOCATION, "location of an error code in a response; a value there means that the message was not sent", "")
+    id: Location = fields.declare(
+        LOCATION, "location of the upstream's message id in a response; empty: receipts contain {uid}", "")
+    error: Location = fields.declare(
+        LOCATION, "location of an error code in a response; a value there means that the message was not sent", "")
     no_error: tuple[str, ...] = fields.texts("values at the location error that mean success", "", entry=_TOKEN)
-    busy: tuple[str, ...] = fields.texts("values at the location error after which the message is sent again later (throttling)", "", entry=_TOKEN)
+    busy: tuple[str, ...] = fields.texts(
+        "values at the location error after which the message is sent again later (throttling)", "", entry=_TOKEN)
     receipts: str = fields.choice(
         "how receipts (DLR) come: in webhooks to /upstream/NAME, polled by the gateway, or none: sent is delivered",
         ("webhook", "polled", "none"), "none")
     secret: Secret | None = fields.secret("secret that each webhook must contain", None)
     secret_at: Location = fields.declare(LOCATION, "location of the secret in a webhook", "query:key")
     receipt_id: Location = fields.declare(LOCATION, "location of the message id in a receipt", "")
-    receipt_state: Location = fields.declare(LOCATION, "location of the state in a receipt, or in the response to a poll", "")
-    receipt_error: Location = fields.declare(LOCATION, "location of the error code in a receipt, or in the response to a poll; empty: none", "")
+    receipt_state: Location = fields.declare(
+        LOCATION, "location of the state in a receipt, or in the response to a poll", "")
+    receipt_error: Location = fields.declare(
+        LOCATION, "location of the error code in a receipt, or in the response to a poll; empty: none", "")
     states: Mapping[str, str] = fields.pairs(
         "the upstream's word:state of the gateway; other words change nothing", left=_TOKEN, right=_STATE)
-    incoming_text: Location = fields.declare(LOCATION, "location of the text of an incoming message (MO) in a webhook; empty: there are none", "")
+    incoming_text: Location = fields.declare(
+        LOCATION, "location of the text of an incoming message (MO) in a webhook; empty: there are none", "")
     incoming_from: Location = fields.declare(LOCATION, "location of the subscriber's number in that webhook", "")
     incoming_to: Location = fields.declare(LOCATION, "location of the called number in that webhook", "")
     answer: str = fields.text("body of the response to a webhook", "OK")
-    poll_url: Template = fields.declare(TEMPLATE, "address of a poll for the state of a message, with {id} filled in", "")
+    poll_url: Template = fields.declare(
+        TEMPLATE, "address of a poll for the state of a message, with {id} filled in", "")
     poll_every: float = fields.duration("pause between two polls for one message", "30s", at_least=0.1)
 
     def check(self) -> Iterator[Conflict]:
