@@ -8,9 +8,11 @@ thread, the memory engine on later turns of the reactor. An engine knows tables 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smsgw.stores.writeset import WriteSet
@@ -151,6 +153,9 @@ class Engine(Protocol):
 
     def room(self) -> bool:
         """Whether there is room for new messages."""
+
+    def back_up(self, target: Path) -> Deferred[int]:
+        """Write a copy of the data to a file, as :meth:`smsgw.interfaces.IMessageStore.back_up`."""
 
     def close(self) -> Any:
         """Close the data; no steps are run after that. May return a Deferred."""

@@ -9,12 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from smsgw.model.errors import StoreDown
 from smsgw.stores.cache import PARKED
 from smsgw.stores.sqlite.answers import ANSWERS
+from smsgw.stores.sqlite.backup import Backup
+from smsgw.stores.sqlite.ids import highest_id
 from smsgw.stores.sqlite.load import load
 from smsgw.stores.sqlite.lock import LockFile
 from smsgw.stores.sqlite.opening import connect, free_octets, make_directory, open_database
@@ -64,6 +67,7 @@ class SqliteEngine:
         self._looked = float("-inf")
         self.connection: sqlite3.Connection
         self._transactions: Transactions
+        self._backup: Backup | None = None
 
     def open(self, broke: Callable[[str], None]) -> None:
         """Take the lock, and migrate the schema to the newest version. Blocks."""
@@ -78,6 +82,8 @@ class SqliteEngine:
         self._runner.start()
 
     def close(self) -> Deferred[None]:
+        if self._backup is not None:
+            self._backup.cancel()
         gone: Deferred[None] = Deferred()
         self._runner.run(self._close_there)
         self._runner.stop(partial(gone.callback, None))
@@ -101,6 +107,20 @@ class SqliteEngine:
                 free = 0
             self._short = free < self._low_water * (1.25 if self._short else 1.0)
         return not self._short
+
+    def back_up(self, target: Path) -> Deferred[int]:
+        if self._backup is not None:
+            return fail(StoreDown("a backup is being made"))
+        source = self._path / DATABASE
+        self._backup = backup = Backup(
+            source, self.connection, self._transactions.read, self._runner, self._low_water
+        )
+
+        def over(result: T) -> T:
+            self._backup = None
+            return result
+
+        return backup.start(target).addBoth(over)
 
     def run(self, steps: Steps[T], done: Callable[[T | Failure], None]) -> None:
         self._runner.run(partial(self._work, steps, done))
@@ -141,15 +161,5 @@ class SqliteEngine:
             " WHERE c.node = ?2 AND m.leased_to = ?2 AND m.claimed = 1",
             (floor, node),
         ).fetchall()
-        highest = [
-            execute(f"SELECT ifnull(max({column}), 0) FROM {table}").fetchone()[0]
-            for table, column in (
-                ("node", "counter"),
-                ("message", "id"),
-                ("message WHERE batch > 0", "batch"),
-                ("incoming", "id"),
-                ("condition", "id"),
-            )
-        ]
         parked = execute("SELECT remote_id, connector FROM parked LIMIT ?", (PARKED + 1,)).fetchall()
-        return Registration(epoch, floor, listed, claimed, max(highest) + 1, NO_ID, parked)
+        return Registration(epoch, floor, listed, claimed, highest_id(execute) + 1, NO_ID, parked)

@@ -34,6 +34,9 @@ class Runner(Protocol):
     def run(self, work: Callable[[], None]) -> None:
         """Run `work` after all earlier work."""
 
+    def beside(self, work: Callable[[], None]) -> None:
+        """Run long work that does not use the connection, in a thread of its own."""
+
     def report(self, call: Callable[[], None]) -> None:
         """Called by work: have `call` called in the reactor's thread."""
 
@@ -111,6 +114,9 @@ class StoreThread:
     def run(self, work: Callable[[], None]) -> None:
         self._work.put(work)
 
+    def beside(self, work: Callable[[], None]) -> None:
+        Thread(target=work, name=f"{THREAD} backup", daemon=True).start()
+
     def report(self, call: Callable[[], None]) -> None:
         self._reports.report(call)
 
@@ -135,6 +141,9 @@ class Inline:
         """Does nothing."""
 
     def run(self, work: Callable[[], None]) -> None:
+        work()
+
+    def beside(self, work: Callable[[], None]) -> None:
         work()
 
     def report(self, call: Callable[[], None]) -> None:
