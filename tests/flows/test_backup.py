@@ -37,13 +37,14 @@ class OperationsTests(SynchronousTestCase):
         self.assertEqual(process.returncode, 0, output)
         return output
 
-    def submit(self, esme: Esme, until: Callable[[], bool]) -> list[int]:
-        """Submit messages; return the ids of the accepted ones."""
+    def submit(self, esme: Esme, most: int, over: Callable[[], bool] = lambda: False) -> list[int]:
+        """Submit at most so many messages, fewer if it is over; return the ids of the accepted ones."""
         ids: list[int] = []
-        under_way = 0
-        while not until() or under_way:
-            while under_way < 50 and not until():
+        submitted = under_way = 0
+        while (submitted < most and not over()) or under_way:
+            while under_way < 20 and submitted < most and not over():
                 esme.submit("to be restored")
+                submitted += 1
                 under_way += 1
             esme.read(0.05)
             while esme.answers:
@@ -57,17 +58,16 @@ class OperationsTests(SynchronousTestCase):
         """A backup that is made under load has every message that was accepted before. After the loss of the state
         directory the restored gateway ends each of them, sends again only what the backup has as unsent, and gives no
         id twice."""
-        self.gateway = GatewayProcess(Path(self.mktemp()).absolute(), connector="delay = 0.1\nrate = 200")
+        self.gateway = GatewayProcess(Path(self.mktemp()).absolute(), connector="delay = 0.1\nrate = 400")
         self.addCleanup(self.gateway.kill)
         backup = self.gateway.directory / "backup" / "smsgw.sqlite"
         backup.parent.mkdir()
         self.gateway.start()
         esme = Esme(self.gateway.smpp)
         self.addCleanup(esme.close)
-        deadline = time.monotonic() + 1.5
-        before = self.submit(esme, lambda: time.monotonic() > deadline)
+        before = self.submit(esme, 500)
         process = self.command("backup", str(backup))
-        later = self.submit(esme, lambda: process.poll() is not None)
+        later = self.submit(esme, 1000, lambda: process.poll() is not None)
         self.assertRegex(self.done(process), rf"{backup} has the store, \d+ octets, ids up to \d+\n")
         self.gateway.kill()
 
@@ -81,7 +81,8 @@ class OperationsTests(SynchronousTestCase):
         self.assertIn("is restored", self.done(self.command("restore", str(backup), "--skip", "100000")))
         self.gateway.start()
         self.wait_until(lambda: self.gateway.get("/health")[1]["messages"]["delivered"] == len(states))
-        sent = re.search(r'smsgw_outcomes_total\{connector="sim",outcome="sent"\} (\S+)', self.gateway.get("/metrics")[1])
+        metrics = self.gateway.get("/metrics")[1]
+        sent = re.search(r'smsgw_outcomes_total\{connector="sim",outcome="sent"\} (\S+)', metrics)
         assert sent is not None
         self.assertEqual(float(sent[1]), len(unsent))
         again = Esme(self.gateway.smpp)
