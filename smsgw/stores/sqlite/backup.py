@@ -80,24 +80,14 @@ class Backup:
     def _in_store(self, work: Callable[[], T]) -> Deferred[T]:
         """Run `work` in the store's thread, after the commits under way and before the engine is closed."""
         self._check()
-        return self._reported(self.runner.run, partial(self.read, work))
+        done: Deferred[T] = Deferred()
+        self.runner.run(lambda: self.runner.report(partial(done.callback, _result(partial(self.read, work)))))
+        return done
 
     def _beside(self, work: Callable[[], T]) -> Deferred[T]:
         """Run `work` in a thread of its own."""
-        return self._reported(self.runner.beside, partial(_on_disk, work))
-
-    def _reported(self, run: Callable[[Callable[[], None]], None], work: Callable[[], T]) -> Deferred[T]:
         done: Deferred[T] = Deferred()
-
-        def carry_out() -> None:
-            result: Any
-            try:
-                result = work()
-            except Exception:  # noqa: BLE001 - the waiting function gets the exception; the thread must not end
-                result = Failure()
-            self.runner.report(partial(done.callback, result))
-
-        run(carry_out)
+        self.runner.beside(partial(_result, partial(_on_disk, work)), done.callback)
         return done
 
     def _check(self) -> None:
@@ -164,6 +154,14 @@ def _complete(new: Path, target: Path) -> int:
     new.replace(target)
     sync(target.parent)
     return target.stat().st_size
+
+
+def _result(work: Callable[[], T]) -> Any:
+    """Run `work`; return its result or its failure, for a Deferred."""
+    try:
+        return work()
+    except Exception:  # noqa: BLE001 - the function that waits gets the exception; the thread must not end
+        return Failure()
 
 
 def _on_disk(work: Callable[[], T]) -> T:

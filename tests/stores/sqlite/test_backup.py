@@ -33,9 +33,9 @@ class TwoThreads(Stepped):
         super().__init__()
         self.others: list[Callable[[], None]] = []
 
-    def beside(self, work: Callable[[], None]) -> None:
+    def beside(self, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
         """Keep it for later."""
-        self.others.append(work)
+        self.others.append(lambda: done(work()))
 
     def step_beside(self) -> None:
         """Do one work of another thread, if there is some."""
