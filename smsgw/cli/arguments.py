@@ -102,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"smsgw {smsgw.__version__}")
     commands = _Commands(whole)
     _add_configuration(commands)
-    _add_operation(commands)
+    _add_store(commands)
     _add_messages(commands)
     _add_callbacks(commands)
     _add_smpp(commands)
@@ -143,17 +143,17 @@ def _add_configuration(commands: _Commands) -> None:
     )
 
 
-def _add_operation(commands: _Commands) -> None:
+def _add_store(commands: _Commands) -> None:
     health = commands.add(
         "health",
-        "operation:health",
+        "health:health",
         "show whether the running gateway is healthy",
         "The exit status is 0 if it is and 1 if not.",
         ("health", "health -c /etc/smsgw/gw.ini"),
     )
     backup = commands.add(
         "backup",
-        "operation:backup",
+        "backup:backup",
         "copy the store to a file, while the gateway runs or when it is stopped",
         "The copy is checked. It has all messages whose acceptance was answered before the command was given.",
         ("backup /var/backups/smsgw.sqlite",),
@@ -161,7 +161,7 @@ def _add_operation(commands: _Commands) -> None:
     backup.add_argument("file", metavar="FILE", help="the file to write; an existing one is replaced")
     restore = commands.add(
         "restore",
-        "operation:restore",
+        "backup:restore",
         "make a backup the store of the stopped gateway",
         "The former store is renamed. docs/operations.rst explains which messages are sent again.",
         ("restore /var/backups/smsgw.sqlite",),

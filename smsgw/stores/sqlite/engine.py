@@ -17,7 +17,7 @@ from smsgw.model.errors import StoreDown
 from smsgw.stores.cache import PARKED
 from smsgw.stores.sqlite.answers import ANSWERS
 from smsgw.stores.sqlite.backup import Backup
-from smsgw.stores.sqlite.ids import highest_id
+from smsgw.stores.sqlite.givenids import highest_id
 from smsgw.stores.sqlite.load import load
 from smsgw.stores.sqlite.lock import LockFile
 from smsgw.stores.sqlite.opening import connect, free_octets, make_directory, open_database

@@ -17,7 +17,7 @@ import attrs
 from smsgw.model.errors import StoreDown
 from smsgw.stores.sqlite.backup import log_of, sync
 from smsgw.stores.sqlite.engine import DATABASE, LOCK
-from smsgw.stores.sqlite.ids import highest_id, skip_ids
+from smsgw.stores.sqlite.givenids import highest_id, skip_ids
 from smsgw.stores.sqlite.lock import LockFile
 from smsgw.stores.sqlite.opening import connect, make_directory
 from smsgw.stores.sqlite.schema import MIGRATIONS, migrate

@@ -1,4 +1,4 @@
-"""``health``, ``backup`` and ``restore``: commands for the operation of the gateway as a service."""
+"""``backup`` and ``restore``: copy the store to a file, and make such a file the store."""
 
 from __future__ import annotations
 
@@ -18,16 +18,6 @@ from smsgw.stores.sqlite.restore import restore as restore_store
 
 PATIENCE: Final = 3600.0
 """Seconds that the running gateway may take for a backup."""
-
-
-def health(options: argparse.Namespace) -> int:
-    """Print the state of the gateway, its store and its connectors."""
-    status, value = admin_of(options.config).exchange("GET", "/health")
-    print(f"gateway {value.get('state')}")
-    print(f"store {value.get('store')}")
-    for name, connector in sorted(value.get("connectors", {}).items()):
-        print(f"connector {name} {'up' if connector.get('up') else 'down'}")
-    return DONE if status == 200 else REFUSED
 
 
 def backup(options: argparse.Namespace) -> int:
