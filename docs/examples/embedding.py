@@ -157,7 +157,7 @@ class JsonBoard:
 
 def main(reactor: Any, *endpoints: str) -> Deferred[None]:
     """Listen at three endpoints, for SMPP, SMTP and HTTP, until a signal ends the program."""
-    # Deadlines must not depend on the wall clock, which the reactor reads unless it is told otherwise.
+    # Deadlines must not depend on the wall clock, which is what the reactor reads by default.
     reactor.seconds = time.monotonic
     board = Board()
     factories: dict[str, Any] = {
