@@ -4,7 +4,7 @@ COPY . /src
 RUN pip wheel --no-cache-dir --wheel-dir /wheels /src
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/smsgw --shell /usr/sbin/nologin smsgw
+RUN useradd --uid 10001 --no-create-home --home-dir /var/lib/smsgw --shell /usr/sbin/nologin smsgw
 RUN install -d -o smsgw -g smsgw -m 700 /var/lib/smsgw
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir --no-index --find-links /wheels smsgw
