@@ -14,7 +14,7 @@ class OperationsTests(MessageTestCase):
     def setUp(self) -> None:
         """A running gateway with one message, and a directory for backups."""
         super().setUp()
-        self.id = self.admin.accept().id
+        self.given = self.admin.accept().id
         directory = Path(self.mktemp())
         directory.mkdir()
         self.file = directory / "smsgw.sqlite"
@@ -54,7 +54,7 @@ class OperationsTests(MessageTestCase):
         self.file.write_text("an older one")
         said = self.said("backup", str(self.file))
         octets = self.file.stat().st_size
-        self.assertEqual(said, f"{self.file} has the store, {octets} octets, ids up to {self.id}\n")
+        self.assertEqual(said, f"{self.file} has the store, {octets} octets, ids up to {self.given}\n")
         self.assertEqual(self.messages(self.file), 1)
         self.assertEqual([one.name for one in self.file.parent.iterdir()], [self.file.name])
         self.assertFalse((Path(self.admin.directory) / "backup.sqlite").exists())
@@ -70,7 +70,7 @@ class OperationsTests(MessageTestCase):
         status, error = self.refused("backup", str(self.file.parent / "missing" / "x"))
         self.assertEqual(status, 1)
         self.assertIn("No such file or directory", error)
-        Canned.octets = b'HTTP/1.1 404 Not Found\r\nContent-Length: 22\r\n\r\n{"reason":"not_found"}'
+        self.patch(Canned, "octets", b'HTTP/1.1 404 Not Found\r\nContent-Length: 22\r\n\r\n{"reason":"not_found"}')
         self.at(ADMIN, lambda: Canned(Client(self.admin.front.factory)))
         self.assertEqual(self.refused("backup", str(self.file)), (1, "the gateway refuses: not_found\n"))
         self.assertEqual(self.file.read_text(), "an older one")
@@ -91,7 +91,7 @@ class OperationsTests(MessageTestCase):
         said = self.said("restore", str(self.file)).splitlines()
         self.assertEqual(said, [
             f"the former store is now {self.state / 'messages.sqlite.replaced'}",
-            f"the store in {self.state} is restored; the next message gets the id {self.id + 3}",
+            f"the store in {self.state} is restored; the next message gets the id {self.given + 3}",
         ])
         self.assertEqual(self.messages(self.state / "messages.sqlite"), 1)
 
@@ -101,7 +101,7 @@ class OperationsTests(MessageTestCase):
         said = self.said("restore", str(self.file), "--skip", "500").splitlines()
         self.assertEqual(said, [
             "the former store could not be read, so 500 ids are left out",
-            f"the store in {self.state} is restored; the next message gets the id {self.id + 501}",
+            f"the store in {self.state} is restored; the next message gets the id {self.given + 501}",
         ])
 
     def test_operations_restore_refused(self) -> None:
