@@ -3,7 +3,7 @@
 # make lint    style, types, import contract
 # make faults  a million hostile SMTP sessions
 # make bench   the benchmarks, one after the other (make bench BENCHMARKS=codec for one)
-# make sample  etc/gw.ini written anew from the settings' documentation
+# make sample  etc/gw.ini and docs/settings.rst written anew from the settings' documentation
 
 SHELL := /bin/bash
 VENV := .venv
@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 CONFIG := etc/gw.ini
 TESTS := tests
-BENCHMARKS := codec store endtoend frontends callbacks
+BENCHMARKS := codec store endtoend frontends callbacks sizing
 JOBS := 2
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -42,6 +42,8 @@ faults: $(VENV)/.test-installed
 sample: $(VENV)/.run-installed
 	$(BIN)/python -m smsgw sample > $(CONFIG).new
 	mv $(CONFIG).new $(CONFIG)
+	$(BIN)/python -m smsgw sample --page > docs/settings.rst.new
+	mv docs/settings.rst.new docs/settings.rst
 
 # An installation is up to date while what it was made from is not newer.
 $(VENV)/.run-installed: $(BIN)/python setup.cfg pyproject.toml

@@ -28,20 +28,36 @@ class AdminClient:
 
     address: ListenerAddress
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
+    def ask(
+        self, method: str, path: str, body: object = None, patience: float = PATIENCE
+    ) -> tuple[int, dict[str, Any]]:
         """Send a request, with `body` as JSON; return the status and the value of the response.
 
+        :param patience: seconds that the response may take.
         :raises Stop: if there is no response, or the gateway is temporarily unable to give one.
         """
-        connection = http.client.HTTPConnection("localhost", timeout=PATIENCE)
-        connection.sock = self.address.connect(PATIENCE)
+        status, value = self.exchange(method, path, body, patience)
+        if status >= 500:
+            why = value.get("why") or value.get("reason") or "no reason given"
+            raise Stop(UNREACHABLE, f"the gateway cannot answer at present: {why}")
+        return status, value
+
+    def exchange(
+        self, method: str, path: str, body: object = None, patience: float = PATIENCE
+    ) -> tuple[int, dict[str, Any]]:
+        """The same as :meth:`ask`, for requests whose response of 5xx is an ordinary one.
+
+        :raises Stop: if there is no response.
+        """
+        connection = http.client.HTTPConnection("localhost", timeout=patience)
+        connection.sock = self.address.connect(patience)
         try:
             octets = None if body is None else json.dumps(body).encode("ascii")
             connection.request(method, path, octets, {"Connection": "close"})
             answer = connection.getresponse()
             status, octets = answer.status, answer.read()
         except TimeoutError:
-            raise self.address.unreachable(f"no answer within {PATIENCE:g} s") from None
+            raise self.address.unreachable(f"no answer within {patience:g} s") from None
         except (OSError, http.client.HTTPException):
             raise self._another_server() from None
         finally:
@@ -52,9 +68,6 @@ class AdminClient:
             raise self._another_server() from None
         if not isinstance(value, dict):
             raise self._another_server()
-        if status >= 500:
-            why = value.get("why") or value.get("reason") or "no reason given"
-            raise Stop(UNREACHABLE, f"the gateway cannot answer at present: {why}")
         return status, value
 
     def _another_server(self) -> Stop:

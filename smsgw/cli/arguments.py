@@ -39,6 +39,12 @@ def _rows(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 999999999999999")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -96,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"smsgw {smsgw.__version__}")
     commands = _Commands(whole)
     _add_configuration(commands)
+    _add_store(commands)
     _add_messages(commands)
     _add_callbacks(commands)
     _add_clock(commands)
@@ -112,12 +119,15 @@ def _add_configuration(commands: _Commands) -> None:
         ("check", "check /etc/smsgw/gw.ini"),
     )
     check.add_argument("config", metavar="FILE", nargs="?", default=CONFIG, help="the file (%(default)s)")
-    commands.add(
+    sample = commands.add(
         "sample",
         "configuration:sample",
-        "print a complete configuration, with every key explained",
-        examples=("sample > gw.ini",),
+        "print a configuration to begin with, with its keys explained",
+        examples=("sample > gw.ini", "sample --all"),
     )
+    extent = sample.add_mutually_exclusive_group()
+    extent.add_argument("--all", action="store_true", help="with all kinds of sections and all keys")
+    extent.add_argument("--page", action="store_true", help="all sections and keys as the page docs/settings.rst")
     commands.add(
         "hash-password",
         "credentials:hash_password",
@@ -132,6 +142,39 @@ def _add_configuration(commands: _Commands) -> None:
         "The key goes to the client, its hash into the configuration.",
         ("make-key",),
     )
+
+
+def _add_store(commands: _Commands) -> None:
+    health = commands.add(
+        "health",
+        "health:health",
+        "show whether the running gateway is healthy",
+        "The exit status is 0 if it is and 1 if not.",
+        ("health", "health -c /etc/smsgw/gw.ini"),
+    )
+    backup = commands.add(
+        "backup",
+        "backup:backup",
+        "copy the store to a file, while the gateway runs or when it is stopped",
+        "The copy is checked. It has all messages whose acceptance was answered before the command was given.",
+        ("backup /var/backups/smsgw.sqlite",),
+    )
+    backup.add_argument("file", metavar="FILE", help="the file to write; an existing one is replaced")
+    restore = commands.add(
+        "restore",
+        "backup:restore",
+        "make a backup the store of the stopped gateway",
+        "The former store is renamed. docs/operations.rst explains which messages are sent again.",
+        ("restore /var/backups/smsgw.sqlite",),
+    )
+    restore.add_argument("file", metavar="FILE", help="the backup")
+    restore.add_argument(
+        "--skip", metavar="N", type=_count, default=10_000_000,
+        help="if the former store cannot be read: message ids to leave out, more than were given since the backup was"
+        " made (%(default)s)",
+    )
+    for one in (health, backup, restore):
+        _with_config(one)
 
 
 def _add_messages(commands: _Commands) -> None:

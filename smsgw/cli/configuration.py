@@ -40,7 +40,7 @@ def _certificates(settings: Settings) -> Iterator[Problem]:
                 yield own.problem("certificate", str(error))
 
 
-def sample(_options: argparse.Namespace) -> int:
-    """Print the sample configuration."""
-    print(configfile.sample_config(), end="")
+def sample(options: argparse.Namespace) -> int:
+    """Print the sample configuration, or the page that explains all keys."""
+    print(configfile.settings_page() if options.page else configfile.sample_config(options.all), end="")
     return DONE

@@ -24,6 +24,7 @@ from smsgw.config.listeners import (
     WebLimits,
 )
 from smsgw.config.parse import parse
+from smsgw.config.reference import reference
 from smsgw.config.sample import sample
 from smsgw.config.settings import (
     PROTOCOLS,
@@ -75,5 +76,6 @@ __all__ = [
     "WebLimits",
     "fields",
     "parse",
+    "reference",
     "sample",
 ]

@@ -17,9 +17,11 @@ from smsgw.config.settings import (
     GatewaySettings,
     ListSettings,
     NumberSettings,
+    OperatorSettings,
     Preset,
     RouteSettings,
     SectionSettings,
+    SenderSettings,
 )
 
 _COLUMN = 42
@@ -33,16 +35,19 @@ _HEAD = """\
 ; double quotes. Lists are comma-separated. Durations: 10, 30s, 10m, 24h, 7d. Sizes: 500, 64K, 1M. A key that is left
 ; out or has no value means its default; the lines below that are commented out show the defaults. The word after
 ; "listen", "account", "connector" or "route" is a free name. SIGHUP reads the file again: all of it or nothing.
+; docs/settings.rst lists all sections and keys; python -m smsgw sample --all prints this file with all of them.
 """
 
 
 @attrs.frozen
 class _Shown:
-    """A section of the sample: its header, its settings class, and the keys that have values in it."""
+    """A section of the sample: its header, its settings class, and the keys that have values in it. A section that is
+    not usable is commented out."""
 
     title: str
     settings: type[SectionSettings]
     given: Mapping[str, str]
+    usable: bool = True
 
 
 def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_Shown]:
@@ -68,33 +73,66 @@ def _sections(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_S
     ]
 
 
-def sample(connector_types: Mapping[str, type[ConnectorSettings]], dialects: Mapping[str, Preset]) -> str:
+def _others(connector_types: Mapping[str, type[ConnectorSettings]]) -> list[_Shown]:
+    """Return the sections that only the complete sample has: the other connectors, a route, a sender, an operator.
+
+    A connector whose example lacks a required key is commented out.
+    """
+    others = {kind: settings for kind, settings in sorted(connector_types.items()) if kind != "loopback"}
+    usable = [kind for kind, settings in others.items() if not _lacking(settings)]
+    route = {"to": "888*", "connectors": ", ".join(usable)}
+    return [
+        *(_Shown(f"connector {kind}", settings, {"type": kind, **settings.EXAMPLE}, kind in usable)
+          for kind, settings in others.items()),
+        *([_Shown("route others", RouteSettings, route)] if usable else []),
+        _Shown("sender AVARIA", SenderSettings, {"operators": "mts"}),
+        _Shown("operator mts", OperatorSettings, {"numbers": "7910*, 7911*"}),
+    ]
+
+
+def _lacking(settings: type[ConnectorSettings]) -> set[str]:
+    return {one.key for one in declared(settings) if one.needed} - settings.EXAMPLE.keys()
+
+
+def sample(connector_types: Mapping[str, type[ConnectorSettings]], dialects: Mapping[str, Preset],
+           every: bool = False) -> str:
     """Return etc/gw.ini: three listeners on loopback, one account, and the simulated SMSC as the only connector.
 
     `connector_types` must contain `loopback`, `dialects` those of the gateway. A key is explained at its first line.
+
+    :param every: with all kinds of sections and all keys, each explained with its values wherever it stands.
     """
     explained: set[tuple[str, str]] = set()
     lines = _HEAD.splitlines()
-    for shown in _sections(connector_types):
-        about = " ".join((inspect.getdoc(shown.settings) or "").partition("\n\n")[0].split())
-        lines += ["", *textwrap.wrap(about, _WIDTH, initial_indent="; ", subsequent_indent="; "), f"[{shown.title}]"]
+    for shown in _sections(connector_types) + (_others(connector_types) if every else []):
+        about = summary(shown.settings)
+        lines += ["", *textwrap.wrap(about, _WIDTH, initial_indent="; ", subsequent_indent="; ")]
+        section = [f"[{shown.title}]"]
         presets = shown.settings.presets(shown.given, dialects)
         for one in declared(shown.settings):
             default = one.show(presets.get(one.attribute, one.default))
-            lines += _key_lines(one, shown.given.get(one.key), default, (one.key, one.doc) not in explained)
+            explanation = one.doc if every or (one.key, one.doc) not in explained else ""
+            if every:
+                explanation += f" ({one.kind.allowed})"
+            section += _key_lines(one, shown.given.get(one.key), default, explanation)
             explained.add((one.key, one.doc))
+        lines += section if shown.usable else [f";{line}" for line in section]
     return "\n".join(lines) + "\n"
 
 
-def _key_lines(one: Declared, given: str | None, default: str, explain: bool) -> Iterator[str]:
+def summary(settings: type[SectionSettings]) -> str:
+    """Return the first paragraph of the documentation of a section, in one line."""
+    return " ".join((inspect.getdoc(settings) or "").partition("\n\n")[0].split())
+
+
+def _key_lines(one: Declared, given: str | None, default: str, explanation: str) -> Iterator[str]:
     """Return the lines of a key; a key without a value in the sample is commented out and shows its default."""
-    if given is None and (not explain or one.needed):
+    if given is None and not explanation:
         return
     written = quote(default if given is None else given)
     line = f"{'' if given is not None else ';'}{one.key} = {written}".rstrip()
-    if not explain:
-        yield line
-        return
-    first, *rest = textwrap.wrap(one.doc, _WIDTH - _COLUMN - 2)
-    yield f"{line:{_COLUMN}}; {first}" if len(line) < _COLUMN else f"{line} ; {first}"
-    yield from (f"{'':{_COLUMN}}; {more}" for more in rest)
+    notes = textwrap.wrap(explanation, _WIDTH - _COLUMN - 2)
+    if notes and len(line) < _COLUMN:
+        line = f"{line:{_COLUMN}}; {notes.pop(0)}"
+    yield line
+    yield from (f"{'':{_COLUMN}}; {note}" for note in notes)

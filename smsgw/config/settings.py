@@ -120,11 +120,12 @@ class GatewaySettings(SectionSettings):
     timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
     keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
     event_keep: float = fields.duration(
-        "events that no client took in this time become dead letters, which python -m smsgw replay sends again", "7d",
+        "an event that no client took in this time becomes a dead letter, which smsgw replay sends again", "7d",
         at_least=1)
     idempotency: float = fields.duration("how long an idempotency key is remembered", "24h",
                                          at_least=1)
-    report_timeout: float = fields.duration("enroute becomes unknown after this without a receipt", "24h", at_least=1)
+    report_timeout: float = fields.duration(
+        "a message without a receipt (DLR) for this time after sending becomes unknown", "24h", at_least=1)
     drain: float = fields.duration("how long a stop waits for outstanding answers", "15s", at_most=20)
 
 
@@ -134,18 +135,19 @@ class AccountSettings(SectionSettings):
 
     NAMED: ClassVar[Kind[str]] = LOGIN
 
-    password: Secret | None = fields.secret("in clear text; password_hash is better", None)
+    password: Secret | None = fields.secret("password in clear text; password_hash is safer", None)
     password_hash: Secret | None = fields.secret(
-        "in place of password: scrypt, printed by python -m smsgw hash-password", None, kind=_PASSWORD_HASH)
+        "scrypt hash of the password, printed by smsgw hash-password; replaces password", None, kind=_PASSWORD_HASH)
     smpp_password: Secret | None = fields.secret("a separate password for SMPP", None)
     api_key_hash: Secret | None = fields.secret(
-        "SHA-256 of a key made by python -m smsgw make-key; login empty, key as password", None, kind=_KEY_HASH)
-    enabled: bool = fields.flag("no: every login is refused", True)
+        "hash of an API key, both made by smsgw make-key; the client sends an empty login and the key as password",
+        None, kind=_KEY_HASH)
+    enabled: bool = fields.flag("whether the account may log in", True)
     protocols: tuple[str, ...] = fields.choices("protocols that it may use", PROTOCOLS, "smpp, smtp, http")
     senders: tuple[str, ...] = fields.texts("allowed sender names and numbers; * = any valid one", "", entry=_AGREED)
     default_sender: str = fields.declare(SENDER, "sender of messages that have none", "")
     aliases: Mapping[str, str] = fields.pairs("e-mail sender:sender name", left=_MAIL_ADDRESS, right=SENDER)
-    allow_from: AllowList = fields.networks("addresses and networks, at most 15, or any; empty refuses all")
+    allow_from: AllowList = fields.networks("IP addresses and networks of the clients, or any; empty refuses all")
     rate: float = fields.number("parts per second over all protocols; 0 = unlimited", 0)
     connections: int | None = fields.integer("simultaneous SMPP sessions; empty: the listener's", None, at_least=1)
     validity: float = fields.duration("validity period of a message that has none", "24h", at_least=1)
@@ -194,13 +196,19 @@ class AccountSettings(SectionSettings):
 
 @attrs.frozen(kw_only=True)
 class ConnectorSettings(SectionSettings):
-    """A connector to an upstream. These keys are common to all types; the settings class of its `type` adds others."""
+    """A connector to an upstream. These keys are common to all types; the settings class of its `type` adds others.
+
+    :cvar EXAMPLE: values of keys, in the form of the file, with which ``smsgw sample --all`` shows the section.
+    """
+
+    EXAMPLE: ClassVar[Mapping[str, str]] = {}
 
     type: str = fields.declare(NAME, "type of the connector; plugins add types", "")
     window: int = fields.integer("highest number of parts sent and not yet answered", 100, at_least=1, at_most=100_000)
     rate: float = fields.number("parts per second; 0 = unlimited", 0)
-    on_unknown: str = fields.choice("parts without an answer: resend, hold or fail",
-                                    ("resend", "hold", "fail"), "resend")
+    on_unknown: str = fields.choice(
+        "a part without a response is sent again (resend), kept until it expires (hold) or ends as unknown (fail)",
+        ("resend", "hold", "fail"), "resend")
     refuse_after: float | None = fields.duration_or_never(
         "new messages are refused when the connector is down for this time; or never", "never")
     retry_first: float = fields.duration("pause before the second try of a busy or lost part, then doubled", "5s",
@@ -263,9 +271,10 @@ class ListSettings(SectionSettings):
     NAMED: ClassVar[Kind[str]] = types.text(
         129, r"[!-9;-~]+ [A-Za-z0-9_.-]{1,64}", "the login of an account and the name of a list, with a space between")
 
-    numbers: tuple[str, ...] = fields.texts("its numbers", "", entry=_CONTACT)
-    file: Path | None = fields.path("CSV file with more: first column, or the one named phone, number or msisdn", None)
-    sender: str = fields.declare(SENDER, "sender of its messages; empty: the account's default", "")
+    numbers: tuple[str, ...] = fields.texts("numbers of the list", "", entry=_CONTACT)
+    file: Path | None = fields.path(
+        "CSV file with more numbers: first column, or the one named phone, number or msisdn", None)
+    sender: str = fields.declare(SENDER, "sender of messages to the list; empty: the account's default", "")
 
     @property
     def account(self) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
 from socket import gethostname
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -39,19 +39,30 @@ _log = Logger()
 
 @attrs.frozen(kw_only=True)
 class SmtpConnectorSettings(ConnectorSettings):
-    """A mail relay: messages leave as e-mails. What it takes counts as delivered."""
+    """A mail relay: messages leave as e-mails. What the relay accepts counts as delivered."""
 
-    host: str = fields.text("the relay's name or address")
-    port: int = fields.integer("its port", 25, at_least=1, at_most=65_535)
+    EXAMPLE: ClassVar[Mapping[str, str]] = {
+        "host": "relay.example",
+        "port": "587",
+        "login": "gateway",
+        "password": "a-long-secret",
+        "sender": "sms@gateway.example",
+        "to": "{to}@mail.example",
+    }
+
+    host: str = fields.text("name or address of the mail relay")
+    port: int = fields.integer("TCP port of the relay", 25, at_least=1, at_most=65_535)
     tls: str = fields.choice("none, starttls or implicit; certificates are verified", ("none", "starttls", "implicit"),
                              "starttls")
-    login: str = fields.text("for AUTH; empty: none", "")
-    password: Secret | None = fields.secret("for AUTH", None)
-    sender: str = fields.text("envelope and From address", pattern=r"[!-?A-~]+@[A-Za-z0-9.-]+", allowed="an address")
-    to: Template = fields.declare(TEMPLATE, "the recipient's address, with {to} filled in")
-    subject: Template = fields.declare(TEMPLATE, "with {to} and {from} filled in", "Message from {from}")
-    timeout: float = fields.duration("for each step of the dialogue", "30s", at_least=0.1)
-    connections: int = fields.integer("at once", 2, at_least=1, at_most=50)
+    login: str = fields.text("user name for AUTH; empty: none", "")
+    password: Secret | None = fields.secret("password for AUTH", None)
+    sender: str = fields.text(
+        "envelope sender and From address of the mails", pattern=r"[!-?A-~]+@[A-Za-z0-9.-]+", allowed="an address")
+    to: Template = fields.declare(TEMPLATE, "mail address of the recipient, with {to} filled in")
+    subject: Template = fields.declare(
+        TEMPLATE, "subject of the mails, with {to} and {from} filled in", "Message from {from}")
+    timeout: float = fields.duration("time for each step of the SMTP dialogue", "30s", at_least=0.1)
+    connections: int = fields.integer("simultaneous connections to the relay", 2, at_least=1, at_most=50)
 
     def check(self) -> Iterator[Conflict]:
         """Yield settings that conflict."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -118,6 +119,14 @@ class IMessageStore(Interface):
     def check() -> StoreCondition:
         """Look at the disk and at the files; call this once a second. If the files are not those that were opened,
         :attr:`failed` fails, and no commit succeeds any more."""
+
+    def back_up(target: Path) -> Deferred[int]:
+        """Write a copy of the store to a file, while the store is used: the state after one of the commits that are
+        under way. The file appears when it is complete and on the disk.
+
+        :return: fires with the octets of the copy.
+        :raises StoreDown: (through the Deferred) no copy can be made; the message says why.
+        """
 
     def next_id() -> int:
         """A new id for a message or batch: from 1, increasing, dense but for gaps at a restart; no I/O.

@@ -15,7 +15,7 @@ from smsgw.model.changes import (
     Retry,
     Unmet,
 )
-from smsgw.model.content import Content
+from smsgw.model.content import Content, Cut, Form, Labels
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.errors import GatewayError, Refusal, Refused, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.lifecycle import FINAL, MOVES, Notify, State
@@ -50,13 +50,16 @@ __all__ = [
     "Conditional",
     "Confirmation",
     "Content",
+    "Cut",
     "DeliveryReport",
     "ErrorCode",
     "Event",
     "EventKind",
+    "Form",
     "GatewayError",
     "Incoming",
     "IncomingKind",
+    "Labels",
     "Limit",
     "Lost",
     "Message",

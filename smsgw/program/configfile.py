@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from smsgw.config import ConfigErrors, Problem, Settings, parse, sample
+from smsgw.config import ConfigErrors, Problem, Settings, parse, reference, sample
 from smsgw.plugins import connector_factories, dialects
 
 
@@ -18,9 +18,14 @@ def connector_types() -> dict[str, type]:
     return {kind: factory.settings() for kind, factory in connector_factories().items()}
 
 
-def sample_config() -> str:
-    """Return the text of etc/gw.ini."""
-    return sample(connector_types(), dialects())
+def sample_config(every: bool = False) -> str:
+    """Return the text of etc/gw.ini; with `every` one of all kinds of sections and all keys."""
+    return sample(connector_types(), dialects(), every)
+
+
+def settings_page() -> str:
+    """Return the text of docs/settings.rst, with the installed connectors and dialects."""
+    return reference(connector_types(), dialects())
 
 
 def read(path: Path) -> Settings:

@@ -43,6 +43,9 @@ from smsgw.services.watch import Watch
 from smsgw.stores import MessageStore, StoreMetrics
 from smsgw.stores.sqlite import SqliteEngine, StoreThread
 
+BACKUP: Final = "backup.sqlite"
+"""The file in the state directory that a backup is written to; the command ``smsgw backup`` moves it."""
+
 
 def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
     """Return a store with a database in the state directory."""
@@ -81,6 +84,7 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         reactor,
         parts.metrics.registry,
         parts.metrics.http,
+        backup=(settings.gateway.state / BACKUP).resolve(),
     ).factory
     listeners = [make_listener(parts, own, admin) for own in settings.listeners.values()]
     gateway.steps = list(_steps(gateway, parts, listeners, source))

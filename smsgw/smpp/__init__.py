@@ -14,6 +14,7 @@ from smsgw.smpp.consts import (
     Ton,
 )
 from smsgw.smpp.errors import Answerable, PduError, Unframed
+from smsgw.smpp.fields import DistributionList, SmeAddress, UnsuccessSme, Wire
 from smsgw.smpp.pdus import (
     BY_ID,
     HEADER,
@@ -94,6 +95,7 @@ __all__ = [
     "DataSmResp",
     "DeliverSm",
     "DeliverSmResp",
+    "DistributionList",
     "EnquireLink",
     "EnquireLinkResp",
     "EsmClass",
@@ -114,6 +116,7 @@ __all__ = [
     "Request",
     "Response",
     "ShortMessage",
+    "SmeAddress",
     "Status",
     "SubmitMulti",
     "SubmitMultiResp",
@@ -125,6 +128,8 @@ __all__ = [
     "Unbind",
     "UnbindResp",
     "Unframed",
+    "UnsuccessSme",
+    "Wire",
     "WrittenDeliverSm",
     "body",
     "decode",

@@ -8,9 +8,11 @@ thread, the memory engine on later turns of the reactor. An engine knows tables 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import StoreCondition
@@ -158,6 +160,9 @@ class Engine(Protocol):
     def check(self) -> StoreCondition:
         """Look at the disk and at the files, if the engine has any; called once a second. If the data are not those
         that were opened, `broke` is called, and no steps succeed any more."""
+
+    def back_up(self, target: Path) -> Deferred[int]:
+        """Write a copy of the data to a file, as :meth:`smsgw.interfaces.IMessageStore.back_up`."""
 
     def close(self) -> Any:
         """Close the data; no steps are run after that. May return a Deferred."""

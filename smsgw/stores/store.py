@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred, succeed
@@ -252,6 +253,11 @@ class MessageStore:
 
     def recover_claims(self, after: int, limit: int) -> Deferred[list[Part]]:
         return self._run(retried(lambda: self._maintenance.recover_claims(after, limit, self._now())))
+
+    def back_up(self, target: Path) -> Deferred[int]:
+        if not self._open:
+            return fail(StoreDown("the store is not open"))
+        return self.engine.back_up(target)
 
     def match_parked(self, limit: int) -> Deferred[Committed]:
         if not self.engine.shared:  # a parked receipt was applied when its part was sent

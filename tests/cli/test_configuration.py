@@ -81,3 +81,11 @@ class SampleTests(CommandTestCase):
         ran = self.run_command("sample")
         self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.sample_config(), ""))
         self.assertIn("demo", parse(ran.out, "gw.ini", configfile.connector_types(), dialects()).accounts)
+
+    def test_u6_all(self) -> None:
+        """--all prints the sample with all kinds of sections, --page the page of all settings; not both."""
+        ran = self.run_command("sample", "--all")
+        self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.sample_config(every=True), ""))
+        ran = self.run_command("sample", "--page")
+        self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.settings_page(), ""))
+        self.assertEqual(self.run_command("sample", "--all", "--page").status, 2)

@@ -15,8 +15,8 @@ from tests.cli.support import CommandTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    "check", "sample", "hash-password", "make-key", "list", "show", "cancel", "replay", "simulate", "clock",
-    "decode", "send",
+    "check", "sample", "hash-password", "make-key", "health", "backup", "restore",
+    "list", "show", "cancel", "replay", "simulate", "clock", "decode", "send"
 )
 
 

@@ -15,20 +15,20 @@ from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
 
 @attrs.frozen(kw_only=True)
 class LoopbackSettings(ConnectorSettings):
-    """The simulated SMSC: takes what it is given and reports it delivered. Lists of recipients make it misbehave."""
+    """The simulated SMSC: accepts each part and reports it delivered. Lists of recipients make it misbehave."""
 
     rate: float = fields.number("parts per second; 0 = unlimited", 1000)
     delay: float = fields.number("simulated SMSC: seconds to the receipt", 0.1)
-    latency: float = fields.number("seconds to the answer", 0)
-    memory: int = fields.integer("receipts it can owe; nothing more is taken until some are sent", 200_000, at_least=1)
+    latency: float = fields.number("seconds from a part to its response", 0)
+    memory: int = fields.integer("receipts that may be outstanding; above it no part is accepted", 200_000, at_least=1)
     undeliverable: Globs = fields.globs("recipients reported undeliverable")
     expired: Globs = fields.globs("recipients reported expired")
     rejected: Globs = fields.globs("recipients refused at once")
     throttled: Globs = fields.globs("recipients answered busy at first")
-    throttles: int = fields.integer("how many attempts are answered so", 1, at_least=1)
-    unanswered: Globs = fields.globs("recipients whose submits are never answered")
-    patience: float = fields.number("seconds until an unanswered submit is given up", 10)
-    early: Globs = fields.globs("recipients whose receipt comes before the answer")
+    throttles: int = fields.integer("how many attempts to a throttled recipient are answered busy", 1, at_least=1)
+    unanswered: Globs = fields.globs("recipients whose parts never get a response")
+    patience: float = fields.number("seconds without a response after which a part counts as lost", 10)
+    early: Globs = fields.globs("recipients whose receipt comes before the response")
     twice: Globs = fields.globs("recipients whose receipt is repeated")
     never: Globs = fields.globs("recipients whose receipt never comes")
 

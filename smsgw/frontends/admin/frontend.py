@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import attrs
@@ -106,6 +107,8 @@ class AdminFrontend:
     :param clock: its seconds must be monotonic.
     :param registry: of the metrics shown; takes those of the store too.
     :param http: counts the answers.
+    :param backup: the file that backups are written to. A request cannot name another one, because every program on
+        this machine may send requests.
     """
 
     def __init__(
@@ -119,6 +122,8 @@ class AdminFrontend:
         clock: IReactorTime,
         registry: CollectorRegistry,
         http: HttpMetrics | None = None,
+        *,
+        backup: Path,
     ) -> None:
         self._store = store
         self._cancel = cancel
@@ -127,6 +132,7 @@ class AdminFrontend:
         self._health = health
         self._watch = watch
         self._clock = clock
+        self._backup = backup
         self._registry = registry
         self._stored = StoredMetrics(registry)
         self.resource = JsonResource(
@@ -140,6 +146,7 @@ class AdminFrontend:
                 ResourcePath("/incoming", {b"GET": self._list_incoming}),
                 ResourcePath("/events", {b"GET": self._list_events}),
                 ResourcePath("/replay", {b"POST": self._replay_events}),
+                ResourcePath("/backup", {b"POST": self._back_up}),
                 ResourcePath("/simulate", {b"POST": self._make_up}),
                 ResourcePath("/clock", {b"GET": self._show_clock}),
                 ResourcePath("/clock/accept", {b"POST": self._accept_clock}),
@@ -267,6 +274,13 @@ class AdminFrontend:
             return json_answer({"replayed": [event.message.id for event in events], "more": len(events) == MOST})
 
         return self._replay(wish.account, wish.ids, MOST).addCallback(respond)
+
+    @_guarded
+    def _back_up(self, request: Request) -> Deferred[Answer]:
+        def told(octets: int) -> Answer:
+            return json_answer({"file": str(self._backup), "octets": octets})
+
+        return self._store.back_up(self._backup).addCallback(told)
 
     @_guarded
     def _make_up(self, request: Request) -> Deferred[Answer]:

@@ -4,7 +4,7 @@ from smsgw.config import SubmissionSettings
 from smsgw.protocols.smtp.client import SmtpClient, SmtpClientSettings, connect
 from smsgw.protocols.smtp.clientpool import SmtpPool
 from smsgw.protocols.smtp.factory import SubmissionFactory
-from smsgw.protocols.smtp.failures import SmtpFailed
+from smsgw.protocols.smtp.failures import SmtpFailed, Step
 from smsgw.protocols.smtp.mailtext import mail_text
 from smsgw.protocols.smtp.server import SubmissionProtocol
 from smsgw.protocols.smtp.serverreply import ServerReply
@@ -18,6 +18,7 @@ __all__ = [
     "SmtpClientSettings",
     "SmtpFailed",
     "SmtpPool",
+    "Step",
     "SubmissionFactory",
     "SubmissionProtocol",
     "SubmissionSettings",

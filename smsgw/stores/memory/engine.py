@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import StoreCondition
+from smsgw.model.errors import StoreDown
 from smsgw.stores.cache import PARKED
 from smsgw.stores.memory.answers import ANSWERS, load
 from smsgw.stores.memory.tables import Node, Tables
@@ -59,6 +62,10 @@ class MemoryEngine:
     def check(self) -> StoreCondition:
         """There is nothing to look at."""
         return StoreCondition()
+
+    def back_up(self, target: Path) -> Deferred[int]:
+        """Fail: the tables are in no file."""
+        return fail(StoreDown("a store in memory has no backup"))
 
     def run(self, steps: Steps[Any], done: Callable[[Any], None]) -> None:
         self._queue.append((steps, done))

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,7 +18,9 @@ from smsgw.interfaces import StoreCondition
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.stores.cache import PARKED
 from smsgw.stores.sqlite.answers import ANSWERS
+from smsgw.stores.sqlite.backup import Backup
 from smsgw.stores.sqlite.disk import LOW_WATER, Disk, OpenFiles
+from smsgw.stores.sqlite.givenids import highest_id
 from smsgw.stores.sqlite.ids import IdFile
 from smsgw.stores.sqlite.load import load
 from smsgw.stores.sqlite.lock import LockFile
@@ -71,6 +73,7 @@ class SqliteEngine:
         self._lost = 0
         self.connection: sqlite3.Connection
         self._transactions: Transactions
+        self._backup: Backup | None = None
 
     def open(self, broke: Callable[[str], None]) -> None:
         """Take the lock, read the end of the log, and migrate the schema to the newest version. Blocks."""
@@ -93,6 +96,8 @@ class SqliteEngine:
         self._runner.start()
 
     def close(self) -> Deferred[None]:
+        if self._backup is not None:
+            self._backup.cancel()
         gone: Deferred[None] = Deferred()
         self._runner.run(self._close_there)
         self._runner.stop(partial(gone.callback, None))
@@ -136,6 +141,20 @@ class SqliteEngine:
                 self._broke(self._missing)
         disk = self._disk
         return StoreCondition(disk.free, disk.needed, disk.short, self._lost)
+
+    def back_up(self, target: Path) -> Deferred[int]:
+        if self._backup is not None:
+            return fail(StoreDown("a backup is being made"))
+        source = self._path / DATABASE
+        self._backup = backup = Backup(
+            source, self.connection, self._transactions.read, self._runner, self._disk.low_water
+        )
+
+        def over(result: T) -> T:
+            self._backup = None
+            return result
+
+        return backup.start(target).addBoth(over)
 
     def run(self, steps: Steps[T], done: Callable[[T | Failure], None]) -> None:
         self._runner.run(partial(self._work, steps, done))
@@ -196,20 +215,11 @@ class SqliteEngine:
             " WHERE c.node = ?2 AND m.leased_to = ?2 AND m.claimed = 1",
             (floor, node),
         ).fetchall()
-        highest = [
-            execute(f"SELECT ifnull(max({column}), 0) FROM {table}").fetchone()[0]
-            for table, column in (
-                ("node", "counter"),
-                ("message", "id"),
-                ("message WHERE batch > 0", "batch"),
-                ("incoming", "id"),
-                ("condition", "id"),
-            )
-        ]
-        if max(highest) and not self._ids.found:
+        highest = highest_id(execute)
+        if highest and not self._ids.found:
             _log.warn(
                 "{path} was missing or damaged: ids go on behind the highest in the database", path=str(self._ids.path)
             )
-        self._last_id = max(*highest, self._ids.reserved)
+        self._last_id = max(highest, self._ids.reserved)
         parked = execute("SELECT remote_id, connector FROM parked LIMIT ?", (PARKED + 1,)).fetchall()
         return Registration(epoch, floor, listed, claimed, self._last_id + 1, NO_ID, parked, lease_until)

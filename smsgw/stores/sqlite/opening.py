@@ -30,12 +30,15 @@ NETWORK: Final = frozenset(
 )  # fmt: skip
 """File systems whose locks and syncs are unreliable."""
 
+CHECKPOINT: Final = 4000
+"""Pages in the write-ahead log after which a commit puts them into the database."""
+
 PRAGMAS: Final = (
     "PRAGMA busy_timeout = 5000",
     "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",
-    "PRAGMA wal_autocheckpoint = 4000",
+    f"PRAGMA wal_autocheckpoint = {CHECKPOINT}",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA cache_size = -32000",
     "PRAGMA trusted_schema = OFF",

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+T = TypeVar("T")
 
 THREAD: Final = "store"
 """The name of the store's thread."""
@@ -33,6 +35,10 @@ class Runner(Protocol):
 
     def run(self, work: Callable[[], None]) -> None:
         """Run `work` after all earlier work."""
+
+    def beside(self, work: Callable[[], T], done: Callable[[T], object]) -> None:
+        """Run long work that does not use the connection in a thread of its own, then call `done` with its result in
+        the reactor's thread; this may happen after the stop."""
 
     def report(self, call: Callable[[], None]) -> None:
         """Called by work: have `call` called in the reactor's thread."""
@@ -94,7 +100,7 @@ class Reports:
 class StoreThread:
     """One thread for one store, since a SQLite connection is used from one thread.
 
-    :ivar reactor: provides IReactorFDSet.
+    :ivar reactor: provides IReactorFDSet and IReactorFromThreads.
     """
 
     reactor: Any
@@ -110,6 +116,9 @@ class StoreThread:
 
     def run(self, work: Callable[[], None]) -> None:
         self._work.put(work)
+
+    def beside(self, work: Callable[[], T], done: Callable[[T], object]) -> None:
+        Thread(target=lambda: self.reactor.callFromThread(done, work()), name=f"{THREAD} backup", daemon=True).start()
 
     def report(self, call: Callable[[], None]) -> None:
         self._reports.report(call)
@@ -136,6 +145,9 @@ class Inline:
 
     def run(self, work: Callable[[], None]) -> None:
         work()
+
+    def beside(self, work: Callable[[], T], done: Callable[[T], object]) -> None:
+        done(work())
 
     def report(self, call: Callable[[], None]) -> None:
         call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -35,6 +36,7 @@ class Admin:
     """
 
     def __init__(self, directory: str) -> None:
+        self.directory = directory
         self.clock = Clock()
         self.clock.advance(START)
         self.store = MessageStore(SqliteEngine(directory, Inline()), "gw1", self.clock.seconds)
@@ -56,6 +58,7 @@ class Admin:
             self,
             self.clock,
             self.registry,
+            backup=Path(directory).resolve() / "backup.sqlite",
         )
         self.client = Client(self.front.factory)
 
