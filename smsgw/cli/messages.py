@@ -132,6 +132,13 @@ def _timeline(timeline: Fact) -> Iterator[str]:
     if expected:
         yield "  still to come:"
         yield from (f"    {line}" for line in expected)
+    said = timeline["upstream_words"]
+    if said:
+        yield "  last words of the upstream:"
+    for one in said:
+        about = f"part {one['seq']}, " if timeline["parts"] > 1 else ""
+        words = f"{about}{printable(one['connector'])}: {printable(one['words'])}"
+        yield f"    {moment(one['at'], milliseconds=True)}  {words}"
     if timeline["parts"] > 1:
         yield ""
         for part in timeline["part_states"]:
@@ -145,9 +152,8 @@ def _size(text: Fact, parts: int) -> str:
 
 
 def _error(number: int) -> str:
-    """An error code behind a state, with its meaning where it has one; nothing for 0."""
-    words = meaning(number)
-    return f", error {number}" + (f" ({words})" if words else "") if number else ""
+    """An error code behind a state, with its meaning; nothing for 0."""
+    return f", error {number} ({meaning(number) or 'a number of the upstream'})" if number else ""
 
 
 def _past(step: Fact) -> str:

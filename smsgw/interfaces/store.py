@@ -10,6 +10,7 @@ from zope.interface import Attribute, Interface
 
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message, Part
+from smsgw.model.outcome import LastWords
 
 
 @attrs.frozen
@@ -34,12 +35,13 @@ class Parked:
 @attrs.frozen
 class MessageDetails:
     """Everything stored about one message, for the administrator: its parts as (seq, state, error, remote_id), its
-    awaited receipts, and its events that are not yet acknowledged."""
+    awaited receipts, its events that are not yet acknowledged, and the upstreams' last words about its parts."""
 
     message: Message
     parts: Sequence[tuple[int, int, int, str]]
     awaited: Sequence[Awaited]
     events: Sequence[Event]
+    words: Sequence[LastWords] = ()
 
 
 @attrs.frozen
@@ -143,6 +145,10 @@ class IMessageStore(Interface):
 
     def details(id: int) -> Deferred[MessageDetails | None]:
         """Everything stored about one message, for the administrator; None if it is unknown."""
+
+    def last_words(ids: Sequence[int]) -> Deferred[dict[int, list[LastWords]]]:
+        """The upstreams' last words about the parts of these messages, in order of parts, by message; messages without
+        any are left out. The caller has looked the messages up for their account."""
 
     def list_messages(account: str | None, wanted: MessageFilter, before: int, limit: int) -> Deferred[list[Message]]:
         """Messages that `wanted` selects, newest first, with ids below `before` (0: from the newest)."""

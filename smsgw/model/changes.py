@@ -13,6 +13,7 @@ import attrs
 from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
+from smsgw.model.outcome import LastWords
 
 
 @attrs.frozen
@@ -85,12 +86,16 @@ class PartSent:
 
 @attrs.define(eq=False)
 class PartEnded:
-    """Part `seq` of `message` (0: every part that is not sent yet) reached the final `state` without a receipt."""
+    """Part `seq` of `message` (0: every part that is not sent yet) reached the final `state` without a receipt.
+
+    :ivar words: last words of the upstream about parts of the message.
+    """
 
     message: Message
     seq: int
     state: State
     error: int
+    words: Sequence[LastWords] = ()
 
 
 @attrs.define(eq=False)
@@ -98,12 +103,15 @@ class Requeued:
     """A claimed `message` goes back to the queue of `connector`, to be sent again not before `due`.
 
     Parts that were already sent stay sent. `charged` adds one to its attempts.
+
+    :ivar words: last words of the upstream about parts of the message.
     """
 
     message: Message
     connector: str
     due: float
     charged: bool
+    words: Sequence[LastWords] = ()
 
 
 @attrs.define(eq=False)

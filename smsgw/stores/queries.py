@@ -8,6 +8,7 @@ from typing import Final
 from smsgw.interfaces import Awaited, MessageDetails, MessageFilter, Parked
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
+from smsgw.stores.lastwords import add_words, last_words
 from smsgw.stores.maintenance import messages
 from smsgw.stores.packed import LABELLED
 from smsgw.stores.questions import (
@@ -85,11 +86,13 @@ def details(id: int) -> Steps[MessageDetails | None]:
         parts = [known.get(seq, (seq, state + 0, m.error, "")) for seq in range(1, m.parts + 1)]
     awaited = yield AwaitedOf(id, sorted({remote_id for *_, remote_id in parts if remote_id}))
     events = yield EventsOf(m.login or m.account, m.path, id)
+    words = yield from last_words([id])
     return MessageDetails(
         m,
         parts,
         [Awaited(remote_id, m, seq, due) for seq, remote_id, due in sorted(awaited)],
         to_events(events, {}),
+        words.get(id, ()),
     )
 
 
@@ -109,7 +112,9 @@ def _events(rows: Sequence[Row]) -> Steps[list[Event]]:
     ids = [row[MESSAGE_WIDTH + 2] for row in rows if row[0] is None]
     incoming = (yield IncomingById(ids)) if ids else []
     came = {row[0]: to_incoming(row) for row in incoming}
-    return to_events(rows, came)
+    found = to_events(rows, came)
+    yield from add_words(found)
+    return found
 
 
 def list_incoming(account: str | None, before: int, limit: int) -> Steps[list[Incoming]]:

@@ -66,6 +66,13 @@ class AwaitedOf(Question[list[Row]]):
 
 
 @attrs.frozen
+class WordsOf(Question[list[Row]]):
+    """Rows WORDS of the messages `ids`."""
+
+    ids: Sequence[int]
+
+
+@attrs.frozen
 class EventsPage(Question[list[Row]]):
     """Rows MESSAGE (None if the event belongs to no message) and EVENT, behind `after` in the order of (message, seq),
     of events that `node` has."""

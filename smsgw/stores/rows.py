@@ -45,6 +45,10 @@ EVENT: Final = ("login", "path", "message", "seq", "kind", "state", "error", "at
 PARKED: Final = ("remote_id", "connector", "since", "state", "error", "at", "raw")
 """Columns of a parked receipt."""
 
+WORDS: Final = ("message", "seq", "state", "connector", "at", "words")
+"""Columns of an upstream's last words about one part. Only parts that an upstream did not take, or did not deliver,
+have a row."""
+
 CONDITION: Final = ("scope", "key", "until", "used", "id", "digest")
 """Columns of a condition: a used key (`used` 0), or the amount used of a limit; valid until an absolute time (0: for
 ever)."""

@@ -15,7 +15,8 @@ from smsgw.interfaces import Awaited, IMessageStore, MessageDetails, MessageFilt
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.message import Event, Incoming, Message, Part
-from smsgw.stores import queries
+from smsgw.model.outcome import LastWords
+from smsgw.stores import lastwords, queries
 from smsgw.stores.cache import Cache
 from smsgw.stores.commit import CommitSteps, retried
 from smsgw.stores.groupcommit import GroupCommit
@@ -180,6 +181,9 @@ class MessageStore:
 
     def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
         return self._run(queries.find(account, ids))
+
+    def last_words(self, ids: Sequence[int]) -> Deferred[dict[int, list[LastWords]]]:
+        return self._run(lastwords.last_words(ids))
 
     def details(self, id: int) -> Deferred[MessageDetails | None]:
         return self._run(queries.details(id))

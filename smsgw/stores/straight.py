@@ -135,12 +135,13 @@ class StraightWay:
         row = self._decisions.early(key) if known else None
         if row is None or known is None:
             return
-        _, _, _, number, error, at, _ = row
+        _, _, _, number, error, at, raw = row
         state = State(number)
         if type(known) is Message and known.id not in self._decisions.progress:
+            self._writes.note_receipt(known.id, 1, state, key[1], bytes(raw))
             self._end(known, key, state, error, at, result)
         else:
-            self._decisions.receive(key, known, state, error, at, result)
+            self._decisions.receive(key, known, state, error, at, bytes(raw), result)
 
     def _end(self, m: Message, key: tuple[str, str], state: State, error: int, at: float, result: Committed) -> None:
         """End a message that goes the straight way, by the receipt under `key`."""
@@ -188,7 +189,11 @@ class StraightWay:
                     words.append("matched")
                     awaiting[key] = False
                     id = m.id
-                    error = 0 if state is _DELIVERED else report.error
+                    if state is _DELIVERED:
+                        error = 0
+                    else:
+                        error = report.error
+                        writes.note_receipt(id, 1, state, key[1], report.raw)
                     if state is not ended_as or error != ended_by:
                         ended = finals[_FROM, state + 0, error]
                         ended_as = state

@@ -187,7 +187,7 @@ class ShowTests(MessageTestCase):
         self.assertEqual(self.expected(), ["the receipt for part 1 (abc), awaited until TIME"])
 
     def test_failed_parts(self) -> None:
-        """A text in parts shows each of them; an error has its code, and its meaning if that is known."""
+        """A text in parts shows each of them; an error has its code and its meaning."""
         message = self.admin.accept(parts=(b"one", b"two"), claimed=True)
         self.admin.sent(message, "a", 1)
         self.admin.sent(message, "b", 2)
@@ -200,7 +200,21 @@ class ShowTests(MessageTestCase):
         )
         unknown = self.admin.accept(claimed=True)
         self.admin.ended(unknown, State.REJECTED, 4711)
-        self.assertEqual(self.timeline("3")[0], "message 3 is rejected, error 4711")
+        self.assertEqual(self.timeline("3")[0], "message 3 is rejected, error 4711 (a number of the upstream)")
+
+    def test_u5_words(self) -> None:
+        """The upstream's last words are shown, with the number masked unless texts are asked for."""
+        message = self.admin.accept(claimed=True)
+        self.admin.sent(message, "abc")
+        self.admin.reported("abc", State.UNDELIVERABLE, f"stat:UNDELIV {NUMBER} text:{TEXT}".encode())
+        said = self.timeline("1")
+        at = said.index("last words of the upstream:")
+        self.assertTrue(said[at + 1].endswith("  sim: stat:UNDELIV 7916...67"), said)
+        several = self.admin.accept(parts=(b"one", b"two"), claimed=True)
+        self.admin.sent(several, "x", 1)
+        self.admin.reported("x", State.UNDELIVERABLE, b"first")
+        self.assertIn("part 1, sim: first", self.said("show", "2"))
+        self.assertIn(f"stat:UNDELIV {NUMBER}\n", self.said("show", "1", "--text"))
 
     def test_batch(self) -> None:
         """A batch shows its messages."""

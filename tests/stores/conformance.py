@@ -13,6 +13,7 @@ from tests.stores.incoming import DeadLetterTests, FilterTests, IncomingTests
 from tests.stores.keeping import UpkeepTests
 from tests.stores.reporting import PartsTests, ReceiptTests
 from tests.stores.sending import CancelTests, ClaimingTests, OutcomeTests
+from tests.stores.words import WordsTests
 
 
 class MessageStoreTests(
@@ -30,5 +31,6 @@ class MessageStoreTests(
     IncomingTests,
     DeadLetterTests,
     FilterTests,
+    WordsTests,
 ):
     """All of it; see :class:`~tests.stores.case.StoreCase` for what a store's own class has to say."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from smsgw.interfaces import MessageDetails, Parked
 from smsgw.model.address import masked
 from smsgw.model.content import Content
+from smsgw.model.errorcodes import meaning
 from smsgw.model.lifecycle import FINAL, Notify, State
 from smsgw.model.message import Event, Incoming, IncomingKind, Message
 from smsgw.text import coding
@@ -47,6 +48,7 @@ def summary(message: Message, private: bool = False) -> Fact:
         "connector": message.connector,
         "state": message.state.word,
         "error": message.error,
+        "error_meaning": meaning(message.error),
         "from": message.content.sender if private else _sender(message.content.sender),
         "to": message.recipient if private else masked(message.recipient),
         "text": _text(message.content, private),
@@ -66,6 +68,16 @@ def details(traced: MessageDetails, private: bool = False) -> Fact:
         "attempts": message.attempts,
         "notify": [str(kind.name).lower() for kind in _KINDS if message.notify & kind],
         "timeline": list(timeline(traced)),
+        "upstream_words": [
+            {
+                "seq": one.seq,
+                "connector": one.connector,
+                "state": one.state.word,
+                "at": _moment(one.at),
+                "words": one.text if private else one.text.replace(message.recipient, masked(message.recipient)),
+            }
+            for one in traced.words
+        ],
         "part_states": [
             {"seq": seq, "state": State(state).word, "error": error, "remote_id": remote_id or None}
             for seq, state, error, remote_id in traced.parts

@@ -18,7 +18,7 @@ import attrs
 
 from smsgw.dialects.rostelecom import WORDS
 from smsgw.model.callbackurl import Handler, Parameter, read_handler
-from smsgw.model.errorcodes import ASSUMED, ErrorCode
+from smsgw.model.errorcodes import ASSUMED, ErrorCode, meaning
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import Event, Incoming, IncomingKind, Message
 from smsgw.model.moments import utc
@@ -202,6 +202,8 @@ def document(event: Event) -> dict[str, Any]:
             "state": event.state.word,
             "final": event.state in FINAL,
             "error": event.error,
+            "error_meaning": meaning(event.error),
+            "upstream_words": event.words,
             "parts": message.parts,
             "accepted_at": utc(message.created),
             "at": utc(event.at),

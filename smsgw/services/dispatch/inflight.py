@@ -14,7 +14,7 @@ from smsgw.model.outcome import Outcome, Rejected, Sent
 from smsgw.services.dispatch.fairqueue import parts_of
 from smsgw.services.dispatch.guard import GuardedConnector
 from smsgw.services.dispatch.metrics import DispatchMetrics
-from smsgw.services.dispatch.outcomes import NOT_SENT, Change, OutcomeBatch, SplitMessage, batch_of
+from smsgw.services.dispatch.outcomes import NOT_SENT, Change, OutcomeBatch, SplitMessage, batch_of, last_words
 from smsgw.services.dispatch.retrypolicy import RetryPolicy
 
 
@@ -256,9 +256,11 @@ class InFlight:
         if isinstance(outcome, Sent):
             changes.append(PartSent(message, part.seq, outcome.remote_id, due))
         elif isinstance(outcome, Rejected):
-            changes.append(PartEnded(message, part.seq, State.REJECTED, outcome.error))
+            words = last_words(part.seq, State.REJECTED, self._name, now, outcome.why)
+            changes.append(PartEnded(message, part.seq, State.REJECTED, outcome.error, words))
         elif self._connector.poisoned(message.id):
-            changes.append(PartEnded(message, part.seq, State.FAILED, 0))
+            words = last_words(part.seq, State.QUEUED, self._name, now, outcome.why)
+            changes.append(PartEnded(message, part.seq, State.FAILED, 0, words))
         else:
             split.returned.append((part.seq, outcome))
             waiting = [one for one in self._claimed if one.message is message]

@@ -15,6 +15,7 @@ from smsgw.model.message import Message
 from smsgw.model.outcome import Busy, Lost
 from smsgw.model.pacing import back_off
 from smsgw.services.dispatch.metrics import DispatchMetrics
+from smsgw.services.dispatch.outcomes import NOT_SENT, last_words
 
 MOST_ATTEMPTS: Final = 20
 """After so many attempts with unknown outcome a message is not sent again. Attempts at a busy upstream do not count;
@@ -43,6 +44,18 @@ class RetryPolicy:
         self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
     ) -> list[PartEnded | Requeued]:
         """Decide on the returned parts of `message`, as (number, outcome); `now` is the absolute time."""
+        changes = self._decided(message, returned, now)
+        changes[0].words = [
+            words
+            for seq, outcome in returned
+            if outcome is not NOT_SENT
+            for words in last_words(seq, State.QUEUED, self.settings.name, now, outcome.why)
+        ]
+        return changes
+
+    def _decided(
+        self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
+    ) -> list[PartEnded | Requeued]:
         changes: list[PartEnded | Requeued] = []
         lost = [seq for seq, outcome in returned if type(outcome) is Lost]
         if lost:

@@ -245,6 +245,7 @@ ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
     q.QueuePage: _queue_page,
     q.AwaitedPage: _awaited_page,
     q.AwaitedOf: _awaited_of,
+    q.WordsOf: lambda tables, asked: [row for key, row in sorted(tables.words.rows.items()) if key[0] in asked.ids],
     q.EventsPage: _events_page,
     q.EventsOf: _events_of,
     q.EventLogins: _event_logins,

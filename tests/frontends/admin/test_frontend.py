@@ -120,7 +120,7 @@ class ListTests(AdminTests):
         """Messages are listed newest first, with the columns of a table."""
         self.admin.accept()
         self.admin.clock.advance(1.5)
-        self.admin.accept(account="shop", state=State.REFUSED, error=22)
+        self.admin.accept(account="shop", state=State.REFUSED, error=249)
         first, second = self.shown("/messages")["messages"]
         self.assertEqual(
             first,
@@ -131,7 +131,8 @@ class ListTests(AdminTests):
                 "path": "smpp",
                 "connector": "sim",
                 "state": "refused",
-                "error": 22,
+                "error": 249,
+                "error_meaning": "the number is malformed",
                 "from": "DEMO",
                 "to": "7916...67",
                 "text": {"encoding": "gsm", "octets": 17, "characters": 17},

@@ -258,12 +258,20 @@ class NativeTests(SynchronousTestCase):
                 "state": "undeliverable",
                 "final": True,
                 "error": 6,
+                "error_meaning": "the phone is off or out of reach",
+                "upstream_words": "",
                 "parts": 2,
                 "accepted_at": "2011-08-20T18:40:00.750Z",
                 "at": "2011-08-20T18:41:00.750Z",
             },
         )
         self.assertEqual(document(status(State.ENROUTE))["final"], False)
+
+    def test_u5_words(self) -> None:
+        """The upstream's words are in the document."""
+        event = status()
+        event.words = "stat:UNDELIV err:013"
+        self.assertEqual(document(event)["upstream_words"], "stat:UNDELIV err:013")
 
     def test_incoming(self) -> None:
         """Messages, calls and keys have different types."""
