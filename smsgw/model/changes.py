@@ -178,6 +178,22 @@ class Changes:
     confirmations: Sequence[Confirmation] = ()
 
 
+@attrs.frozen
+class Ending:
+    """The end of a message: it reached the final `state`.
+
+    :ivar connector: the last connector it was for. :ivar remote_id: the upstream's id of its (first) part, empty if it
+        was not sent. :ivar at: absolute time of the end.
+    """
+
+    message: Message
+    connector: str
+    remote_id: str
+    state: State
+    error: int
+    at: float
+
+
 @attrs.define(eq=False)
 class Committed:
     """The results of a committed call, by kind and in the order given.
@@ -188,6 +204,8 @@ class Committed:
     :ivar cancels: for each cancellation the messages cancelled, or a refusal.
     :ivar events: the new events, in the order in which they occurred.
     :ivar conditions: for each submission with conditions None if all held, else the first that did not.
+    :ivar ended: how many messages reached a final state, by (account, connector, state).
+    :ivar endings: the same messages one by one, in order, if the store was made to list them.
     """
 
     claims: list[bool]
@@ -195,3 +213,11 @@ class Committed:
     cancels: list[list[Message] | Refused]
     events: list[Event]
     conditions: Sequence[Unmet | None] = ()
+    ended: dict[tuple[str, str, State], int] = attrs.field(factory=dict)
+    endings: list[Ending] = attrs.field(factory=list)
+
+    def count(self, account: str, connector: str, state: State, messages: int = 1) -> None:
+        """Add messages to `ended`."""
+        if messages:
+            key = (account, connector, state)
+            self.ended[key] = self.ended.get(key, 0) + messages

@@ -221,10 +221,14 @@ def brief(message: Message) -> Message:
 
 @attrs.define(eq=False)
 class Part:
-    """One short message on the air: part `seq` (from 1) of `message`."""
+    """One short message on the air: part `seq` (from 1) of `message`.
+
+    :ivar since: monotonic time when dispatch gave it to the connector, 0 for not yet.
+    """
 
     message: Message
     seq: int
+    since: float = 0.0
 
     @property
     def octets(self) -> bytes:

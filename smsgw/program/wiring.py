@@ -98,7 +98,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     senders = Senders(settings)
     router = Router(settings)
     outbox = Outbox(settings, store, clock, now, metrics=metrics.outbox)
-    commits = Commits(store, outbox)
+    commits = Commits(store, outbox, metrics.services)
     factories = connector_factories()
     connectors: dict[str, IConnector] = {
         name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()

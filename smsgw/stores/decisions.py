@@ -206,7 +206,7 @@ class Decisions:
         final, progress.error = ended
         self._move(progress, final)
         progress.leased_to = ""
-        self._writes.notify(result, m, EventKind.FINAL, final, progress.error, at)
+        self._writes.end(result, m, final, progress.error, at, progress.connector, progress.ids[0])
 
     def _become_enroute(self, progress: MessageProgress, result: Committed) -> None:
         """No part is left to be sent: release the claim, and make the message ENROUTE."""

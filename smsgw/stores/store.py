@@ -51,6 +51,7 @@ class MessageStore:
     :ivar engine: holds the data.
     :param node: the name of this node, which it claims messages with.
     :param now: the time in seconds since 1970. :param cache: a cache with other limits.
+    :param listing: whether the results of commits list the messages that ended.
     """
 
     def __init__(
@@ -60,11 +61,13 @@ class MessageStore:
         now: Callable[[], float],
         metrics: StoreMetrics | None = None,
         cache: Cache | None = None,
+        listing: bool = False,
     ) -> None:
         self.failed: Deferred[None] = Deferred()
         self.engine = engine
         self._node = node
         self._now = now
+        self._listing = listing
         self._cache = cache = Cache() if cache is None else cache
         self._committer = CommitSteps(cache, self._begin)
         self._group = GroupCommit(engine, self._committer.commit, metrics=metrics or StoreMetrics())
@@ -113,7 +116,7 @@ class MessageStore:
 
     def _begin(self) -> WriteSet:
         now = self._now()
-        writes = WriteSet(self._node, self._epoch, now, self.engine.shared)
+        writes = WriteSet(self._node, self._epoch, now, self.engine.shared, self._listing)
         if not 0 <= now - self._renewed < RENEW:
             self._renewed = now
             writes.lease_until = now + LEASE

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
-from smsgw.model.changes import Committed
+from smsgw.model.changes import Committed, Ending
 from smsgw.model.lifecycle import State, notifies
 from smsgw.model.message import Event, EventKind, Message, brief
 from smsgw.model.outcome import LastWords, quoted_receipt
@@ -38,6 +38,7 @@ class WriteSet:
 
     :ivar node, epoch: the writing node; the write is refused if the node was registered again since.
     :ivar shared: whether other nodes may have changed the same messages.
+    :ivar listing: whether the results list the endings of messages.
     :ivar lease_until: a new end of the node's lease, 0 to leave it as it is.
     :ivar now: the time of the transaction, for rows without a time.
     :ivar unqueued: ids that leave `waiting` or `deferred`, found by the stored connector, account, priority and time;
@@ -77,13 +78,15 @@ class WriteSet:
     __slots__ = (
         "acknowledged", "awaited", "checked", "claims", "conditions", "confirmations", "counts", "cut_messages",
         "deferred", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "lease_until", "listed_claims",
+        "listing",
         "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted", "released", "retries",
         "seen_conditions", "sent", "sent_from", "sent_to", "shared", "unparked", "unqueued", "upkeep", "waiting",
         "words",
     )  # fmt: skip
 
-    def __init__(self, node: str, epoch: int, now: float, shared: bool) -> None:
+    def __init__(self, node: str, epoch: int, now: float, shared: bool, listing: bool = False) -> None:
         self.node = node
+        self.listing = listing
         self.shared = shared
         self.epoch = epoch
         self.lease_until = 0.0
@@ -135,6 +138,23 @@ class WriteSet:
             result.events.append(Event(brief(message), kind, state, error, at))
             login = message.login or message.account
             self.events[login, message.path, kind + 0, kind + 0, state + 0, error, self.node] += (message.id, at)
+
+    def end(
+        self,
+        result: Committed,
+        message: Message,
+        state: State,
+        error: int,
+        at: float,
+        connector: str | None = None,
+        remote_id: str = "",
+    ) -> None:
+        """Count the end of a message, add its event if its sender asked for one, and list it if endings are listed."""
+        connector = message.connector if connector is None else connector
+        result.count(message.account, connector, state)
+        self.notify(result, message, EventKind.FINAL, state, error, at)
+        if self.listing:
+            result.endings.append(Ending(message, connector, remote_id, state, error, at))
 
     def note_words(self, id: int, words: Iterable[LastWords]) -> None:
         """Store last words of an upstream about parts of the message `id`."""

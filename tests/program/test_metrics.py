@@ -18,7 +18,7 @@ from smsgw.frontends.admin.metrics import StoredMetrics
 from smsgw.plugins import dialects
 from smsgw.program.metrics import Metrics
 from smsgw.program.wiring import make_parts
-from smsgw.telemetry import Counts, Distribution, Gauges
+from smsgw.telemetry import Counts, Distribution, Distributions, Gauges
 
 LABELS = {
     "account", "connector", "fault", "form", "listener", "outcome", "path", "protocol", "reason", "refusal", "result",
@@ -26,7 +26,7 @@ LABELS = {
 }
 """The allowed labels: the values of each come from the configuration or from a fixed list."""
 
-METRICS = (Counts, Distribution, Gauge, Gauges)
+METRICS = (Counts, Distribution, Distributions, Gauge, Gauges)
 
 CONFIG = """
 [gateway]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from smsgw.config import ConnectorSettings
@@ -41,17 +41,18 @@ class InFlight:
     the window is claimed alone; a crash may leave more than the window, if the window was made smaller since; a claim
     may be committed although the commit of the outcomes that free its slots failed (its parts wait for room).
 
-    :param report_timeout: seconds to wait for a receipt after the outcome.
+    :param report_timeout: seconds to wait for a receipt after the outcome. :param seconds: monotonic time.
     """
 
     def __init__(
         self, connector: GuardedConnector, settings: ConnectorSettings, policy: RetryPolicy, report_timeout: float,
-        metrics: DispatchMetrics,
+        metrics: DispatchMetrics, seconds: Callable[[], float],
     ) -> None:  # fmt: skip
         self._name = settings.name
         self._metrics = metrics
         self._connector = connector
         self._policy = policy
+        self._seconds = seconds
         self._claiming: set[int] = set()
         self._reserved = 0
         self._claimed: deque[Part] = deque()
@@ -157,6 +158,9 @@ class InFlight:
         waiting = self._claimed
         room = self._connector.room() if waiting else 0
         parts = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+        now = self._seconds()
+        for part in parts:
+            part.since = now
         return self._send(parts, room) if parts else []
 
     def _send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
@@ -169,14 +173,15 @@ class InFlight:
         return self._connector.send(parts, room)
 
     def _parts(self, messages: Sequence[Message]) -> list[Part]:
-        parts = [Part(message, 1) for message in messages if message.parts == 1]
+        now = self._seconds()
+        parts = [Part(message, 1, now) for message in messages if message.parts == 1]
         if len(parts) < len(messages):
             parts = []
             for message in messages:
                 seqs = message.unsent or range(1, message.parts + 1)
                 if message.parts > 1:
                     self._split[message.id] = SplitMessage(len(seqs))
-                parts += [Part(message, seq) for seq in seqs]
+                parts += [Part(message, seq, now) for seq in seqs]
         return parts
 
     def recall(self, now: float) -> OutcomeBatch:
@@ -214,6 +219,7 @@ class InFlight:
         ]
         if len(sent) == len(answers) and not self._connector.suspects and self._take_all(answers):
             self._metrics.outcomes[self._name, "sent"] += len(sent)
+            self._measure([part for part, _ in answers])
             self._freeing += len(sent)
             return OutcomeBatch(sent, len(sent))
         batch = OutcomeBatch([])
@@ -223,6 +229,7 @@ class InFlight:
                 self._metrics.stray_outcomes[self._name] += 1
                 continue
             self._in_flight.remove(part)
+            self._measure([part])
             counts[type(outcome)] += 1
             self._decide(part, outcome, batch, now, due)
             if self._connector.suspects:
@@ -233,6 +240,18 @@ class InFlight:
         self._freeing += batch.freed
         batch.at_once = any(not one.due and one.connector == self._name for one in batch.requeued)
         return batch
+
+    def _measure(self, parts: Sequence[Part]) -> None:
+        """Count how long the upstream took to answer. Parts of one read were mostly sent at the same time too."""
+        if not parts:
+            return
+        latency = self._metrics.latency[self._name]
+        now = self._seconds()
+        if parts[0].since == parts[-1].since:
+            latency.observe(now - parts[0].since, len(parts))
+        else:
+            for since, count in Counter([part.since for part in parts]).items():
+                latency.observe(now - since, count)
 
     def _take_all(self, answers: Sequence[tuple[Part, Outcome]]) -> bool:
         """Remove the parts of `answers` from those in flight if all are in flight, each once; else change nothing."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Counts, Gauges
+from smsgw.telemetry import Counts, Distributions, Gauges
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class DispatchMetrics:
@@ -14,6 +16,7 @@ class DispatchMetrics:
     :ivar outcomes: by connector and outcome. :ivar stray_outcomes: by connector.
     :ivar ambiguous: parts, by connector. :ivar resends: parts, by connector.
     :ivar receipts: by connector and result.
+    :ivar latency: seconds, by connector.
     :ivar up: by connector, 0 or 1; this gauge and the next three read their values at every scrape.
     :ivar room: parts, by connector.
     :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
@@ -42,6 +45,13 @@ class DispatchMetrics:
             "smsgw_ambiguous_resends_total",
             "Parts sent again although they may have been taken before.",
             ["connector"],
+            registry=registry,
+        )
+        self.latency = Distributions(
+            "smsgw_upstream_seconds",
+            "Time from the sending of a part to the upstream's answer.",
+            "connector",
+            _SECONDS,
             registry=registry,
         )
         self.receipts = Counts(

@@ -60,7 +60,8 @@ class Pump:
         self._context = context
         self._guarded = GuardedConnector(self.name, connector)
         self.policy = RetryPolicy(settings, context.reroute, context.metrics)
-        self.inflight = InFlight(self._guarded, settings, self.policy, report_timeout, context.metrics)
+        seconds = context.clock.seconds
+        self.inflight = InFlight(self._guarded, settings, self.policy, report_timeout, context.metrics, seconds)
         self.backlog = Backlog(self.name, context.store, self.pump, self.inflight.claiming, capacity=context.memory)
         self._link = Link(settings, context.clock, context.down, context.refusing)
         self._committer = Committer(

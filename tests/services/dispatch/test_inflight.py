@@ -47,7 +47,7 @@ class Sheet:
         own = ConnectorSettings(name="sim", window=window)
         metrics = DispatchMetrics()
         policy = RetryPolicy(own, lambda one: one.connector, metrics)
-        self.inflight = InFlight(GuardedConnector("sim", self.connector), own, policy, DAY, metrics)
+        self.inflight = InFlight(GuardedConnector("sim", self.connector), own, policy, DAY, metrics, lambda: 0.0)
         self.window = window
         self.serial = 0
         self.commits: list[tuple[OutcomeBatch, list[Message]]] = []
