@@ -101,6 +101,9 @@ class GatewaySettings(SectionSettings):
                                 "sqlite:")
     node: str = fields.declare(NAME, "the name of this node", "gw1")
     log: str = fields.choice("how log lines are written: text or json", ("text", "json"), "text")
+    message_log: Path | None = fields.path(
+        "a file that gets one line of JSON for each message that reached a final state; empty: none", None)
+    message_log_private: bool = fields.flag("yes: its lines have the texts and whole numbers of the messages", False)
     country: str = fields.choice("how national numbers are read: 8XXXXXXXXXX -> 7XXXXXXXXXX", ("ru",), "ru")
     timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
     keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
@@ -182,6 +185,12 @@ class ConnectorSettings(SectionSettings):
     retry_first: float = fields.duration("pause before the second try of a busy or lost part, then doubled", "5s",
                                          at_least=0.1)
     retry_limit: float = fields.duration("the longest pause between tries", "10m", at_least=0.1)
+
+    @property
+    def parts_form(self) -> str:
+        """The form in which it sends a message in several parts. The unsent parts of a message may move to another
+        connector of the same form only; empty: it sends whole messages, so to none and from none."""
+        return "parts"
 
     def check(self) -> Iterator[Conflict]:
         """Yield a longest retry pause that is shorter than the first."""

@@ -123,6 +123,13 @@ class IMessageStore(Interface):
     def queue_page(connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         """Queued messages due now, ordered by (-priority, id) and above `after` in that order. Claims nothing."""
 
+    def retry_page(
+        connector: str, after: tuple[float, int], limit: int
+    ) -> Deferred[tuple[list[Message], tuple[float, int] | None]]:
+        """Messages that pause before another attempt over `connector`, of the next `limit` deferred messages behind
+        `after` in the order of (due, id); and where the next page begins, None at the end. Scheduled messages are left
+        out, and those held because their last answer is unknown."""
+
     def release_due(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
         """Make deferred messages that are due by `now` wait for their connectors, at most `limit`; returns their
         (connector, account, message id).

@@ -178,12 +178,13 @@ class Changes:
     confirmations: Sequence[Confirmation] = ()
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Ending:
     """The end of a message: it reached the final `state`.
 
     :ivar connector: the last connector it was for. :ivar remote_id: the upstream's id of its (first) part, empty if it
         was not sent. :ivar at: absolute time of the end.
+    :ivar words: the words with which the upstream ended the message, empty for none.
     """
 
     message: Message
@@ -192,6 +193,7 @@ class Ending:
     state: State
     error: int
     at: float
+    words: str = ""
 
 
 @attrs.define(eq=False)

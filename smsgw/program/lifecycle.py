@@ -58,6 +58,10 @@ class Stopped(Exception):
     """A step of the start failed and was logged; the program is ending."""
 
 
+class CannotStart(Exception):
+    """A part cannot start in its surroundings; the text says why."""
+
+
 class Gateway(Service):
     """Starts `steps` in order; stops the started ones in reverse order.
 
@@ -139,7 +143,7 @@ class Gateway(Service):
     def _start_failed(self, failure: Failure) -> None:
         if failure.check(Stopped) or not self.running:
             return
-        if failure.check(StoreDown):
+        if failure.check(StoreDown, CannotStart):
             log.critical("cannot start: {why}", why=failure.getErrorMessage())
             self._end(EX_UNAVAILABLE)
         else:

@@ -11,6 +11,7 @@ from smsgw.config import Settings
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, IMessageStore
+from smsgw.program.messagelog import MessageLog
 from smsgw.program.metrics import Metrics
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
@@ -47,6 +48,7 @@ class Parts:
     reactor: Any
     metrics: Metrics
     store: IMessageStore
+    message_log: MessageLog | None
     password_checks: WorkerPool
     mail_reading: WorkerPool
     accounts: Accounts

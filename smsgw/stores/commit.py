@@ -107,8 +107,7 @@ class CommitSteps:
         committed = transitions.decide(calls)
         for key in unparked:
             writes.unparked += key
-        if writes.events:
-            yield from add_new_words((event for one in committed for event in one.events), writes)
+        yield from add_new_words(committed, writes)
         try:
             yield Write(writes)
         except Stale:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from smsgw.model.changes import Committed, Ending
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Message
 from smsgw.model.outcome import LastWords, reason
@@ -40,15 +41,18 @@ def add_words(events: Iterable[Event]) -> Steps[None]:
         _add(failed, words)
 
 
-def add_new_words(events: Iterable[Event], writes: WriteSet) -> Steps[None]:
-    """The same for the events that `writes` will store. The words about a message of one part are in `writes` too,
-    since they came with its end."""
-    if not any(group[_STATE] > _DELIVERED for group in writes.events):
+def add_new_words(results: Sequence[Committed], writes: WriteSet) -> Steps[None]:
+    """Add the words to the events and endings of messages that failed in a commit, which will write `writes`. The words
+    about a message of one part are in `writes` too, since they came with its end."""
+    if not writes.listing and not any(group[_STATE] > _DELIVERED for group in writes.events):
         return
-    failed = _failed(events)
+    failed: list[Event | Ending] = []
+    for result in results:
+        failed += _failed(result.events)
+        failed += [ending for ending in result.endings if ending.state > _DELIVERED]
     width = len(WORDS)
     new = [tuple(writes.words[at : at + width]) for at in range(0, len(writes.words), width)]
-    several = [event.message.id for event in failed if isinstance(event.message, Message) and event.message.parts > 1]
+    several = [one.message.id for one in failed if isinstance(one.message, Message) and one.message.parts > 1]
     stored: list[Row] = (yield WordsOf(several)) if several else []
     _add(failed, _by_message([*stored, *new]))
 
@@ -57,6 +61,6 @@ def _failed(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event.state > _DELIVERED]
 
 
-def _add(events: Iterable[Event], words: dict[int, list[LastWords]]) -> None:
-    for event in events:
-        event.words = reason(words.get(event.message.id, ()), event.state)
+def _add(failed: Iterable[Event | Ending], words: dict[int, list[LastWords]]) -> None:
+    for one in failed:
+        one.words = reason(words.get(one.message.id, ()), one.state)

@@ -8,6 +8,7 @@ from typing import Final
 from smsgw.interfaces import Awaited, MessageDetails, MessageFilter, Parked
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
+from smsgw.model.moments import LAST
 from smsgw.stores.lastwords import add_words, last_words
 from smsgw.stores.maintenance import messages
 from smsgw.stores.packed import LABELLED
@@ -15,6 +16,7 @@ from smsgw.stores.questions import (
     AwaitedOf,
     AwaitedPage,
     DeadLetters,
+    DeferredOf,
     EventsOf,
     EventsPage,
     Found,
@@ -23,6 +25,7 @@ from smsgw.stores.questions import (
     LastCreated,
     MessageSpan,
     NextCreated,
+    Page,
     ParkedPage,
     QueuePage,
 )
@@ -55,6 +58,20 @@ def queue_page(connector: str, account: str, after: tuple[int, int], limit: int)
     """The steps of :meth:`smsgw.interfaces.IMessageStore.queue_page`."""
     loaded: Loaded = yield QueuePage(connector, account, after, limit)
     return messages(loaded.messages, loaded.parts)
+
+
+def retry_page(
+    connector: str, after: tuple[float, int], limit: int
+) -> Steps[tuple[list[Message], tuple[float, int] | None]]:
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.retry_page`. A held message is due at the end of its
+    validity."""
+    page: Page = yield DeferredOf(connector, after, limit)
+    found = [
+        m
+        for m in messages(page.rows, page.parts)
+        if m.state is not State.SCHEDULED and m.due < (m.expires or LAST)
+    ]
+    return found, None if page.last is None else (page.last[0], page.last[1])
 
 
 def awaited_receipts(connector: str, after: tuple[int, int], limit: int) -> Steps[list[Awaited]]:

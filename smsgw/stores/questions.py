@@ -205,6 +205,15 @@ class DeferredDue(Question[list[Row]]):
 
 
 @attrs.frozen
+class DeferredOf(Question[Page]):
+    """Rows MESSAGE of messages deferred for `connector`, and their parts, behind (due, message)."""
+
+    connector: str
+    after: Place
+    limit: int
+
+
+@attrs.frozen
 class ExpiredWaiting(Question[Page]):
     """Messages among `waiting` whose validity ended by `now`, behind (connector, account, -priority, message)."""
 

@@ -182,6 +182,11 @@ class MessageStore:
     def queue_page(self, connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         return self._run(queries.queue_page(connector, account, after, limit))
 
+    def retry_page(
+        self, connector: str, after: tuple[float, int], limit: int
+    ) -> Deferred[tuple[list[Message], tuple[float, int] | None]]:
+        return self._run(queries.retry_page(connector, after, limit))
+
     def find(self, account: str | None, ids: Sequence[int]) -> Deferred[list[list[Message]]]:
         return self._run(queries.find(account, ids))
 

@@ -15,8 +15,9 @@ from tests.cli.support import CommandTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    "check", "sample", "hash-password", "make-key", "list", "show", "cancel", "replay", "simulate", "decode", "send"
-)
+    "check", "sample", "hash-password", "make-key", "list", "show", "cancel", "resend", "retry", "pause", "resume", "move",
+    "replay", "simulate", "decode", "send",
+)  # fmt: skip
 
 
 def environment() -> dict[str, str]:

@@ -24,9 +24,11 @@ class Wire:
     """A socket in memory for the blocking HTTP client."""
 
     client: Client
+    sent: bytearray = attrs.field(factory=bytearray)
 
     def sendall(self, octets: bytes) -> None:
         """Pass the request to the listener."""
+        self.sent += bytes(octets)
         self.client.send(bytes(octets))
 
     def makefile(self, *how: object) -> io.BytesIO:

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
 from smsgw.connectors.templates import HttpData, percent_encoder
 from smsgw.connectors.wholemessage import WholeMessageConnector, put
-from smsgw.interfaces import IConnector, IWebhookReceiver, WebhookRequest, WebhookResponse
+from smsgw.interfaces import IConnector, IRetrying, IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
@@ -47,7 +47,7 @@ class Client(Protocol):
         """Make one request."""
 
 
-@implementer(IConnector, IWebhookReceiver)
+@implementer(IConnector, IRetrying, IWebhookReceiver)
 class HttpConnector(WholeMessageConnector):
     """Sends messages over HTTP, and takes the webhooks of the upstream.
 
@@ -148,6 +148,10 @@ class HttpConnector(WholeMessageConnector):
         if self._stopped is None:
             self._window.open = True
             self._window.feed()
+
+    def retry(self) -> None:
+        if self._pause is not None:
+            self._pause.reset(0)
 
     def _over(self, part: Part, outcome: Outcome) -> None:
         """End one request; its outcome is also that of the message's parts that came meanwhile."""

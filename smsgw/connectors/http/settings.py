@@ -55,6 +55,11 @@ class HttpConnectorSettings(ConnectorSettings):
     poll_url: Template = fields.declare(TEMPLATE, "address that tells of a message, with {id} filled in", "")
     poll_every: float = fields.duration("pause between two questions about one message", "30s", at_least=0.1)
 
+    @property
+    def parts_form(self) -> str:
+        """Whole messages."""
+        return ""
+
     def check(self) -> Iterator[Conflict]:
         """Yield settings that conflict."""
         yield from super().check()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from smsgw.interfaces import MessageDetails, Parked
-from smsgw.model.address import masked
+from smsgw.model.address import masked, masked_sender
 from smsgw.model.content import Content
 from smsgw.model.errorcodes import meaning
 from smsgw.model.lifecycle import FINAL, Notify, State
@@ -20,7 +20,6 @@ from smsgw.text import coding
 Fact = dict[str, Any]
 """A JSON object."""
 
-_SHORT_CODE: Final = 6
 _KINDS: Final = (Notify.ENROUTE, Notify.DELIVERED, Notify.FAILED)
 _WORDS: Final[Mapping[str, State]] = {state.word: state for state in State}
 
@@ -49,7 +48,7 @@ def summary(message: Message, private: bool = False) -> Fact:
         "state": message.state.word,
         "error": message.error,
         "error_meaning": meaning(message.error),
-        "from": message.content.sender if private else _sender(message.content.sender),
+        "from": message.content.sender if private else masked_sender(message.content.sender),
         "to": message.recipient if private else masked(message.recipient),
         "text": _text(message.content, private),
         "parts": message.parts,
@@ -164,8 +163,8 @@ def incoming(one: Incoming, private: bool = False) -> Fact:
         "path": one.path,
         "kind": one.kind.name.lower(),
         "connector": one.connector,
-        "from": one.sender if private else _sender(one.sender),
-        "to": one.recipient if private else _sender(one.recipient),
+        "from": one.sender if private else masked_sender(one.sender),
+        "to": one.recipient if private else masked_sender(one.recipient),
         "at": _moment(one.at),
         "answers": one.answers or None,
         "seconds": one.seconds or None,
@@ -206,12 +205,6 @@ def _event(event: Event) -> Fact:
         "attempts": event.attempts,
         "due": _moment(event.due),
     }
-
-
-def _sender(source: str) -> str:
-    """Mask a sender that is a phone number; alphanumeric senders and short codes are public."""
-    digits = source.removeprefix("+")
-    return masked(source) if digits.isdigit() and len(digits) > _SHORT_CODE else source
 
 
 def _moment(at: float) -> float | None:

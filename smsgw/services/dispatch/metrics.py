@@ -17,8 +17,8 @@ class DispatchMetrics:
     :ivar ambiguous: parts, by connector. :ivar resends: parts, by connector.
     :ivar receipts: by connector and result.
     :ivar latency: seconds, by connector.
-    :ivar up: by connector, 0 or 1; this gauge and the next three read their values at every scrape.
-    :ivar room: parts, by connector.
+    :ivar up: by connector, 0 or 1; this gauge and the next four read their values at every scrape.
+    :ivar paused: by connector, 0 or 1. :ivar room: parts, by connector.
     :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
     """
 
@@ -63,6 +63,10 @@ class DispatchMetrics:
         )
         self.up = Gauges(
             "smsgw_connector_up", "Whether the link of a connector is usable.", ["connector"], registry=registry
+        )
+        self.paused = Gauges(
+            "smsgw_connector_paused", "Whether an administrator has paused a connector.", ["connector"],
+            registry=registry,
         )
         self.room = Gauges(
             "smsgw_connector_room", "Parts that a connector takes now.", ["connector"], registry=registry

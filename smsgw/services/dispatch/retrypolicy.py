@@ -12,6 +12,7 @@ from smsgw.model.changes import PartEnded, Requeued
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
+from smsgw.model.moments import LAST
 from smsgw.model.outcome import Busy, Lost
 from smsgw.model.pacing import back_off
 from smsgw.services.dispatch.metrics import DispatchMetrics
@@ -20,10 +21,6 @@ from smsgw.services.dispatch.outcomes import NOT_SENT, last_words
 MOST_ATTEMPTS: Final = 20
 """After so many attempts with unknown outcome a message is not sent again. Attempts at a busy upstream do not count;
 they end with the message's validity."""
-
-_NEVER: Final = 253402300799.0
-"""The end of an unlimited validity: the last second of the year 9999."""
-
 
 @attrs.define(eq=False)
 class RetryPolicy:
@@ -74,6 +71,7 @@ class RetryPolicy:
         elif lost and attempts >= MOST_ATTEMPTS:
             changes += end(message, unsent, State.FAILED, 0)
         else:
+            message.unsent = unsent if len(unsent) < message.parts else ()
             connector = self.reroute(message)
             due = self._due(message, [outcome for _, outcome in returned], attempts, connector, now)
             if due is None:
@@ -81,7 +79,6 @@ class RetryPolicy:
             else:
                 self.metrics.resends[self.settings.name] += len(lost)
                 changes.append(Requeued(message, connector, due, charged))
-                message.unsent = unsent if len(unsent) < message.parts else ()
         return changes
 
     def _due(
@@ -91,7 +88,7 @@ class RetryPolicy:
 
         The last attempt is made ``retry_first`` seconds before the end of the validity, even if the pause is longer.
         """
-        expires = message.expires or _NEVER
+        expires = message.expires or LAST
         if connector != self.settings.name:
             return 0.0 if now < expires else None
         asked = [outcome.seconds for outcome in outcomes if type(outcome) is Busy and outcome.seconds is not None]
@@ -131,4 +128,4 @@ def end(message: Message, seqs: Sequence[int], state: State, error: int) -> list
 def _hold(message: Message, unsent: tuple[int, ...]) -> Requeued:
     """Keep a message unsent until its validity ends, or until its account or the administrator cancels it."""
     message.unsent = unsent if len(unsent) < message.parts else ()
-    return Requeued(message, message.connector, message.expires or _NEVER, False)
+    return Requeued(message, message.connector, message.expires or LAST, False)

@@ -167,6 +167,12 @@ def _deferred_due(tables: Tables, asked: q.DeferredDue) -> list[Row]:
     return [(*row, tables.column(row[1], "state")) for row in due[: asked.limit]]
 
 
+def _deferred_of(tables: Tables, asked: q.DeferredOf) -> q.Page:
+    keys, last = tables.deferred.page(asked.after, asked.limit)
+    rows = [tables.messages.rows[key[1]] for key in keys if tables.deferred.rows[key][0] == asked.connector]
+    return q.Page(last, rows, tables.parts_of(rows))
+
+
 def _expired_waiting(tables: Tables, asked: q.ExpiredWaiting) -> q.Page:
     keys, last = tables.waiting.page(asked.after, asked.limit)
     return _expired(tables, [key[3] for key in keys if 0 < tables.waiting.rows[key] <= asked.now], last)
@@ -259,6 +265,7 @@ ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
     q.LastCreated: _last_created,
     q.MessageSpan: _message_span,
     q.DeferredDue: _deferred_due,
+    q.DeferredOf: _deferred_of,
     q.ExpiredWaiting: _expired_waiting,
     q.ExpiredDeferred: _expired_deferred,
     q.OverdueAwaited: _overdue_awaited,

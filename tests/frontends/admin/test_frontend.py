@@ -76,6 +76,7 @@ class HealthTests(AdminTests):
             {
                 "state": "running",
                 "store": "up",
+                "problems": [],
                 "connectors": {"sim": {"up": True, "room": 7}},
                 "messages": {"queued": 1, "no money": 1},
             },
@@ -88,12 +89,18 @@ class HealthTests(AdminTests):
             answer = self.admin.get("/health")
             self.assertEqual((answer.status, answer.json["state"]), (503, state))
 
+    def test_u8_degraded(self) -> None:
+        """A degraded gateway takes messages, so its health is 200."""
+        self.admin.state = "degraded"
+        self.assertEqual(self.shown("/health")["state"], "degraded")
+
     def test_store_down(self) -> None:
         """If the store fails, the health is an error; no traceback is logged."""
         for error in (StoreDown("full"), UnknownOutcome("disk")):
             self.admin.broken = error
             answer = self.admin.get("/health")
             self.assertEqual((answer.status, answer.json["store"], answer.json["messages"]), (503, "down", {}))
+            self.assertEqual((answer.json["state"], answer.json["problems"]), ("down", ["the store does not answer"]))
 
     def test_store_hangs(self) -> None:
         """A store that does not answer counts as down after five seconds."""

@@ -282,6 +282,7 @@ class DispatchTestCase(SynchronousTestCase):
         self.settings: dict[str, ConnectorSettings] = {}
         self.down: set[str] = set()
         self.refusing: set[str] = set()
+        self.paused: set[str] = set()
         self.metrics = DispatchMetrics()
         self.open_store()
 
@@ -330,6 +331,7 @@ class DispatchTestCase(SynchronousTestCase):
             memory=self.memory,
             down=self.down,
             refusing=self.refusing,
+            paused=self.paused,
             metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())
