@@ -36,8 +36,8 @@ class Counts(dict[str | tuple[str, ...], int], Collector):
     ) -> None:
         super().__init__()
         self.labels = tuple(labels)
-        self._name = name
-        self._documentation = documentation
+        self.name = name
+        self.documentation = documentation
         if not labels:
             self[()] = 0
         if registry is not None:
@@ -47,7 +47,7 @@ class Counts(dict[str | tuple[str, ...], int], Collector):
         return 0
 
     def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._documentation, labels=self.labels)
+        family = CounterMetricFamily(self.name, self.documentation, labels=self.labels)
         for values, count in self.items():
             family.add_metric([values] if isinstance(values, str) else values, count)
         yield family
@@ -86,13 +86,13 @@ class Distribution(Buckets, Collector):
         self, name: str, documentation: str, bounds: Sequence[float], *, registry: CollectorRegistry | None = None
     ) -> None:
         super().__init__(bounds)
-        self._name = name
-        self._documentation = documentation
+        self.name = name
+        self.documentation = documentation
         if registry is not None:
             registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
-        yield HistogramMetricFamily(self._name, self._documentation, buckets=self.cumulated(), sum_value=self.sum)
+        yield HistogramMetricFamily(self.name, self.documentation, buckets=self.cumulated(), sum_value=self.sum)
 
 
 class Distributions(dict[str, Buckets], Collector):
@@ -112,8 +112,8 @@ class Distributions(dict[str, Buckets], Collector):
     ) -> None:
         super().__init__()
         self.labels = (label,)
-        self._name = name
-        self._documentation = documentation
+        self.name = name
+        self.documentation = documentation
         self._bounds = bounds
         if registry is not None:
             registry.register(self)
@@ -123,7 +123,7 @@ class Distributions(dict[str, Buckets], Collector):
         return buckets
 
     def collect(self) -> Iterable[Metric]:
-        family = HistogramMetricFamily(self._name, self._documentation, labels=self.labels)
+        family = HistogramMetricFamily(self.name, self.documentation, labels=self.labels)
         for value, buckets in self.items():
             family.add_metric([value], buckets.cumulated(), buckets.sum)
         yield family
@@ -140,6 +140,8 @@ class Gauges(dict[str | tuple[str, ...], Gauge]):
     ) -> None:
         super().__init__()
         self.labels = tuple(labels)
+        self.name = name
+        self.documentation = documentation
         self._gauge = Gauge(name, documentation, labels, registry=registry)
 
     def __missing__(self, values: str | tuple[str, ...]) -> Gauge:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import smsgw
+from smsgw.cli.console import command
 
 CONFIG: Final = "etc/gw.ini"
 
@@ -70,7 +71,7 @@ class _Commands:
 
     def add(self, name: str, run: str, brief: str, more: str = "", examples: Sequence[str] = ()) -> Any:
         """Add a command; `run` is its function, as ``module:name``."""
-        shown = "".join(f"  python -m smsgw {example}\n" for example in examples)
+        shown = "".join(f"  {command()} {example}\n" for example in examples)
         one = self._subparsers.add_parser(
             name,
             help=brief,
@@ -89,9 +90,9 @@ def _with_config(one: Any) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     whole = argparse.ArgumentParser(
-        prog="python -m smsgw",
+        prog=command(),
         description="Helps beside the running gateway, which is started with: twistd -n --pidfile= smsgw -c FILE",
-        epilog=f"python -m smsgw COMMAND --help tells more.\n\n{_STATUSES}",
+        epilog=f"{command()} COMMAND --help tells more.\n\n{_STATUSES}",
         formatter_class=_format,
     )
     whole.add_argument("--version", action="version", version=f"smsgw {smsgw.__version__}")
@@ -187,8 +188,8 @@ def _add_operations(commands: _Commands) -> None:
         "resend",
         "operations:resend",
         "send a message again",
-        "A message that waits for another attempt, or is held because its answer is unknown, is sent now. One that ended"
-        " without being delivered is sent as a copy with a new id, of which its account gets no report.",
+        "A message that waits for another attempt, or is held because its answer is unknown, is sent now. One that"
+        " ended without being delivered is sent as a copy with a new id, of which its account gets no report.",
         ("resend 3",),
     )
     resend.add_argument("id", metavar="ID", type=_identifier, help="the id of a message")

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from smsgw.cli.adminclient import admin_of, require_success
-from smsgw.cli.console import DONE, REFUSED, Stop, counted, printable
+from smsgw.cli.console import DONE, REFUSED, Stop, command, counted, printable
 
 
 def resend(options: argparse.Namespace) -> int:
@@ -29,7 +29,7 @@ def retry(options: argparse.Namespace) -> int:
 def pause(options: argparse.Namespace) -> int:
     """Pause a connector."""
     _ask(options, f"/connectors/{options.connector}/pause")
-    print(f"{options.connector} is paused until: smsgw resume {options.connector}, or a restart")
+    print(f"{options.connector} is paused until: {command()} resume {options.connector}, or a restart")
     return DONE
 
 

@@ -11,6 +11,7 @@ import attrs
 
 from smsgw.config import fields, types
 from smsgw.config.errors import Conflict, InvalidValue, Origin, Problem
+from smsgw.config.fields import Declared
 from smsgw.config.types import Kind
 from smsgw.config.values import AllowList, Globs, Secret, Way
 from smsgw.model.callbackurl import host_of, read_handler
@@ -43,9 +44,9 @@ _AGREED = types.text(16, rf"\*|{_SENDER}", f"* or a sender: {_SENDER_WORDS}")
 _MAIL_ADDRESS = types.text(254, r"[!-+.-~-]+@[A-Za-z0-9.-]+", "an e-mail address")
 _PASSWORD_HASH = types.secret_like(
     r"scrypt\$[0-9]+\$[0-9]+\$[0-9]+\$[A-Za-z0-9+/=_-]+\$[A-Za-z0-9+/=_-]+",
-    "a hash as printed by python -m smsgw hash-password",
+    "a hash as printed by smsgw hash-password",
 )
-_KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by python -m smsgw make-key")
+_KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by smsgw make-key")
 
 _CALLBACKS: Mapping[str, Callable[[str], object]] = {"rostelecom": host_of, "smsc": read_handler, "native": host_of}
 """The values of `callback_dialect`, each with the function that raises ValueError for an address that it cannot use."""
@@ -83,6 +84,11 @@ class SectionSettings:
         """Return defaults, by attribute, that depend on the given keys and replace the declared ones."""
         return {}
 
+    @classmethod
+    def missing(cls, key: Declared, dialects: Mapping[str, Preset]) -> str:
+        """Return what a required key may be, to follow the words that a value is needed."""
+        return f": {key.kind.allowed}"
+
     def check(self) -> Iterator[Conflict]:
         """Yield the contradictions between keys of this section. Subclasses add their own."""
         return iter(())
@@ -108,7 +114,7 @@ class GatewaySettings(SectionSettings):
     timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
     keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
     event_keep: float = fields.duration(
-        "events that no client took in this time become dead letters, which python -m smsgw replay sends again", "7d",
+        "events that no client took in this time become dead letters, which smsgw replay sends again", "7d",
         at_least=1)
     idempotency: float = fields.duration("how long an idempotency key is remembered", "24h",
                                          at_least=1)
@@ -124,10 +130,10 @@ class AccountSettings(SectionSettings):
 
     password: Secret | None = fields.secret("in clear text; password_hash is better", None)
     password_hash: Secret | None = fields.secret(
-        "in place of password: scrypt, printed by python -m smsgw hash-password", None, kind=_PASSWORD_HASH)
+        "in place of password: scrypt, printed by smsgw hash-password", None, kind=_PASSWORD_HASH)
     smpp_password: Secret | None = fields.secret("a separate password for SMPP", None)
     api_key_hash: Secret | None = fields.secret(
-        "SHA-256 of a key made by python -m smsgw make-key; login empty, key as password", None, kind=_KEY_HASH)
+        "SHA-256 of a key made by smsgw make-key; login empty, key as password", None, kind=_KEY_HASH)
     enabled: bool = fields.flag("no: every login is refused", True)
     protocols: tuple[str, ...] = fields.choices("protocols that it may use", PROTOCOLS, "smpp, smtp, http")
     senders: tuple[str, ...] = fields.texts("allowed sender names and numbers; * = any valid one", "", entry=_AGREED)

@@ -89,6 +89,7 @@ class Gateway(Service):
         self._started: list[Step] = []
         self._listening: list[Listener] = []
         self._handlers: Mapping[int, Any] = {}
+        self._ran = False
         self.steps: Sequence[Step] = ()
         self.state = "stopped"
 
@@ -153,6 +154,7 @@ class Gateway(Service):
     def stopService(self) -> Deferred[None]:
         """Accept no new work, finish open work within the drain time, and stop; the store keeps the rest."""
         super().stopService()  # type: ignore[no-untyped-call]
+        self._ran = self.state == "running"
         self.state = "draining"
         self._restore_signals()
         if self._starting is not None:
@@ -166,7 +168,7 @@ class Gateway(Service):
                 await self._bounded(step, max(1.0, deadline - self._reactor.seconds()))
         self._started.clear()
         self.state = "stopped"
-        log.info("stopped; everything accepted is in the store")
+        log.info("stopped; everything accepted is in the store" if self._ran else "stopped before the start was over")
 
     async def _bounded(self, step: Step, seconds: float) -> None:
         """Stop one part; abandon it after `seconds`."""

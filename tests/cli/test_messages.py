@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 from twisted.internet.testing import StringTransport
 
+from smsgw.cli import console
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from tests.cli.support import CONFIG, CommandTestCase
@@ -153,9 +158,9 @@ class ShowTests(MessageTestCase):
                 "to          7916...67",
                 "text        17 characters in gsm (17 octets), 1 part",
                 "connector   sim",
-                "reports     delivery, failure",
+                "reports     delivery, failure over smpp",
                 "",
-                "TIME  accepted from demo over smpp",
+                "TIME  accepted from demo by [listen api]",
                 "TIME  taken by sim as abc",
                 "TIME  delivered",
                 "still to come:",
@@ -204,6 +209,13 @@ class ShowTests(MessageTestCase):
         self.admin.ended(unknown, State.REJECTED, 4711)
         self.assertEqual(self.timeline("3")[0], "message 3 is rejected, error 4711 (a number of the upstream)")
 
+    def test_u7_listener(self) -> None:
+        """A message is shown with the listener that it came by, whatever way its reports go."""
+        message = self.admin.accept(path="callback", listener="api")
+        shown = self.timeline(str(message.id))
+        self.assertIn("TIME  accepted from demo by [listen api]", shown)
+        self.assertIn("reports     delivery, failure over callback", shown)
+
     def test_u5_words(self) -> None:
         """The upstream's last words are shown, with the number masked unless texts are asked for."""
         message = self.admin.accept(claimed=True)
@@ -235,6 +247,22 @@ class ShowTests(MessageTestCase):
         """Programs get the answer itself."""
         self.admin.accept()
         self.assertEqual(json.loads(self.said("show", "1", "--json"))["state"], "queued")
+
+
+class CommandNameTests(MessageTestCase):
+    def test_u7_as_it_was_called(self) -> None:
+        """Commands to try are printed as this one was called: with the path of a virtual environment that is not on the
+        search path, as python -m smsgw, or as the bare name."""
+        here = Path.cwd()
+        self.patch(shutil, "which", lambda name: "/usr/bin/smsgw")
+        for called, executable, name in (
+            (str(here / ".venv/bin/smsgw"), "", ".venv/bin/smsgw"),
+            ("/opt/smsgw/bin/smsgw", "", "/opt/smsgw/bin/smsgw"),
+            ("/usr/bin/smsgw", "", "smsgw"),
+            ("/x/smsgw/__main__.py", str(here / ".venv/bin/python"), ".venv/bin/python -m smsgw"),
+        ):
+            with mock.patch.multiple(sys, argv=[called], executable=executable):
+                self.assertEqual(console.command(), name)
 
 
 class CancelTests(MessageTestCase):
@@ -328,3 +356,20 @@ class GatewayTests(MessageTestCase):
         status, words = self.refused("list")
         self.assertEqual(status, 78)
         self.assertIn("nonsense", words)
+
+
+class EmptyTests(MessageTestCase):
+    def test_u7_nothing_listed(self) -> None:
+        """A list of nothing says so in place of a bare header."""
+        for what, things in (
+            ("messages", "messages"), ("failed", "messages"), ("parked", "receipts"),
+            ("incoming", "incoming texts, calls or keys"), ("events", "dead letters"),
+        ):  # fmt: skip
+            self.assertEqual(self.said("list", what), f"there are no such {things}\n")
+
+    def test_u7_nothing_to_replay(self) -> None:
+        """That there are no dead letters is no failure; that there is none of a message is one."""
+        self.assertEqual(self.said("replay", "--all"), "there are no dead letters\n")
+        self.assertEqual(
+            self.refused("replay", "7"), (1, "there is no such dead letter: smsgw list events shows them\n")
+        )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.program.health import report
 
+ROOT = Path(__file__).resolve().parents[2]
 UP = {"up": True, "room": 7, "paused": False}
 DOWN = {"up": False, "room": 0, "paused": False}
 PAUSED = {"up": True, "room": 7, "paused": True}
@@ -23,6 +27,15 @@ class HealthTests(SynchronousTestCase):
         shown = report("running", {"sim": UP, "mts": DOWN, "old": PAUSED})
         self.assertEqual(
             (shown["state"], shown["problems"]), ("degraded", ["connector mts is down", "connector old is paused"])
+        )
+
+    def test_u8_documented(self) -> None:
+        """docs/health.rst has each state with its status."""
+        rows = re.findall(r"(?m)^``(\w+)`` +(\d+)  ", (ROOT / "docs" / "health.rst").read_text("utf-8"))
+        self.assertEqual(
+            rows,
+            [("starting", "503"), ("running", "200"), ("degraded", "200"), ("down", "503"), ("draining", "503"),
+             ("stopped", "503")],
         )
 
     def test_u8_other_states(self) -> None:

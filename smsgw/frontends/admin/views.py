@@ -43,6 +43,7 @@ def summary(message: Message, private: bool = False) -> Fact:
         "id": message.id,
         "batch": message.batch or None,
         "account": message.account,
+        "listener": message.listener or None,
         "path": message.path,
         "connector": message.connector,
         "state": message.state.word,
@@ -94,7 +95,12 @@ def timeline(traced: MessageDetails) -> Iterator[Fact]:
     Of repeated steps (sent, retried) the store keeps the first and the last time.
     """
     message = traced.message
-    yield {"step": "accepted", "at": _moment(message.created), "account": message.account, "path": message.path}
+    yield {
+        "step": "accepted",
+        "at": _moment(message.created),
+        "account": message.account,
+        "listener": message.listener or None,
+    }
     if message.sent:
         yield {
             "step": "handed over",

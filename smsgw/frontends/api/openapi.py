@@ -105,7 +105,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
             "encoding": {"type": "string"},
             "characters": {"type": "integer"},
             "parts": {"type": "integer"},
-            "route": {"type": "string"},
+            "connector": {"type": "string", "description": "the connector that would send it now"},
         }
     ),
     "Incoming": _object(_INCOMING),

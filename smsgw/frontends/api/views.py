@@ -149,7 +149,7 @@ def previewed(one: Previewed) -> dict[str, Any]:
         "encoding": one.encoding,
         "characters": one.characters,
         "parts": one.parts,
-        "route": one.connector,
+        "connector": one.connector,
     }
 
 

@@ -143,6 +143,7 @@ class Admin:
         error: int = 0,
         batch: int = 0,
         path: str = "smpp",
+        listener: str = "api",
     ) -> Message:
         """Store a message."""
         now = self.clock.seconds()
@@ -150,7 +151,7 @@ class Admin:
         id = self.store.next_id()
         message = Message(
             id, account, path, "sim", state, 0, claimed, 0, int(Notify.FINAL), len(parts), now + 86_400.0, now, now,
-            due, error, recipient, batch, content, cut=cut_into(parts),
+            due, error, recipient, batch, content, cut=cut_into(parts), listener=listener,
         )
         self.commit(accepts=[message])
         return message

@@ -135,6 +135,7 @@ class ListTests(AdminTests):
                 "id": 2,
                 "batch": None,
                 "account": "shop",
+                "listener": "api",
                 "path": "smpp",
                 "connector": "sim",
                 "state": "refused",
@@ -228,7 +229,7 @@ class StoryTests(AdminTests):
         self.assertEqual(
             details["timeline"],
             [
-                {"step": "accepted", "at": START, "account": "demo", "path": "smpp"},
+                {"step": "accepted", "at": START, "account": "demo", "listener": "api"},
                 {"step": "handed over", "at": START + 1, "connector": "sim", "remote_id": "abc"},
                 {"step": "delivered", "at": START + 3, "error": 0},
                 {

@@ -121,7 +121,7 @@ class LookingTests(V1TestCase):
         answer = self.ask("POST", "/v1/preview", {"to": "8 916 123-45-67", "text": "Привет" * 20})
         self.assertEqual(
             answer.json,
-            {"to": NUMBER, "encoding": "ucs2", "characters": 120, "parts": 2, "route": "sim"},
+            {"to": NUMBER, "encoding": "ucs2", "characters": 120, "parts": 2, "connector": "sim"},
         )
         self.problem(self.ask("POST", "/v1/preview", {"to": "12", "text": "a"}), 422, "bad-recipient")
         self.assertEqual(self.stored(), [])
