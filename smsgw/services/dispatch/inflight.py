@@ -219,7 +219,7 @@ class InFlight:
         ]
         if len(sent) == len(answers) and not self._connector.suspects and self._take_all(answers):
             self._metrics.outcomes[self._name, "sent"] += len(sent)
-            self._measure([part for part, _ in answers])
+            self._measure(answers)
             self._freeing += len(sent)
             return OutcomeBatch(sent, len(sent))
         batch = OutcomeBatch([])
@@ -229,7 +229,7 @@ class InFlight:
                 self._metrics.stray_outcomes[self._name] += 1
                 continue
             self._in_flight.remove(part)
-            self._measure([part])
+            self._measure([(part, outcome)])
             counts[type(outcome)] += 1
             self._decide(part, outcome, batch, now, due)
             if self._connector.suspects:
@@ -241,16 +241,17 @@ class InFlight:
         batch.at_once = any(not one.due and one.connector == self._name for one in batch.requeued)
         return batch
 
-    def _measure(self, parts: Sequence[Part]) -> None:
+    def _measure(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
         """Count how long the upstream took to answer. Parts of one read were mostly sent at the same time too."""
-        if not parts:
+        if not answers:
             return
         latency = self._metrics.latency[self._name]
         now = self._seconds()
-        if parts[0].since == parts[-1].since:
-            latency.observe(now - parts[0].since, len(parts))
+        first = answers[0][0].since
+        if first == answers[-1][0].since:
+            latency.observe(now - first, len(answers))
         else:
-            for since, count in Counter([part.since for part in parts]).items():
+            for since, count in Counter([part.since for part, _ in answers]).items():
                 latency.observe(now - since, count)
 
     def _take_all(self, answers: Sequence[tuple[Part, Outcome]]) -> bool:
