@@ -4,6 +4,7 @@
 # make faults  a million hostile SMTP sessions
 # make bench   the benchmarks, one after the other (make bench BENCHMARKS=codec for one)
 # make sample  etc/gw.ini and docs/settings.rst written anew from the settings' documentation
+# make metrics docs/metrics.rst written anew from the declarations of the metrics
 
 SHELL := /bin/bash
 VENV := .venv
@@ -18,7 +19,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$name" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$name"; break; }; done)
 
-.PHONY: run test lint bench faults sample
+.PHONY: run test lint bench faults sample metrics
 
 run: $(VENV)/.run-installed
 	exec $(BIN)/twistd -n --pidfile= smsgw -c $(CONFIG)
@@ -44,6 +45,10 @@ sample: $(VENV)/.run-installed
 	mv $(CONFIG).new $(CONFIG)
 	$(BIN)/python -m smsgw sample --page > docs/settings.rst.new
 	mv docs/settings.rst.new docs/settings.rst
+
+metrics: $(VENV)/.run-installed
+	$(BIN)/python -c "from smsgw.program.metricspage import page; print(page(), end='')" > docs/metrics.rst.new
+	mv docs/metrics.rst.new docs/metrics.rst
 
 # An installation is up to date while what it was made from is not newer.
 $(VENV)/.run-installed: $(BIN)/python setup.cfg pyproject.toml

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from math import inf
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -34,8 +36,8 @@ class Counts(dict[str | tuple[str, ...], int], Collector):
     ) -> None:
         super().__init__()
         self.labels = tuple(labels)
-        self._name = name
-        self._documentation = documentation
+        self.name = name
+        self.documentation = documentation
         if not labels:
             self[()] = 0
         if registry is not None:
@@ -45,43 +47,86 @@ class Counts(dict[str | tuple[str, ...], int], Collector):
         return 0
 
     def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(self._name, self._documentation, labels=self.labels)
+        family = CounterMetricFamily(self.name, self.documentation, labels=self.labels)
         for values, count in self.items():
             family.add_metric([values] if isinstance(values, str) else values, count)
         yield family
 
 
-class Distribution(Collector):
-    """A histogram.
+class Buckets:
+    """The values of one histogram.
 
-    :ivar labels: the names of the labels: none. :param bounds: the upper bounds of its buckets, in ascending order.
+    :param bounds: the upper bounds of its buckets, in ascending order. :ivar sum: the sum of all values.
     """
+
+    __slots__ = ("_bounds", "_counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count one value, `times` times."""
+        self._counts[bisect_left(self._bounds, value)] += times
+        self.sum += value * times
+
+    def cumulated(self) -> list[tuple[str, float]]:
+        """How many values are at most each bound, as a histogram is exported."""
+        sums = accumulate(self._counts)
+        return [(floatToGoString(bound), total) for bound, total in zip((*self._bounds, inf), sums, strict=True)]
+
+
+class Distribution(Buckets, Collector):
+    """A histogram without labels."""
 
     labels = ()
 
     def __init__(
         self, name: str, documentation: str, bounds: Sequence[float], *, registry: CollectorRegistry | None = None
     ) -> None:
-        self._name = name
-        self._documentation = documentation
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        super().__init__(bounds)
+        self.name = name
+        self.documentation = documentation
         if registry is not None:
             registry.register(self)
 
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
+    def collect(self) -> Iterable[Metric]:
+        yield HistogramMetricFamily(self.name, self.documentation, buckets=self.cumulated(), sum_value=self.sum)
+
+
+class Distributions(dict[str, Buckets], Collector):
+    """The histograms of one name, by the value of their label. The number of values must be bounded."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # the registry keeps collectors by identity
+    __eq__ = object.__eq__
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        label: str,
+        bounds: Sequence[float],
+        *,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        super().__init__()
+        self.labels = (label,)
+        self.name = name
+        self.documentation = documentation
+        self._bounds = bounds
+        if registry is not None:
+            registry.register(self)
+
+    def __missing__(self, value: str) -> Buckets:
+        buckets = self[value] = Buckets(self._bounds)
+        return buckets
 
     def collect(self) -> Iterable[Metric]:
-        total = 0
-        buckets: list[tuple[str, float]] = []
-        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
-            total += count
-            buckets.append((floatToGoString(bound), total))
-        yield HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum)
+        family = HistogramMetricFamily(self.name, self.documentation, labels=self.labels)
+        for value, buckets in self.items():
+            family.add_metric([value], buckets.cumulated(), buckets.sum)
+        yield family
 
 
 class Gauges(dict[str | tuple[str, ...], Gauge]):
@@ -95,6 +140,8 @@ class Gauges(dict[str | tuple[str, ...], Gauge]):
     ) -> None:
         super().__init__()
         self.labels = tuple(labels)
+        self.name = name
+        self.documentation = documentation
         self._gauge = Gauge(name, documentation, labels, registry=registry)
 
     def __missing__(self, values: str | tuple[str, ...]) -> Gauge:

@@ -60,7 +60,7 @@ def metrics() -> dict[str, set[str]]:
     objects = [one for name, one in vars(parts).items() if name != "registry"]
     for one in (*objects, StoredMetrics(CollectorRegistry())):
         for metric in vars(one).values():
-            name = str(metric._name if hasattr(metric, "_name") else metric._gauge._name)
+            name = metric._name if isinstance(metric, Gauge) else metric.name
             labels = set(metric._labelnames if isinstance(metric, Gauge) else metric.labels)
             found[name] = labels
             found[f"{name}_bucket"] = labels | {"le"}

@@ -34,6 +34,8 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "store": f"{WIRING}.test_store",
         "node": "stores.sqlite.test_engine:SqliteTests.test_floor",
         "log": "flows.test_log:LogTests.test_json",
+        "message_log": f"{WIRING}.test_u5_message_log",
+        "message_log_private": f"{WIRING}.test_u5_message_log",
         "country": "services.intake.test_intake:IntakeTests.test_country",
         "timezone": "frontends.smpp.test_receipts:DeliverTests.test_timezone",
         "keep": "services.test_sweep:SweepTests.test_purge",

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.telemetry import Counts, Distribution, Gauges
+from smsgw.telemetry import Counts, Distribution, Distributions, Gauges
 from tests.metrics import value
 
 
@@ -58,6 +58,21 @@ class DistributionTests(SynchronousTestCase):
         for seconds in (0, 0.5, 0.7, 1, 2.5, 10, 11):
             distribution.observe(seconds)
             histogram.observe(seconds)
+        expected = [line for line in generate_latest(theirs).splitlines() if b"_created" not in line]
+        self.assertEqual(generate_latest(ours).splitlines(), expected)
+
+
+class DistributionsTests(SynchronousTestCase):
+    def test_u8_like_the_library(self) -> None:
+        """With a label too, the export is that of prometheus-client; a value may be counted several times at once."""
+        ours, theirs = CollectorRegistry(), CollectorRegistry()
+        bounds = (0.5, 1)
+        distributions = Distributions("seconds", "How long.", "connector", bounds, registry=ours)
+        histogram = Histogram("seconds", "How long.", ["connector"], buckets=bounds, registry=theirs)
+        for connector, seconds, times in (("sim", 0.7, 3), ("mts", 2.0, 1), ("sim", 0.1, 1)):
+            distributions[connector].observe(seconds, times)
+            for _ in range(times):
+                histogram.labels(connector).observe(seconds)
         expected = [line for line in generate_latest(theirs).splitlines() if b"_created" not in line]
         self.assertEqual(generate_latest(ours).splitlines(), expected)
 

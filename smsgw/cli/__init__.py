@@ -1,4 +1,4 @@
-"""The command ``smsgw`` (``python -m smsgw``): what an administrator does beside starting the gateway.
+"""The command ``smsgw`` (or ``python -m smsgw``): what an administrator does beside starting the gateway.
 
 Each command is a function of its parsed options. Its module is imported when the command is chosen, because some
 imports are slow. The function returns the exit status or raises :class:`~smsgw.cli.console.Stop`.

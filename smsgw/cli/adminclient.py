@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
+import pwd
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -53,7 +55,7 @@ class AdminClient:
         connection.sock = self.address.connect(patience)
         try:
             octets = None if body is None else json.dumps(body).encode("ascii")
-            connection.request(method, path, octets, {"Connection": "close"})
+            connection.request(method, path, octets, {"Connection": "close", "X-Smsgw-User": _user()})
             answer = connection.getresponse()
             status, octets = answer.status, answer.read()
         except TimeoutError:
@@ -76,6 +78,17 @@ class AdminClient:
             UNREACHABLE,
             f"the server at {address}, where {address.config} has [listen {address.listener}], is not the gateway",
         )
+
+
+def _user() -> str:
+    """Who runs the command, for the gateway's log; with sudo, who ran that."""
+    try:
+        own = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        own = f"uid {os.getuid()}"
+    behind = os.environ.get("SUDO_USER", own)
+    name = own if behind == own else f"{behind} as {own}"
+    return name.encode("ascii", "replace").decode("ascii")[:64]
 
 
 def admin_of(config: str) -> AdminClient:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 import smsgw
+from smsgw.cli.console import command
 
 CONFIG: Final = "etc/gw.ini"
 
@@ -75,7 +77,7 @@ class _Commands:
 
     def add(self, name: str, run: str, brief: str, more: str = "", examples: Sequence[str] = ()) -> Any:
         """Add a command; `run` is its function, as ``module:name``."""
-        shown = "".join(f"  python -m smsgw {example}\n" for example in examples)
+        shown = "".join(f"  {command()} {example}\n" for example in examples)
         one = self._subparsers.add_parser(
             name,
             help=brief,
@@ -94,9 +96,9 @@ def _with_config(one: Any) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     whole = argparse.ArgumentParser(
-        prog="python -m smsgw",
+        prog=command(),
         description="Helps beside the running gateway, which is started with: twistd -n --pidfile= smsgw -c FILE",
-        epilog=f"python -m smsgw COMMAND --help explains a command.\n\n{_STATUSES}",
+        epilog=f"{command()} COMMAND --help explains a command.\n\n{_STATUSES}",
         formatter_class=_format,
     )
     whole.add_argument("--version", action="version", version=f"smsgw {smsgw.__version__}")
@@ -104,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     _add_configuration(commands)
     _add_store(commands)
     _add_messages(commands)
+    _add_operations(commands)
     _add_callbacks(commands)
     _add_clock(commands)
     _add_smpp(commands)
@@ -215,6 +218,55 @@ def _add_messages(commands: _Commands) -> None:
         one.add_argument("--text", action="store_true", help="show texts and whole numbers, which are private")
         one.add_argument("--json", action="store_true", help="print the gateway's JSON, for programs")
     for one in (listing, timeline, cancel):
+        _with_config(one)
+
+
+def _connector(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a connector")
+    return text
+
+
+def _add_operations(commands: _Commands) -> None:
+    resend = commands.add(
+        "resend",
+        "operations:resend",
+        "send a message again",
+        "A message that waits for another attempt, or is held because its answer is unknown, is sent now. One that"
+        " ended without being delivered is sent as a copy with a new id, of which its account gets no report.",
+        ("resend 3",),
+    )
+    resend.add_argument("id", metavar="ID", type=_identifier, help="the id of a message")
+    retry = commands.add(
+        "retry",
+        "operations:retry",
+        "have a connector try now, not after its pause",
+        "The messages that wait for another attempt over it are sent now. Held messages stay: see resend.",
+        ("retry mts",),
+    )
+    pause = commands.add(
+        "pause",
+        "operations:pause",
+        "send nothing over a connector until resume, or a restart",
+        "Its messages wait; new ones take the other connectors of their routes. Parts that were handed over are"
+        " finished, and receipts are taken.",
+        ("pause mts",),
+    )
+    resume = commands.add(
+        "resume", "operations:resume", "end the pause of a connector", examples=("resume mts",)
+    )
+    move = commands.add(
+        "move",
+        "operations:move",
+        "move the waiting messages of a connector to another",
+        "Scheduled and held messages stay; so do partly sent ones, unless the other connector sends parts in the same"
+        " form. New messages still go where their route says.",
+        ("move mts beeline",),
+    )
+    for one in (retry, pause, resume, move):
+        one.add_argument("connector", metavar="CONNECTOR", type=_connector, help="the name of its section")
+    move.add_argument("other", metavar="OTHER", type=_connector, help="the connector that takes them over")
+    for one in (resend, retry, pause, resume, move):
         _with_config(one)
 
 

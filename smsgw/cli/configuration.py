@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def check(options: argparse.Namespace) -> int:
     """Print every mistake and warning of a file, or a summary of it if it can be used."""
     try:
         settings = configfile.read(Path(options.config))
-        mistakes = list(_certificates(settings))
+        mistakes = [*_certificates(settings), *_directories(settings)]
         if mistakes:
             raise ConfigErrors(mistakes)
     except ConfigErrors as errors:
@@ -38,6 +39,23 @@ def _certificates(settings: Settings) -> Iterator[Problem]:
                 certificates.options(own.certificate, own.key)
             except certificates.CertificateError as error:
                 yield own.problem("certificate", str(error))
+
+
+def _directories(settings: Settings) -> Iterator[Problem]:
+    """Yield a problem for the state directory and the message log if they cannot be made or written here."""
+    gateway = settings.gateway
+    wanted = [("state", gateway.state)]
+    if gateway.message_log is not None:
+        wanted.append(("message_log", gateway.message_log.parent))
+        if gateway.message_log.is_dir():
+            yield gateway.problem("message_log", f"{gateway.message_log} is a directory")
+    for key, directory in wanted:
+        there = next(one for one in (directory.absolute(), *directory.absolute().parents) if os.path.lexists(one))
+        if not there.is_dir():
+            yield gateway.problem(key, f"{there} is not a directory")
+        elif not os.access(there, os.W_OK | os.X_OK):
+            done = "written" if there == directory.absolute() else f"made, because {there} cannot be written"
+            yield gateway.problem(key, f"the directory {directory} cannot be {done}")
 
 
 def sample(options: argparse.Namespace) -> int:

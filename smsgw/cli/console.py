@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 DONE: Final = 0
@@ -25,6 +29,23 @@ class Stop(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
+
+
+def command() -> str:
+    """How this command was called, as the beginning of a command to try."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{_shortest(sys.executable)} -m smsgw"
+    found = shutil.which("smsgw")
+    if called.name != "smsgw" or (found is not None and Path(found).resolve() == called.resolve()):
+        return "smsgw"
+    return _shortest(str(called))
+
+
+def _shortest(path: str) -> str:
+    """The path of a file below the working directory without that."""
+    inside = os.path.relpath(path)
+    return path if inside.startswith(os.pardir) else inside
 
 
 def printable(text: str) -> str:
@@ -57,6 +78,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
             for value, width, to_right in zip(row, widths, right, strict=True)
         ]
         yield "  ".join(cells).rstrip()
+
+
+def show_table(heads: Sequence[str], rows: Sequence[Sequence[object]], things: str) -> None:
+    """Print a table, or that there are no such things."""
+    show(table(heads, rows) if rows else [f"there are no such {things}"])
 
 
 def show(lines: Iterable[str]) -> None:

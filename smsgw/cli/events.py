@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from smsgw.cli.adminclient import admin_of, fetch, require_success, with_query
-from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, show, table
+from smsgw.cli.console import DONE, REFUSED, Stop, command, counted, moment, show_table
 
 
 def show_incoming(options: argparse.Namespace) -> int:
@@ -23,7 +23,7 @@ def show_incoming(options: argparse.Namespace) -> int:
         heads.append("TEXT")
         for row, one in zip(rows, value["incoming"], strict=True):
             row.append(one["text"])
-    show(table(heads, rows))
+    show_table(heads, rows, "incoming texts, calls or keys")
     if value["before"] is not None:
         print(f"There are more: --before {value['before']}", file=sys.stderr)
     return DONE
@@ -38,7 +38,8 @@ def show_events(options: argparse.Namespace) -> int:
         return DONE
     names = ("kind", "state", "error", "account", "number", "path", "attempts")
     rows = [[one["message"], moment(one["at"]), *(one[name] for name in names)] for one in value["events"]]
-    show(table(("MESSAGE", "HAPPENED", "EVENT", "STATE", "ERROR", "ACCOUNT", "NUMBER", "PATH", "TRIES"), rows))
+    heads = ("MESSAGE", "HAPPENED", "EVENT", "STATE", "ERROR", "ACCOUNT", "NUMBER", "PATH", "TRIES")
+    show_table(heads, rows, "dead letters")
     if value["after"] is not None:
         print(f"There are more: --after {value['after']}", file=sys.stderr)
     return DONE
@@ -57,7 +58,10 @@ def replay(options: argparse.Namespace) -> int:
         status, value = client.ask("POST", "/replay", wish)
         require_success(status, value, options)
         count, more = count + len(value["replayed"]), value["more"]
+    if not count and options.all:
+        print("there are no dead letters")
+        return DONE
     if not count:
-        raise Stop(REFUSED, "there is no such dead letter: python -m smsgw list events shows them")
+        raise Stop(REFUSED, f"there is no such dead letter: {command()} list events shows them")
     print(f"{counted(count, 'event')} will be sent again")
     return DONE

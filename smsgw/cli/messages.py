@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from smsgw.cli.adminclient import Fact, admin_of, fetch, require_success, with_query
-from smsgw.cli.console import DONE, REFUSED, Stop, counted, moment, printable, show, table
+from smsgw.cli.console import DONE, REFUSED, Stop, command, counted, moment, printable, show, show_table
 from smsgw.cli.events import show_events, show_incoming
 from smsgw.model.errorcodes import meaning
 
@@ -23,7 +23,7 @@ def show_list(options: argparse.Namespace) -> int:
     only = _NOT_FOR.get(options.what, ())
     for name in only:
         if getattr(options, name):
-            raise Stop(2, f"--{name} does not apply to {options.what}; see python -m smsgw list --help")
+            raise Stop(2, f"--{name} does not apply to {options.what}; see {command()} list --help")
     return _LISTS[options.what](options)
 
 
@@ -54,7 +54,7 @@ def _show_parked(options: argparse.Namespace) -> int:
             )
             for one in value["parked"]
         ]
-        show(table(("SINCE", "CONNECTOR", "ID", "STATE", "ERROR", "WORDS"), rows))
+        show_table(("SINCE", "CONNECTOR", "ID", "STATE", "ERROR", "WORDS"), rows, "receipts")
     return DONE
 
 
@@ -118,7 +118,7 @@ def _print_table(messages: Sequence[Fact], text: bool) -> None:
         heads.append("TEXT")
         for row, one in zip(rows, messages, strict=True):
             row.append(one["text"]["text"])
-    show(table(heads, rows))
+    show_table(heads, rows, "messages")
 
 
 def _timeline(timeline: Fact) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _timeline(timeline: Fact) -> Iterator[str]:
         yield f"              {printable(text['text'])}"
     yield f"  connector   {timeline['connector'] or 'none'}"
     asked_for = ", ".join(_NOTIFY[word] for word in timeline["notify"])
-    yield f"  reports     {asked_for or 'none asked for'}"
+    yield f"  reports     {asked_for} over {timeline['path']}" if asked_for else "  reports     none asked for"
     yield ""
     steps = timeline["timeline"]
     for step in steps:
@@ -143,6 +143,13 @@ def _timeline(timeline: Fact) -> Iterator[str]:
     if expected:
         yield "  still to come:"
         yield from (f"    {line}" for line in expected)
+    said = timeline["upstream_words"]
+    if said:
+        yield "  last words of the upstream:"
+    for one in said:
+        about = f"part {one['seq']}, " if timeline["parts"] > 1 else ""
+        words = f"{about}{printable(one['connector'])}: {printable(one['words'])}"
+        yield f"    {moment(one['at'], milliseconds=True)}  {words}"
     if timeline["parts"] > 1:
         yield ""
         for part in timeline["part_states"]:
@@ -156,15 +163,14 @@ def _size(text: Fact, parts: int) -> str:
 
 
 def _error(number: int) -> str:
-    """An error code behind a state, with its meaning where it has one; nothing for 0."""
-    words = meaning(number)
-    return f", error {number}" + (f" ({words})" if words else "") if number else ""
+    """An error code behind a state, with its meaning; nothing for 0."""
+    return f", error {number} ({meaning(number) or 'a number of the upstream'})" if number else ""
 
 
 def _past(step: Fact) -> str:
     """Describe a past step."""
     if step["step"] == "accepted":
-        return f"accepted from {step['account']}" + (f" over {step['path']}" if step["path"] else "")
+        return f"accepted from {step['account']}" + (f" by [listen {step['listener']}]" if step["listener"] else "")
     if step["step"] == "handed over":
         called = f" as {printable(step['remote_id'])}" if step["remote_id"] else ""
         return f"taken by {step['connector']}{called}"

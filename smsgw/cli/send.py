@@ -13,7 +13,7 @@ from typing import Final
 
 from smsgw.cli.addresses import ListenerAddress, address_of, read_settings
 from smsgw.cli.blocking_esme import ANSWER, BlockingEsme, SessionEnded
-from smsgw.cli.console import CONFIGURATION, DONE, REFUSED, UNREACHABLE, Stop, printable
+from smsgw.cli.console import CONFIGURATION, DONE, REFUSED, UNREACHABLE, Stop, command, printable
 from smsgw.config import AccountSettings, Settings, SmppListenSettings
 from smsgw.model.address import NATIONAL, normalise, sender_kind
 from smsgw.smpp.consts import MessageState, Status, Tag, describe
@@ -79,7 +79,7 @@ def _carry_out(
     state = _word(receipt.state)
     error = f", error {printable(receipt.error)}" if receipt.error.strip("0") else ""
     print(f"{state}{error} (the receipt came after {time.monotonic() - began:.1f} s)")
-    print(f"python -m smsgw show {printable(id)} -c {options.config} shows its timeline", file=sys.stderr)
+    print(f"{command()} show {printable(id)} -c {options.config} shows its timeline", file=sys.stderr)
     return DONE if receipt.state == MessageState.DELIVERED else REFUSED
 
 

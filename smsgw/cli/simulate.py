@@ -6,7 +6,7 @@ import argparse
 
 from smsgw.cli.addresses import read_settings
 from smsgw.cli.adminclient import Fact, admin_of, require_success
-from smsgw.cli.console import CONFIGURATION, DONE, Stop, printable
+from smsgw.cli.console import CONFIGURATION, DONE, Stop, command, printable
 
 
 def simulate(options: argparse.Namespace) -> int:
@@ -53,4 +53,4 @@ def _summary(value: Fact) -> str:
     stored = f"{value['kind']} {value['id']} is stored for account {account}"
     if value["path"]:
         return f"{stored}, which gets it over {value['path']}"
-    return f"{stored}, which has no callback: python -m smsgw list incoming shows it"
+    return f"{stored}, which has no callback: {command()} list incoming shows it"

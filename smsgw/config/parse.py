@@ -141,7 +141,7 @@ def fill(settings: type[S], section: ini.Section, filename: str, problems: list[
     for one in keys.values():
         if one.needed and one.attribute not in given:
             if one.key not in faulty:
-                add_problem(one.key, f"a value is needed: {one.kind.allowed}")
+                add_problem(one.key, f"a value is needed{settings.missing(one, dialects)}")
             given[one.attribute] = one.kind.blank
     result = settings(name=section.name, origin=Origin(filename, section.title, section.line, lines, frozenset(faulty)),
                       **given)

@@ -29,7 +29,7 @@ _WIDTH = 118
 
 _HEAD = """\
 ; Sample configuration of smsgw. Start it with: twistd -n --pidfile= smsgw -c etc/gw.ini
-; Check a file with: python -m smsgw check etc/gw.ini
+; Check a file with: smsgw check etc/gw.ini
 ;
 ; A comment starts a line with ; or #, or follows a value after a blank as " ;". A value that contains " ;" goes in
 ; double quotes. Lists are comma-separated. Durations: 10, 30s, 10m, 24h, 7d. Sizes: 500, 64K, 1M. A key that is left

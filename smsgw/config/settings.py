@@ -11,6 +11,7 @@ import attrs
 
 from smsgw.config import fields, types
 from smsgw.config.errors import Conflict, InvalidValue, Origin, Problem
+from smsgw.config.fields import Declared
 from smsgw.config.types import Kind
 from smsgw.config.values import AllowList, Globs, Secret, Way
 
@@ -45,9 +46,9 @@ _AGREED = types.text(16, rf"\*|{_SENDER}", f"* or a sender: {_SENDER_WORDS}")
 _MAIL_ADDRESS = types.text(254, r"[!-+.-~-]+@[A-Za-z0-9.-]+", "an e-mail address")
 _PASSWORD_HASH = types.secret_like(
     r"scrypt\$[0-9]+\$[0-9]+\$[0-9]+\$[A-Za-z0-9+/=_-]+\$[A-Za-z0-9+/=_-]+",
-    "a hash as printed by python -m smsgw hash-password",
+    "a hash as printed by smsgw hash-password",
 )
-_KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by python -m smsgw make-key")
+_KEY_HASH = types.secret_like(r"[0-9a-f]{64}", "64 hexadecimal digits as printed by smsgw make-key")
 
 
 def _store(value: str) -> str:
@@ -94,6 +95,11 @@ class SectionSettings:
         """Return defaults, by attribute, that depend on the given keys and replace the declared ones."""
         return {}
 
+    @classmethod
+    def missing(cls, key: Declared, dialects: Mapping[str, Preset]) -> str:
+        """Return what a required key may be, to follow the words that a value is needed."""
+        return f": {key.kind.allowed}"
+
     def check(self) -> Iterator[Conflict]:
         """Yield the contradictions between keys of this section. Subclasses add their own."""
         return iter(())
@@ -116,6 +122,9 @@ class GatewaySettings(SectionSettings):
                                 "sqlite:")
     node: str = fields.declare(NAME, "the name of this node", "gw1")
     log: str = fields.choice("how log lines are written: text or json", ("text", "json"), "text")
+    message_log: Path | None = fields.path(
+        "a file that gets one line of JSON for each message that reached a final state; empty: none", None)
+    message_log_private: bool = fields.flag("yes: its lines have the texts and whole numbers of the messages", False)
     country: str = fields.choice("how national numbers are read: 8XXXXXXXXXX -> 7XXXXXXXXXX", ("ru",), "ru")
     timezone: zoneinfo.ZoneInfo = fields.timezone("the zone of dates in receipts", "Europe/Moscow")
     keep: float = fields.duration("final messages are deleted after this, in small batches", "30d", at_least=1)
@@ -214,6 +223,12 @@ class ConnectorSettings(SectionSettings):
     retry_first: float = fields.duration("pause before the second try of a busy or lost part, then doubled", "5s",
                                          at_least=0.1)
     retry_limit: float = fields.duration("the longest pause between tries", "10m", at_least=0.1)
+
+    @property
+    def parts_form(self) -> str:
+        """The form in which it sends a message in several parts. The unsent parts of a message may move to another
+        connector of the same form only; empty: it sends whole messages, so to none and from none."""
+        return "parts"
 
     def check(self) -> Iterator[Conflict]:
         """Yield a longest retry pause that is shorter than the first."""

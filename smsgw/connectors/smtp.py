@@ -64,6 +64,11 @@ class SmtpConnectorSettings(ConnectorSettings):
     timeout: float = fields.duration("time for each step of the SMTP dialogue", "30s", at_least=0.1)
     connections: int = fields.integer("simultaneous connections to the relay", 2, at_least=1, at_most=50)
 
+    @property
+    def parts_form(self) -> str:
+        """Whole messages."""
+        return ""
+
     def check(self) -> Iterator[Conflict]:
         """Yield settings that conflict."""
         yield from super().check()

@@ -192,12 +192,13 @@ class WholeMessageConnector(metaclass=ABCMeta):
         if outcomes or sent:
             self._finish()
 
-    def _report(self, remote_ids: Sequence[str], state: State, error: int = 0) -> Deferred[None]:
-        """Give the receipts of messages, for all their parts, after the outcomes that came before."""
+    def _report(self, remote_ids: Sequence[str], state: State, error: int = 0, raw: bytes = b"") -> Deferred[None]:
+        """Give the receipts of messages, for all their parts, after the outcomes that came before; `raw` is the
+        upstream's text."""
         self._give_outcomes()
         at = self._now()
         ids = [id for remote_id in remote_ids for id in self._messages.part_ids(remote_id)]
-        return self._sink.receipts(self.name, [DeliveryReport(id, state, error, at) for id in ids])
+        return self._sink.receipts(self.name, [DeliveryReport(id, state, error, at, raw) for id in ids])
 
     def _report_delivered(self, remote_ids: Sequence[str]) -> None:
         """Report messages delivered that an upstream without receipts has taken; repeat this until it is stored."""

@@ -7,6 +7,7 @@ import json
 from typing import Any, Final
 
 from smsgw.dialects.manners import CallbackContext, CallbackManner, CallbackRequest, Dialect
+from smsgw.model.errorcodes import meaning
 from smsgw.model.lifecycle import FINAL
 from smsgw.model.message import Event, IncomingKind, Message
 from smsgw.model.moments import utc
@@ -45,6 +46,8 @@ def document(event: Event) -> dict[str, Any]:
             "state": event.state.word,
             "final": event.state in FINAL,
             "error": event.error,
+            "error_meaning": meaning(event.error),
+            "upstream_words": event.words,
             "parts": message.parts,
             "accepted_at": utc(message.created),
             "at": utc(event.at),

@@ -77,6 +77,13 @@ class IConnector(Interface):
         """Send no more parts, wait for outstanding outcomes (the caller bounds the wait), close the link."""
 
 
+class IRetrying(Interface):
+    """A connector that pauses before it uses its link again after a failure."""
+
+    def retry() -> None:
+        """End such a pause now. Nothing is reported inside this call."""
+
+
 class ISimulator(Interface):
     """A connector that simulates what subscribers send."""
 

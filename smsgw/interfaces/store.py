@@ -12,6 +12,7 @@ from zope.interface import Attribute, Interface
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message, Part
+from smsgw.model.outcome import LastWords
 
 
 @attrs.frozen
@@ -36,12 +37,13 @@ class Parked:
 @attrs.frozen
 class MessageDetails:
     """Everything stored about one message, for the administrator: its parts as (seq, state, error, remote_id), its
-    awaited receipts, and its events that are not yet acknowledged."""
+    awaited receipts, its events that are not yet acknowledged, and the upstreams' last words about its parts."""
 
     message: Message
     parts: Sequence[tuple[int, int, int, str]]
     awaited: Sequence[Awaited]
     events: Sequence[Event]
+    words: Sequence[LastWords] = ()
 
 
 @attrs.frozen
@@ -168,6 +170,13 @@ class IMessageStore(Interface):
     def queue_page(connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         """Queued messages due now, ordered by (-priority, id) and above `after` in that order. Claims nothing."""
 
+    def retry_page(
+        connector: str, after: tuple[float, int], limit: int
+    ) -> Deferred[tuple[list[Message], tuple[float, int] | None]]:
+        """Messages that pause before another attempt over `connector`, of the next `limit` deferred messages behind
+        `after` in the order of (due, id); and where the next page begins, None at the end. Scheduled messages are left
+        out, and those held because their last answer is unknown."""
+
     def release_due(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
         """Make deferred messages that are due by `now` wait for their connectors, at most `limit`; returns their
         (connector, account, message id).
@@ -201,6 +210,10 @@ class IMessageStore(Interface):
 
     def details(id: int) -> Deferred[MessageDetails | None]:
         """Everything stored about one message, for the administrator; None if it is unknown."""
+
+    def last_words(ids: Sequence[int]) -> Deferred[dict[int, list[LastWords]]]:
+        """The upstreams' last words about the parts of these messages, in order of parts, by message; messages without
+        any are left out. The caller has looked the messages up for their account."""
 
     def list_messages(account: str | None, wanted: MessageFilter, before: int, limit: int) -> Deferred[list[Message]]:
         """Messages that `wanted` selects, newest first, with ids below `before` (0: from the newest)."""

@@ -6,6 +6,7 @@ from smsgw.model.changes import (
     Committed,
     Conditional,
     Confirmation,
+    Ending,
     Limit,
     Once,
     PartEnded,
@@ -35,7 +36,7 @@ from smsgw.model.message import (
     Submission,
     brief,
 )
-from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
+from smsgw.model.outcome import Busy, LastWords, Lost, Outcome, Rejected, Sent
 
 __all__ = [
     "CALLBACK",
@@ -52,6 +53,7 @@ __all__ = [
     "Content",
     "Cut",
     "DeliveryReport",
+    "Ending",
     "ErrorCode",
     "Event",
     "EventKind",
@@ -60,6 +62,7 @@ __all__ = [
     "Incoming",
     "IncomingKind",
     "Labels",
+    "LastWords",
     "Limit",
     "Lost",
     "Message",

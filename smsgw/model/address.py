@@ -10,6 +10,8 @@ _FILLING: Final = str.maketrans("", "", " ()-\u00a0")
 _E164: Final = re.compile(r"[1-9][0-9]{4,14}")
 _ALPHANUMERIC: Final = re.compile(r"[A-Za-z0-9 _.!&'*+/:-]{1,11}")
 _DIGITS: Final = re.compile(r"[0-9]{1,15}")
+_SHORT_CODE: Final = 6
+"""The most digits of a short code."""
 
 
 def _russian(digits: str) -> str:
@@ -42,6 +44,12 @@ def masked(number: str) -> str:
     return f"{number[:4]}...{number[-2:]}" if len(number) > 6 else "..."
 
 
+def masked_sender(sender: str) -> str:
+    """Shorten a sender that is a phone number; alphanumeric senders and short codes are public."""
+    digits = sender.removeprefix("+")
+    return masked(sender) if digits.isdigit() and len(digits) > _SHORT_CODE else sender
+
+
 def sender_kind(sender: str) -> tuple[int, int] | None:
     """Return TON and NPI of a sender, or None if it is malformed.
 
@@ -50,7 +58,7 @@ def sender_kind(sender: str) -> tuple[int, int] | None:
     """
     digits = sender.removeprefix("+")
     if _DIGITS.fullmatch(digits):
-        return (1, 1) if len(digits) > 6 else (0, 1)
+        return (1, 1) if len(digits) > _SHORT_CODE else (0, 1)
     if _ALPHANUMERIC.fullmatch(sender) and sender.strip():
         return (5, 0)
     return None

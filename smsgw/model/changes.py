@@ -13,6 +13,7 @@ import attrs
 from smsgw.model.errors import Refused
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
+from smsgw.model.outcome import LastWords
 
 
 @attrs.frozen
@@ -85,12 +86,16 @@ class PartSent:
 
 @attrs.define(eq=False)
 class PartEnded:
-    """Part `seq` of `message` (0: every part that is not sent yet) reached the final `state` without a receipt."""
+    """Part `seq` of `message` (0: every part that is not sent yet) reached the final `state` without a receipt.
+
+    :ivar words: last words of the upstream about parts of the message.
+    """
 
     message: Message
     seq: int
     state: State
     error: int
+    words: Sequence[LastWords] = ()
 
 
 @attrs.define(eq=False)
@@ -98,12 +103,15 @@ class Requeued:
     """A claimed `message` goes back to the queue of `connector`, to be sent again not before `due`.
 
     Parts that were already sent stay sent. `charged` adds one to its attempts.
+
+    :ivar words: last words of the upstream about parts of the message.
     """
 
     message: Message
     connector: str
     due: float
     charged: bool
+    words: Sequence[LastWords] = ()
 
 
 @attrs.define(eq=False)
@@ -171,6 +179,24 @@ class Changes:
 
 
 @attrs.define(eq=False)
+class Ending:
+    """The end of a message: it reached the final `state`.
+
+    :ivar connector: the last connector it was for. :ivar remote_id: the upstream's id of its (first) part, empty if it
+        was not sent. :ivar at: absolute time of the end.
+    :ivar words: the words with which the upstream ended the message, empty for none.
+    """
+
+    message: Message
+    connector: str
+    remote_id: str
+    state: State
+    error: int
+    at: float
+    words: str = ""
+
+
+@attrs.define(eq=False)
 class Committed:
     """The results of a committed call, by kind and in the order given.
 
@@ -180,6 +206,8 @@ class Committed:
     :ivar cancels: for each cancellation the messages cancelled, or a refusal.
     :ivar events: the new events, in the order in which they occurred.
     :ivar conditions: for each submission with conditions None if all held, else the first that did not.
+    :ivar ended: how many messages reached a final state, by (account, connector, state).
+    :ivar endings: the same messages one by one, in order, if the store was made to list them.
     """
 
     claims: list[bool]
@@ -187,3 +215,11 @@ class Committed:
     cancels: list[list[Message] | Refused]
     events: list[Event]
     conditions: Sequence[Unmet | None] = ()
+    ended: dict[tuple[str, str, State], int] = attrs.field(factory=dict)
+    endings: list[Ending] = attrs.field(factory=list)
+
+    def count(self, account: str, connector: str, state: State, messages: int = 1) -> None:
+        """Add messages to `ended`."""
+        if messages:
+            key = (account, connector, state)
+            self.ended[key] = self.ended.get(key, 0) + messages

@@ -60,6 +60,17 @@ class GatewayError(Exception):
     """The base class of the gateway's exceptions."""
 
 
+class NotPossible(GatewayError):
+    """A wish of an administrator cannot be fulfilled; the text says why.
+
+    :ivar unknown: whether there is nothing of the given name or id.
+    """
+
+    def __init__(self, why: str, unknown: bool = False) -> None:
+        super().__init__(why)
+        self.unknown = unknown
+
+
 class StoreDown(GatewayError):
     """The store cannot commit now; no change of the call was stored."""
 

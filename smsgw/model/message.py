@@ -221,10 +221,14 @@ def brief(message: Message) -> Message:
 
 @attrs.define(eq=False)
 class Part:
-    """One short message on the air: part `seq` (from 1) of `message`."""
+    """One short message on the air: part `seq` (from 1) of `message`.
+
+    :ivar since: monotonic time when dispatch gave it to the connector, 0 for not yet.
+    """
 
     message: Message
     seq: int
+    since: float = 0.0
 
     @property
     def octets(self) -> bytes:
@@ -240,7 +244,8 @@ class DeliveryReport:
     :ivar remote_id: the upstream's id (a connector may have normalised it).
     :ivar state: the final state, or None if the receipt changes nothing (ENROUTE, ACCEPTD, unknown words).
     :ivar error: code for the sender, 0 for none. :ivar at: absolute time of that state.
-    :ivar raw: the text of the receipt, stored for the administrator if the receipt is parked.
+    :ivar raw: the text of the receipt; stored if the receipt is parked, and as the upstream's last words if the part
+        was not delivered.
     """
 
     remote_id: str
@@ -312,6 +317,7 @@ class Event:
     :ivar attempts: how many attempts failed.
     :ivar due: absolute time before which it is not tried again, 0 for at once.
     :ivar since: absolute time when it was replayed from the dead letters; its age counts from then on; 0 for never.
+    :ivar words: the words with which the upstream ended the message, empty for none.
     """
 
     message: Message | Incoming
@@ -322,3 +328,4 @@ class Event:
     attempts: int = 0
     due: float = UNIX_NEVER
     since: float = UNIX_NEVER
+    words: str = ""

@@ -39,7 +39,9 @@ def read(path: Path) -> Settings:
     except OSError as error:
         raise ConfigErrors([_of_file(path, f"cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        raise ConfigErrors([_of_file(path, f"is not UTF-8 (octet {error.start})")]) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        what = f"is not UTF-8: the octet 0x{error.object[error.start]:02X} is no letter there"
+        raise ConfigErrors([Problem(str(path), line, "", "", what)]) from error
     settings = parse(text, str(path), connector_types(), dialects())
     if settings.exposed:
         openness = too_open(path)

@@ -58,6 +58,10 @@ class Stopped(Exception):
     """A step of the start failed and was logged; the program is ending."""
 
 
+class CannotStart(Exception):
+    """A part cannot start in its surroundings; the text says why."""
+
+
 class Gateway(Service):
     """Starts `steps` in order; stops the started ones in reverse order.
 
@@ -85,6 +89,7 @@ class Gateway(Service):
         self._started: list[Step] = []
         self._listening: list[Listener] = []
         self._handlers: Mapping[int, Any] = {}
+        self._ran = False
         self._failed = False
         self.steps: Sequence[Step] = ()
         self.state = "stopped"
@@ -140,7 +145,7 @@ class Gateway(Service):
     def _start_failed(self, failure: Failure) -> None:
         if failure.check(Stopped) or not self.running:
             return
-        if failure.check(StoreDown):
+        if failure.check(StoreDown, CannotStart):
             log.critical("cannot start: {why}", why=failure.getErrorMessage())
             self._end(EX_UNAVAILABLE)
         else:
@@ -150,6 +155,7 @@ class Gateway(Service):
     def stopService(self) -> Deferred[None]:
         """Accept no new work, finish open work within the drain time, and stop; the store keeps the rest."""
         super().stopService()  # type: ignore[no-untyped-call]
+        self._ran = self.state == "running"
         self.state = "draining"
         self._restore_signals()
         if self._starting is not None:
@@ -163,7 +169,12 @@ class Gateway(Service):
                 await self._bounded(step, max(1.0, deadline - self._reactor.seconds()))
         self._started.clear()
         self.state = "stopped"
-        log.info("stopped" if self._failed else "stopped; everything accepted is in the store")
+        if self._failed:
+            log.info("stopped")
+        elif self._ran:
+            log.info("stopped; everything accepted is in the store")
+        else:
+            log.info("stopped before the start was over")
 
     async def _bounded(self, step: Step, seconds: float) -> None:
         """Stop one part; abandon it after `seconds`."""

@@ -55,7 +55,8 @@ def text_line(event: LogEvent) -> str | None:
 
 
 def json_line(event: LogEvent) -> str | None:
-    """Format an event as JSON: time, level, source, message, the event's plain fields, the traceback if any."""
+    """Format an event as JSON: time, level, source, message, the traceback if any, and the event's plain fields, except
+    one that is the whole message."""
     message, traceback = formatEvent(event), _traceback(event)
     if not message and not traceback:
         return None
@@ -68,7 +69,7 @@ def json_line(event: LogEvent) -> str | None:
     }
     if traceback:
         line["traceback"] = traceback
-    fields = {key: value for key, value in event.items() if _is_field(key, value)}
+    fields = {key: value for key, value in event.items() if _is_field(key, value) and value != message}
     if fields:
         line["fields"] = fields
     return json.dumps(line, ensure_ascii=True, allow_nan=False) + "\n"

@@ -20,6 +20,7 @@ class ProgramMetrics:
     """The metrics of one program.
 
     :param registry: exports the metrics; None: they are not exported.
+    :ivar message_log: lines of the message log, by result, ``written`` or ``lost``.
     :ivar reloads: by result, ``taken`` or ``refused``. :ivar sessions: by listener, read at export.
     """
 
@@ -27,6 +28,12 @@ class ProgramMetrics:
         self.reloads = Counts(
             "smsgw_config_reloads_total",
             "Reloads of the configuration, by result.",
+            ["result"],
+            registry=registry,
+        )
+        self.message_log = Counts(
+            "smsgw_message_log_lines_total",
+            "Lines of the message log: written, or lost because the disk failed or was too slow.",
             ["result"],
             registry=registry,
         )

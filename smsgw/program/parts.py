@@ -12,6 +12,7 @@ from smsgw.dialects import Dialect
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, IMessageStore
+from smsgw.program.messagelog import MessageLog
 from smsgw.program.metrics import Metrics
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
@@ -53,6 +54,7 @@ class Parts:
     store: IMessageStore
     time: CheckedClock
     watch: Watch
+    message_log: MessageLog | None
     password_checks: WorkerPool
     mail_reading: WorkerPool
     accounts: Accounts

@@ -19,9 +19,11 @@ from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Incoming, Message
 from smsgw.plugins import connector_factories, dialects
+from smsgw.program import health
 from smsgw.program.banner import banner
-from smsgw.program.lifecycle import Gateway, Listener, Step
+from smsgw.program.lifecycle import CannotStart, Gateway, Listener, Step
 from smsgw.program.listeners import make_listener
+from smsgw.program.messagelog import MessageLog
 from smsgw.program.metrics import Metrics
 from smsgw.program.parts import Parts
 from smsgw.program.reload import reload, warn
@@ -34,6 +36,7 @@ from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
+from smsgw.services.operations import Operations
 from smsgw.services.outbox.outbox import Outbox
 from smsgw.services.passwords import WorkerPool
 from smsgw.services.routing import Router
@@ -50,7 +53,10 @@ BACKUP: Final = "backup.sqlite"
 def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
     """Return a store with a database in the state directory."""
     gateway = settings.gateway
-    return MessageStore(SqliteEngine(gateway.state, StoreThread(reactor)), gateway.node, now, metrics)
+    listing = gateway.message_log is not None
+    return MessageStore(
+        SqliteEngine(gateway.state, StoreThread(reactor)), gateway.node, now, metrics, listing=listing
+    )
 
 
 _STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreMetrics], IMessageStore]]] = {
@@ -79,6 +85,7 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         partial(_cancel, parts),
         parts.outbox.replay,
         partial(_simulate, parts.connectors),
+        Operations(parts.store, parts.dispatch, parts.router, parts.connectors, parts.time.now),
         partial(_health, gateway, parts),
         parts.watch,
         reactor,
@@ -104,7 +111,8 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     senders = Senders(settings)
     router = Router(settings)
     outbox = Outbox(settings, store, clock, time, metrics=metrics.outbox)
-    commits = Commits(store, outbox)
+    message_log = _message_log(settings, reactor, metrics)
+    commits = Commits(store, outbox, metrics.services, message_log)
     known = dialects()
     factories = connector_factories()
     connectors: dict[str, IConnector] = {
@@ -122,6 +130,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         incoming=incoming,
         down=router.down,
         refusing=router.refusing,
+        paused=router.paused,
         metrics=metrics.dispatch,
     )
     intake = Intake(
@@ -161,6 +170,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         store=store,
         time=time,
         watch=Watch(store, time, clock, metrics.services),
+        message_log=message_log,
         password_checks=password_checks,
         mail_reading=WorkerPool(reactor, 2, "mails"),
         accounts=accounts,
@@ -179,6 +189,24 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     )
 
 
+def _message_log(settings: Settings, reactor: Any, metrics: Metrics) -> MessageLog | None:
+    own = settings.gateway
+    if own.message_log is None:
+        return None
+    return MessageLog(own.message_log, own.message_log_private, reactor, metrics.program.message_log)
+
+
+def _open_message_log(message_log: MessageLog) -> None:
+    """Open the message log.
+
+    :raises CannotStart: it cannot be opened.
+    """
+    try:
+        message_log.start()
+    except OSError as error:
+        raise CannotStart(f"the message log {message_log.path} cannot be opened: {error.strerror}") from error
+
+
 def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source: Path) -> Iterator[Step]:
     """Yield the steps of the start in order; they stop in reverse order.
 
@@ -188,6 +216,8 @@ def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source
     admin = [one for one in listeners if isinstance(sections[one.name], AdminListenSettings)]
     clients = [one for one in listeners if one not in admin]
     yield Step("warnings", partial(warn, parts.settings, source))
+    if parts.message_log is not None:
+        yield Step("message log", partial(_open_message_log, parts.message_log), parts.message_log.stop)
     yield Step("store", parts.store.open, parts.store.close)
     yield Step("watch", parts.watch.start, parts.watch.stop)
     yield Step("admin sessions", None, partial(_close_sessions, parts, admin))
@@ -210,8 +240,8 @@ def _close_sessions(parts: Parts, listeners: Sequence[Listener]) -> Deferred[Any
 
 
 def _health(gateway: Gateway, parts: Parts) -> Mapping[str, Any]:
-    """Return the content of /health except the counts of the store."""
-    return {"state": gateway.state, "connectors": parts.dispatch.health(), **parts.watch.health()}
+    """Return the content of /health except what the store answers."""
+    return health.report(gateway.state, parts.dispatch.health(), parts.watch.health())
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:

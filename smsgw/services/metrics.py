@@ -13,6 +13,7 @@ class ServiceMetrics:
     :param registry: exposes the metrics; None: they are counted and not exposed.
     :ivar logins_refused: by protocol and refusal.
     :ivar received: by connector, kind and result.
+    :ivar ended: messages, by account, connector and final state.
     :ivar overdue: by final state. :ivar purged: messages. :ivar given_up: events.
     :ivar sweep_failures: by step of the sweep. :ivar clock_jump: seconds, read at export.
     """
@@ -25,6 +26,12 @@ class ServiceMetrics:
             "smsgw_received_total",
             "Messages, calls and keys from subscribers: stored, or refused because no account takes them.",
             ["connector", "what", "result"],
+            registry=registry,
+        )
+        self.ended = Counts(
+            "smsgw_messages_ended_total",
+            "Messages that reached a final state (delivered, undeliverable, rejected ...).",
+            ["account", "connector", "state"],
             registry=registry,
         )
         self.overdue = Counts(

@@ -86,41 +86,63 @@ class Router:
 
     :ivar down: names of connectors whose link is not usable now.
     :ivar refusing: names of connectors that have been down for longer than their ``refuse_after``.
+    :ivar paused: names of connectors that an administrator has paused.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.down: set[str] = set()
         self.refusing: set[str] = set()
+        self.paused: set[str] = set()
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
         """Replace the table; messages already routed keep their connector."""
         self._routes = [Route.from_settings(route) for route in settings.routes]
-        self._connectors = settings.connectors.keys()
+        self._forms = {name: connector.parts_form for name, connector in settings.connectors.items()}
 
     def route(
-        self, account: str, sender: str, recipient: str, text: Callable[[], str], only_look: bool = False
+        self,
+        account: str,
+        sender: str,
+        recipient: str,
+        text: Callable[[], str],
+        only_look: bool = False,
+        usable: Callable[[str], bool] | None = None,
     ) -> str | Refused:
         """The name of the connector for this message; or NO_ROUTE; or UPSTREAM_DOWN if all connectors of its route
         refuse.
 
-        With `only_look` the turns of weighted connectors stay as they are.
+        With `only_look` the turns of weighted connectors stay as they are. `usable` says which connectors to prefer, by
+        default those that are up.
         """
         for route in self._routes:
             if route.always or route.matches(account, sender, recipient, text):
                 if self.refusing and all(way.connector in self.refusing for way in route.ways):
                     return Refused(Refusal.UPSTREAM_DOWN)
-                return route.only or route.choose(self._is_up, only_look)
+                return route.only or route.choose(usable or self._is_up, only_look)
         return Refused(Refusal.NO_ROUTE)
 
     def reroute(self, message: Message) -> str:
         """The connector for a message that is queued again: its own if it is configured and up, else another of its
-        route."""
-        if message.connector in self._connectors and message.connector not in self.down:
-            return message.connector
+        route; only one of the same form if some of its parts were sent."""
+        own = message.connector
+        if own in self._forms and self._is_up(own):
+            return own
         content = message.content
-        way = self.route(message.account, content.sender, message.recipient, content.text)
-        return message.connector if isinstance(way, Refused) else way
+
+        def usable(connector: str) -> bool:
+            return self._is_up(connector) and self.may_move(message, connector)
+
+        way = self.route(message.account, content.sender, message.recipient, content.text, usable=usable)
+        return own if isinstance(way, Refused) or not self.may_move(message, way) else way
+
+    def may_move(self, message: Message, connector: str) -> bool:
+        """Whether `connector` may send what is left of a message: all of it, or the unsent parts if it sends parts in
+        the same form as the message's own connector."""
+        if not message.unsent or message.connector == connector:
+            return True
+        form = self._forms.get(connector, "")
+        return form != "" and form == self._forms.get(message.connector)
 
     def _is_up(self, connector: str) -> bool:
-        return connector not in self.down
+        return connector not in self.down and connector not in self.paused

@@ -166,6 +166,6 @@ class Sweep:
         if given_up:
             _log.warn(
                 "{count} events were given up, as no client took them within event_keep; "
-                "python -m smsgw list events shows them, python -m smsgw replay sends them again",
+                "smsgw list events shows them, smsgw replay sends them again",
                 count=given_up,
             )

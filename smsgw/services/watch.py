@@ -23,7 +23,7 @@ _log = Logger()
 
 class Watch:
     """Tells the administrator, by the log, by metrics and by :meth:`health`, when something begins to be wrong, and
-    when it ends. That a file of the store is gone is told by the store itself, which then fails.
+    when it ends. That a file is gone is reported by the store itself, which then fails.
 
     :param clock: its seconds are monotonic.
     """

@@ -75,6 +75,7 @@ class Decisions:
         elif progress is None:
             pass
         elif isinstance(outcome, PartEnded):
+            self._writes.note_words(outcome.message.id, outcome.words)
             if outcome.seq:
                 parts = [outcome.seq - 1]
             else:
@@ -86,6 +87,7 @@ class Decisions:
             progress.due = outcome.due
             progress.attempts += outcome.charged
             progress.dirty = True
+            self._writes.note_words(outcome.message.id, outcome.words)
 
     def _sent(self, sent: PartSent, progress: MessageProgress | None, result: Committed) -> None:
         key = (sent.remote_id, sent.message.connector)
@@ -119,9 +121,11 @@ class Decisions:
             row = (*key, self._now, state + 0, report.error, report.at, bytes(report.raw))
             self._writes.parked.setdefault(key, row)
             return "parked"
-        return self.receive(key, known, state, report.error, report.at, result)
+        return self.receive(key, known, state, report.error, report.at, report.raw, result)
 
-    def receive(self, key: Key, known: Awaiting, state: State, error: int, at: float, result: Committed) -> str:
+    def receive(
+        self, key: Key, known: Awaiting, state: State, error: int, at: float, raw: bytes, result: Committed
+    ) -> str:
         """Apply one receipt for a part that is, or was, awaited."""
         if known is True or known is False:
             return "repeated"
@@ -130,6 +134,7 @@ class Decisions:
         if progress is None or not progress.may(seq - 1, state):
             self._not_awaited(key, id, seq)
             return "repeated"
+        self._writes.note_receipt(id, seq, state, key[1], raw)
         self._end(progress, (seq - 1,), state, error, min(max(at, progress.message.created), self._now), result, key)
         return "matched"
 
@@ -201,7 +206,7 @@ class Decisions:
         final, progress.error = ended
         self._move(progress, final)
         progress.leased_to = ""
-        self._writes.notify(result, m, EventKind.FINAL, final, progress.error, at)
+        self._writes.end(result, m, final, progress.error, at, progress.connector, progress.ids[0])
 
     def _become_enroute(self, progress: MessageProgress, result: Committed) -> None:
         """No part is left to be sent: release the claim, and make the message ENROUTE."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from smsgw.model.lifecycle import MOVES, OPEN, State
 from smsgw.model.message import Event, Message, Part
 from smsgw.stores.cache import Cache
+from smsgw.stores.lastwords import add_words
 from smsgw.stores.questions import (
     ClaimedPage,
     DeadLetters,
@@ -232,6 +233,7 @@ class Maintenance:
         incoming = yield IncomingById([row[MESSAGE_WIDTH + 2] for row in rows if row[0] is None])
         came = {row[0]: to_incoming(row) for row in incoming}
         found = to_events(rows, came)
+        yield from add_words(found)
         writes = self._begin()
         upkeep = writes.upkeep = Upkeep()
         for row in rows:

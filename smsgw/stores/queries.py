@@ -8,6 +8,8 @@ from typing import Final
 from smsgw.interfaces import Awaited, BatchCount, MessageDetails, MessageFilter, Parked
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Event, Incoming, Message
+from smsgw.model.moments import LAST
+from smsgw.stores.lastwords import add_words, last_words
 from smsgw.stores.maintenance import messages
 from smsgw.stores.packed import LABELLED
 from smsgw.stores.questions import (
@@ -15,6 +17,7 @@ from smsgw.stores.questions import (
     AwaitedPage,
     BatchCounts,
     DeadLetters,
+    DeferredOf,
     EventsOf,
     EventsPage,
     Found,
@@ -23,6 +26,7 @@ from smsgw.stores.questions import (
     LastCreated,
     MessageSpan,
     NextCreated,
+    Page,
     ParkedPage,
     QueuePage,
 )
@@ -91,6 +95,20 @@ def queue_page(connector: str, account: str, after: tuple[int, int], limit: int)
     return messages(loaded.messages, loaded.parts)
 
 
+def retry_page(
+    connector: str, after: tuple[float, int], limit: int
+) -> Steps[tuple[list[Message], tuple[float, int] | None]]:
+    """The steps of :meth:`smsgw.interfaces.IMessageStore.retry_page`. A held message is due at the end of its
+    validity."""
+    page: Page = yield DeferredOf(connector, after, limit)
+    found = [
+        m
+        for m in messages(page.rows, page.parts)
+        if m.state is not State.SCHEDULED and m.due < (m.expires or LAST)
+    ]
+    return found, None if page.last is None else (page.last[0], page.last[1])
+
+
 def awaited_receipts(connector: str, after: tuple[int, int], limit: int) -> Steps[list[Awaited]]:
     """The steps of :meth:`smsgw.interfaces.IMessageStore.awaited_receipts`."""
     rows = yield AwaitedPage(connector, _ENROUTE, after, limit)
@@ -120,11 +138,13 @@ def details(id: int) -> Steps[MessageDetails | None]:
         parts = [known.get(seq, (seq, state + 0, m.error, "")) for seq in range(1, m.parts + 1)]
     awaited = yield AwaitedOf(id, sorted({remote_id for *_, remote_id in parts if remote_id}))
     events = yield EventsOf(m.login or m.account, m.path, id)
+    words = yield from last_words([id])
     return MessageDetails(
         m,
         parts,
         [Awaited(remote_id, m, seq, due) for seq, remote_id, due in sorted(awaited)],
         to_events(events, {}),
+        words.get(id, ()),
     )
 
 
@@ -144,7 +164,9 @@ def _events(rows: Sequence[Row]) -> Steps[list[Event]]:
     ids = [row[MESSAGE_WIDTH + 2] for row in rows if row[0] is None]
     incoming = (yield IncomingById(ids)) if ids else []
     came = {row[0]: to_incoming(row) for row in incoming}
-    return to_events(rows, came)
+    found = to_events(rows, came)
+    yield from add_words(found)
+    return found
 
 
 def list_incoming(account: str | None, before: int, limit: int) -> Steps[list[Incoming]]:

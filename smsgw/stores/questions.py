@@ -80,6 +80,13 @@ class AwaitedOf(Question[list[Row]]):
 
 
 @attrs.frozen
+class WordsOf(Question[list[Row]]):
+    """Rows WORDS of the messages `ids`."""
+
+    ids: Sequence[int]
+
+
+@attrs.frozen
 class EventsPage(Question[list[Row]]):
     """Rows MESSAGE (None if the event belongs to no message) and EVENT, behind `after` in the order of (message, seq),
     of events that `node` has."""
@@ -216,6 +223,15 @@ class DeferredRetries(Question[list[Row]]):
     """Rows as of :class:`DeferredDue`, of messages in `state` that are due before their validity ends."""
 
     state: int
+    limit: int
+
+
+@attrs.frozen
+class DeferredOf(Question[Page]):
+    """Rows MESSAGE of messages deferred for `connector`, and their parts, behind (due, message)."""
+
+    connector: str
+    after: Place
     limit: int
 
 

@@ -46,6 +46,10 @@ is when it was replayed, 0 if it was not; of a dead letter, when it became one."
 PARKED: Final = ("remote_id", "connector", "since", "state", "error", "at", "raw")
 """Columns of a parked receipt."""
 
+WORDS: Final = ("message", "seq", "state", "connector", "at", "words")
+"""Columns of an upstream's last words about one part. Only parts that an upstream did not take, or did not deliver,
+have a row."""
+
 CONDITION: Final = ("scope", "key", "until", "used", "id", "digest")
 """Columns of a condition: a used key (`used` 0), or the amount used of a limit; valid until an absolute time (0: for
 ever)."""

@@ -24,7 +24,8 @@ from smsgw.interfaces import (
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import GatewayError, StoreDown, StoreFull, UnknownOutcome
 from smsgw.model.message import Event, Incoming, Message, Part
-from smsgw.stores import queries
+from smsgw.model.outcome import LastWords
+from smsgw.stores import lastwords, queries
 from smsgw.stores.cache import Cache
 from smsgw.stores.commit import CommitSteps, retried
 from smsgw.stores.groupcommit import GroupCommit
@@ -59,6 +60,7 @@ class MessageStore:
     :ivar engine: holds the data.
     :param node: the name of this node, which it claims messages with.
     :param now: the time in seconds since 1970. :param cache: a cache with other limits.
+    :param listing: whether the results of commits list the messages that ended.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class MessageStore:
         now: Callable[[], float],
         metrics: StoreMetrics | None = None,
         cache: Cache | None = None,
+        listing: bool = False,
     ) -> None:
         self.failed: Deferred[None] = Deferred()
         self.last_seen = 0.0
         self.engine = engine
         self._node = node
         self._now = now
+        self._listing = listing
         self._cache = cache = Cache() if cache is None else cache
         cache.shared = engine.shared
         self._metrics = metrics or StoreMetrics()
@@ -125,7 +129,7 @@ class MessageStore:
 
     def _begin(self) -> WriteSet:
         now = self._now()
-        writes = WriteSet(self._node, self._epoch, now, self.engine.shared, self._next - 1)
+        writes = WriteSet(self._node, self._epoch, now, self.engine.shared, self._next - 1, self._listing)
         if not 0 <= now - self._renewed < RENEW:
             self._renewed = now
             writes.lease_until = now + LEASE
@@ -198,6 +202,11 @@ class MessageStore:
     def queue_page(self, connector: str, account: str, after: tuple[int, int], limit: int) -> Deferred[list[Message]]:
         return self._run(queries.queue_page(connector, account, after, limit))
 
+    def retry_page(
+        self, connector: str, after: tuple[float, int], limit: int
+    ) -> Deferred[tuple[list[Message], tuple[float, int] | None]]:
+        return self._run(queries.retry_page(connector, after, limit))
+
     def find(self, account: str | None, ids: Sequence[int], of_batch: int = 0) -> Deferred[list[list[Message]]]:
         return self._run(queries.find(account, ids, of_batch))
 
@@ -211,6 +220,9 @@ class MessageStore:
             more, after = yield self._run(queries.batch_counts(account, id, after))
             counts = queries.add_counts([*counts, *more])
         return queries.add_counts(counts)
+
+    def last_words(self, ids: Sequence[int]) -> Deferred[dict[int, list[LastWords]]]:
+        return self._run(lastwords.last_words(ids))
 
     def details(self, id: int) -> Deferred[MessageDetails | None]:
         return self._run(queries.details(id))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from smsgw.model.changes import Committed, PartSent
+from smsgw.model.changes import Committed, Ending, PartSent
 from smsgw.model.lifecycle import MOVES, State
 from smsgw.model.message import Event, EventKind, Message
 from smsgw.stores.cache import Awaiting, Cache
@@ -135,12 +135,13 @@ class StraightWay:
         row = self._decisions.early(key) if known else None
         if row is None or known is None:
             return
-        _, _, _, number, error, at, _ = row
+        _, _, _, number, error, at, raw = row
         state = State(number)
         if type(known) is Message and known.id not in self._decisions.progress:
+            self._writes.note_receipt(known.id, 1, state, key[1], bytes(raw))
             self._end(known, key, state, error, at, result)
         else:
-            self._decisions.receive(key, known, state, error, at, result)
+            self._decisions.receive(key, known, state, error, at, bytes(raw), result)
 
     def _end(self, m: Message, key: tuple[str, str], state: State, error: int, at: float, result: Committed) -> None:
         """End a message that goes the straight way, by the receipt under `key`."""
@@ -151,7 +152,7 @@ class StraightWay:
         remote_ids, ids = writes.ended_awaited[key[1]]
         remote_ids.append(key[0])
         ids.append(m.id)
-        writes.notify(result, m, _NOTIFIED_FINAL, state, error, max(min(at, writes.now), m.created))
+        writes.end(result, m, state, error, max(min(at, writes.now), m.created), key[1], key[0])
 
     def report(self, works: Sequence[Work]) -> None:
         writes = self._writes
@@ -163,18 +164,21 @@ class StraightWay:
         ended_awaited = writes.ended_awaited
         node = writes.node
         rows = writes.events
-        connector = ""
+        connector = account = ""
         remote_ids: list[str] = []
         ids: list[int] = []
         own: list[Any] = []  # the rows of events that agree with the last one
         login = path = ""
         now = writes.now
         ended: list[int] = []
-        ended_as: State | None = None
-        ended_by = 0
+        ended_as = _DELIVERED
+        ended_by = -1  # no receipt has this error: the first message begins a run
         for work in works:
-            words = work.result.receipts
-            events = work.result.events
+            result = work.result
+            words = result.receipts
+            events = result.events
+            endings = result.endings if writes.listing else None
+            counted = len(ended)  # those of the run that are counted, or belong to an earlier call
             for reported, key, known in zip(work.call.receipts, work.keys, work.known, strict=True):
                 report = reported.report
                 state = report.state
@@ -184,33 +188,37 @@ class StraightWay:
                 m: Awaiting | None = just_now(key, known)
                 if m is None:
                     m = decisions.found.get(key)
-                if type(m) is Message and not (general and m.id in general):
-                    words.append("matched")
-                    awaiting[key] = False
-                    id = m.id
-                    error = 0 if state is _DELIVERED else report.error
-                    if state is not ended_as or error != ended_by:
-                        ended = finals[_FROM, state + 0, error]
-                        ended_as = state
-                        ended_by = error
-                        login = ""
-                    ended.append(id)
-                    if key[1] != connector:
-                        connector = key[1]
-                        remote_ids, ids = ended_awaited[connector]
-                    remote_ids.append(key[0])
-                    ids.append(id)
-                    if m.path and NOTIFIES[m.notify][state]:
-                        at = report.at
-                        at = now if at > now else at  # noqa: FURB136 - min() costs more
-                        at = m.created if at < m.created else at  # noqa: FURB136
-                        events.append(Event(m, _NOTIFIED_FINAL, state, error, at))
-                        its_login = m.login or m.account
-                        if its_login != login or m.path != path:
-                            login, path = its_login, m.path
-                            own = rows[login, path, _FINAL_KIND, _FINAL_KIND, state + 0, error, node]
-                        own += (id, at)
-                elif m is False:
-                    words.append("repeated")
+                if type(m) is not Message or (general and m.id in general):
+                    words.append("repeated" if m is False else decisions.reported(reported, key, m, result))
+                    continue
+                words.append("matched")
+                awaiting[key] = False
+                id = m.id
+                if state is _DELIVERED:
+                    error = 0
                 else:
-                    words.append(decisions.reported(reported, key, m, work.result))
+                    error = report.error
+                    writes.note_receipt(id, 1, state, key[1], report.raw)
+                if state is not ended_as or error != ended_by or m.account != account or key[1] != connector:
+                    result.count(account, connector, ended_as, len(ended) - counted)
+                    ended_as, ended_by, account, connector = state, error, m.account, key[1]
+                    ended = finals[_FROM, state + 0, error]
+                    counted = len(ended)
+                    remote_ids, ids = ended_awaited[connector]
+                    login = ""
+                ended.append(id)
+                remote_ids.append(key[0])
+                ids.append(id)
+                if endings is not None:
+                    endings.append(Ending(m, connector, key[0], state, error, max(min(report.at, now), m.created)))
+                if m.path and NOTIFIES[m.notify][state]:
+                    at = report.at
+                    at = now if at > now else at  # noqa: FURB136 - min() costs more
+                    at = m.created if at < m.created else at  # noqa: FURB136
+                    events.append(Event(m, _NOTIFIED_FINAL, state, error, at))
+                    its_login = m.login or m.account
+                    if its_login != login or m.path != path:
+                        login, path = its_login, m.path
+                        own = rows[login, path, _FINAL_KIND, _FINAL_KIND, state + 0, error, node]
+                    own += (id, at)
+            result.count(account, connector, ended_as, len(ended) - counted)

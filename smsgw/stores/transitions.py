@@ -28,7 +28,6 @@ from smsgw.stores.writeset import WriteSet
 # A global is faster than the attribute of the enumeration.
 _QUEUED: Final = State.QUEUED
 _DELIVERED: Final = State.DELIVERED
-_NOTIFIED_FINAL: Final = EventKind.FINAL
 
 _FINAL: Final = tuple(not MOVES[state] for state in State)
 
@@ -136,7 +135,7 @@ class Transitions:
                     claimed = 0
                     counts[state] += 1
                     if _FINAL[state]:
-                        writes.notify(work.result, m, _NOTIFIED_FINAL, state, m.error, m.created)
+                        writes.end(work.result, m, state, m.error, m.created)
                     elif id not in fresh:
                         writes.enqueue(m, m.connector, m.due)
                 alike = (

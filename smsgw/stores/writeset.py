@@ -7,11 +7,13 @@ them with a few statements over many rows. All states are values here: an engine
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Final
 
-from smsgw.model.changes import Committed
+from smsgw.model.changes import Committed, Ending
 from smsgw.model.lifecycle import State, notifies
 from smsgw.model.message import Event, EventKind, Message, brief
+from smsgw.model.outcome import LastWords, quoted_receipt
 from smsgw.stores.progress import MessageProgress
 
 EARLY: Final = 3600
@@ -24,6 +26,7 @@ NOTIFIES: Final = tuple(tuple(notifies(notify, state) for state in State) for no
 # Looked up once: a commit of one message is not much longer than all such look-ups.
 _QUEUED: Final = State.QUEUED + 0
 _ENROUTE: Final = State.ENROUTE + 0
+_DELIVERED: Final = State.DELIVERED
 _STATES: Final = len(State)
 
 Groups = defaultdict[tuple[Any, ...], list[Any]]
@@ -35,6 +38,7 @@ class WriteSet:
 
     :ivar node, epoch: the writing node; the write is refused if the node was registered again since.
     :ivar shared: whether other nodes may have changed the same messages.
+    :ivar listing: whether the results list the endings of messages.
     :ivar lease_until: a new end of the node's lease, 0 to leave it as it is.
     :ivar now: the time of the transaction, for rows without a time.
     :ivar last_id: no id in the write set is higher.
@@ -50,6 +54,7 @@ class WriteSet:
         that version.
     :ivar finals: ids of messages of one part that ended, by (former state, state, error); guard: the former state.
     :ivar parts: rows (message, seq, state, error, remote_id), new or changed.
+    :ivar words: rows (WORDS); each replaces the row of its part.
     :ivar promoted: ids whose message goes from the first to the second state; guard: the first.
     :ivar waiting: rows (connector, account, -priority, message, expires).
     :ivar deferred: rows (due, message, connector, account, -priority, expires).
@@ -74,14 +79,17 @@ class WriteSet:
     __slots__ = (
         "acknowledged", "awaited", "checked", "claims", "conditions", "confirmations", "counts", "cut_messages",
         "deferred", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "last_id", "lease_until",
-        "listed_claims", "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted",
+        "listed_claims", "listing", "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted",
         "released", "retries", "seen_conditions", "sent", "sent_from", "sent_to", "shared", "unparked", "unqueued",
-        "upkeep", "waiting",
+        "upkeep", "waiting", "words",
     )  # fmt: skip
 
-    def __init__(self, node: str, epoch: int, now: float, shared: bool, last_id: int) -> None:
+    def __init__(
+        self, node: str, epoch: int, now: float, shared: bool, last_id: int, listing: bool = False
+    ) -> None:
         self.node = node
         self.last_id = last_id
+        self.listing = listing
         self.shared = shared
         self.epoch = epoch
         self.lease_until = 0.0
@@ -97,6 +105,7 @@ class WriteSet:
         self.checked: list[Any] = []
         self.finals: defaultdict[tuple[int, int, int], list[int]] = defaultdict(list)
         self.parts: list[Any] = []
+        self.words: list[Any] = []
         self.promoted: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self.waiting: list[Any] = []
         self.deferred: list[Any] = []
@@ -133,6 +142,33 @@ class WriteSet:
             login = message.login or message.account
             self.events[login, message.path, kind + 0, kind + 0, state + 0, error, self.node] += (message.id, at)
 
+    def end(
+        self,
+        result: Committed,
+        message: Message,
+        state: State,
+        error: int,
+        at: float,
+        connector: str | None = None,
+        remote_id: str = "",
+    ) -> None:
+        """Count the end of a message, add its event if its sender asked for one, and list it if endings are listed."""
+        connector = message.connector if connector is None else connector
+        result.count(message.account, connector, state)
+        self.notify(result, message, EventKind.FINAL, state, error, at)
+        if self.listing:
+            result.endings.append(Ending(message, connector, remote_id, state, error, at))
+
+    def note_words(self, id: int, words: Iterable[LastWords]) -> None:
+        """Store last words of an upstream about parts of the message `id`."""
+        for one in words:
+            self.words += (id, one.seq, one.state + 0, one.connector, one.at, one.text)
+
+    def note_receipt(self, id: int, seq: int, state: State, connector: str, raw: bytes) -> None:
+        """Store the text of a receipt that ended a part in `state`, unless it says that the part was delivered."""
+        if raw and state is not _DELIVERED:
+            self.words += (id, seq, state + 0, connector, self.now, quoted_receipt(raw))
+
     def move(self, before: State, after: State) -> None:
         """Count one message fewer in state `before` and one more in state `after`."""
         self.counts[before] -= 1
@@ -165,7 +201,7 @@ class WriteSet:
 class Upkeep:
     """Changes of maintenance, of a restart and of a replay.
 
-    :ivar messages: ids to be deleted, with their parts and dead letters. :ivar incoming: ids to be deleted.
+    :ivar messages: ids to be deleted, with their parts, last words and dead letters. :ivar incoming: ids to be deleted.
     :ivar highest: the highest deleted id, 0 for none; it is not used again.
     :ivar parked: keys of parked receipts to be deleted.
     :ivar dead_letters: rows (EVENT) of events that become dead letters; guard: the events are stored.

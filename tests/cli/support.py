@@ -76,7 +76,7 @@ class CommandTestCase(SynchronousTestCase):
         """Carry out a command line."""
         out, err = io.StringIO(), io.StringIO()
         given = io.TextIOWrapper(io.BytesIO(stdin), "utf-8")
-        with mock.patch.multiple(sys, stdin=given, stdout=out, stderr=err):
+        with mock.patch.multiple(sys, argv=["smsgw"], stdin=given, stdout=out, stderr=err):
             try:
                 status = main(arguments)
             except SystemExit as stop:  # argparse's way to end with a usage message

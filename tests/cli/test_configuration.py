@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from smsgw.config import parse
@@ -66,6 +67,36 @@ class CheckTests(CommandTestCase):
         ran = self.run_command("check", bad)
         self.assertEqual(ran.status, 78)
         self.assertIn(f"{bad}:8: [listen smpp] certificate: {key}: not a PEM certificate", ran.out)
+
+    def test_u7_directories(self) -> None:
+        """A state directory or message log that cannot be made is found; nothing is made by looking."""
+        base = Path(self.mktemp()).absolute()
+        base.mkdir()
+        (base / "file").touch()
+        (base / "closed").mkdir(mode=0o500)
+        for state, why in (
+            ("file", f"{base}/file is not a directory"),
+            ("file/below", f"{base}/file is not a directory"),
+            ("closed/var", f"the directory {base}/closed/var cannot be made, because {base}/closed cannot be written"),
+            ("closed", f"the directory {base}/closed cannot be written"),
+        ):
+            config = self.written(CONFIG.replace("{state}", str(base / state)))
+            self.patch(os, "access", lambda path, mode: Path(path).name != "closed")  # root may write anywhere
+            ran = self.run_command("check", config)
+            self.assertEqual(ran.status, 78)
+            self.assertIn(f"{config}:2: [gateway] state: {why}\n", ran.out)
+        good = self.written(CONFIG.replace("{state}", f"{base}/a/b\nmessage_log = {base}/a/c"))
+        self.assertEqual(self.run_command("check", good).status, 0)
+        self.assertFalse((base / "a").exists())
+        bad = self.written(CONFIG.replace("[gateway]", f"[gateway]\nmessage_log = {base}"))
+        self.assertIn(f"message_log: {base} is a directory", self.run_command("check", bad).out)
+
+    def test_u7_not_utf8(self) -> None:
+        """A file in another charset is refused with the line of the first octet that is not UTF-8."""
+        Path(self.config).write_bytes(CONFIG.encode() + "; комментарий\n".encode("koi8-r"))
+        ran = self.run_command("check", self.config)
+        number = CONFIG.count("\n") + 1
+        self.assertIn(f"{self.config}:{number}: is not UTF-8: the octet 0xCB is no letter there\n", ran.out)
 
     def test_secrets(self) -> None:
         """No password of a file appears in the output."""

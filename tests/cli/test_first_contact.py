@@ -36,7 +36,7 @@ class FirstContactTests(SynchronousTestCase):
             listed = self.run_command("list", *config)
             self.assertRegex(listed.stdout.splitlines()[1], r" 1  .*  delivered .*  7916\.\.\.23  ")
             details = self.run_command("show", "1", *config)
-            steps = r"(?s)\Amessage 1 is delivered\n.* accepted from demo over smpp\n.* taken by sim as .* delivered\n"
+            steps = r"(?s)\Amessage 1 is delivered\n.* accepted from demo by \[listen smpp\]\n.* taken by sim as .*"
             self.assertRegex(details.stdout, steps)
             cancelled = self.run_command("cancel", "1", *config)
             self.assertEqual((cancelled.returncode, cancelled.stdout), (1, ""))

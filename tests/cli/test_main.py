@@ -15,9 +15,9 @@ from tests.cli.support import CommandTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    "check", "sample", "hash-password", "make-key", "health", "backup", "restore",
-    "list", "show", "cancel", "replay", "simulate", "clock", "decode", "send"
-)
+    "check", "sample", "hash-password", "make-key", "health", "backup", "restore", "list", "show", "cancel", "resend",
+    "retry", "pause", "resume", "move", "replay", "simulate", "clock", "decode", "send",
+)  # fmt: skip
 
 
 def environment() -> dict[str, str]:
@@ -38,7 +38,7 @@ class HelpTests(CommandTestCase):
         for command in COMMANDS:
             ran = self.run_command(command, "--help")
             self.assertEqual((ran.status, ran.err), (0, ""))
-            self.assertRegex(ran.out, rf"(?m)^examples?:\n  python -m smsgw {command}\b")
+            self.assertRegex(ran.out, rf"(?m)^examples?:\n  smsgw {command}\b")
             self.assertIn("exit status:", ran.out)
             self.assertLessEqual(max(map(len, ran.out.splitlines())), 120, command)
 
@@ -49,7 +49,7 @@ class HelpTests(CommandTestCase):
                           ("decode", "--version", "4"), ("send", "7916", "x", "--wait", "-1")):
             ran = self.run_command(*arguments)
             self.assertEqual((ran.status, ran.out), (2, ""), arguments)
-            self.assertIn("usage: python -m smsgw", ran.err)
+            self.assertIn("usage: smsgw", ran.err)
 
     def test_version(self) -> None:
         """--version prints the release."""

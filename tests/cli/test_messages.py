@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 from twisted.internet.testing import StringTransport
 
+from smsgw.cli import console
 from smsgw.frontends.admin import frontend
 from smsgw.model.errors import StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
@@ -25,9 +30,11 @@ class Wire:
     """A socket in memory for the blocking HTTP client."""
 
     client: Client
+    sent: bytearray = attrs.field(factory=bytearray)
 
     def sendall(self, octets: bytes) -> None:
         """Pass the request to the listener."""
+        self.sent += bytes(octets)
         self.client.send(bytes(octets))
 
     def makefile(self, *how: object) -> io.BytesIO:
@@ -152,9 +159,9 @@ class ShowTests(MessageTestCase):
                 "to          7916...67",
                 "text        17 characters in gsm (17 octets), 1 part",
                 "connector   sim",
-                "reports     delivery, failure",
+                "reports     delivery, failure over smpp",
                 "",
-                "TIME  accepted from demo over smpp",
+                "TIME  accepted from demo by [listen api]",
                 "TIME  taken by sim as abc",
                 "TIME  delivered",
                 "still to come:",
@@ -188,7 +195,7 @@ class ShowTests(MessageTestCase):
         self.assertEqual(self.expected(), ["the receipt for part 1 (abc), awaited until TIME"])
 
     def test_failed_parts(self) -> None:
-        """A text in parts shows each of them; an error has its code, and its meaning if that is known."""
+        """A text in parts shows each of them; an error has its code and its meaning."""
         message = self.admin.accept(parts=(b"one", b"two"), claimed=True)
         self.admin.sent(message, "a", 1)
         self.admin.sent(message, "b", 2)
@@ -201,7 +208,28 @@ class ShowTests(MessageTestCase):
         )
         unknown = self.admin.accept(claimed=True)
         self.admin.ended(unknown, State.REJECTED, 4711)
-        self.assertEqual(self.timeline("3")[0], "message 3 is rejected, error 4711")
+        self.assertEqual(self.timeline("3")[0], "message 3 is rejected, error 4711 (a number of the upstream)")
+
+    def test_u7_listener(self) -> None:
+        """A message is shown with the listener that it came by, whatever way its reports go."""
+        message = self.admin.accept(path="callback", listener="api")
+        shown = self.timeline(str(message.id))
+        self.assertIn("TIME  accepted from demo by [listen api]", shown)
+        self.assertIn("reports     delivery, failure over callback", shown)
+
+    def test_u5_words(self) -> None:
+        """The upstream's last words are shown, with the number masked unless texts are asked for."""
+        message = self.admin.accept(claimed=True)
+        self.admin.sent(message, "abc")
+        self.admin.reported("abc", State.UNDELIVERABLE, f"stat:UNDELIV {NUMBER} text:{TEXT}".encode())
+        said = self.timeline("1")
+        at = said.index("last words of the upstream:")
+        self.assertTrue(said[at + 1].endswith("  sim: stat:UNDELIV 7916...67"), said)
+        several = self.admin.accept(parts=(b"one", b"two"), claimed=True)
+        self.admin.sent(several, "x", 1)
+        self.admin.reported("x", State.UNDELIVERABLE, b"first")
+        self.assertIn("part 1, sim: first", self.said("show", "2"))
+        self.assertIn(f"stat:UNDELIV {NUMBER}\n", self.said("show", "1", "--text"))
 
     def test_batch(self) -> None:
         """A batch shows its messages."""
@@ -231,6 +259,22 @@ class ShowTests(MessageTestCase):
         """Programs get the answer itself."""
         self.admin.accept()
         self.assertEqual(json.loads(self.said("show", "1", "--json"))["state"], "queued")
+
+
+class CommandNameTests(MessageTestCase):
+    def test_u7_as_it_was_called(self) -> None:
+        """Commands to try are printed as this one was called: with the path of a virtual environment that is not on the
+        search path, as python -m smsgw, or as the bare name."""
+        here = Path.cwd()
+        self.patch(shutil, "which", lambda name: "/usr/bin/smsgw")
+        for called, executable, name in (
+            (str(here / ".venv/bin/smsgw"), "", ".venv/bin/smsgw"),
+            ("/opt/smsgw/bin/smsgw", "", "/opt/smsgw/bin/smsgw"),
+            ("/usr/bin/smsgw", "", "smsgw"),
+            ("/x/smsgw/__main__.py", str(here / ".venv/bin/python"), ".venv/bin/python -m smsgw"),
+        ):
+            with mock.patch.multiple(sys, argv=[called], executable=executable):
+                self.assertEqual(console.command(), name)
 
 
 class CancelTests(MessageTestCase):
@@ -324,3 +368,20 @@ class GatewayTests(MessageTestCase):
         status, words = self.refused("list")
         self.assertEqual(status, 78)
         self.assertIn("nonsense", words)
+
+
+class EmptyTests(MessageTestCase):
+    def test_u7_nothing_listed(self) -> None:
+        """A list of nothing says so in place of a bare header."""
+        for what, things in (
+            ("messages", "messages"), ("failed", "messages"), ("parked", "receipts"),
+            ("incoming", "incoming texts, calls or keys"), ("events", "dead letters"),
+        ):  # fmt: skip
+            self.assertEqual(self.said("list", what), f"there are no such {things}\n")
+
+    def test_u7_nothing_to_replay(self) -> None:
+        """That there are no dead letters is no failure; that there is none of a message is one."""
+        self.assertEqual(self.said("replay", "--all"), "there are no dead letters\n")
+        self.assertEqual(
+            self.refused("replay", "7"), (1, "there is no such dead letter: smsgw list events shows them\n")
+        )

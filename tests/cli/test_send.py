@@ -119,7 +119,7 @@ class DeliveredTests(SendTestCase):
         ran = self.send()
         self.assertEqual(ran.status, 0)
         self.assertRegex(ran.out, r"\Aaccepted as message 7\ndelivered \(the receipt came after [0-9.]+ s\)\n\Z")
-        self.assertEqual(ran.err, f"python -m smsgw show 7 -c {self.config} shows its timeline\n")
+        self.assertEqual(ran.err, f"smsgw show 7 -c {self.config} shows its timeline\n")
         self.assertEqual(
             [type(pdu) for pdu in self.centre.seen], [BindTransceiver, SubmitSm, DeliverSmResp, Unbind]
         )

@@ -29,7 +29,8 @@ def warnings(text: str) -> list[str]:
 
 BY_KEY = f"allow_from = any\napi_key_hash = {'0a' * 32}\n"
 GATEWAY_KEYS = (
-    "state, store, node, log, country, timezone, keep, event_keep, idempotency, report_timeout, drain"
+    "state, store, node, log, message_log, message_log_private, country, timezone, keep, event_keep, idempotency, "
+    "report_timeout, drain"
 )
 ACCOUNT_KEYS = ", ".join(one.key for one in declared(AccountSettings))
 SECTIONS = (
@@ -76,7 +77,8 @@ MISTAKES: Mapping[str, list[str]] = {
         '7: [listen x] dialect: "quicktel" is not available for http; allowed: standard, rostelecom'],
     "[listen x]\nprotocol = http\nendpoint = tcp:1\ndialect = klingon": [
         '7: [listen x] dialect: "klingon" is not a dialect; allowed: standard, rostelecom'],
-    "[listen x]\nprotocol = http\nendpoint = tcp:1": ["4: [listen x] dialect: a value is needed: a word"],
+    "[listen x]\nprotocol = http\nendpoint = tcp:1": [  # U7
+        "4: [listen x] dialect: a value is needed; allowed: standard, rostelecom"],
     "[listen x]\nprotocol = smpp\nendpoint = tcp:2775": [
         '6: [listen x] endpoint: "tcp:2775" is taken by [listen smpp]'],
     "[listen x]\nprotocol = admin\nendpoint = tcp:1": [
@@ -108,9 +110,9 @@ MISTAKES: Mapping[str, list[str]] = {
     "[account a]\nallow_from = any\npassword = x\npassword_hash = scrypt$16384$8$1$c2FsdA$a2V5": [
         "7: [account a] password_hash: password is given too; only one of them is allowed"],
     "[account a]\nallow_from = any\npassword_hash = hunter2": [
-        "6: [account a] password_hash: the value is not a hash as printed by python -m smsgw hash-password"],
+        "6: [account a] password_hash: the value is not a hash as printed by smsgw hash-password"],
     "[account a]\nallow_from = any\napi_key_hash = hunter2": [
-        "6: [account a] api_key_hash: the value is not 64 hexadecimal digits as printed by python -m smsgw make-key"],
+        "6: [account a] api_key_hash: the value is not 64 hexadecimal digits as printed by smsgw make-key"],
     "[account a]\npassword = x\nallow_from = any\nsenders = A\ndefault_sender = B": [
         '8: [account a] default_sender: "B" is not among senders; allowed: A'],
     "[account a]\npassword = x\nallow_from = any\ndefault_sender = B": [

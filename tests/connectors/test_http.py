@@ -19,7 +19,7 @@ from smsgw.config import Secret
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.templates import JSON, LOCATION, TEMPLATE
-from smsgw.interfaces import IConnector, IConnectorSink, IWebhookReceiver
+from smsgw.interfaces import IConnector, IConnectorSink, IRetrying, IWebhookReceiver
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, StoreDown
 from smsgw.model.errors import Refused as NotOurs
@@ -155,6 +155,7 @@ class SendingTests(Case):
         """The connector provides its interfaces, and so does the sink of these tests."""
         verifyObject(IConnector, self.connector)
         verifyObject(IWebhookReceiver, self.connector)
+        verifyObject(IRetrying, self.connector)
         verifyObject(IConnectorSink, self.sink)
 
     def test_request(self) -> None:
@@ -234,6 +235,19 @@ class SendingTests(Case):
         wants = self.sink.wants
         self.clock.advance(5)
         self.assertEqual((self.connector.up, self.sink.wants), (True, wants + 1))
+
+    def test_retry(self) -> None:
+        """An administrator ends the pause after failures; without a pause nothing happens."""
+        self.connector.retry()
+        for _ in range(3):
+            self.send()
+            self.asked.pop().fail(sent=False)
+        self.connector.release(3)
+        self.assertFalse(self.connector.up)
+        self.connector.retry()
+        self.assertFalse(self.connector.up)  # nothing is reported inside the call
+        self.clock.advance(0)
+        self.assertTrue(self.connector.up)
 
     def test_parts(self) -> None:
         """A message of several parts is one request; all parts share its id, whenever they are sent."""

@@ -49,6 +49,7 @@ class ReceiptTests(Case):
             [(one.remote_id, one.state, one.error) for one in self.sink.reports],
             [("1.0", State.UNDELIVERABLE, 6), ("1.0#2", State.UNDELIVERABLE, 6)],
         )
+        self.assertEqual({one.raw for one in self.sink.reports}, {b"status 2, error 6"})
 
     def test_forged(self) -> None:
         """A webhook without the secret or without content is refused."""

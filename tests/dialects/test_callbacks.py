@@ -79,6 +79,8 @@ class NativeTests(SynchronousTestCase):
                 "state": "undeliverable",
                 "final": True,
                 "error": 6,
+                "error_meaning": "the phone is off or out of reach",
+                "upstream_words": "",
                 "parts": 2,
                 "accepted_at": "2011-08-20T18:40:00.750Z",
                 "at": "2011-08-20T18:41:00.750Z",

@@ -6,7 +6,7 @@ from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.program.lifecycle import Gateway, Step
@@ -37,6 +37,7 @@ class StopTests(SynchronousTestCase):
         ]
         self.starting: Deferred[None] | None = None
         self.said: list[LogLevel] = []
+        self.lines: list[str] = []
         observer = cast(ILogObserver, self.observe)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
@@ -49,6 +50,7 @@ class StopTests(SynchronousTestCase):
     def observe(self, event: LogEvent) -> None:
         """Record the level of an event."""
         self.said.append(event["log_level"])
+        self.lines.append(formatEvent(event))
 
     def stop_middle(self) -> Deferred[None]:
         """Return the Deferred that the test fires."""
@@ -107,3 +109,14 @@ class StopTests(SynchronousTestCase):
         self.middle.callback(None)
         self.successResultOf(stopping)
         self.assertEqual((self.stops, self.ends, gateway.state), (["middle", "store"], [], "stopped"))
+
+    def test_u7_last_line(self) -> None:
+        """Only a gateway that ran says that everything accepted is in the store."""
+        gateway = self.begun()
+        self.middle.callback(None)
+        gateway.stopService()
+        self.assertEqual(self.lines[-1], "stopped; everything accepted is in the store")
+        self.starting = Deferred()
+        gateway = self.begun()
+        gateway.stopService()
+        self.assertEqual(self.lines[-1], "stopped before the start was over")

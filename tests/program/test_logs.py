@@ -157,6 +157,12 @@ class JsonTests(LogTestCase):
             },
         )
 
+    def test_u7_not_twice(self) -> None:
+        """A field that is the whole message is not written a second time."""
+        self.log.info("{line}", line="SMPP 127.0.0.1:2775", number=1)
+        value = self.only()
+        self.assertEqual((value["message"], value["fields"]), ("SMPP 127.0.0.1:2775", {"number": 1}))
+
     def test_failure(self) -> None:
         """A failure has its traceback in a field."""
         self.log.failure("the store failed", failure(OSError("disk full")))

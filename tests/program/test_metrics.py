@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import Gauge
@@ -17,8 +18,9 @@ from smsgw.connectors.loopback import LoopbackSettings
 from smsgw.frontends.admin.metrics import StoredMetrics
 from smsgw.plugins import dialects
 from smsgw.program.metrics import Metrics
+from smsgw.program.metricspage import page
 from smsgw.program.wiring import make_parts
-from smsgw.telemetry import Counts, Distribution, Gauges
+from smsgw.telemetry import Counts, Distribution, Distributions, Gauges
 
 LABELS = {
     "account", "connector", "dialect", "fault", "listener", "method", "outcome", "path", "protocol", "reason",
@@ -26,7 +28,8 @@ LABELS = {
 }
 """The allowed labels: the values of each come from the configuration or from a fixed list."""
 
-METRICS = (Counts, Distribution, Gauge, Gauges)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.rst"
+METRICS = (Counts, Distribution, Distributions, Gauge, Gauges)
 
 CONFIG = """
 [gateway]
@@ -68,6 +71,14 @@ class NameTests(SynchronousTestCase):
         for name, family in found.items():
             self.assertRegex(name, r"\Asmsgw_[a-z0-9_]+(?<!_total)\Z")
             self.assertRegex(family.documentation, r"\A[A-Z][^\n]+\.\Z", name)
+
+    def test_u8_page(self) -> None:
+        """docs/metrics.rst lists every metric; if it is out of date: make metrics."""
+        self.assertEqual(PAGE.read_text("utf-8"), page())
+        families = [*Metrics().registry.collect(), *StoredMetrics().__dict__.values()]
+        for family in families:
+            name = getattr(family, "name", None) or family._name
+            self.assertIn(f"``{name}", PAGE.read_text("utf-8"))
 
     def test_labels(self) -> None:
         """Labels have few values: never a number, an address or an id."""

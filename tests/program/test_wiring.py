@@ -108,6 +108,20 @@ class WiringTests(SynchronousTestCase):
         self.assertEqual(said, ["SMPP", "SMTP", "HTTP"])
         self.assertIn("tcp:4:", self.listener("admin", port=4).where)
 
+    def test_u5_message_log(self) -> None:
+        """message_log = makes the store list what ended, for the lines; message_log_private = adds the texts."""
+        without = self.parts()
+        self.assertIsNone(without.message_log)
+        assert isinstance(without.store, MessageStore)
+        self.assertFalse(without.store._begin().listing)
+        for private in ("no", "yes"):
+            parts = self.parts(gateway=f"message_log = {self.state}/ends\nmessage_log_private = {private}")
+            assert parts.message_log is not None
+            assert isinstance(parts.store, MessageStore)
+            self.assertTrue(parts.store._begin().listing)
+            self.assertEqual(parts.message_log.path, self.state.absolute() / "ends")
+            self.assertIs(parts.message_log._private, private == "yes")
+
     def test_smpp(self) -> None:
         """The keys of an SMPP listener are the settings of its sessions."""
         for key, written, value in (
@@ -230,7 +244,8 @@ class WiringTests(SynchronousTestCase):
         for _ in range(3):
             health = Client(site).ask(request(b"GET", b"/health", None)).json
             failing = {"up": "KeyError", "room": "ZeroDivisionError"}
-            self.assertEqual(health["connectors"], {"sim": {"up": False, "room": 0, "failing": failing}})
+            shown = {"up": False, "room": 0, "paused": False, "failing": failing}
+            self.assertEqual(health["connectors"], {"sim": shown})
             page = Client(site).ask(request(b"GET", b"/metrics", None)).body.decode()
             self.assertIn('smsgw_connector_up{connector="sim"} 0.0', page)
         self.assertRegex(page, r'smsgw_connector_exceptions_total\{connector="sim",method="room"\} [5-9]')

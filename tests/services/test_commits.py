@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw import services
 from smsgw.model.changes import Changes, Committed
 from smsgw.model.errors import StoreDown
+from smsgw.model.lifecycle import State
 from smsgw.services.commits import Commits
 
 
@@ -50,6 +51,15 @@ class CommitsTests(SynchronousTestCase):
         """A commit without events leaves the outbox alone."""
         self.successResultOf(self.commits.commit(Changes()))
         self.assertEqual(self.log, [])
+
+    def test_u8_ended(self) -> None:
+        """The messages that a commit ended are counted by account, connector and state."""
+        for _ in range(2):
+            committed = Committed([], [], [], [])
+            committed.count("demo", "sim", State.NO_MONEY, 3)
+            self.result = succeed(committed)
+            self.successResultOf(self.commits.commit(Changes()))
+        self.assertEqual(dict(self.commits.metrics.ended), {("demo", "sim", "no_money"): 6})
 
     def test_fault_of_the_outbox(self) -> None:
         """An exception of the outbox is logged; the caller gets the result of its commit all the same."""

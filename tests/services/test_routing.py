@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import ConnectorSettings, Globs, RouteSettings, Settings, Way
+from smsgw.connectors.http.settings import HttpConnectorSettings
+from smsgw.connectors.templates import TEMPLATE
 from smsgw.model.content import Content
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import State
@@ -83,6 +85,32 @@ class RouterTests(SynchronousTestCase):
         router.down.clear()
         message.connector = "removed"
         self.assertEqual(router.reroute(message), "a")
+
+    def test_partly_sent(self) -> None:
+        """The rest of a partly sent message goes only to a connector that sends parts in the same form."""
+        http = HttpConnectorSettings(name="h", url=TEMPLATE.take("http://h/"))
+        router = Router(configured(*NAMES, http, route("r", "a", "h", "b")))
+        message = Message(
+            1, "demo", "", "a", State.QUEUED, 0, True, 0, 0, 2, 0.0, 0.0, 0.0, 0.0, 0, "79161234567", 0, CONTENT
+        )
+        router.down.add("a")
+        self.assertEqual(router.reroute(message), "h")
+        message.unsent = (2,)
+        self.assertEqual(router.reroute(message), "b")
+        router.down.add("b")
+        self.assertEqual(router.reroute(message), "a")
+        may = [router.may_move(message, name) for name in ("a", "b", "h", "gone")]
+        self.assertEqual(may, [True, True, False, False])
+        message.connector = "h"
+        self.assertFalse(router.may_move(message, "b"))
+
+    def test_paused(self) -> None:
+        """A paused connector takes no message that another of the route can take; it refuses none."""
+        router = Router(table(route("r", "a", "b")))
+        router.paused.add("a")
+        self.assertEqual(self.choose(router), "b")
+        router.paused.add("b")
+        self.assertEqual(self.choose(router), "a")
 
     @given(st.integers(1, 9), st.integers(1, 9))
     def test_weights_spread(self, first: int, second: int) -> None:

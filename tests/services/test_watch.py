@@ -133,7 +133,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.watch.accept_clock(), 0.0)
 
     def test_f2_start_long_after(self) -> None:
-        """A start with a clock forty days ahead of the last run is told as a jump; an ordinary restart is not."""
+        """A start with a clock forty days ahead of the last run is reported as a jump; an ordinary restart is not."""
         self.watch.stop()
         self.store.close()
         self.begin()

@@ -9,10 +9,12 @@ from __future__ import annotations
 from tests.stores.accepting import AcceptingTests, GroupTests
 from tests.stores.answering import EventTests, LookingUpTests
 from tests.stores.conditions import ConditionTests
+from tests.stores.ending import EndingTests
 from tests.stores.incoming import DeadLetterTests, FilterTests, IncomingTests
 from tests.stores.keeping import UpkeepTests
 from tests.stores.reporting import PartsTests, ReceiptTests
 from tests.stores.sending import CancelTests, ClaimingTests, OutcomeTests
+from tests.stores.words import WordsTests
 
 
 class MessageStoreTests(
@@ -30,5 +32,7 @@ class MessageStoreTests(
     IncomingTests,
     DeadLetterTests,
     FilterTests,
+    WordsTests,
+    EndingTests,
 ):
     """All of it; see :class:`~tests.stores.case.StoreCase` for what a store's own class has to say."""

@@ -10,6 +10,7 @@ import attrs
 from smsgw.config import fields
 from smsgw.config.endpoint import ENDPOINT, take_apart
 from smsgw.config.errors import Conflict
+from smsgw.config.fields import Declared
 from smsgw.config.settings import WORD, Preset, SectionSettings
 
 
@@ -28,7 +29,7 @@ class ListenSettings(SectionSettings):
 
 @attrs.frozen(kw_only=True)
 class AdminListenSettings(ListenSettings):
-    """/health, /metrics and the administrator's API, which `python -m smsgw` uses. It has no password."""
+    """/health, /metrics and the administrator's API, which `smsgw` uses. It has no password."""
 
     protocol: str = fields.declare(WORD, "smpp, smtp, http or admin", "admin")
 
@@ -58,11 +59,18 @@ class ClientListenSettings(ListenSettings):
             return {}
         return dialects[dialect].settings(str(defaults["protocol"].default)) or {}
 
+    @classmethod
+    def missing(cls, key: Declared, dialects: Mapping[str, Preset]) -> str:
+        """Return the dialects for the protocol, where none is given."""
+        if key.key != "dialect":
+            return super().missing(key, dialects)
+        return f"; allowed: {', '.join(_available(str(attrs.fields_dict(cls)['protocol'].default), dialects))}"
+
     def check_dialect(self, dialects: Mapping[str, Preset]) -> Iterator[Conflict]:
         """Yield a dialect that does not exist or does not support the protocol."""
         if self.dialect not in dialects or dialects[self.dialect].settings(self.protocol) is None:
             what = f"is not available for {self.protocol}" if self.dialect in dialects else "is not a dialect"
-            able = ", ".join(name for name in dialects if dialects[name].settings(self.protocol) is not None)
+            able = ", ".join(_available(self.protocol, dialects))
             yield Conflict("dialect", f'"{self.dialect}" {what}; allowed: {able}')
 
     def check(self) -> Iterator[Conflict]:
@@ -71,3 +79,8 @@ class ClientListenSettings(ListenSettings):
             yield Conflict("key", "certificate is given, so its key is needed", ("certificate",))
         if self.key and not self.certificate:
             yield Conflict("certificate", "key is given, so its certificate is needed", ("key",))
+
+
+def _available(protocol: str, dialects: Mapping[str, Preset]) -> list[str]:
+    """Return the dialects that support the protocol."""
+    return [name for name in dialects if dialects[name].settings(protocol) is not None]

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
 from smsgw.connectors.templates import HttpData, percent_encoder
 from smsgw.connectors.wholemessage import WholeMessageConnector, put
-from smsgw.interfaces import IConnector, IWebhookReceiver, WebhookRequest, WebhookResponse
+from smsgw.interfaces import IConnector, IRetrying, IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
@@ -47,7 +47,7 @@ class Client(Protocol):
         """Make one request."""
 
 
-@implementer(IConnector, IWebhookReceiver)
+@implementer(IConnector, IRetrying, IWebhookReceiver)
 class HttpConnector(WholeMessageConnector):
     """Sends messages over HTTP, and takes the webhooks of the upstream.
 
@@ -149,6 +149,10 @@ class HttpConnector(WholeMessageConnector):
             self._window.open = True
             self._window.feed()
 
+    def retry(self) -> None:
+        if self._pause is not None:
+            self._pause.reset(0)
+
     def _over(self, part: Part, outcome: Outcome) -> None:
         """End one request; its outcome is also that of the message's parts that came meanwhile."""
         self._requests -= 1
@@ -163,13 +167,16 @@ class HttpConnector(WholeMessageConnector):
             for remote_id in remote_ids:
                 self._poll_later(remote_id)
 
-    def _understood(self, data: HttpData) -> tuple[State | None, int]:
-        """The state and error of a receipt; None as state if it changes nothing."""
-        word = self._settings.states.get(data.value(self._settings.receipt_state))
+    def _understood(self, data: HttpData) -> tuple[State | None, int, bytes]:
+        """The state, the error and the text of a receipt; None as state if it changes nothing."""
+        said = data.value(self._settings.receipt_state)
+        word = self._settings.states.get(said)
         if word is None:
-            return None, 0
+            return None, 0, b""
         error = data.value(self._settings.receipt_error)
-        return WORDS[word], int(error) if error.isascii() and error.isdigit() and len(error) < 6 else 0
+        code = int(error) if error.isascii() and error.isdigit() and len(error) < 6 else 0
+        text = f"status {said}" + (f", error {error}" if error else "")
+        return WORDS[word], code, text.encode("utf-8", "replace")
 
     def webhook(self, request: WebhookRequest) -> Deferred[WebhookResponse]:
         settings = self._settings
@@ -184,10 +191,10 @@ class HttpConnector(WholeMessageConnector):
         id = data.value(settings.receipt_id)
         if settings.receipts != "webhook" or not id:
             return _now(WebhookResponse(400, b"neither a receipt nor a message\n"))
-        state, error = self._understood(data)
+        state, error, said = self._understood(data)
         if state is None:
             return _now(WebhookResponse(200, settings.answer.encode()))
-        done = self._report([id], state, error)
+        done = self._report([id], state, error, said)
         return done.addCallback(lambda _: WebhookResponse(200, settings.answer.encode()))
 
     def _incoming(self, data: HttpData, text: str) -> Deferred[WebhookResponse]:
@@ -237,13 +244,13 @@ class HttpConnector(WholeMessageConnector):
         self._finish()
 
     def _polled(self, response: WebResponse, remote_id: str) -> Deferred[None] | None:
-        state, error = (None, 0)
+        state, error, text = None, 0, b""
         if 200 <= response.status < 300:
-            state, error = self._understood(HttpData({}, response.body, charset=self._settings.charset))
+            state, error, text = self._understood(HttpData({}, response.body, charset=self._settings.charset))
         if state is None:
             self._poll_later(remote_id)
             return None
-        return self._report([remote_id], state, error).addErrback(lambda _: self._poll_later(remote_id))
+        return self._report([remote_id], state, error, text).addErrback(lambda _: self._poll_later(remote_id))
 
     def _not_polled(self, failure: Failure, remote_id: str) -> None:
         failure.trap(RequestFailed)

@@ -80,6 +80,11 @@ class HttpConnectorSettings(ConnectorSettings):
         TEMPLATE, "address of a poll for the state of a message, with {id} filled in", "")
     poll_every: float = fields.duration("pause between two polls for one message", "30s", at_least=0.1)
 
+    @property
+    def parts_form(self) -> str:
+        """Whole messages."""
+        return ""
+
     def check(self) -> Iterator[Conflict]:
         """Yield settings that conflict."""
         yield from super().check()

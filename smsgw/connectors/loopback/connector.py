@@ -21,6 +21,7 @@ from smsgw.connectors.loopback.delayline import DelayLine
 from smsgw.connectors.window import Window
 from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
 from smsgw.model.errors import Refusal, Refused
+from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Part
 from smsgw.model.outcome import Lost, Outcome, Sent
 
@@ -32,6 +33,9 @@ MOST_UNACKNOWLEDGED: Final = 2_000
 
 REPEAT_AFTER: Final = 1.0
 """Seconds after which receipts that could not be stored are repeated."""
+
+_STATS: Final = {State.UNDELIVERABLE: "UNDELIV", State.EXPIRED: "EXPIRED"}
+"""How a receipt writes the states in which a message was not delivered (SMPP 3.4, appendix B)."""
 
 _STOPPED: Final = Refused(Refusal.UPSTREAM_DOWN, "the simulated SMSC is not running")
 _log = Logger()
@@ -166,7 +170,10 @@ class Loopback:
     def _reports(self, owed: Owed) -> list[DeliveryReport]:
         at = self._now()
         state, error = owed.state, owed.error
-        return [DeliveryReport(id, state, error, at) for id in owed.ids]
+        if state is State.DELIVERED:
+            return [DeliveryReport(id, state, error, at) for id in owed.ids]
+        text = f"stat:{_STATS[state]} err:{error:03d}"
+        return [DeliveryReport(id, state, error, at, f"id:{id} {text}".encode()) for id in owed.ids]
 
     def _acknowledged(self, _: None, batch: Sequence[Owed], count: int) -> None:
         self._unacknowledged -= count

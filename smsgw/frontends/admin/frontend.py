@@ -6,23 +6,25 @@ machine are refused by the Host header (DNS rebinding) and the Origin header.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import attrs
 from prometheus_client import CollectorRegistry, generate_latest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from smsgw.frontends.admin import requests, views
 from smsgw.frontends.admin.metrics import StoredMetrics
+from smsgw.frontends.admin.query import MOST, BadQuery, Query
 from smsgw.interfaces import IMessageStore, MessageDetails, MessageFilter, Parked
-from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
+from smsgw.model.errors import NotPossible, Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Event, Incoming, Message
 from smsgw.protocols.http.jsonresource import (
@@ -34,7 +36,6 @@ from smsgw.protocols.http.jsonresource import (
     error_answer,
     host,
     json_answer,
-    query,
 )
 from smsgw.protocols.http.metrics import HttpMetrics
 from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
@@ -45,15 +46,35 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 PATIENCE: Final = 5.0
 """Seconds after which a store that does not answer is reported as down."""
 
-LIMIT: Final = 50
-"""Rows of a list by default."""
-
-MOST: Final = 1000
-"""The most rows of a list, and messages of a batch."""
-
 _HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_WELL: Final = frozenset({"running", "degraded"})
+"""The states of a gateway that takes messages."""
+
+_NAME: Final = "([A-Za-z0-9][A-Za-z0-9._-]{0,63})"
+_USER: Final = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
 _NUMBER: Final = "([1-9][0-9]{0,17})"
-_YES: Final = {"1": True, "yes": True, "0": False, "no": False, "": False}
+
+
+_log = Logger()
+
+
+class AdminOperations(Protocol):
+    """What an administrator may ask of the running gateway: :class:`smsgw.services.operations.Operations`."""
+
+    def resend(self, id: int) -> Deferred[int]:
+        """Send a message again."""
+
+    def retry(self, connector: str) -> Deferred[int]:
+        """Try a connector now."""
+
+    def pause(self, connector: str) -> None:
+        """Pause a connector."""
+
+    def resume(self, connector: str) -> None:
+        """End the pause of a connector."""
+
+    def move(self, connector: str, other: str) -> Deferred[tuple[int, int]]:
+        """Move the waiting messages of a connector to another."""
 
 
 def foreign(request: Request) -> str:
@@ -75,11 +96,11 @@ def _guarded(respond: Respond) -> Respond:
             return error_answer(bare_reason, 403, reason)
         try:
             answer = respond(self, request, *groups)
-        except _BadQuery as error:
+        except BadQuery as error:
             return _no(400, "bad_query", str(error))
         except requests.BadBody as error:
             return _no(400, "bad_body", str(error))
-        return answer.addErrback(_store_failed) if isinstance(answer, Deferred) else answer
+        return answer.addErrback(_failed) if isinstance(answer, Deferred) else answer
 
     return guarded
 
@@ -95,14 +116,41 @@ class ClockWatch(Protocol):
         """Accept the jump; returns its seconds, 0 if there is none."""
 
 
+def _audited(respond: Respond) -> Respond:
+    """Guard a request that changes something, and log who asked for it, what, and the status of the answer."""
+    guarded = _guarded(respond)
+
+    @wraps(respond)
+    def audited(self: AdminFrontend, request: Request, *groups: str) -> Answer | Deferred[Answer]:
+        reason = foreign(request)
+        if reason:
+            return error_answer(bare_reason, 403, reason)
+        given = request.requestHeaders.getRawHeaders(b"x-smsgw-user") or ()
+        user = given[0].decode("latin-1") if len(given) == 1 else ""
+        if not _USER.fullmatch(user):
+            return _no(400, "no_user", "the header X-Smsgw-User must say who asks, in 1 to 64 characters")
+
+        def log(answer: Answer) -> Answer:
+            _log.info(
+                "{user} asked for {request}: {status}", user=user, request=request.path.decode(), status=answer.status
+            )
+            return answer
+
+        answer = guarded(self, request, *groups)
+        return answer.addCallback(log) if isinstance(answer, Deferred) else log(answer)
+
+    return audited
+
+
 class AdminFrontend:
     """The administrator's resources; `factory` is the listening factory.
 
     :param cancel: cancels a message or batch of any account by its id.
     :param replay: moves dead letters back to the outbox, as :meth:`smsgw.interfaces.IMessageStore.replay`.
     :param simulate: lets the connector of that name (empty: the first that can) simulate a subscriber.
-    :param health: returns the ``state`` of the gateway (``running`` is healthy), whether it is ``accepting`` new
-        messages, and further values to show.
+    :param operations: sends again, and handles connectors.
+    :param health: returns the ``state`` of the gateway, its ``problems``, whether it is ``accepting`` new messages, and
+        further values to show.
     :param watch: knows of jumps of the wall clock.
     :param clock: its seconds must be monotonic.
     :param registry: of the metrics shown; takes those of the store too.
@@ -117,6 +165,7 @@ class AdminFrontend:
         cancel: Callable[[int], Deferred[list[Message] | Refused]],
         replay: Callable[[str | None, Sequence[int], int], Deferred[list[Event]]],
         simulate: Callable[[str, Incoming], Deferred[Refused | None]],
+        operations: AdminOperations,
         health: Callable[[], Mapping[str, Any]],
         watch: ClockWatch,
         clock: IReactorTime,
@@ -129,6 +178,7 @@ class AdminFrontend:
         self._cancel = cancel
         self._replay = replay
         self._simulate = simulate
+        self._operations = operations
         self._health = health
         self._watch = watch
         self._clock = clock
@@ -142,6 +192,11 @@ class AdminFrontend:
                 ResourcePath("/messages", {b"GET": self._list_messages}),
                 ResourcePath(f"/messages/{_NUMBER}", {b"GET": self._show_message}),
                 ResourcePath(f"/messages/{_NUMBER}/cancel", {b"POST": self._cancel_message}),
+                ResourcePath(f"/messages/{_NUMBER}/resend", {b"POST": self._resend_message}),
+                ResourcePath(f"/connectors/{_NAME}/retry", {b"POST": self._retry_connector}),
+                ResourcePath(f"/connectors/{_NAME}/pause", {b"POST": self._pause_connector}),
+                ResourcePath(f"/connectors/{_NAME}/resume", {b"POST": self._resume_connector}),
+                ResourcePath(f"/connectors/{_NAME}/move/{_NAME}", {b"POST": self._move_messages}),
                 ResourcePath("/parked", {b"GET": self._list_parked}),
                 ResourcePath("/incoming", {b"GET": self._list_incoming}),
                 ResourcePath("/events", {b"GET": self._list_events}),
@@ -164,9 +219,12 @@ class AdminFrontend:
     def _show_health(self, request: Request) -> Deferred[Answer]:
         def respond(counts: dict[int, int] | None) -> Answer:
             health = dict(self._health())
-            health["store"] = "down" if counts is None else "up"
+            health["store"] = "up"
+            if counts is None:
+                health |= {"state": "down" if health["state"] in _WELL else health["state"], "store": "down"}
+                health["problems"] = [*health["problems"], "the store does not answer"]
             health["messages"] = {State(state).word: number for state, number in (counts or {}).items()}
-            well = health["state"] == "running" and health["accepting"] and counts is not None
+            well = health["state"] in _WELL and health["accepting"]
             return json_answer(health, 200 if well else 503)
 
         return self._counts().addCallback(respond)
@@ -181,7 +239,7 @@ class AdminFrontend:
 
     @_guarded
     def _list_messages(self, request: Request) -> Deferred[Answer]:
-        asked = _Query.read(request, "account", "state", "before", "limit", "text")
+        asked = Query.read(request, "account", "state", "before", "limit", "text")
 
         def respond(messages: Sequence[Message]) -> Answer:
             more = len(messages) == asked.limit
@@ -197,7 +255,7 @@ class AdminFrontend:
 
     @_guarded
     def _show_message(self, request: Request, number: str) -> Deferred[Answer]:
-        asked = _Query.read(request, "text")
+        asked = Query.read(request, "text")
 
         def respond(traced: MessageDetails | None) -> Answer | Deferred[Answer]:
             if traced is None:
@@ -214,7 +272,7 @@ class AdminFrontend:
 
         return self._store.details(int(number)).addCallback(respond)
 
-    @_guarded
+    @_audited
     def _cancel_message(self, request: Request, number: str) -> Deferred[Answer]:
         def respond(answer: list[Message] | Refused) -> Answer:
             if not isinstance(answer, Refused):
@@ -225,9 +283,38 @@ class AdminFrontend:
 
         return self._cancel(int(number)).addCallback(respond)
 
+    @_audited
+    def _resend_message(self, request: Request, number: str) -> Deferred[Answer]:
+        def respond(id: int) -> Answer:
+            return json_answer({"message": int(number), "sent_as": id})
+
+        return self._operations.resend(int(number)).addCallback(respond)
+
+    @_audited
+    def _retry_connector(self, request: Request, name: str) -> Deferred[Answer]:
+        def respond(messages: int) -> Answer:
+            return json_answer({"connector": name, "messages": messages})
+
+        return self._operations.retry(name).addCallback(respond)
+
+    @_audited
+    def _pause_connector(self, request: Request, name: str) -> Deferred[Answer]:
+        return maybeDeferred(self._operations.pause, name).addCallback(lambda _: _paused(name, True))
+
+    @_audited
+    def _resume_connector(self, request: Request, name: str) -> Deferred[Answer]:
+        return maybeDeferred(self._operations.resume, name).addCallback(lambda _: _paused(name, False))
+
+    @_audited
+    def _move_messages(self, request: Request, name: str, other: str) -> Deferred[Answer]:
+        def respond(messages: tuple[int, int]) -> Answer:
+            return json_answer({"connector": name, "to": other, "moved": messages[0], "stayed": messages[1]})
+
+        return self._operations.move(name, other).addCallback(respond)
+
     @_guarded
     def _list_parked(self, request: Request) -> Deferred[Answer]:
-        asked = _Query.read(request, "limit", "text")
+        asked = Query.read(request, "limit", "text")
 
         def respond(receipts: Sequence[Parked]) -> Answer:
             return json_answer({"parked": views.parked(receipts, asked.text)})
@@ -237,7 +324,7 @@ class AdminFrontend:
 
     @_guarded
     def _list_incoming(self, request: Request) -> Deferred[Answer]:
-        asked = _Query.read(request, "account", "before", "limit", "text")
+        asked = Query.read(request, "account", "before", "limit", "text")
 
         def respond(found: Sequence[Incoming]) -> Answer:
             more = len(found) == asked.limit
@@ -253,7 +340,7 @@ class AdminFrontend:
     @_guarded
     def _list_events(self, request: Request) -> Deferred[Answer]:
         """List dead letters."""
-        asked = _Query.read(request, "account", "after", "limit", "text")
+        asked = Query.read(request, "account", "after", "limit", "text")
 
         def respond(found: Sequence[Event]) -> Answer:
             more = len(found) == asked.limit
@@ -266,7 +353,7 @@ class AdminFrontend:
 
         return self._store.dead_letters(asked.account, asked.after, asked.limit).addCallback(respond)
 
-    @_guarded
+    @_audited
     def _replay_events(self, request: Request) -> Deferred[Answer]:
         wish = requests.read_replay(self.resource.body(request))
 
@@ -277,12 +364,12 @@ class AdminFrontend:
 
     @_guarded
     def _back_up(self, request: Request) -> Deferred[Answer]:
-        def told(octets: int) -> Answer:
+        def respond(octets: int) -> Answer:
             return json_answer({"file": str(self._backup), "octets": octets})
 
-        return self._store.back_up(self._backup).addCallback(told)
+        return self._store.back_up(self._backup).addCallback(respond)
 
-    @_guarded
+    @_audited
     def _make_up(self, request: Request) -> Deferred[Answer]:
         connector, incoming = requests.read_incoming(self.resource.body(request))
 
@@ -306,70 +393,19 @@ class AdminFrontend:
         return json_answer({"accepted_seconds": jump})
 
 
-class _BadQuery(ValueError):
-    """The query of a request is invalid; the text gives the reason."""
-
-
-@attrs.frozen
-class _Query:
-    """The query of a list or a message.
-
-    :ivar account: None for all accounts. :ivar states: empty for all states.
-    :ivar before: only smaller ids; 0 from the newest on. :ivar after: only events after this message id and kind.
-    :ivar text: whether to show texts and whole numbers.
-    """
-
-    account: str | None
-    states: Sequence[State]
-    before: int
-    after: tuple[int, int]
-    limit: int
-    text: bool
-
-    @classmethod
-    def read(cls, request: Request, *names: str) -> _Query:
-        """Parse the query of a request, which may have `names`.
-
-        :raises _BadQuery: with the fault.
-        """
-        try:
-            given = query(request)
-            unknown = sorted(given.keys() - set(names))
-            if unknown:
-                raise ValueError(f"{unknown[0]!r} is unknown here; allowed: {', '.join(names)}")
-            return cls(
-                given.get("account") or None,
-                views.states(given.get("state", "")),
-                _number("before", given.get("before", "0"), 0, 10**18 - 1),
-                _event("after", given.get("after", "0.0")),
-                _number("limit", given.get("limit", str(LIMIT)), 1, MOST),
-                _flag("text", given.get("text", "")),
-            )
-        except ValueError as error:
-            raise _BadQuery(str(error)) from error
-
-
-def _number(name: str, value: str, least: int, most: int) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 18 and least <= int(value) <= most):
-        raise ValueError(f"{name}: {value!r} is not a number from {least} to {most}")
-    return int(value)
-
-
-def _event(name: str, value: str) -> tuple[int, int]:
-    """Parse the message id and kind of an event, such as ``12.2``."""
-    id, _, kind = value.partition(".")
-    return _number(name, id, 0, 10**18 - 1), _number(name, kind, 0, 9)
-
-
-def _flag(name: str, value: str) -> bool:
-    if value not in _YES:
-        raise ValueError(f"{name}: {value!r} is neither 1 nor 0")
-    return _YES[value]
-
-
 def _no(status: int, reason: str, why: str) -> Answer:
     """Return a refusal with a sentence for people."""
     return json_answer({"reason": reason, "status": "error", "why": why}, status)
+
+
+def _paused(name: str, paused: bool) -> Answer:
+    return json_answer({"connector": name, "paused": paused})
+
+
+def _not_possible(failure: Failure) -> Answer:
+    """Answer 404 for an unknown name or id, else 409."""
+    unknown = isinstance(failure.value, NotPossible) and failure.value.unknown
+    return _no(404 if unknown else 409, "not_found" if unknown else "not_possible", failure.getErrorMessage())
 
 
 def _no_counts(failure: Failure) -> None:
@@ -377,8 +413,10 @@ def _no_counts(failure: Failure) -> None:
     failure.trap(StoreDown, UnknownOutcome, TooLate)
 
 
-def _store_failed(failure: Failure) -> Answer:
-    """Answer 503 if the store is down or the outcome of a change is unknown."""
+def _failed(failure: Failure) -> Answer:
+    """Answer 503 if the store is down or the outcome of a change is unknown, 404 or 409 if a wish is not possible."""
+    if failure.check(NotPossible):
+        return _not_possible(failure)
     failure.trap(StoreDown, UnknownOutcome)
     unknown = failure.check(UnknownOutcome) is not None
     return _no(503, "unknown_outcome" if unknown else "store_down", failure.getErrorMessage())

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from smsgw.interfaces import BatchCount, MessageDetails, Parked
-from smsgw.model.address import masked
+from smsgw.model.address import masked, masked_sender
 from smsgw.model.content import Content
+from smsgw.model.errorcodes import meaning
 from smsgw.model.lifecycle import FINAL, Notify, State
 from smsgw.model.message import Event, Incoming, IncomingKind, Message
 from smsgw.text import coding
@@ -19,7 +20,6 @@ from smsgw.text import coding
 Fact = dict[str, Any]
 """A JSON object."""
 
-_SHORT_CODE: Final = 6
 _KINDS: Final = (Notify.ENROUTE, Notify.DELIVERED, Notify.FAILED)
 _WORDS: Final[Mapping[str, State]] = {state.word: state for state in State}
 
@@ -43,11 +43,13 @@ def summary(message: Message, private: bool = False) -> Fact:
         "id": message.id,
         "batch": message.batch or None,
         "account": message.account,
+        "listener": message.listener or None,
         "path": message.path,
         "connector": message.connector,
         "state": message.state.word,
         "error": message.error,
-        "from": message.content.sender if private else _sender(message.content.sender),
+        "error_meaning": meaning(message.error),
+        "from": message.content.sender if private else masked_sender(message.content.sender),
         "to": message.recipient if private else masked(message.recipient),
         "text": _text(message.content, private),
         "parts": message.parts,
@@ -73,6 +75,16 @@ def details(traced: MessageDetails, private: bool = False) -> Fact:
         "attempts": message.attempts,
         "notify": [str(kind.name).lower() for kind in _KINDS if message.notify & kind],
         "timeline": list(timeline(traced)),
+        "upstream_words": [
+            {
+                "seq": one.seq,
+                "connector": one.connector,
+                "state": one.state.word,
+                "at": _moment(one.at),
+                "words": one.text if private else one.text.replace(message.recipient, masked(message.recipient)),
+            }
+            for one in traced.words
+        ],
         "part_states": [
             {"seq": seq, "state": State(state).word, "error": error, "remote_id": remote_id or None}
             for seq, state, error, remote_id in traced.parts
@@ -90,7 +102,12 @@ def timeline(traced: MessageDetails) -> Iterator[Fact]:
     Of repeated steps (sent, retried) the store keeps the first and the last time.
     """
     message = traced.message
-    yield {"step": "accepted", "at": _moment(message.created), "account": message.account, "path": message.path}
+    yield {
+        "step": "accepted",
+        "at": _moment(message.created),
+        "account": message.account,
+        "listener": message.listener or None,
+    }
     if message.sent:
         yield {
             "step": "handed over",
@@ -159,8 +176,8 @@ def incoming(one: Incoming, private: bool = False) -> Fact:
         "path": one.path,
         "kind": one.kind.name.lower(),
         "connector": one.connector,
-        "from": one.sender if private else _sender(one.sender),
-        "to": one.recipient if private else _sender(one.recipient),
+        "from": one.sender if private else masked_sender(one.sender),
+        "to": one.recipient if private else masked_sender(one.recipient),
         "at": _moment(one.at),
         "answers": one.answers or None,
         "seconds": one.seconds or None,
@@ -201,12 +218,6 @@ def _event(event: Event) -> Fact:
         "attempts": event.attempts,
         "due": _moment(event.due),
     }
-
-
-def _sender(source: str) -> str:
-    """Mask a sender that is a phone number; alphanumeric senders and short codes are public."""
-    digits = source.removeprefix("+")
-    return masked(source) if digits.isdigit() and len(digits) > _SHORT_CODE else source
 
 
 def _moment(at: float) -> float | None:

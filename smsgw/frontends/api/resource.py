@@ -31,6 +31,7 @@ from smsgw.frontends.api.views import STATUSES, problem, problem_answer
 from smsgw.interfaces import IMessageStore
 from smsgw.model.changes import Cancel, Confirmation
 from smsgw.model.errors import GatewayError, Refused
+from smsgw.model.lifecycle import State
 from smsgw.model.message import Accepted, Message, Previewed, Submission
 from smsgw.model.moments import utc
 from smsgw.protocols.http.jsonresource import (
@@ -292,7 +293,14 @@ class V1Resource(JsonResource):
     @_checked
     async def _get(self, request: Request, account: Account, id: str) -> Answer:
         """Return one message."""
-        return json_answer(views.message(await self._found(account, id)))
+        (shown,) = await self._shown([await self._found(account, id)])
+        return json_answer(shown)
+
+    async def _shown(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """Return messages of the account, those that failed with the upstream's words."""
+        failed = [one.id for one in messages if one.state > State.DELIVERED]
+        words = await self._store.last_words(failed) if failed else {}
+        return [views.message(one, words.get(one.id, ())) for one in messages]
 
     async def _found(self, account: Account, id: str) -> Message:
         """Return a message of the account; another account's is answered like an unknown id."""
@@ -307,7 +315,7 @@ class V1Resource(JsonResource):
         wanted, cursor, limit = read_list(self._query(request))
         found = await self._searching[account.name].run(self._store.list_messages, account.name, wanted, cursor, limit)
         following = str(found[-1].id) if len(found) == limit else None
-        return json_answer({"messages": [views.message(one) for one in found], "next": following})
+        return json_answer({"messages": await self._shown(found), "next": following})
 
     @_checked
     async def _delete(self, request: Request, account: Account, id: str) -> Answer:
@@ -316,7 +324,8 @@ class V1Resource(JsonResource):
         (answer,) = await self._cancel([Cancel(account.name, int(id))])
         if isinstance(answer, Refused):
             return problem_answer(views.refused(answer))
-        return json_answer(views.message(await self._found(account, id)))
+        (shown,) = await self._shown([await self._found(account, id)])
+        return json_answer(shown)
 
     # Other resources
 

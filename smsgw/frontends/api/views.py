@@ -10,10 +10,12 @@ from typing import Any, Final
 
 from smsgw.config import AccountSettings
 from smsgw.frontends.api.fields import Wrong
+from smsgw.model.errorcodes import meaning
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import FINAL
 from smsgw.model.message import Accepted, Incoming, Message, Previewed
 from smsgw.model.moments import utc
+from smsgw.model.outcome import LastWords, reason
 from smsgw.protocols.http.jsonresource import Answer, compact
 from smsgw.protocols.http.responses import PROBLEM
 
@@ -106,8 +108,8 @@ def accepted(answer: Accepted) -> dict[str, Any]:
     return {"id": answer.id, "state": answer.state.word, "parts": answer.parts, "repeated": False}
 
 
-def message(one: Message) -> dict[str, Any]:
-    """Return a message for its own account, with all data."""
+def message(one: Message, words: Sequence[LastWords] = ()) -> dict[str, Any]:
+    """Return a message for its own account, with all data; `words` are the upstreams' last words about its parts."""
     labels = one.content.labels
     return {
         "id": one.id,
@@ -118,6 +120,8 @@ def message(one: Message) -> dict[str, Any]:
         "state": one.state.word,
         "final": one.state in FINAL,
         "error": one.error,
+        "error_meaning": meaning(one.error),
+        "upstream_words": reason(words, one.state),
         "parts": one.parts,
         "priority": one.priority,
         "reference": labels.reference if labels is not None else "",
@@ -156,7 +160,7 @@ def previewed(one: Previewed) -> dict[str, Any]:
         "encoding": one.encoding,
         "characters": one.characters,
         "parts": one.parts,
-        "route": one.connector,
+        "connector": one.connector,
     }
 
 

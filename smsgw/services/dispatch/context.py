@@ -22,6 +22,7 @@ class Context:
     :ivar reroute: returns the connector for a message now: its own while that is up, else another of its route.
     :ivar memory: parts of waiting messages kept in memory per connector.
     :ivar down, refusing: names of connectors, kept by each :class:`~smsgw.services.dispatch.links.Link`.
+    :ivar paused: names of connectors that an administrator has paused.
     :ivar requeued: called with messages that are queued for another connector now.
     :ivar finished: called after every commit.
     """
@@ -34,6 +35,7 @@ class Context:
     memory: int
     down: set[str]
     refusing: set[str]
+    paused: set[str]
     requeued: Callable[[Sequence[Message]], None]
     finished: Callable[[], None]
     metrics: DispatchMetrics

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from smsgw.config import Settings
 from smsgw.interfaces import IConnector, IConnectorSink, IMessageStore
 from smsgw.model.changes import Changes, Committed, Conditional
-from smsgw.model.errors import Refused, StoreDown
+from smsgw.model.errors import GatewayError, Refused, StoreDown
 from smsgw.model.lifecycle import FINAL, State
 from smsgw.model.message import DeliveryReport, Incoming, Message, Part
 from smsgw.model.outcome import Outcome
@@ -49,6 +49,7 @@ class Dispatch:
     :param memory: parts of waiting messages kept in memory per connector.
     :param down: names of connectors whose link is down; this object updates the set.
     :param refusing: names of connectors that have been down for longer than their ``refuse_after``; likewise.
+    :param paused: names of connectors that an administrator has paused; likewise.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Dispatch:
         memory: int = 20_000,
         down: set[str] | None = None,
         refusing: set[str] | None = None,
+        paused: set[str] | None = None,
         metrics: DispatchMetrics | None = None,
     ) -> None:
         self._store = store
@@ -84,6 +86,7 @@ class Dispatch:
             memory=memory,
             down=set() if down is None else down,
             refusing=set() if refusing is None else refusing,
+            paused=set() if paused is None else paused,
             requeued=self._enqueue,
             finished=self._check_quiet,
             metrics=metrics,
@@ -181,6 +184,36 @@ class Dispatch:
             if name in self._pumps:
                 self._pumps[name].enqueue(own)
 
+    # What an administrator asks for.
+
+    def __contains__(self, connector: str) -> bool:
+        """Whether there is a connector of this name."""
+        return connector in self._pumps
+
+    def pause(self, connector: str) -> None:
+        """Send nothing more over a connector until :meth:`resume`; its messages wait. Parts that it has are finished,
+        and its receipts are taken."""
+        self._pumps[connector].pause()
+
+    def resume(self, connector: str) -> None:
+        """End the pause of a connector."""
+        self._pumps[connector].resume()
+
+    async def requeue(self, messages: Sequence[Message], connector: str) -> list[Message]:
+        """Queue waiting or deferred messages for `connector`, due now; returns those that were still waiting.
+
+        :raises StoreDown: or UnknownOutcome; then the messages wait as before.
+        """
+        free = self.withdraw(messages)
+        try:
+            moved = await recovery.move(self._commits, free, self._pumps, lambda _: connector)
+        except GatewayError:
+            now = self._time.now()
+            self._enqueue([message for message in free if message.due <= now])
+            raise
+        await self._promoted([message.id for message in moved])
+        return moved
+
     # What the gateway calls.
 
     def start(self) -> Deferred[None]:
@@ -244,8 +277,8 @@ class Dispatch:
             pump.tick()
 
     def health(self) -> Mapping[str, Mapping[str, Any]]:
-        """The state of each connector, by name: ``up``, ``room``, and ``failing``, the types of the exceptions that its
-        code raised when it was last called, by the name of the attribute or method."""
+        """The state of each connector, by name: ``up``, ``room``, ``paused``, and ``failing``, the types of the
+        exceptions that its code raised when it was last called, by the name of the attribute or method."""
         return {name: pump.health() for name, pump in self._pumps.items()}
 
     # What connectors call.

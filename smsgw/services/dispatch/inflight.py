@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from smsgw.config import ConnectorSettings
@@ -14,7 +14,7 @@ from smsgw.model.outcome import Outcome, Rejected, Sent
 from smsgw.services.dispatch.fairqueue import parts_of
 from smsgw.services.dispatch.guard import GuardedConnector
 from smsgw.services.dispatch.metrics import DispatchMetrics
-from smsgw.services.dispatch.outcomes import NOT_SENT, Change, OutcomeBatch, SplitMessage, batch_of
+from smsgw.services.dispatch.outcomes import NOT_SENT, Change, OutcomeBatch, SplitMessage, batch_of, last_words
 from smsgw.services.dispatch.retrypolicy import RetryPolicy
 
 
@@ -41,17 +41,18 @@ class InFlight:
     the window is claimed alone; a crash may leave more than the window, if the window was made smaller since; a claim
     may be committed although the commit of the outcomes that free its slots failed (its parts wait for room).
 
-    :param report_timeout: seconds to wait for a receipt after the outcome.
+    :param report_timeout: seconds to wait for a receipt after the outcome. :param seconds: monotonic time.
     """
 
     def __init__(
         self, connector: GuardedConnector, settings: ConnectorSettings, policy: RetryPolicy, report_timeout: float,
-        metrics: DispatchMetrics,
+        metrics: DispatchMetrics, seconds: Callable[[], float],
     ) -> None:  # fmt: skip
         self._name = settings.name
         self._metrics = metrics
         self._connector = connector
         self._policy = policy
+        self._seconds = seconds
         self._claiming: set[int] = set()
         self._reserved = 0
         self._claimed: deque[Part] = deque()
@@ -157,6 +158,9 @@ class InFlight:
         waiting = self._claimed
         room = self._connector.room() if waiting else 0
         parts = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+        now = self._seconds()
+        for part in parts:
+            part.since = now
         return self._send(parts, room) if parts else []
 
     def _send(self, parts: list[Part], room: int) -> list[tuple[Part, Outcome]]:
@@ -169,14 +173,15 @@ class InFlight:
         return self._connector.send(parts, room)
 
     def _parts(self, messages: Sequence[Message]) -> list[Part]:
-        parts = [Part(message, 1) for message in messages if message.parts == 1]
+        now = self._seconds()
+        parts = [Part(message, 1, now) for message in messages if message.parts == 1]
         if len(parts) < len(messages):
             parts = []
             for message in messages:
                 seqs = message.unsent or range(1, message.parts + 1)
                 if message.parts > 1:
                     self._split[message.id] = SplitMessage(len(seqs))
-                parts += [Part(message, seq) for seq in seqs]
+                parts += [Part(message, seq, now) for seq in seqs]
         return parts
 
     def recall(self, now: float) -> OutcomeBatch:
@@ -215,6 +220,7 @@ class InFlight:
         ]
         if len(sent) == len(answers) and not self._connector.suspects and self._take_all(answers):
             self._metrics.outcomes[self._name, "sent"] += len(sent)
+            self._measure(answers)
             self._freeing += len(sent)
             return OutcomeBatch(sent, len(sent))
         batch = OutcomeBatch([])
@@ -224,6 +230,7 @@ class InFlight:
                 self._metrics.stray_outcomes[self._name] += 1
                 continue
             self._in_flight.remove(part)
+            self._measure([(part, outcome)])
             counts[type(outcome)] += 1
             self._decide(part, outcome, batch, now, due)
             if self._connector.suspects:
@@ -234,6 +241,19 @@ class InFlight:
         self._freeing += batch.freed
         batch.at_once = any(not one.due and one.connector == self._name for one in batch.requeued)
         return batch
+
+    def _measure(self, answers: Sequence[tuple[Part, Outcome]]) -> None:
+        """Count how long the upstream took to answer. Parts of one read were mostly sent at the same time too."""
+        if not answers:
+            return
+        latency = self._metrics.latency[self._name]
+        now = self._seconds()
+        first = answers[0][0].since
+        if first == answers[-1][0].since:
+            latency.observe(now - first, len(answers))
+        else:
+            for since, count in Counter([part.since for part, _ in answers]).items():
+                latency.observe(now - since, count)
 
     def _take_all(self, answers: Sequence[tuple[Part, Outcome]]) -> bool:
         """Remove the parts of `answers` from those in flight if all are in flight, each once; else change nothing."""
@@ -257,9 +277,11 @@ class InFlight:
         if isinstance(outcome, Sent):
             changes.append(PartSent(message, part.seq, outcome.remote_id, due))
         elif isinstance(outcome, Rejected):
-            changes.append(PartEnded(message, part.seq, State.REJECTED, outcome.error))
+            words = last_words(part.seq, State.REJECTED, self._name, now, outcome.why)
+            changes.append(PartEnded(message, part.seq, State.REJECTED, outcome.error, words))
         elif self._connector.poisoned(message.id):
-            changes.append(PartEnded(message, part.seq, State.FAILED, 0))
+            words = last_words(part.seq, State.QUEUED, self._name, now, outcome.why)
+            changes.append(PartEnded(message, part.seq, State.FAILED, 0, words))
         else:
             split.returned.append((part.seq, outcome))
             waiting = [one for one in self._claimed if one.message is message]

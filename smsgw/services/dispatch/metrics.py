@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from smsgw.telemetry import Counts, Gauges
+from smsgw.telemetry import Counts, Distributions, Gauges
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class DispatchMetrics:
@@ -14,9 +16,9 @@ class DispatchMetrics:
     :ivar outcomes: by connector and outcome. :ivar stray_outcomes: by connector.
     :ivar ambiguous: parts, by connector. :ivar resends: parts, by connector.
     :ivar receipts: by connector and result.
-    :ivar exceptions: by connector and name of the attribute or method.
-    :ivar up: by connector, 0 or 1; this gauge and the next three read their values at every scrape.
-    :ivar room: parts, by connector.
+    :ivar exceptions: by connector and name of the attribute or method. :ivar latency: seconds, by connector.
+    :ivar up: by connector, 0 or 1; this gauge and the next four read their values at every scrape.
+    :ivar paused: by connector, 0 or 1. :ivar room: parts, by connector.
     :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
     """
 
@@ -45,6 +47,13 @@ class DispatchMetrics:
             ["connector"],
             registry=registry,
         )
+        self.latency = Distributions(
+            "smsgw_upstream_seconds",
+            "Time from the sending of a part to the upstream's answer.",
+            "connector",
+            _SECONDS,
+            registry=registry,
+        )
         self.receipts = Counts(
             "smsgw_receipts_total",
             "Receipts of upstreams: matched, parked (the part is not known yet), repeated or ignored (changes "
@@ -60,6 +69,10 @@ class DispatchMetrics:
         )
         self.up = Gauges(
             "smsgw_connector_up", "Whether the link of a connector is usable.", ["connector"], registry=registry
+        )
+        self.paused = Gauges(
+            "smsgw_connector_paused", "Whether an administrator has paused a connector.", ["connector"],
+            registry=registry,
         )
         self.room = Gauges(
             "smsgw_connector_room", "Parts that a connector takes now.", ["connector"], registry=registry

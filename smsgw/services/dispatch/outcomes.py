@@ -8,14 +8,20 @@ from typing import Final
 import attrs
 
 from smsgw.model.changes import PartEnded, PartSent, Requeued
+from smsgw.model.lifecycle import State
 from smsgw.model.message import Part
-from smsgw.model.outcome import Busy, Lost
+from smsgw.model.outcome import Busy, LastWords, Lost, quoted
 
 Change = PartSent | PartEnded | Requeued
 """A change of a claimed message."""
 
 NOT_SENT: Final = Busy(0.0, False, "the link is down")
 """The outcome of a claimed part that was not passed to the connector."""
+
+
+def last_words(seq: int, state: State, connector: str, at: float, why: str) -> list[LastWords]:
+    """The last words of an upstream about one part, if it said any."""
+    return [LastWords(seq, state, connector, at, quoted(why))] if why else []
 
 
 @attrs.define(eq=False)

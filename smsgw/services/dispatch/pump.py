@@ -61,7 +61,8 @@ class Pump:
         self._context = context
         self._guarded = GuardedConnector(self.name, connector, context.clock, context.metrics)
         self.policy = RetryPolicy(settings, context.reroute, context.time, context.metrics)
-        self.inflight = InFlight(self._guarded, settings, self.policy, report_timeout, context.metrics)
+        seconds = context.clock.seconds
+        self.inflight = InFlight(self._guarded, settings, self.policy, report_timeout, context.metrics, seconds)
         self.backlog = Backlog(self.name, context.store, self.pump, self.inflight.claiming, capacity=context.memory)
         self._link = Link(settings, context.clock, context.down, context.refusing)
         self._committer = Committer(
@@ -71,9 +72,11 @@ class Pump:
             settings, self.backlog, self.inflight, context.commits, context.reroute, self._requeue_elsewhere
         )
         self._open = False
+        self._sending = False
         self._closing = False
         self._accepting = 0
         context.metrics.up[self.name].set_function(lambda: self._guarded.up)
+        context.metrics.paused[self.name].set_function(lambda: self.name in context.paused)
         context.metrics.room[self.name].set_function(self._guarded.room)
         context.metrics.waiting[self.name].set_function(self.backlog.__len__)
         context.metrics.outstanding[self.name].set_function(self.inflight.__len__)
@@ -91,9 +94,11 @@ class Pump:
         return self.inflight.idle and self._committer.idle and not self._failover.moving
 
     def health(self) -> Mapping[str, Any]:
-        """Whether the link is up, how many parts may be sent, and what fails in the connector."""
+        """Whether the link is up, how many parts may be sent, whether an administrator has paused the connector, and
+        what fails in its code."""
         guarded = self._guarded
-        return {"up": guarded.up, "room": guarded.room(), "failing": dict(guarded.failing)}
+        paused = self.name in self._context.paused
+        return {"up": guarded.up, "room": guarded.room(), "paused": paused, "failing": dict(guarded.failing)}
 
     # Acceptance
 
@@ -103,7 +108,7 @@ class Pump:
         No slot is reserved while other messages wait, or while a commit of messages that will wait is under way.
         """
         inflight = self.inflight
-        room = inflight.free() if self._open and not self._accepting and self.backlog.empty else 0
+        room = inflight.free() if self._sending and not self._accepting and self.backlog.empty else 0
         if room <= 0:
             self._accepting += len(messages)
             return Reservation((), messages)
@@ -155,7 +160,7 @@ class Pump:
 
     def pump(self) -> None:
         """Send claimed parts that wait for room, then claim further messages if there is room."""
-        if not self._open:
+        if not self._sending:
             return
         faults = self.inflight.flush() if self.inflight.claimed else ()
         if faults:
@@ -166,7 +171,7 @@ class Pump:
 
     def next_claims(self) -> Claims:
         """The next messages in turn for which there is room; those that have expired are to end instead."""
-        room = 0 if self.backlog.empty or not self._open else self.inflight.free()
+        room = 0 if self.backlog.empty or not self._sending else self.inflight.free()
         if room <= 0:
             return NO_CLAIMS
         now = self._context.time.earliest()
@@ -263,11 +268,24 @@ class Pump:
     def open(self) -> None:
         """Recovery is done: send the recovered messages, and claim waiting ones."""
         self._open = True
+        self._sending = self.name not in self._context.paused
+        self.pump()
+
+    def pause(self) -> None:
+        """Claim and send nothing more; claimed parts that were not sent go back to the queue."""
+        self._context.paused.add(self.name)
+        self._sending = False
+        self._recall()
+
+    def resume(self) -> None:
+        """End the pause."""
+        self._context.paused.discard(self.name)
+        self._sending = self._open
         self.pump()
 
     def close(self) -> None:
         """Stop claiming and sending; claimed parts that were not sent go back to the queue."""
-        self._open = False
+        self._open = self._sending = False
         self._closing = True
         self._link.close()
         self._recall()

@@ -12,18 +12,16 @@ from smsgw.model.changes import PartEnded, Requeued
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message
+from smsgw.model.moments import LAST
 from smsgw.model.outcome import Busy, Lost
 from smsgw.model.pacing import back_off
 from smsgw.services.clock import CheckedClock
 from smsgw.services.dispatch.metrics import DispatchMetrics
+from smsgw.services.dispatch.outcomes import NOT_SENT, last_words
 
 MOST_ATTEMPTS: Final = 20
 """After so many attempts with unknown outcome a message is not sent again. Attempts at a busy upstream do not count;
 they end with the message's validity."""
-
-_NEVER: Final = 253402300799.0
-"""The end of an unlimited validity: the last second of the year 9999."""
-
 
 @attrs.define(eq=False)
 class RetryPolicy:
@@ -45,6 +43,18 @@ class RetryPolicy:
         self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
     ) -> list[PartEnded | Requeued]:
         """Decide on the returned parts of `message`, as (number, outcome); `now` is the absolute time."""
+        changes = self._decided(message, returned, now)
+        changes[0].words = [
+            words
+            for seq, outcome in returned
+            if outcome is not NOT_SENT
+            for words in last_words(seq, State.QUEUED, self.settings.name, now, outcome.why)
+        ]
+        return changes
+
+    def _decided(
+        self, message: Message, returned: Sequence[tuple[int, Busy | Lost]], now: float
+    ) -> list[PartEnded | Requeued]:
         changes: list[PartEnded | Requeued] = []
         lost = [seq for seq, outcome in returned if type(outcome) is Lost]
         if lost:
@@ -63,6 +73,7 @@ class RetryPolicy:
         elif lost and attempts >= MOST_ATTEMPTS:
             changes += end(message, unsent, State.FAILED, 0)
         else:
+            message.unsent = unsent if len(unsent) < message.parts else ()
             connector = self.reroute(message)
             due = self._due(message, [outcome for _, outcome in returned], attempts, connector, now)
             if due is None:
@@ -70,7 +81,6 @@ class RetryPolicy:
             else:
                 self.metrics.resends[self.settings.name] += len(lost)
                 changes.append(Requeued(message, connector, due, charged))
-                message.unsent = unsent if len(unsent) < message.parts else ()
         return changes
 
     def _due(
@@ -80,7 +90,7 @@ class RetryPolicy:
 
         The last attempt is made ``retry_first`` seconds before the end of the validity, even if the pause is longer.
         """
-        expires = message.expires + self.time.behind if message.expires else _NEVER
+        expires = message.expires + self.time.behind if message.expires else LAST
         if connector != self.settings.name:
             return 0.0 if now < expires else None
         asked = [outcome.seconds for outcome in outcomes if type(outcome) is Busy and outcome.seconds is not None]
@@ -121,4 +131,4 @@ def end(message: Message, seqs: Sequence[int], state: State, error: int) -> list
 def _hold(message: Message, unsent: tuple[int, ...]) -> Requeued:
     """Keep a message unsent until its validity ends, or until its account or the administrator cancels it."""
     message.unsent = unsent if len(unsent) < message.parts else ()
-    return Requeued(message, message.connector, message.expires or _NEVER, False)
+    return Requeued(message, message.connector, message.expires or LAST, False)

@@ -198,6 +198,12 @@ def _deferred_retries(tables: Tables, asked: q.DeferredRetries) -> list[Row]:
     return [row for row in rows if row[-1] == asked.state][: asked.limit]
 
 
+def _deferred_of(tables: Tables, asked: q.DeferredOf) -> q.Page:
+    keys, last = tables.deferred.page(asked.after, asked.limit)
+    rows = [tables.messages.rows[key[1]] for key in keys if tables.deferred.rows[key][0] == asked.connector]
+    return q.Page(last, rows, tables.parts_of(rows))
+
+
 def _expired_waiting(tables: Tables, asked: q.ExpiredWaiting) -> q.Page:
     keys, last = tables.waiting.page(asked.after, asked.limit)
     return _expired(tables, [key[3] for key in keys if 0 < tables.waiting.rows[key] <= asked.now], last)
@@ -283,6 +289,7 @@ ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
     q.QueuePage: _queue_page,
     q.AwaitedPage: _awaited_page,
     q.AwaitedOf: _awaited_of,
+    q.WordsOf: lambda tables, asked: [row for key, row in sorted(tables.words.rows.items()) if key[0] in asked.ids],
     q.EventsPage: _events_page,
     q.EventsOf: _events_of,
     q.EventLogins: _event_logins,
@@ -297,6 +304,7 @@ ANSWERS: Final[dict[type, Callable[[Tables, Any], Any]]] = {
     q.MessageSpan: _message_span,
     q.DeferredDue: _deferred_due,
     q.DeferredRetries: _deferred_retries,
+    q.DeferredOf: _deferred_of,
     q.ExpiredWaiting: _expired_waiting,
     q.ExpiredDeferred: _expired_deferred,
     q.OverdueAwaited: _overdue_awaited,

@@ -79,6 +79,7 @@ class Tables:
     """All tables of the nodes that share them. Keys and rows:
 
     :ivar messages: id: MESSAGE. :ivar parts: (message, seq): PART.
+    :ivar words: (message, seq): WORDS.
     :ivar awaited: (remote_id, connector, message, seq): due.
     :ivar waiting: (connector, account, -priority, message): expires.
     :ivar deferred: (due, message): (connector, account, -priority, expires).
@@ -94,6 +95,7 @@ class Tables:
         self.undo: list[Callable[[], object]] = []
         self.messages: Table[int, Row] = Table(self.undo)
         self.parts: Table[tuple[int, int], Row] = Table(self.undo)
+        self.words: Table[tuple[int, int], Row] = Table(self.undo)
         self.awaited: Table[tuple[str, str, int, int], float] = Table(self.undo)
         self.waiting: Table[tuple[str, str, int, int], float] = Table(self.undo)
         self.deferred: Table[tuple[float, int], Row] = Table(self.undo)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from smsgw.model.errors import StoreDown
 from smsgw.stores.memory.tables import Tables, storable
-from smsgw.stores.rows import CONDITION, CONFIRMATION, EVENT, INCOMING, MESSAGE
+from smsgw.stores.rows import CONDITION, CONFIRMATION, EVENT, INCOMING, MESSAGE, WORDS
 from smsgw.stores.steps import Row, Stale
 from smsgw.stores.writeset import COMMON, EARLY, EVENT_COMMON, OWN, PROGRESS, Upkeep, WriteSet
 
@@ -56,6 +56,8 @@ def write(tables: Tables, writes: WriteSet) -> None:
 def _write_queues_and_awaited(tables: Tables, writes: WriteSet) -> None:
     for row in rows_of(writes.parts, 5):
         tables.parts.put((row[0], row[1]), tuple(map(storable, row)))
+    for row in rows_of(writes.words, len(WORDS)):
+        tables.words.put((row[0], row[1]), tuple(map(storable, row)))
     for connector, account, rank, message, expires in rows_of(writes.waiting, 5):
         tables.waiting.insert((connector, account, rank, message), expires)
     for due, message, *rest in rows_of(writes.deferred, 6):
@@ -140,16 +142,21 @@ def _write_receipts_and_events(tables: Tables, writes: WriteSet) -> None:
             tables.events.put((login, path, message, seq), (*event[:8], event[8] + 1, due, *event[10:]))
 
 
-def _write_upkeep(tables: Tables, writes: WriteSet, upkeep: Upkeep) -> None:
+def _delete_messages(tables: Tables, upkeep: Upkeep) -> None:
     for id in upkeep.messages:
         _expect(tables.messages.drop(id), "a message is gone")
-        for part in [part for part in tables.parts.rows if part[0] == id]:
-            tables.parts.drop(part)
     for id in upkeep.incoming:
         tables.incoming.drop(id)
     gone = {*upkeep.messages, *upkeep.incoming}
+    for table in (tables.parts, tables.words):
+        for part in [part for part in table.rows if part[0] in gone]:
+            table.drop(part)
     for letter in [letter for letter in tables.letters.rows if letter[0] in gone]:
         tables.letters.drop(letter)
+
+
+def _write_upkeep(tables: Tables, writes: WriteSet, upkeep: Upkeep) -> None:
+    _delete_messages(tables, upkeep)
     for remote_id, connector in rows_of(upkeep.parked, 2):
         tables.parked.drop((remote_id, connector))
     for row in rows_of(upkeep.dead_letters, len(EVENT)):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from smsgw.stores import questions as q
-from smsgw.stores.rows import EVENT, ID, INCOMING, PARKED
+from smsgw.stores.rows import EVENT, ID, INCOMING, PARKED, WORDS
 from smsgw.stores.sqlite.load import COLUMNS, by_id, with_parts
 from smsgw.stores.sqlite.statements import Execute, InList
 from smsgw.stores.steps import NO_ID, Loaded, Row
@@ -18,6 +18,7 @@ _AWAITED_OF: Final = InList(
     "SELECT seq, remote_id, due FROM awaited_receipt WHERE +message = ? AND remote_id IN ({marks})"
 )
 _OF_BATCH: Final = f"SELECT {COLUMNS} FROM message m WHERE m.batch = ? AND m.batch > 0 ORDER BY m.id LIMIT ?"
+_WORDS_OF: Final = InList(f"SELECT {', '.join(WORDS)} FROM last_words WHERE message IN ({{marks}})")
 _CREATED: Final = "SELECT id, created FROM message WHERE id"
 
 
@@ -95,6 +96,10 @@ def _awaited_page(execute: Execute, asked: q.AwaitedPage) -> list[Row]:
 
 def _awaited_of(execute: Execute, asked: q.AwaitedOf) -> list[Row]:
     return [*_AWAITED_OF.fetch(execute, (asked.id,), list(asked.remote_ids))]
+
+
+def _words_of(execute: Execute, asked: q.WordsOf) -> list[Row]:
+    return [*_WORDS_OF.fetch(execute, (), list(asked.ids))]
 
 
 def _events_page(execute: Execute, asked: q.EventsPage) -> list[Row]:
@@ -216,6 +221,7 @@ ANSWERS: Final[dict[type, Callable[[Execute, Any], Any]]] = {
     q.QueuePage: _queue_page,
     q.AwaitedPage: _awaited_page,
     q.AwaitedOf: _awaited_of,
+    q.WordsOf: _words_of,
     q.EventsPage: _events_page,
     q.EventsOf: _events_of,
     q.EventLogins: _event_logins,

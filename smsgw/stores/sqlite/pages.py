@@ -53,6 +53,17 @@ def _span(key: str, after: Sequence[Any], last: Sequence[Any] | None) -> tuple[s
     return f"({key}) > ({marks}) AND ({key}) <= ({marks})", (*after, *last)
 
 
+def _deferred_of(execute: Execute, asked: q.DeferredOf) -> q.Page:
+    last = _step(execute, "deferred t", _DEFERRED_KEY, asked.after, asked.limit)
+    where, parameters = _span(_DEFERRED_KEY, asked.after, last)
+    rows = execute(
+        f"SELECT {COLUMNS} FROM deferred t CROSS JOIN message m ON m.id = t.message"
+        f" WHERE {where} AND t.connector = ? ORDER BY {_DEFERRED_KEY}",
+        (*parameters, asked.connector),
+    ).fetchall()
+    return q.Page(last, [*rows], parts_of(execute, rows))
+
+
 def _expired(execute: Execute, table: str, key: str, asked: q.ExpiredWaiting | q.ExpiredDeferred) -> q.Page:
     last = _step(execute, f"{table} t", key, asked.after, asked.limit)
     where, parameters = _span(key, asked.after, last)
@@ -153,6 +164,7 @@ def _parked_and_awaited(execute: Execute, asked: q.ParkedAndAwaited) -> list[Row
 PAGES: Final[dict[type, Callable[[Execute, Any], Any]]] = {
     q.DeferredDue: _deferred_due,
     q.DeferredRetries: _deferred_retries,
+    q.DeferredOf: _deferred_of,
     q.ExpiredWaiting: _expired_waiting,
     q.ExpiredDeferred: _expired_deferred,
     q.OverdueAwaited: _overdue_awaited,

@@ -6,8 +6,8 @@ message         one row per message for as long as it is kept; ``data`` packs wh
                 the only part is the whole text; ``leased_to`` the node that has it or empty, ``claimed`` 1 while it
                 may have been written to the upstream; ``version`` counts its changes, but for those of the straight
                 way: their states say as much; no index names ``state``, which changes with every step
-part            parts that were sent or ended, of messages that have several; a part without a row is unsent;
-                ``words`` are the upstream's last
+part            parts that were sent or ended, of messages that have several; a part without a row is unsent
+last_words      what an upstream said last about a part that it did not take, or did not deliver
 awaited_receipt one row per receipt awaited; remote_id leads the key, because that is what a receipt brings
 waiting         messages that are due and wait to be claimed, in the order of sending (rank: -priority)
 deferred        messages that are due later: scheduled, or to be tried again
@@ -90,7 +90,17 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             state INTEGER NOT NULL,
             error INTEGER NOT NULL,
             remote_id TEXT NOT NULL,
-            words TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (message, seq)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE last_words (
+            message INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            state INTEGER NOT NULL,
+            connector TEXT NOT NULL,
+            at REAL NOT NULL,
+            words TEXT NOT NULL,
             PRIMARY KEY (message, seq)
         ) WITHOUT ROWID
         """,

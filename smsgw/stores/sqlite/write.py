@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from smsgw.stores.rows import CONDITION, CONFIRMATION, EVENT, INCOMING, PARKED, PART
+from smsgw.stores.rows import CONDITION, CONFIRMATION, EVENT, INCOMING, PARKED, PART, WORDS
 from smsgw.stores.sqlite.statements import Execute, GroupedInsert, GroupedUpdate, InList, MultiRow
 from smsgw.stores.steps import Stale
 from smsgw.stores.writeset import COMMON, EARLY, EVENT_COMMON, OWN, PROGRESS, Upkeep, WriteSet
@@ -45,6 +45,7 @@ _PROGRESS: Final = GroupedUpdate(
 )
 _FINAL: Final = InList("UPDATE message SET state = ?1, error = ?2, changed = ?3 WHERE state = ?4 AND id IN ({marks})")
 _PARTS: Final = MultiRow(f"INSERT OR REPLACE INTO part ({', '.join(PART)}) VALUES ", len(PART))
+_WORDS: Final = MultiRow(f"INSERT OR REPLACE INTO last_words ({', '.join(WORDS)}) VALUES ", len(WORDS))
 _PROMOTE: Final = InList("UPDATE message SET state = ?1, version = version + 1 WHERE state = ?2 AND id IN ({marks})")
 _WAITING: Final = MultiRow("INSERT INTO waiting VALUES ", 5)
 _DEFERRED: Final = MultiRow("INSERT INTO deferred VALUES ", 6)
@@ -109,6 +110,7 @@ _FORGET_CLAIMS: Final = "DELETE FROM claim WHERE node = ?"
 
 _DELETE_MESSAGES: Final = InList("DELETE FROM message WHERE id IN ({marks})")
 _DELETE_PARTS: Final = InList("DELETE FROM part WHERE message IN ({marks})")
+_DELETE_WORDS: Final = InList("DELETE FROM last_words WHERE message IN ({marks})")
 _DELETE_LETTERS: Final = InList("DELETE FROM dead_letter WHERE message IN ({marks})")
 _DELETE_INCOMING: Final = InList("DELETE FROM incoming WHERE id IN ({marks})")
 _COUNTER: Final = "UPDATE node SET counter = ? WHERE name = ? AND counter < ?"
@@ -151,6 +153,7 @@ def write(execute: Execute, writes: WriteSet) -> None:
         _AWAITED.run(execute, writes.awaited)
     for statement, rows in (
         (_PARTS, writes.parts),
+        (_WORDS, writes.words),
         (_WAITING, writes.waiting),
         (_DEFERRED, writes.deferred),
         (_NOT_AWAITED, writes.not_awaited),
@@ -249,6 +252,7 @@ def _write_upkeep(execute: Execute, writes: WriteSet, upkeep: Upkeep) -> None:
     if upkeep.messages:
         _expect(_DELETE_MESSAGES.run(execute, (), upkeep.messages), len(upkeep.messages), "a message is gone")
         _DELETE_PARTS.run(execute, (), upkeep.messages)
+        _DELETE_WORDS.run(execute, (), upkeep.messages)
         _DELETE_LETTERS.run(execute, (), upkeep.messages)
     if upkeep.incoming:
         _DELETE_LETTERS.run(execute, (), upkeep.incoming)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
 from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.model.changes import Cancel, Changes, Committed, PartEnded, PartSent, Reported
 from smsgw.model.content import Content
-from smsgw.model.errors import Refusal, Refused
+from smsgw.model.errors import NotPossible, Refusal, Refused
 from smsgw.model.lifecycle import Notify, State
 from smsgw.model.message import DeliveryReport, Incoming, Message
 from smsgw.stores import MessageStore
@@ -24,6 +24,43 @@ NUMBER = "79161234567"
 PERSON = "79031112233"
 TEXT = "Your code is 4711"
 START = 1_574_087_003.0
+
+
+class RecordedOperations:
+    """Notes the wishes. A name ``gone`` is unknown, and ``no`` refuses.
+
+    :ivar wishes: each as its name and its arguments.
+    """
+
+    def __init__(self) -> None:
+        self.wishes: list[tuple[Any, ...]] = []
+
+    def _wish(self, *wish: Any) -> None:
+        self.wishes.append(wish)
+        if "gone" in wish or 999 in wish:
+            raise NotPossible("there is no such thing", unknown=True)
+        if "no" in wish:
+            raise NotPossible("not now")
+
+    def resend(self, id: int) -> Deferred[int]:
+        """Give the message the next id if its id is odd."""
+        return maybeDeferred(self._wish, "resend", id).addCallback(lambda _: id + id % 2)
+
+    def retry(self, connector: str) -> Deferred[int]:
+        """Seven messages."""
+        return maybeDeferred(self._wish, "retry", connector).addCallback(lambda _: 7)
+
+    def pause(self, connector: str) -> None:
+        """Nothing more."""
+        self._wish("pause", connector)
+
+    def resume(self, connector: str) -> None:
+        """Nothing more."""
+        self._wish("resume", connector)
+
+    def move(self, connector: str, other: str) -> Deferred[tuple[int, int]]:
+        """Five moved, one stayed."""
+        return maybeDeferred(self._wish, "move", connector, other).addCallback(lambda _: (5, 1))
 
 
 class Admin:
@@ -49,11 +86,13 @@ class Admin:
         self.accepting = True
         self.jump = 0.0
         self.registry = CollectorRegistry()
+        self.operations = RecordedOperations()
         self.front = AdminFrontend(
             self,  # type: ignore[arg-type]
             self._cancel,
             self.store.replay,
             self._simulate,
+            self.operations,
             self._health,
             self,
             self.clock,
@@ -80,7 +119,7 @@ class Admin:
 
     def _health(self) -> dict[str, Any]:
         connectors = {"sim": {"up": True, "room": 7}}
-        return {"state": self.state, "accepting": self.accepting, "connectors": connectors}
+        return {"state": self.state, "problems": [], "accepting": self.accepting, "connectors": connectors}
 
     def _cancel(self, number: int) -> Deferred[list[Message] | Refused]:
         def first(committed: Committed) -> list[Message] | Refused:
@@ -100,7 +139,7 @@ class Admin:
 
     def post(self, path: str, *lines: bytes, body: bytes = b"") -> Response:
         """Send POST."""
-        return self.client.ask(request(b"POST", path.encode(), body, *lines))
+        return self.client.ask(request(b"POST", path.encode(), body, b"X-Smsgw-User: alice", *lines))
 
     # Messages
 
@@ -117,6 +156,7 @@ class Admin:
         error: int = 0,
         batch: int = 0,
         path: str = "smpp",
+        listener: str = "api",
     ) -> Message:
         """Store a message."""
         now = self.clock.seconds()
@@ -124,7 +164,7 @@ class Admin:
         id = self.store.next_id()
         message = Message(
             id, account, path, "sim", state, 0, claimed, 0, int(Notify.FINAL), len(parts), now + 86_400.0, now, now,
-            due, error, recipient, batch, content, cut=cut_into(parts),
+            due, error, recipient, batch, content, cut=cut_into(parts), listener=listener,
         )
         self.commit(accepts=[message])
         return message

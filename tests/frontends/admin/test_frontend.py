@@ -89,6 +89,7 @@ class HealthTests(AdminTests):
                 "state": "running",
                 "accepting": True,
                 "store": "up",
+                "problems": [],
                 "connectors": {"sim": {"up": True, "room": 7}},
                 "messages": {"queued": 1, "no_money": 1},
             },
@@ -107,12 +108,18 @@ class HealthTests(AdminTests):
         answer = self.admin.get("/health")
         self.assertEqual((answer.status, answer.json["state"], answer.json["accepting"]), (503, "running", False))
 
+    def test_u8_degraded(self) -> None:
+        """A degraded gateway takes messages, so its health is 200."""
+        self.admin.state = "degraded"
+        self.assertEqual(self.shown("/health")["state"], "degraded")
+
     def test_store_down(self) -> None:
         """If the store fails, the health is an error; no traceback is logged."""
         for error in (StoreDown("full"), UnknownOutcome("disk")):
             self.admin.broken = error
             answer = self.admin.get("/health")
             self.assertEqual((answer.status, answer.json["store"], answer.json["messages"]), (503, "down", {}))
+            self.assertEqual((answer.json["state"], answer.json["problems"]), ("down", ["the store does not answer"]))
 
     def test_store_hangs(self) -> None:
         """A store that does not answer counts as down after five seconds."""
@@ -139,7 +146,7 @@ class ListTests(AdminTests):
         """Messages are listed newest first, with the columns of a table."""
         self.admin.accept()
         self.admin.clock.advance(1.5)
-        self.admin.accept(account="shop", state=State.REFUSED, error=22)
+        self.admin.accept(account="shop", state=State.REFUSED, error=249)
         first, second = self.shown("/messages")["messages"]
         self.assertEqual(
             first,
@@ -147,10 +154,12 @@ class ListTests(AdminTests):
                 "id": 2,
                 "batch": None,
                 "account": "shop",
+                "listener": "api",
                 "path": "smpp",
                 "connector": "sim",
                 "state": "refused",
-                "error": 22,
+                "error": 249,
+                "error_meaning": "the number is malformed",
                 "from": "DEMO",
                 "to": "7916...67",
                 "text": {"encoding": "gsm", "octets": 17, "characters": 17},
@@ -238,7 +247,7 @@ class StoryTests(AdminTests):
         self.assertEqual(
             details["timeline"],
             [
-                {"step": "accepted", "at": START, "account": "demo", "path": "smpp"},
+                {"step": "accepted", "at": START, "account": "demo", "listener": "api"},
                 {"step": "handed over", "at": START + 1, "connector": "sim", "remote_id": "abc"},
                 {"step": "delivered", "at": START + 3, "error": 0},
                 {

@@ -7,9 +7,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from smsgw.frontends.api.resource import SEARCHES
-from smsgw.model.changes import Changes
+from smsgw.model.changes import Changes, PartEnded
 from smsgw.model.errors import StoreDown
+from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Message
+from smsgw.model.outcome import LastWords
 from smsgw.protocols.http.site import BoundedSite
 from tests.frontends.api.test_resource import BASIC, KEY, NUMBER, OTHER, START, V1TestCase
 from tests.protocols.http.support import Client, request
@@ -50,6 +52,30 @@ class LookingTests(V1TestCase):
         }.items():
             found = self.ask("GET", f"/v1/messages?{query}")
             self.assertEqual([one["id"] for one in found.json["messages"]], ids, query)
+
+    def test_u5_words(self) -> None:
+        """A message that failed is shown with the meaning of its error and the upstream's words."""
+        for number in range(3):
+            self.send(to=f"7916123456{number}")
+        first, second, _ = [self.store_found(id) for id in (1, 2, 3)]
+        self.store.commit(Changes(claims=[first, second]))
+        words = [LastWords(1, State.REJECTED, "sim", START, "550 no such user")]
+        busy = [LastWords(1, State.QUEUED, "sim", START, "10.0.0.7 timed out")]
+        ended = [PartEnded(first, 1, State.REJECTED, 255, words), PartEnded(second, 1, State.EXPIRED, 0, busy)]
+        self.store.commit(Changes(outcomes=[*ended]))
+        shown = self.ask("GET", "/v1/messages/1").json
+        self.assertEqual(
+            (shown["error"], shown["error_meaning"], shown["upstream_words"]),
+            (255, "the operator gave no reason", "550 no such user"),
+        )
+        listed = self.ask("GET", "/v1/messages").json["messages"]
+        self.assertEqual([one["upstream_words"] for one in listed], ["", "", "550 no such user"])
+
+    def store_found(self, id: int) -> Message:
+        """A stored message."""
+        found: list[list[list[Message]]] = []
+        self.store.find(None, [id]).addCallback(found.append)
+        return found[0][0][0]
 
     def test_searches_take_turns(self) -> None:
         """At most two lists are read at a time; further requests wait."""
@@ -95,7 +121,7 @@ class LookingTests(V1TestCase):
         answer = self.ask("POST", "/v1/preview", {"to": "8 916 123-45-67", "text": "Привет" * 20})
         self.assertEqual(
             answer.json,
-            {"to": NUMBER, "encoding": "ucs2", "characters": 120, "parts": 2, "route": "sim"},
+            {"to": NUMBER, "encoding": "ucs2", "characters": 120, "parts": 2, "connector": "sim"},
         )
         self.problem(self.ask("POST", "/v1/preview", {"to": "12", "text": "a"}), 422, "bad-recipient")
         self.assertEqual(self.stored(), [])

@@ -283,6 +283,7 @@ class DispatchTestCase(SynchronousTestCase):
         self.settings: dict[str, ConnectorSettings] = {}
         self.down: set[str] = set()
         self.refusing: set[str] = set()
+        self.paused: set[str] = set()
         self.metrics = DispatchMetrics()
         self.lead = 0.0
         self.time = CheckedClock(self.wall, self.now)
@@ -337,6 +338,7 @@ class DispatchTestCase(SynchronousTestCase):
             memory=self.memory,
             down=self.down,
             refusing=self.refusing,
+            paused=self.paused,
             metrics=self.metrics,
         )
         self.successResultOf(self.dispatch.start())

@@ -49,7 +49,8 @@ class Sheet:
         own = ConnectorSettings(name="sim", window=window)
         metrics = DispatchMetrics()
         policy = RetryPolicy(own, lambda one: one.connector, CheckedClock(lambda: NOON, lambda: 0.0), metrics)
-        self.inflight = InFlight(GuardedConnector("sim", self.connector, Clock(), metrics), own, policy, DAY, metrics)
+        guarded = GuardedConnector("sim", self.connector, Clock(), metrics)
+        self.inflight = InFlight(guarded, own, policy, DAY, metrics, lambda: 0.0)
         self.window = window
         self.serial = 0
         self.commits: list[tuple[OutcomeBatch, list[Message]]] = []

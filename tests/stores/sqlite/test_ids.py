@@ -137,7 +137,7 @@ class ReservationTests(SynchronousTestCase):
         self.assertEqual(self.lines, [])
 
     def test_f7_file_missing(self) -> None:
-        """Without the file, ids go on behind the highest in the database, and the administrator is told; a new
+        """Without the file, ids go on behind the highest in the database, and a line of the log says so; a new
         database needs none."""
         store = self.opened()
         self.assertEqual(self.lines, [])

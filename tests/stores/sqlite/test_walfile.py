@@ -122,8 +122,8 @@ class LogEndTests(LogTestCase):
         self.assertEqual((end.commits, end.lost), (5, 0))
 
     def test_f7_damaged(self) -> None:
-        """Wherever a log is damaged, the commits that SQLite takes and those that it ignores are told; only damage to
-        the last commit cannot always be told from a kill."""
+        """Wherever a log is damaged, the commits that SQLite takes and those that it ignores are counted; only damage
+        to the last commit cannot always be distinguished from a kill."""
         connection = self.database()
         self.write(connection, 8)
         octets = self.log.read_bytes()
@@ -207,7 +207,7 @@ class StartTests(LogTestCase):
         return sum(map(len, self.successResultOf(store.find(None, self.ids))))
 
     def test_f7_damaged_log(self) -> None:
-        """The administrator is told what is lost, a copy of the log is kept, and no id is given again."""
+        """The log says what is lost, a copy of the log is kept, and no id is given again."""
         ids = self.killed()
         self.damage(0.9)
         octets = self.log.read_bytes()
@@ -229,7 +229,7 @@ class StartTests(LogTestCase):
         self.assertEqual(self.lines, [])
 
     def test_f7_damaged_header(self) -> None:
-        """A log whose header is damaged is lost as a whole, and that is told."""
+        """A log whose header is damaged is lost as a whole, and the log says so."""
         ids = self.killed()
         octets = bytearray(self.log.read_bytes())
         octets[20] ^= 1

@@ -1,0 +1,64 @@
+"""The rules of /health."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from smsgw.program.health import report
+
+ROOT = Path(__file__).resolve().parents[2]
+UP = {"up": True, "room": 7, "paused": False, "failing": {}}
+DOWN = {"up": False, "room": 0, "paused": False, "failing": {}}
+PAUSED = {"up": True, "room": 7, "paused": True, "failing": {}}
+BROKEN = {"up": True, "room": 0, "paused": False, "failing": {"room": "ZeroDivisionError"}}
+WELL = {"accepting": True, "disk": "enough", "log": "whole", "clock": "steady", "clock_jump_seconds": 0.0}
+
+
+class HealthTests(SynchronousTestCase):
+    def test_u8_running(self) -> None:
+        """A gateway all of whose connectors are up is running; the facts are shown as they are."""
+        self.assertEqual(
+            report("running", {"sim": UP}, WELL),
+            {"state": "running", "problems": [], "connectors": {"sim": UP}, **WELL},
+        )
+
+    def test_u8_degraded(self) -> None:
+        """A connector that is down, paused or broken makes it degraded, and each is named."""
+        shown = report("running", {"sim": UP, "mts": DOWN, "old": PAUSED, "odd": BROKEN}, WELL)
+        self.assertEqual(
+            (shown["state"], shown["problems"]),
+            (
+                "degraded",
+                [
+                    "connector mts is down", "connector old is paused",
+                    "connector odd is broken: room raises ZeroDivisionError",
+                ],
+            ),
+        )
+
+    def test_u8_machine(self) -> None:
+        """A short disk, a clock that jumped and a damaged log are problems too."""
+        ill = {
+            "accepting": False, "disk": "short", "clock": "jumped", "clock_jump_seconds": -61.0, "log": "damaged",
+        }  # fmt: skip
+        shown = report("running", {"sim": UP}, ill)
+        self.assertEqual((shown["state"], shown["accepting"]), ("degraded", False))
+        self.assertEqual([words.split(" ", 3)[1] for words in shown["problems"]], ["disk", "wall", "log"])
+        self.assertIn("-61 s", shown["problems"][1])
+
+    def test_u8_documented(self) -> None:
+        """docs/health.rst has each state with its status."""
+        rows = re.findall(r"(?m)^``(\w+)`` +(\d+)  ", (ROOT / "docs" / "health.rst").read_text("utf-8"))
+        self.assertEqual(
+            rows,
+            [("starting", "503"), ("running", "200"), ("degraded", "200"), ("down", "503"), ("draining", "503"),
+             ("stopped", "503")],
+        )
+
+    def test_u8_other_states(self) -> None:
+        """Before and after it runs, the state is that of the program."""
+        for state in ("starting", "draining", "stopped"):
+            self.assertEqual(report(state, {"mts": DOWN}, WELL)["state"], state)
