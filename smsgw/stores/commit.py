@@ -16,7 +16,7 @@ from smsgw.model.changes import Changes, Committed, Reported
 from smsgw.model.errors import GatewayError, StoreDown
 from smsgw.model.message import DeliveryReport
 from smsgw.stores.cache import Cache
-from smsgw.stores.lastwords import add_new_words
+from smsgw.stores.lastwords import add_new_words, concerns
 from smsgw.stores.needs import look_up
 from smsgw.stores.questions import ParkedAndAwaited
 from smsgw.stores.rows import STATES
@@ -107,7 +107,8 @@ class CommitSteps:
         committed = transitions.decide(calls)
         for key in unparked:
             writes.unparked += key
-        yield from add_new_words(committed, writes)
+        if concerns(writes):
+            yield from add_new_words(committed, writes)
         try:
             yield Write(writes)
         except Stale:

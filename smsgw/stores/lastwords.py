@@ -41,11 +41,19 @@ def add_words(events: Iterable[Event]) -> Steps[None]:
         _add(failed, words)
 
 
+def concerns(writes: WriteSet) -> bool:
+    """Whether there may be messages that failed among the events and endings of a commit."""
+    if writes.listing:
+        return True
+    for group in writes.events:  # noqa: SIM110 - any() costs more, for every commit
+        if group[_STATE] > _DELIVERED:
+            return True
+    return False
+
+
 def add_new_words(results: Sequence[Committed], writes: WriteSet) -> Steps[None]:
     """Add the words to the events and endings of messages that failed in a commit, which will write `writes`. The words
     about a message of one part are in `writes` too, since they came with its end."""
-    if not writes.listing and not any(group[_STATE] > _DELIVERED for group in writes.events):
-        return
     failed: list[Event | Ending] = []
     for result in results:
         failed += _failed(result.events)
