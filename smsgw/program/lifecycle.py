@@ -1,4 +1,4 @@
-"""The program as one service: starts its parts in order, stops them in reverse order, reloads, ends on signals.
+"""The program as one service: starts its parts in order, stops them in reverse order, reloads.
 
 A MultiService would stop the store while dispatch still drains, and would only log that a port is taken. Here the order
 is explicit, and a failed start ends the program.
@@ -7,9 +7,7 @@ is explicit, and a failed start ends the program.
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import FrameType
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -81,10 +79,10 @@ class Gateway(Service):
         self._drain = drain
         self._reload = reload
         self._banner = banner
+        self._reload_wanted = False
         self._starting: Deferred[None] | None = None
         self._started: list[Step] = []
         self._listening: list[Listener] = []
-        self._handlers: Mapping[int, Any] = {}
         self._failed = False
         self.steps: Sequence[Step] = ()
         self.state = "stopped"
@@ -93,8 +91,6 @@ class Gateway(Service):
         """Start all parts; a failure ends the program with the exit status of its kind."""
         super().startService()  # type: ignore[no-untyped-call]
         self.state = "starting"
-        # After startup, because the reactor installs its own handlers when it starts to run.
-        self._reactor.callWhenRunning(self._install_signals)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 
@@ -110,6 +106,8 @@ class Gateway(Service):
         self.state = "running"
         for line in self._banner(self._listening):
             log.info("{line}", line=line)
+        if self._reload_wanted:
+            self.reload()
 
     async def listen(self, listeners: Sequence[Listener]) -> None:
         """Open listeners.
@@ -151,7 +149,6 @@ class Gateway(Service):
         """Accept no new work, finish open work within the drain time, and stop; the store keeps the rest."""
         super().stopService()  # type: ignore[no-untyped-call]
         self.state = "draining"
-        self._restore_signals()
         if self._starting is not None:
             self._starting.cancel()  # a stop during the start cancels the rest of the start
         return ensureDeferred(self._stop())
@@ -190,29 +187,6 @@ class Gateway(Service):
         if late.active():
             late.cancel()
 
-    def _install_signals(self) -> None:
-        """Install signal handlers: twistd's would end the program by the signal; a stop by the administrator must have
-        exit status 0."""
-        handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGHUP: self._on_reload}
-        try:
-            self._handlers = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        except ValueError:
-            log.debug("not in the main thread: no signal handlers installed")
-
-    def _restore_signals(self) -> None:
-        for number in self._handlers:
-            signal.signal(number, self._on_second_stop if number != signal.SIGHUP else signal.SIG_IGN)
-
-    def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        signal.signal(number, self._on_second_stop)
-        self._reactor.callFromThread(self.stop_program)
-
-    def _on_second_stop(self, number: int, frame: FrameType | None) -> None:
-        os._exit(128 + number)
-
-    def _on_reload(self, number: int, frame: FrameType | None) -> None:
-        self._reactor.callFromThread(self.reload)
-
     def stop_program(self) -> None:
         """Stop the program in order, with exit status 0."""
         log.info("stopping: finishing open work")
@@ -225,8 +199,12 @@ class Gateway(Service):
         self._end(EX_SOFTWARE)
 
     def reload(self) -> None:
-        """Read the configuration again and apply all of it, or nothing if it has a mistake."""
-        self._reload()
+        """Read the configuration again and apply it, as soon as the start is over; not while the gateway stops."""
+        if self.state == "running":
+            self._reload_wanted = False
+            self._reload()
+        else:
+            self._reload_wanted = True
 
 
 async def _await_if_deferred(result: Any) -> None:
