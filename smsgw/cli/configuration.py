@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from smsgw.cli.console import CONFIGURATION, DONE, counted
-from smsgw.config import ClientListenSettings, ConfigErrors, Problem, Settings
+from smsgw.config import ClientListenSettings, ConfigErrors, InvalidValue, Problem, Settings
+from smsgw.plugins import connectors
 from smsgw.program import certificates, configfile
 
 
@@ -15,7 +17,7 @@ def check(options: argparse.Namespace) -> int:
     """Print every mistake and warning of a file, or a summary of it if it can be used."""
     try:
         settings = configfile.read(Path(options.config))
-        mistakes = list(_certificates(settings))
+        mistakes = [*_certificates(settings), *_connectors(settings)]
         if mistakes:
             raise ConfigErrors(mistakes)
     except ConfigErrors as errors:
@@ -40,7 +42,19 @@ def _certificates(settings: Settings) -> Iterator[Problem]:
                 yield own.problem("certificate", str(error))
 
 
+def _connectors(settings: Settings) -> Iterator[Problem]:
+    """Yield a problem for each connector whose class cannot be imported."""
+    classes = connectors()
+    for own in settings.connectors.values():
+        try:
+            classes[own.type]
+        except InvalidValue as error:
+            yield own.problem("type", str(error))
+
+
 def sample(options: argparse.Namespace) -> int:
-    """Print the sample configuration, or the page that explains all keys."""
+    """Print the sample configuration, or the page that explains all keys; name the plugins that are left out."""
+    for fault in configfile.plugin_faults() if options.all or options.page else ():
+        print(fault, file=sys.stderr)
     print(configfile.settings_page() if options.page else configfile.sample_config(options.all), end="")
     return DONE

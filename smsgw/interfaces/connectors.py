@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -94,9 +94,10 @@ class IConnectorFactory(Interface):
     def settings() -> type:
         """The settings class of its section: a subclass of :class:`smsgw.config.ConnectorSettings`."""
 
-    def make(settings: Any, clock: Any) -> Any:
-        """Return an :class:`IConnector` for one section, not started. `clock` provides IReactorTime with monotonic
-        seconds; in the running program it is the reactor."""
+    def load() -> Callable[[Any, Any], Any]:
+        """Return the callable that makes an :class:`IConnector`, not started, from the settings of its section and
+        a clock. The clock provides IReactorTime with monotonic seconds; in the running program it is the reactor. What
+        is made and never started must not need to be stopped."""
 
 
 @attrs.frozen

@@ -18,8 +18,9 @@ from smsgw.interfaces import IConnector, IMessageStore, ISimulator
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Incoming, Message
-from smsgw.plugins import connector_factories, dialects
+from smsgw.plugins import dialects
 from smsgw.program.banner import banner
+from smsgw.program.connectors import make_connectors
 from smsgw.program.lifecycle import Gateway, Listener, Step
 from smsgw.program.listeners import make_listener
 from smsgw.program.metrics import Metrics
@@ -106,10 +107,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     outbox = Outbox(settings, store, clock, time, metrics=metrics.outbox)
     commits = Commits(store, outbox)
     known = dialects()
-    factories = connector_factories()
-    connectors: dict[str, IConnector] = {
-        name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
-    }
+    connectors = make_connectors(settings.connectors.values(), clock)
     incoming = IncomingRouter(settings, store, commits, accounts, now, metrics.services)
     dispatch = Dispatch(
         settings,

@@ -15,8 +15,8 @@ from smsgw.config import ConfigErrors, parse
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
-from smsgw.plugins import LazyConnector, dialects
-from smsgw.program import wiring
+from smsgw.plugins import dialects
+from smsgw.program import connectors
 from smsgw.program.certificates import self_signed
 from smsgw.program.lifecycle import Gateway, Listener
 from smsgw.program.listeners import make_listener
@@ -218,8 +218,7 @@ class WiringTests(SynchronousTestCase):
 
     def test_faulty_connector(self) -> None:
         """A connector whose code raises makes neither /health nor /metrics fail: both show that it does."""
-        faulty = LazyConnector("loopback", f"{__name__}.FaultyConnector", "smsgw.connectors.loopback.LoopbackSettings")
-        self.patch(wiring, "connector_factories", lambda: {"loopback": faulty})
+        self.patch(connectors, "connectors", lambda: {"loopback": FaultyConnector})
         gateway = build(self.settings("admin"), self.reactor, Path("gw.ini"), lambda status: None)
         (listen,) = [
             step.start for step in gateway.steps if step.name == "admin listeners" and step.start is not None

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from smsgw import plugins
-from smsgw.config import ConfigErrors, ConnectorSettings, Settings, parse
+from smsgw.config import ConfigErrors, InvalidValue, Settings, parse
 from smsgw.interfaces import IConnector
 from smsgw.model.lifecycle import State
 from smsgw.services.commits import Commits
@@ -46,7 +46,7 @@ window = 2
 
 
 def installed(case: SynchronousTestCase) -> Path:
-    """Return a copy of the package in a writable directory, because listing plugins writes a cache."""
+    """Return a copy of the package in a writable directory."""
     place = Path(case.mktemp()).resolve()
     shutil.copytree(PROJECT, place, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
     return place
@@ -65,18 +65,13 @@ def on_path(case: SynchronousTestCase) -> None:
     case.addCleanup(forget)
 
 
-def types() -> dict[str, type[ConnectorSettings]]:
-    """Return the settings classes of all installed types."""
-    return {kind: factory.settings() for kind, factory in plugins.connector_factories().items()}
-
-
 class FoundTests(SynchronousTestCase):
     """Finding plugins."""
 
     def listed(self, *path: Path) -> list[str]:
         """Return the types of connectors that a new process finds with this Python path."""
         script = (
-            "import sys; from smsgw.plugins import connector_factories; print(*sorted(connector_factories()));"
+            "import sys; from smsgw.plugins import connectors; print(*sorted(connectors()));"
             "assert 'acmesms' not in sys.modules and 'smsgw.connectors.loopback' not in sys.modules"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT)))}
@@ -88,10 +83,10 @@ class FoundTests(SynchronousTestCase):
 
     def test_own_always_there(self) -> None:
         """The gateway's own connectors are found without a further path."""
-        self.assertIn("loopback", plugins.connector_factories())
+        self.assertIn("loopback", plugins.connectors())
 
     def test_two_of_a_kind(self) -> None:
-        """Two packages with the same type of connector are an error that names both."""
+        """Two packages with the same type of connector cannot be used, and the error names both."""
         on_path(self)
         directory = Path(self.mktemp()) / "smsgw" / "plugins"
         directory.mkdir(parents=True)
@@ -100,9 +95,10 @@ class FoundTests(SynchronousTestCase):
             "rival = LazyConnector('acme', 'rival.Connector', 'rival.Settings')\n"
         )
         self.patch(plugins, "__path__", [*plugins.__path__, str(directory)])
-        error = self.assertRaises(ValueError, plugins.connector_factories)
-        self.assertIn("rival.Connector", str(error))
-        self.assertIn("acmesms.connector.AcmeConnector", str(error))
+        for found in (plugins.connectors(), plugins.connector_types()):
+            self.assertIn("loopback", {kind: found[kind] for kind in set(found) - {"acme"}})
+            error = self.assertRaises(InvalidValue, found.__getitem__, "acme")
+            self.assertIn("smsgw.plugins.acmesms_plugin and smsgw.plugins.acmesms_rival", str(error))
 
 
 class ConfiguredTests(SynchronousTestCase):
@@ -114,7 +110,7 @@ class ConfiguredTests(SynchronousTestCase):
 
     def test_own_settings(self) -> None:
         """The section is read with the package's settings class: its own keys and the common ones."""
-        settings: Any = parse(SECTION, "gw.ini", types(), plugins.dialects()).connectors["acme"]
+        settings: Any = parse(SECTION, "gw.ini", plugins.connector_types(), plugins.dialects()).connectors["acme"]
         self.assertEqual(
             (settings.endpoint, settings.patience, settings.window, settings.on_unknown),
             ("tcp:acme.example:7000", 60.0, 2, "resend"),
@@ -124,7 +120,7 @@ class ConfiguredTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """A mistake in the section is reported with its line."""
         error = self.assertRaises(ConfigErrors, parse, SECTION.replace("key = 0123456789", "patience = soon"),
-                                  "gw.ini", types(), plugins.dialects())
+                                  "gw.ini", plugins.connector_types(), plugins.dialects())
         self.assertIn("gw.ini:10: [connector acme] patience", str(error))
         self.assertIn("[connector acme] key", str(error))
 
@@ -167,9 +163,9 @@ class CarriedTests(DispatchTestCase):
         on_path(self)
         self.reactor = MemoryReactorClock()
         self.clock = self.reactor
-        settings: Settings = parse(SECTION, "gw.ini", types(), plugins.dialects())
+        settings: Settings = parse(SECTION, "gw.ini", plugins.connector_types(), plugins.dialects())
         own = settings.connectors["acme"]
-        self.connector = plugins.connector_factories()[own.type].make(own, self.reactor)
+        self.connector = plugins.connectors()[own.type](own, self.reactor)
         self.outbox = RecordingOutbox()
         self.dispatch = Dispatch(
             settings, self.store, Commits(self.store, self.outbox), self.reactor, self.time, {own.name: self.connector},

@@ -2,8 +2,6 @@
 
 from twisted.application.service import ServiceMaker
 
-from smsgw.program.signals import Early
-
 
 class _GatewayMaker(ServiceMaker):
     """Handles signals before the gateway is imported, which takes most of the time of a start."""
@@ -11,6 +9,8 @@ class _GatewayMaker(ServiceMaker):
     @property
     def options(self):  # type: ignore[no-untyped-def]
         """Return the class of the options; twistd asks for it when the service is chosen."""
+        from smsgw.program.signals import Early
+
         Early().install()
         return super().options
 
