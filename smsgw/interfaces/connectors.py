@@ -77,6 +77,15 @@ class IConnector(Interface):
         """Send no more parts, wait for outstanding outcomes (the caller bounds the wait), close the link."""
 
 
+class IAdjustable(Interface):
+    """A connector that can take changed settings while it works. A reload replaces other connectors whose section has
+    changed: it stops the former one and starts one with the new settings."""
+
+    def apply(settings: Any) -> bool:
+        """Use the changed settings of its section, of the same class, from now on; or return False and change nothing,
+        if only a new connector can."""
+
+
 class ISimulator(Interface):
     """A connector that simulates what subscribers send."""
 

@@ -51,6 +51,8 @@ class Pump:
 
     It decides when messages are claimed and sent. :class:`Backlog` holds the waiting messages, :class:`InFlight` the
     slots of the window, :class:`Committer` the commits.
+
+    :ivar started: whether the connector was started.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Pump:
         self._failover = Failover(
             settings, self.backlog, self.inflight, context.commits, context.reroute, self._requeue_elsewhere
         )
+        self.started = False
         self._open = False
         self._closing = False
         self._accepting = 0
@@ -94,6 +97,11 @@ class Pump:
         """Whether the link is up, how many parts may be sent, and what fails in the connector."""
         guarded = self._guarded
         return {"up": guarded.up, "room": guarded.room(), "failing": dict(guarded.failing)}
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is quiet and no commit of new messages is under way, so that the store has all that it knows."""
+        return self.quiet and not self._accepting
 
     # Acceptance
 
@@ -257,12 +265,13 @@ class Pump:
 
     def start(self, sink: IConnectorSink) -> None:
         """Start the connector; nothing is sent before :meth:`open`."""
+        self.started = True
         self.connector.start(sink)
         self._watch()
 
     def open(self) -> None:
-        """Recovery is done: send the recovered messages, and claim waiting ones."""
-        self._open = True
+        """Recovery is done: send the recovered messages, and claim waiting ones, unless the pump was closed since."""
+        self._open = not self._closing
         self.pump()
 
     def close(self) -> None:
@@ -272,6 +281,16 @@ class Pump:
         self._link.close()
         self._recall()
 
+    def depart(self) -> None:
+        """The connector is removed or replaced while the gateway runs: :meth:`close`; routing forgets its link."""
+        self.close()
+        self._link.forget()
+
+    def abandon(self) -> None:
+        """The connector has stopped, or was given up: parts without an outcome are lost."""
+        self._committer.outcomes(self.inflight.unanswered())
+        self._recall()
+
     def ready(self) -> None:
         """The connector has room again."""
         self._watch()
@@ -279,6 +298,8 @@ class Pump:
 
     def tick(self) -> None:
         """Once a second: notice a link that went down, move the messages that wait for it, refill the memory."""
+        if not self._open:
+            return
         self._watch()
         if self._link.down:
             self._recall()
