@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import attrs
 
 from smsgw.config import ConfigErrors, Problem, Settings, parse, reference, sample
+from smsgw.dialects import Dialect
 from smsgw.plugins import connector_types, dialects, unreadable_modules
 
 _FROM_PLUGINS: Final = ("type", "dialect")
@@ -37,9 +39,10 @@ def plugin_faults() -> list[str]:
     return [*unread, *connector_types().usable()[1], *dialects().usable()[1]]
 
 
-def read(path: Path) -> Settings:
+def read(path: Path, known: Mapping[str, Dialect] | None = None) -> Settings:
     """Read the configuration in a file.
 
+    :param known: the dialects by name; None: all that are installed.
     :raises ConfigErrors: with every mistake of the file; if it cannot be read; if other users can read its passwords
     while other machines can connect to the gateway.
     """
@@ -51,7 +54,7 @@ def read(path: Path) -> Settings:
         raise ConfigErrors([_of_file(path, f"is not UTF-8 (octet {error.start})")]) from error
     unread = [Problem(name, 0, "", "", f"cannot be imported: {why}") for name, why in unreadable_modules().items()]
     try:
-        settings = parse(text, str(path), connector_types(), dialects())
+        settings = parse(text, str(path), connector_types(), dialects() if known is None else known)
     except ConfigErrors as errors:
         if unread and any(problem.key in _FROM_PLUGINS for problem in errors.problems):
             raise ConfigErrors([*errors.problems, *unread]) from None

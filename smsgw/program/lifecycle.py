@@ -6,41 +6,22 @@ is explicit, and a failed start ends the program.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.model.errors import StoreDown
+from smsgw.program.ports import CannotListen
 
 log = Logger()
 
 EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
-
-
-@attrs.define(eq=False)
-class Listener:
-    """One ``[listen NAME]``: its endpoint, its protocol and its line in the banner.
-
-    :ivar where: the endpoint's description. :ivar factory: the listening factory, which wraps `protocol` if TLS is
-    implicit. :ivar protocol: the protocol's own factory. :ivar says: the name of the protocol in the banner.
-    """
-
-    name: str
-    endpoint: Any
-    where: str
-    factory: Any
-    protocol: Any
-    says: str
-    port: IListeningPort | None = None
 
 
 @attrs.define(eq=False)
@@ -52,18 +33,14 @@ class Step:
     stop: Callable[[], Awaitable[object] | None] | None = None
 
 
-class Stopped(Exception):
-    """A step of the start failed and was logged; the program is ending."""
-
-
 class Gateway(Service):
     """Starts `steps` in order; stops the started ones in reverse order.
 
     :ivar steps: set before the start. :ivar state: ``stopped``, ``starting``, ``running`` or ``draining``.
     :param end: called with the exit status when the gateway ends the program.
     :param drain: seconds that the whole stop may take; a part that takes longer is abandoned.
-    :param reload: reads the configuration again; raises ConfigErrors for mistakes.
-    :param banner: returns the lines to log after the start, given all listeners in order.
+    :param reload: reads the configuration again and applies it.
+    :param banner: returns the lines to log after the start.
     """
 
     def __init__(
@@ -71,8 +48,8 @@ class Gateway(Service):
         reactor: Any,
         end: Callable[[int], None],
         drain: float,
-        reload: Callable[[], None],
-        banner: Callable[[Sequence[Listener]], Sequence[str]],
+        reload: Callable[[], Coroutine[Any, Any, None]],
+        banner: Callable[[], Iterable[str]],
     ) -> None:
         self._reactor = reactor
         self._end = end
@@ -82,8 +59,8 @@ class Gateway(Service):
         self._reload_wanted = False
         self._starting: Deferred[None] | None = None
         self._started: list[Step] = []
-        self._listening: list[Listener] = []
         self._failed = False
+        self._reloading: Deferred[None] | None = None
         self.steps: Sequence[Step] = ()
         self.state = "stopped"
 
@@ -104,41 +81,15 @@ class Gateway(Service):
         if not self.running:
             return
         self.state = "running"
-        for line in self._banner(self._listening):
+        for line in self._banner():
             log.info("{line}", line=line)
         if self._reload_wanted:
             self.reload()
 
-    async def listen(self, listeners: Sequence[Listener]) -> None:
-        """Open listeners.
-
-        :raises Stopped: if a port is taken; the error is logged and the program is ending.
-        """
-        for listener in listeners:
-            try:
-                listener.port = await listener.endpoint.listen(listener.factory)
-            except CannotListenError as error:
-                log.critical(
-                    "[listen {name}] cannot listen on {where}: {why}. Stop what uses that port or change endpoint.",
-                    name=listener.name,
-                    where=listener.where,
-                    why=os.strerror(error.socketError.errno) if error.socketError.errno else str(error.socketError),
-                )
-                self._end(EX_UNAVAILABLE)
-                raise Stopped from error
-            self._listening.append(listener)
-
-    async def close(self, listeners: Sequence[Listener]) -> None:
-        """Close the ports of listeners; open connections go on."""
-        for listener in listeners:
-            if listener.port is not None:
-                await _await_if_deferred(listener.port.stopListening())
-                listener.port = None
-
     def _start_failed(self, failure: Failure) -> None:
-        if failure.check(Stopped) or not self.running:
+        if not self.running:
             return
-        if failure.check(StoreDown):
+        if failure.check(StoreDown, CannotListen):
             log.critical("cannot start: {why}", why=failure.getErrorMessage())
             self._end(EX_UNAVAILABLE)
         else:
@@ -151,6 +102,8 @@ class Gateway(Service):
         self.state = "draining"
         if self._starting is not None:
             self._starting.cancel()  # a stop during the start cancels the rest of the start
+        if self._reloading is not None:
+            self._reloading.cancel()
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -199,14 +152,18 @@ class Gateway(Service):
         self._end(EX_SOFTWARE)
 
     def reload(self) -> None:
-        """Read the configuration again and apply it, as soon as the start is over; not while the gateway stops."""
-        if self.state == "running":
-            self._reload_wanted = False
-            self._reload()
-        else:
+        """Read the configuration again and apply it, as soon as the start or an earlier reload is over; not while the
+        gateway stops."""
+        if self.state != "running" or self._reloading is not None:
             self._reload_wanted = True
+            return
+        self._reload_wanted = False
+        self._reloading = reloading = Deferred.fromCoroutine(self._reload())
+        reloading.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        reloading.addErrback(lambda failure: log.failure("the reload failed", failure))
+        reloading.addCallback(self._reloaded)
 
-
-async def _await_if_deferred(result: Any) -> None:
-    if isinstance(result, Deferred):
-        await result
+    def _reloaded(self, _: None) -> None:
+        self._reloading = None
+        if self._reload_wanted and self.state == "running":
+            self.reload()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, succeed
 
-from smsgw.config import AdminListenSettings, Settings
+from smsgw.config import ClientListenSettings, Settings
 from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.binds import Binds
@@ -21,11 +21,13 @@ from smsgw.model.message import Incoming, Message
 from smsgw.plugins import dialects
 from smsgw.program.banner import banner
 from smsgw.program.connectors import make_connectors
-from smsgw.program.lifecycle import Gateway, Listener, Step
+from smsgw.program.lifecycle import Gateway, Step
 from smsgw.program.listeners import make_listener
 from smsgw.program.metrics import Metrics
 from smsgw.program.parts import Parts
+from smsgw.program.ports import Ports
 from smsgw.program.reload import reload, warn
+from smsgw.program.tls import ExpiryWatch, ListenerTls, load
 from smsgw.protocols.http import WebClient
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
@@ -65,7 +67,8 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
 
     :param reactor: with monotonic ``seconds``. :param source: the file that a reload reads.
     :param end: called with the exit status when the program must end.
-    :raises ConfigErrors: if the certificate or key of a listener cannot be used.
+    :raises ConfigErrors: if the certificate or key of a listener cannot be used, or no connector can be made of
+        a section.
     """
     parts = make_parts(settings, reactor)
     gateway = Gateway(
@@ -73,9 +76,9 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         end,
         settings.gateway.drain,
         partial(reload, parts, source),
-        lambda listeners: banner(parts.settings, listeners, source),
+        lambda: banner(parts.settings, parts.ports.listeners.values(), source),
     )
-    admin = AdminFrontend(
+    parts.admin = AdminFrontend(
         parts.store,
         partial(_cancel, parts),
         parts.outbox.replay,
@@ -86,11 +89,11 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         parts.metrics.registry,
         parts.metrics.http,
         backup=(settings.gateway.state / BACKUP).resolve(),
-    ).factory
-    listeners = [make_listener(parts, own, admin) for own in settings.listeners.values()]
-    gateway.steps = list(_steps(gateway, parts, listeners, source))
-    for one in listeners:
-        parts.metrics.program.sessions[one.name].set_function(partial(_open_connections, one))
+    )
+    for own in settings.listeners.values():
+        pair = load(own, settings.gateway.state) if isinstance(own, ClientListenSettings) else None
+        parts.ports.add(make_listener(parts, own, None if pair is None else ListenerTls(pair)))
+    gateway.steps = list(_steps(gateway, parts, source))
     return gateway
 
 
@@ -148,10 +151,11 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     )
     outbox.attach(callbacks)
     contacts = Contacts(settings)
+    ports = Ports(reactor, metrics.program)
     return Parts(
         settings=settings,
         configured=[
-            accounts, senders, router, outbox, incoming, dispatch, intake, sweep, contacts, smpp_receipts, callbacks
+            accounts, senders, router, outbox, incoming, intake, sweep, contacts, smpp_receipts, callbacks
         ],
         reactor=reactor,
         metrics=metrics,
@@ -174,22 +178,23 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         sweep=sweep,
         smpp_receipts=smpp_receipts,
         callbacks=callbacks,
+        ports=ports,
+        expiry=ExpiryWatch(ports.pairs, metrics.program.expiry, clock),
     )
 
 
-def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source: Path) -> Iterator[Step]:
+def _steps(gateway: Gateway, parts: Parts, source: Path) -> Iterator[Step]:
     """Yield the steps of the start in order; they stop in reverse order.
 
     The administrator's listeners start early and stop late. The clients' listeners start when all other parts run.
     """
-    sections = parts.settings.listeners
-    admin = [one for one in listeners if isinstance(sections[one.name], AdminListenSettings)]
-    clients = [one for one in listeners if one not in admin]
+    ports = parts.ports
+    within = parts.settings.gateway.drain / 3
     yield Step("warnings", partial(warn, parts.settings, source))
     yield Step("store", parts.store.open, parts.store.close)
     yield Step("watch", parts.watch.start, parts.watch.stop)
-    yield Step("admin sessions", None, partial(_close_sessions, parts, admin))
-    yield Step("admin listeners", partial(gateway.listen, admin), partial(gateway.close, admin))
+    yield Step("admin sessions", None, partial(ports.close_sessions, admin=True, within=within))
+    yield Step("admin listeners", partial(ports.open, admin=True), partial(ports.close, admin=True))
     yield Step("password checks", None, parts.password_checks.stop)
     yield Step("reading of mails", None, parts.mail_reading.stop)
     yield Step("watch over the store", lambda: _on_failure(parts.store.failed, gateway.fail_program))
@@ -197,19 +202,21 @@ def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source
     yield Step("callbacks", None, parts.callbacks.stop)
     yield Step("dispatch", parts.dispatch.start, parts.dispatch.drain)
     yield Step("sweep", parts.sweep.start, parts.sweep.stop)
-    yield Step("sessions", None, partial(_close_sessions, parts, clients))
-    yield Step("listeners", partial(gateway.listen, clients), partial(gateway.close, clients))
-
-
-def _close_sessions(parts: Parts, listeners: Sequence[Listener]) -> Deferred[Any]:
-    """Close the sessions of these listeners at the same time, after they complete their current requests."""
-    within = parts.settings.gateway.drain / 3
-    return gatherResults([listener.protocol.shut_down(within) for listener in listeners])
+    yield Step("watch over certificates", parts.expiry.start, parts.expiry.stop)
+    yield Step("sessions", None, partial(ports.close_sessions, admin=False, within=within))
+    yield Step("listeners", partial(ports.open, admin=False), partial(ports.close, admin=False))
 
 
 def _health(gateway: Gateway, parts: Parts) -> Mapping[str, Any]:
     """Return the content of /health except the counts of the store."""
-    return {"state": gateway.state, "connectors": parts.dispatch.health(), **parts.watch.health()}
+    return {
+        "state": gateway.state,
+        "connectors": parts.dispatch.health(),
+        "without_connector": parts.dispatch.without_connector,
+        "certificates": parts.expiry.shown(),
+        "reload": parts.reloaded,
+        **parts.watch.health(),
+    }
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:
@@ -228,10 +235,6 @@ def _simulate(
         return succeed(Refused(Refusal.NO_ROUTE, f"{what} simulate subscribers; type = loopback can"))
     simulator: ISimulator = able[chosen]
     return simulator.simulate(incoming)
-
-
-def _open_connections(listener: Listener) -> int:
-    return len(listener.protocol.connections.all)
 
 
 def _on_failure(failed: Deferred[Any], act: Callable[[Any], None]) -> None:

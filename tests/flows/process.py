@@ -158,6 +158,13 @@ class GatewayProcess:
             select.select([], [], [], 0.02)
         return log
 
+    def reload(self, text: str, until: str) -> str:
+        """Write the file, send SIGHUP, and wait for a line; return the log from then on."""
+        seen = len(self.log.read_text())
+        self.config.write_text(text)
+        self.signal(signal.SIGHUP)
+        return self.logged(until, after=seen)
+
     def get(self, path: str) -> tuple[int, Any]:
         """Send a GET to the admin listener; return the status and the JSON value (or text)."""
         try:

@@ -102,12 +102,12 @@ class Dispatch:
     def apply(self, settings: Settings, made: Mapping[str, IConnector]) -> None:
         """Use new settings for each connector, and the new ``report_timeout``.
 
-        A connector without a section, or with another in `made`, takes no further messages from now on, and is stopped
+        A connector that is removed or replaced takes no further messages from now on, and is stopped
         in order (:mod:`smsgw.services.dispatch.departures`). The messages that wait for a removed connector take
         another route, or wait if there is none.
 
-        :param made: connectors, not started: those of new sections, and those that replace another of their name. They
-            are started at once, or when that one has stopped.
+        :param made: connectors, not started, for sections that are new or have changed. They are started at once, or
+            when the one that they replace has stopped; not if that one can take the changed settings itself.
         """
         self._roster.apply(settings, made)
 

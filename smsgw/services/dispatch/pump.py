@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from smsgw.config import ConnectorSettings
-from smsgw.interfaces import IConnector, IConnectorSink
+from smsgw.interfaces import IAdjustable, IConnector, IConnectorSink
 from smsgw.model.changes import PartEnded, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
@@ -60,6 +60,7 @@ class Pump:
     ) -> None:
         self.connector = connector
         self.name = settings.name
+        self._settings = settings
         self._context = context
         self._guarded = GuardedConnector(self.name, connector, context.clock, context.metrics)
         self.policy = RetryPolicy(settings, context.reroute, context.time, context.metrics)
@@ -83,10 +84,18 @@ class Pump:
 
     def apply(self, settings: ConnectorSettings, report_timeout: float) -> None:
         """Use these settings from now on."""
+        self._settings = settings
         self.policy.apply(settings)
         self.inflight.apply(settings, report_timeout)
         self._link.apply(settings)
         self._failover.apply(settings)
+
+    def adjust(self, settings: ConnectorSettings) -> bool:
+        """Let the connector itself use changed settings; False if only a new connector can."""
+        connector = self.connector
+        if type(settings) is not type(self._settings) or not IAdjustable.providedBy(connector):
+            return False
+        return self._guarded.adjust(settings)
 
     @property
     def quiet(self) -> bool:

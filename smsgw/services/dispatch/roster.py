@@ -45,13 +45,12 @@ class Roster:
         self._context = context
         self._sink = sink
         self.closed = False
-        self.pumps = {name: self._pump(connector, settings) for name, connector in connectors.items()}
+        self.pumps = {name: self._pump(name, connector, settings) for name, connector in connectors.items()}
         self.departures = Departures(context.clock)
         self.stranded = Stranded(context, self.pumps, self.departures)
 
-    def _pump(self, connector: IConnector, settings: Settings) -> Pump:
-        section = settings.connectors[connector.name]
-        return Pump(connector, section, settings.gateway.report_timeout, self._context)
+    def _pump(self, name: str, connector: IConnector, settings: Settings) -> Pump:
+        return Pump(connector, settings.connectors[name], settings.gateway.report_timeout, self._context)
 
     def start(self, pump: Pump) -> None:
         """Start the connector of a pump."""
@@ -59,7 +58,11 @@ class Roster:
 
     def apply(self, settings: Settings, made: Mapping[str, IConnector]) -> None:
         """Use new settings; see :meth:`.Dispatch.apply`."""
-        new = {name: self._pump(connector, settings) for name, connector in made.items()}
+        new = {
+            name: self._pump(name, connector, settings)
+            for name, connector in made.items()
+            if name not in self.pumps or not self.pumps[name].adjust(settings.connectors[name])
+        }
         gone = [pump for name, pump in self.pumps.items() if name not in settings.connectors or name in new]
         for pump in gone:
             del self.pumps[pump.name]
@@ -78,8 +81,24 @@ class Roster:
         if pump.name not in self.pumps and pump.name not in self.departures:
             self._connectors.pop(pump.name, None)
             self._context.metrics.forget(pump.name)
-            _log.info("connector {connector} is removed", connector=pump.name)
+            await self._log_removed(pump.name)
             self.stranded.look()
+
+    async def _log_removed(self, name: str) -> None:
+        try:
+            awaited = len(await self._context.store.awaited_receipts(name, (0, 0), recovery.PAGE))
+        except (StoreDown, UnknownOutcome):
+            awaited = 0
+        if not awaited:
+            _log.info("connector {connector} is removed", connector=name)
+            return
+        _log.warn(
+            "connector {connector} is removed; receipts of {count} parts {more}are awaited from it: without it these"
+            " parts become unknown after report_timeout",
+            connector=name,
+            count=awaited,
+            more="or more " if awaited == recovery.PAGE else "",
+        )
 
     async def _enter(self, pump: Pump) -> None:
         """Start a connector while the gateway runs, when the one that it replaces has stopped."""

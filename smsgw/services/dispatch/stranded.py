@@ -98,7 +98,7 @@ class Stranded:
         return moved
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Messages came due and have no connector: they wait."""
+        """Count messages that came due and have no connector: they wait."""
         new = Counter(message.connector for message in messages)
         for name in new.keys() - self.counts.keys():
             _log.warn(

@@ -89,6 +89,7 @@ class HealthTests(AdminTests):
                 "state": "running",
                 "accepting": True,
                 "store": "up",
+                "without_connector": {},
                 "connectors": {"sim": {"up": True, "room": 7}},
                 "messages": {"queued": 1, "no_money": 1},
             },
