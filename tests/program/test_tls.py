@@ -28,7 +28,7 @@ class ExpiryTests(SynchronousTestCase):
         self.patch(tls, "now", lambda: START + datetime.timedelta(seconds=self.clock.seconds()))
         self.pairs = {"smpp": self.pair(20, b"1"), "mail": self.pair(100, b"2")}
         self.gauge = ProgramMetrics().expiry
-        self.watch = ExpiryWatch(lambda: self.pairs.items(), self.gauge, self.clock)
+        self.watch = ExpiryWatch(self.pairs.items, self.gauge, self.clock)
         self.lines: list[str] = []
         observer = cast(ILogObserver, self.observe)
         globalLogPublisher.addObserver(observer)
