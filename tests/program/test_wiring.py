@@ -209,7 +209,8 @@ class WiringTests(SynchronousTestCase):
         """A connector whose class raises an exception is a mistake of its section, in one line."""
         self.patch(Loopback, "__init__", lambda *_: 1 / 0)
         error = self.assertRaises(ConfigErrors, self.parts)
-        self.assertRegex(str(error), r"\Agw.ini:\d+: \[connector sim\]: no connector can be made .*: ZeroDivisionError: .*\Z")
+        line = r"\Agw.ini:\d+: \[connector sim\]: no connector can be made of it: ZeroDivisionError: .*\Z"
+        self.assertRegex(str(error), line)
 
     def test_store(self) -> None:
         """store = chooses the engine."""
