@@ -122,7 +122,7 @@ class GatewayProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", _TWISTD, "-n", "--pidfile=", *self._options),
+                    *(sys.executable, "-c", TWISTD, "-n", "--pidfile=", *self._options),
                     *("smsgw", "-c", str(self.config)),
                 ],
                 cwd=self.directory,
@@ -209,4 +209,4 @@ class GatewayProcess:
             raise AssertionError(f"the gateway did not end:\n{self.log.read_text()[-4000:]}") from None
 
 
-_TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
