@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.flows.esme import ENQUIRE_LINK, UNBIND, Esme
 from tests.flows.process import ROOT, GatewayProcess, free_ports
+from tests.flows.shared import ACCOUNT
 
 TAKEN = "the configuration is taken from"
 SPARE = "[connector spare]\ntype = loopback\ndelay = 0.05\n"
@@ -34,20 +35,23 @@ class ChangeTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Start it."""
         self.gateway = GatewayProcess(
-            Path(self.mktemp()).absolute(), connector="delay = 0.05", gateway="drain = 2s", sections=self.LINES
+            Path(self.mktemp()).absolute(),
+            connector="delay = 0.05",
+            gateway="drain = 2s",
+            sections=self.LINES + ACCOUNT.format(name="two"),
         )
         self.config = self.gateway.config
         self.config.write_text(self.config.read_text().replace("[route default]", self.ROUTES + "[route default]"))
         self.addCleanup(self.gateway.kill)
         self.gateway.start()
-        self.esme = self.bound()
+        self.esme = self.bound(account="demo")
         self.smtp = socket.create_connection(("127.0.0.1", self.gateway.smtp), 10)
         self.addCleanup(self.smtp.close)
         self.smtp.recv(1000)
 
-    def bound(self, port: int = 0) -> Esme:
-        """Return a bound ESME."""
-        esme = Esme(port or self.gateway.smpp)
+    def bound(self, port: int = 0, account: str = "two") -> Esme:
+        """Return a bound ESME, by default of another account than the session of the start."""
+        esme = Esme(port or self.gateway.smpp, account, account)
         self.addCleanup(esme.close)
         return esme
 
@@ -176,7 +180,7 @@ class ConnectorTests(ChangeTestCase):
         self.reload((TO_SLOW, ""), (SLOW.format(latency=0.2, window=2), ""))
         self.gateway.kill()
         self.gateway.start()
-        esme = self.bound()
+        esme = self.bound(account="demo")
         self.until(lambda: all(esme.state(id) == DELIVERED for id in ids))
 
 
@@ -212,7 +216,7 @@ class ListenerTests(ChangeTestCase):
         """Receipts for messages of a removed listener reach the sessions of others."""
         section = LISTENER.format(name="second", port=self.port, lines="")
         self.reload(("delay = 0.05", "delay = 1"), more=section)
-        second = self.bound(self.port)
+        second = self.bound(self.port, "demo")
         id = second.accepted("Hello")
         self.reload((section, ""))
         self.assertEqual(self.esme.receipts(1), [(id, "DELIVRD")])
@@ -221,7 +225,7 @@ class ListenerTests(ChangeTestCase):
         """A changed key is for new sessions; the port stays open, sessions go on as they began."""
         self.reload(("dialect = standard\n", "dialect = standard\nsystem_id = other\nconnections = 1\n"))
         self.check_untouched()
-        self.assertRaises(AssertionError, Esme, self.gateway.smpp)
+        self.assertRaises(AssertionError, Esme, self.gateway.smpp, "demo", "demo")
         self.assertEqual(self.sessions("smpp"), 2)
         self.reload(("connections = 1\n", ""))
         self.bound().accepted("Hello")
@@ -234,7 +238,7 @@ class ListenerTests(ChangeTestCase):
         there = f"tcp:{self.port}:interface=127.0.0.1"
         self.reload((here, there))
         self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", self.gateway.smpp), 5)
-        self.bound(self.port).close()
+        self.bound(self.port)
         self.check_untouched()
         self.reload((there, f"tcp:{self.port}:interface=127.0.0.2"))
         with socket.create_connection(("127.0.0.2", self.port), 5):
@@ -261,13 +265,13 @@ class ListenerTests(ChangeTestCase):
             self.assertRegex(log, r"error .*\[listen smpp\] cannot listen on tcp:.*: Address already in use.*stays")
             self.assertIn("except [listen smpp]", log)
             self.assertEqual(self.connectors(), {"sim", "spare"})
-            self.bound().close()
+            self.bound()
             self.assertEqual(self.gateway.get("/health")[1]["reload"], "partly")
             self.assertIn('smsgw_config_reloads_total{result="partly"} 1.0\n', self.gateway.get("/metrics")[1])
             log = self.reload((there, here), until="is taken from", more=second)
             self.assertRegex(log, r"error .*\[listen second\] cannot listen on .*is not opened")
         self.reload()
-        self.bound(self.port).close()
+        self.bound(self.port)
         self.assertEqual(self.gateway.get("/health")[1]["reload"], "taken")
         self.check_untouched()
 
