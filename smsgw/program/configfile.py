@@ -9,13 +9,15 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from smsgw.config import ConfigErrors, Problem, Settings, parse, reference, sample
-from smsgw.dialects import Dialect
 from smsgw.plugins import connector_types, dialects, unreadable_modules
+
+if TYPE_CHECKING:
+    from smsgw.dialects import Dialect
 
 _FROM_PLUGINS: Final = ("type", "dialect")
 """Keys whose values plugins bring: if one is not available, a module that cannot be imported may be the reason."""

@@ -221,7 +221,7 @@ class SweepTests(DispatchTestCase):
         self.accept(*(message(id, expires=NOON + DAY) for id in range(1, 9)))
         sim.answer(Sent("a"), count=1)
         sim.answer(Sent("b"), count=1)
-        self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("a", State.DELIVERED, 0, NOON)]))
+        self.successResultOf(self.links["sim"].sink.receipts("sim", [DeliveryReport("a", State.DELIVERED, 0, NOON)]))
         before = [self.state(id) for id in range(1, 9)]
         self.assertEqual(before[:2], [State.DELIVERED, State.ENROUTE])
         for lead in (30 * 3600.0, 40 * DAY, -30 * 3600.0, -40 * DAY):
