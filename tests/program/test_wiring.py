@@ -15,7 +15,6 @@ from smsgw.config import ClientListenSettings, ConfigErrors, parse
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
-from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.plugins import dialects
 from smsgw.program import connectors
 from smsgw.program.certificates import self_signed
@@ -53,6 +52,13 @@ DIALECTS = {"smpp": "standard", "smtp": "quicktel", "http": "rostelecom"}
 FURTHER = {"smtp": "domains = sms.example"}
 
 
+class Administration:
+    """The administrator's front end, whose listeners are not used."""
+
+    def site(self) -> object:
+        return object()
+
+
 class FaultyConnector:
     """A connector of a third party, whose code raises."""
 
@@ -73,6 +79,7 @@ class WiringTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Make a reactor and a state directory."""
         self.reactor: Any = MemoryReactorClock()
+        self.admin: Any = Administration()
         self.state = Path(self.mktemp())
         self.state.mkdir()
 
@@ -100,8 +107,7 @@ class WiringTests(SynchronousTestCase):
         parts = self.parts(*arguments, **keys)
         own = parts.settings.listeners["one"]
         if not isinstance(own, ClientListenSettings):
-            admin: Any = AdminFrontend(parts.store, *[None] * 5, self.reactor, parts.metrics.registry)  # type: ignore[arg-type]
-            parts.admin = admin
+            parts.admin = self.admin
         pair = load(own, parts.settings.gateway.state) if isinstance(own, ClientListenSettings) else None
         return make_listener(parts, own, None if pair is None else ListenerTls(pair))
 

@@ -229,7 +229,8 @@ class SweepTests(DispatchTestCase):
             self.jump(0.0)
             self.assertEqual([self.state(id) for id in range(1, 9)], before)
             self.assertEqual((self.counts.purged[()], self.counts.given_up[()]), (0, 0))
-            self.assertEqual(sorted(self.outbox.reported), [(1, State.ENROUTE), (1, State.DELIVERED), (2, State.ENROUTE)])
+            told = [(1, State.ENROUTE), (1, State.DELIVERED), (2, State.ENROUTE)]
+            self.assertEqual(sorted(self.outbox.reported), told)
         sim.answer()
         self.assertEqual([self.state(id) for id in range(2, 6)], [State.ENROUTE] * 4)
 
