@@ -8,15 +8,18 @@ import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
+import attrs
 from prometheus_client import disable_created_metrics
 from twisted.application.service import IService
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 
 from smsgw.config import ConfigErrors, Settings
-from smsgw.program import configfile, logs, wiring
+from smsgw.program import configfile, logs, signals, wiring
+
+log = Logger()
 
 EX_CONFIG = 78
 
@@ -45,20 +48,49 @@ class Options(usage.Options):
             raise SystemExit(EX_CONFIG) from None
         parent = self.parent
         if parent is not None and not parent.get("logger") and not parent.get("syslog"):
-            _LOGGING.update(kind=self.settings.gateway.log, logfile=parent.get("logfile") or "-")
+            _LOGGING.kind = self.settings.gateway.log
+            _LOGGING.path = parent.get("logfile") or "-"
             parent["logger"] = f"{__name__}.{log_observer.__name__}"
 
 
-_LOGGING: dict[str, str] = {"kind": "text", "logfile": "-"}
-"""Arguments of :func:`log_observer`, set by the options: twistd calls it by its dotted name without arguments."""
+@attrs.define
+class _Logging:
+    """What :func:`log_observer` needs: twistd calls it by its dotted name, without arguments.
+
+    :ivar kind: the value of ``log =``. :ivar path: the value of ``--logfile``; ``-`` is standard output.
+    :ivar file: the open file.
+    """
+
+    kind: str = "text"
+    path: str = "-"
+    file: logs.LogFile | None = None
+
+
+_LOGGING = _Logging()
 
 
 def log_observer() -> ILogObserver:
     """Return an observer on standard output or on ``--logfile``; twistd calls this when it starts to log."""
-    stream: TextIO = sys.stdout
-    if _LOGGING["logfile"] != "-":
-        stream = open(_LOGGING["logfile"], "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for ever
-    return logs.observer(_LOGGING["kind"], stream)
+    if _LOGGING.path == "-":
+        return logs.observer(_LOGGING.kind, sys.stdout)
+    _LOGGING.file = logs.LogFile(_LOGGING.path)
+    return logs.observer(_LOGGING.kind, _LOGGING.file.stream)
+
+
+def _reopen_log() -> None:
+    """Open the log file again, after it was renamed."""
+    file = _LOGGING.file
+    if file is None:
+        log.info("SIGUSR1: there is no log file to open again")
+        return
+    try:
+        file.reopen()
+    except OSError as error:
+        log.error(
+            "{path} cannot be opened again: {why}; lines go on to the former file", path=file.path, why=error.strerror
+        )
+    else:
+        log.info("SIGUSR1: the log file {path} was opened again", path=file.path)
 
 
 def makeService(options: Options) -> IService:
@@ -74,26 +106,45 @@ def makeService(options: Options) -> IService:
         """Stop the reactor and exit with `status`, because twistd itself always exits with 0."""
         nonlocal ending
 
-        def leave() -> None:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-
         if status:
-            reactor.addSystemEventTrigger("after", "shutdown", leave)
+            reactor.addSystemEventTrigger("after", "shutdown", _leave, status)
         if not ending:
             ending = True
             # A start may fail before the reactor runs; until then it cannot be stopped.
             reactor.callWhenRunning(reactor.stop)
 
+    def leave_quietly() -> None:
+        """Exit with 0 if a signal stopped the reactor before our handlers replaced the reactor's, which twistd would
+        raise again."""
+        if not ending:
+            _leave(0)
+
+    def reopen() -> None:
+        _reopen_log()
+        gateway.reopen()
+
     _open_more_files()
     _collect_less_often()
     disable_created_metrics()  # otherwise each counter has a second time series with its start
     try:
-        return wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)
+        gateway = wiring.build(options.settings, reactor, source=Path(options["config"]), end=end)
     except ConfigErrors as errors:  # mistakes found only when parts are made: certificates, hashes
         print(errors, file=sys.stderr)
         raise SystemExit(EX_CONFIG) from None
+    handlers = signals.Signals(
+        reactor, gateway.stop_program, lambda: gateway.state == "draining", gateway.reload, reopen
+    )
+    handlers.install()
+    reactor.callWhenRunning(handlers.install)  # again, because the reactor installs its own when it starts to run
+    reactor.addSystemEventTrigger("after", "shutdown", leave_quietly)
+    return gateway
+
+
+def _leave(status: int) -> None:
+    """End the process with this status."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _open_more_files() -> None:

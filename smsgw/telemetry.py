@@ -148,3 +148,8 @@ class Gauges(dict[str | tuple[str, ...], Gauge]):
         gauge = self._gauge.labels(*([values] if isinstance(values, str) else values))
         self[values] = gauge
         return gauge
+
+    def forget(self, values: str | tuple[str, ...]) -> None:
+        """Remove a gauge, with its line in the export."""
+        if self.pop(values, None) is not None:
+            self._gauge.remove(*([values] if isinstance(values, str) else values))

@@ -1,17 +1,21 @@
-"""The embedding example as a separate program, used over its three protocols."""
+"""The programs on docs/embedding.rst, copied out of the page, in an environment of their own."""
 
 from __future__ import annotations
 
 import ast
+import atexit
 import base64
+import functools
 import http.client
 import importlib
 import json
 import re
+import shutil
 import smtplib
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,21 +25,28 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.smpp import codec
 from smsgw.smpp.pdus import BindTransceiver, Pdu, QuerySm, SubmitSm, Unbind
+from tests.pages import DOCS, ROOT, copy_out, environment, files_of
 
-ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "docs" / "examples" / "embedding.py"
-MAILER = EXAMPLE.with_name("sendmail.py")
-PAGE = ROOT / "docs" / "embedding.rst"
+PAGE = "embedding.rst"
+
+
+@functools.cache
+def programs() -> tuple[Path, Path]:
+    """Copy the programs out of the page; return the interpreter of their environment, and their directory."""
+    directory = Path(tempfile.mkdtemp(prefix="smsgw-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    copy_out(PAGE, directory)
+    return environment(directory / "venv"), directory
 
 
 @contextmanager
 def board() -> Iterator[tuple[dict[str, int], subprocess.Popen[str]]]:
-    """Start the example on free ports; return the ports by name, and the process."""
+    """Start the board on free ports; return the ports by name, and the process."""
     endpoints = ["tcp:0:interface=127.0.0.1"] * 3
-    environment = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::DeprecationWarning"}
+    python, directory = programs()
     with subprocess.Popen(
-        [sys.executable, str(EXAMPLE), *endpoints], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=environment,
+        [python, "board.py", *endpoints], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=directory, env={"PYTHONWARNINGS": "error::DeprecationWarning"},
     ) as process:  # fmt: skip
         try:
             assert process.stdout is not None
@@ -110,8 +121,8 @@ def use_http(port: int) -> tuple[Any, Any]:
         connection.close()
 
 
-class ExampleTests(SynchronousTestCase):
-    def test_three_protocols(self) -> None:
+class U4Tests(SynchronousTestCase):
+    def test_u4_three_protocols(self) -> None:
         """A message over each of SMPP, SMTP and HTTP reaches the program, and each protocol reports its state; SIGTERM
         ends the program."""
         with board() as (ports, process):
@@ -133,17 +144,18 @@ class ExampleTests(SynchronousTestCase):
 
 
 def send_mail(port: int, password: str) -> subprocess.CompletedProcess[str]:
-    """Run the example of the ESMTP client."""
+    """Run the program that sends a mail."""
+    python, directory = programs()
     return subprocess.run(
-        [sys.executable, str(MAILER), "localhost", str(port), "demo", password, "demo@corp.example",
+        [python, "sendmail.py", "localhost", str(port), "demo", password, "demo@corp.example",
          "79161234567@sms.example", "79161234568@sms.example"],
         input="Subject: notice\n\n.by mail\n", capture_output=True, text=True, timeout=30, check=False,
-        env={"PYTHONPATH": str(ROOT)},
+        cwd=directory, env={},
     )  # fmt: skip
 
 
 class MailerTests(SynchronousTestCase):
-    def test_mail(self) -> None:
+    def test_u4_mail(self) -> None:
         """A mail is accepted for each recipient with the right password, and refused with a wrong one."""
         with board() as (ports, _):
             done = send_mail(ports["smtp"], "secret")
@@ -157,19 +169,15 @@ class MailerTests(SynchronousTestCase):
 
 class PageTests(SynchronousTestCase):
     def test_blocks(self) -> None:
-        """Each Python block on the page is part of an example, and none is empty."""
-        blocks = re.findall(r"\.\. code-block:: python\n\n((?:(?:    .*)?\n)+)", PAGE.read_text("utf-8"))
-        example = EXAMPLE.read_text("utf-8") + MAILER.read_text("utf-8")
-        self.assertGreaterEqual(len(blocks), 4)
-        for block in blocks:
-            code = "\n".join(line[4:] for line in block.strip("\n").split("\n"))
-            self.assertTrue(code.strip())
-            self.assertIn(code, example)
+        """Each block of code on the page belongs to one of its programs."""
+        blocks = (DOCS / PAGE).read_text("utf-8").count(".. code-block::")
+        self.assertEqual(set(files_of(PAGE)), {"board.py", "sendmail.py"})
+        self.assertEqual((DOCS / PAGE).read_text("utf-8").count("``:\n\n.. code-block::"), blocks)
 
     def test_public_names(self) -> None:
         """Each package that the page calls public re-exports what it lists; the examples, and the packages of third
         parties that the documentation explains, import nothing else."""
-        text = PAGE.read_text("utf-8").partition("Public names\n")[2]
+        text = (DOCS / PAGE).read_text("utf-8").partition("Public names\n")[2]
         packages = re.findall(r"^``(smsgw[a-z.]*)``", text, re.MULTILINE)
         pure = set(re.findall(r"``(smsgw[a-z.]*)``", text)) - set(packages) | {"smsgw.dialects"}
         exported = {name: importlib.import_module(name).__all__ for name in packages}
@@ -177,14 +185,15 @@ class PageTests(SynchronousTestCase):
             self.assertEqual([one for one in names if not hasattr(importlib.import_module(name), one)], [], name)
         self.assertGreaterEqual(len(packages), 8)
         self.assertEqual(pure, {"smsgw.text", "smsgw.dialects"})
-        files = [*EXAMPLE.parent.glob("*.py"), *(ROOT / "tests" / "thirdparty").glob("acme*/**/*.py")]
+        third = [*(ROOT / "tests" / "thirdparty").glob("acme*/**/*.py")]
+        files = {file.name: file.read_text("utf-8") for file in third} | files_of(PAGE)
         private = []
-        for file in files:
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for file, code in files.items():
+            for node in ast.walk(ast.parse(code)):
                 if isinstance(node, ast.ImportFrom) and (module := node.module or "").startswith("smsgw"):
                     inside = module in pure or module.rpartition(".")[0] in pure
                     names = [one.name for one in node.names if one.name not in exported.get(module, ())]
-                    private += [f"{file.name}: {module}.{name}" for name in names if not inside or name[0] == "_"]
+                    private += [f"{file}: {module}.{name}" for name in names if not inside or name[0] == "_"]
         self.assertEqual(private, [])
 
     def test_imports(self) -> None:

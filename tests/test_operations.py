@@ -22,7 +22,7 @@ from smsgw.frontends.admin.metrics import StoredMetrics
 from smsgw.frontends.api.views import STATUSES
 from smsgw.model.errors import Refusal
 from smsgw.model.lifecycle import State
-from smsgw.plugins import connector_factories, dialects
+from smsgw.plugins import connector_types, dialects
 from smsgw.program.metrics import Metrics
 from smsgw.services.passwords import ScryptHash
 from tests.test_words import TEXTS
@@ -94,7 +94,7 @@ class OperationsPageTests(SynchronousTestCase):
     def test_operations_configuration(self) -> None:
         """The configuration to begin with has no mistake, and its hashes are those of the passwords it names."""
         (text,) = re.findall(r"\.\. code-block:: ini\n\n((?:(?:    .*)?\n)+)", PAGE)
-        types = {kind: factory.settings() for kind, factory in connector_factories().items()}
+        types = connector_types()
         settings = parse(re.sub(r"(?m)^    ", "", text), "gw.ini", types, dialects())
         self.assertEqual(settings.warnings, ())
         self.assertEqual(len(settings.accounts), 2)

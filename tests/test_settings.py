@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import ConnectorSettings, ListenSettings, SectionSettings
 from smsgw.config.fields import declared
-from smsgw.plugins import connector_factories
+from smsgw.plugins import connector_types
 
 WIRING = "program.test_wiring:WiringTests"
 LOOPBACK = "connectors.test_loopback_behaviour:MisbehavingTests"
@@ -216,8 +216,8 @@ def set_up(case: type) -> str:
 class SettingsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Import the settings classes of the connectors."""
-        for factory in connector_factories().values():
-            self.assertTrue(issubclass(factory.settings(), ConnectorSettings))
+        for kind in connector_types().values():
+            self.assertTrue(issubclass(kind, ConnectorSettings))
         self.kinds = {kind.__name__: kind for kind in sections()}
 
     def test_every_key_has_a_test(self) -> None:

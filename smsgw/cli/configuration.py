@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from smsgw.cli.console import CONFIGURATION, DONE, counted
-from smsgw.config import ClientListenSettings, ConfigErrors, Problem, Settings
+from smsgw.config import ClientListenSettings, ConfigErrors, InvalidValue, Problem, Settings
+from smsgw.plugins import connectors
 from smsgw.program import certificates, configfile
 
 
@@ -16,7 +19,8 @@ def check(options: argparse.Namespace) -> int:
     """Print every mistake and warning of a file, or a summary of it if it can be used."""
     try:
         settings = configfile.read(Path(options.config))
-        mistakes = [*_certificates(settings), *_directories(settings)]
+        expiring: list[Problem] = []
+        mistakes = [*_certificates(settings, expiring), *_connectors(settings), *_directories(settings)]
         if mistakes:
             raise ConfigErrors(mistakes)
     except ConfigErrors as errors:
@@ -24,21 +28,38 @@ def check(options: argparse.Namespace) -> int:
         print(f"{options.config} cannot be used: {counted(len(errors.problems), 'mistake')}")
         return CONFIGURATION
     openness = configfile.too_open(Path(options.config))
-    for warning in (*settings.warnings, *([openness] if openness else [])):
+    for warning in (*settings.warnings, *expiring, *([openness] if openness else [])):
         print(f"{warning} (warning)")
     kinds = ("listener", "account", "connector", "route")
     print(f"{options.config} is good: {', '.join(counted(len(getattr(settings, kind + 's')), kind) for kind in kinds)}")
     return DONE
 
 
-def _certificates(settings: Settings) -> Iterator[Problem]:
-    """Yield a problem for each certificate or key of a listener that cannot be used."""
+def _certificates(settings: Settings, expiring: list[Problem]) -> Iterator[Problem]:
+    """Yield a problem for each certificate or key of a listener that cannot be used; add those that expire soon to
+    `expiring`."""
+    at = datetime.now(UTC)
     for own in settings.listeners.values():
         if isinstance(own, ClientListenSettings) and own.tls != "none" and own.certificate and own.key:
             try:
                 certificates.options(own.certificate, own.key)
+                expires, _ = certificates.expiry(own.certificate)
             except certificates.CertificateError as error:
                 yield own.problem("certificate", str(error))
+            else:
+                if expires - at < certificates.SOON:
+                    what = f"{own.certificate}: expire{'s' if expires > at else 'd'} at {expires:%Y-%m-%d %H:%M} UTC"
+                    expiring.append(own.problem("certificate", what))
+
+
+def _connectors(settings: Settings) -> Iterator[Problem]:
+    """Yield a problem for each connector whose class cannot be imported."""
+    classes = connectors()
+    for own in settings.connectors.values():
+        try:
+            classes[own.type]
+        except InvalidValue as error:
+            yield own.problem("type", str(error))
 
 
 def _directories(settings: Settings) -> Iterator[Problem]:
@@ -59,6 +80,8 @@ def _directories(settings: Settings) -> Iterator[Problem]:
 
 
 def sample(options: argparse.Namespace) -> int:
-    """Print the sample configuration, or the page that explains all keys."""
+    """Print the sample configuration, or the page that explains all keys; name the plugins that are left out."""
+    for fault in configfile.plugin_faults() if options.all or options.page else ():
+        print(fault, file=sys.stderr)
     print(configfile.settings_page() if options.page else configfile.sample_config(options.all), end="")
     return DONE

@@ -37,6 +37,12 @@ def _show_messages(options: argparse.Namespace) -> int:
         _print_table(value["messages"], options.text)
         if value["before"] is not None:
             print(f"There are more: --before {value['before']}", file=sys.stderr)
+        for name, count in value["without_connector"].items():
+            print(
+                f"{counted(count, 'message')} wait for connector {printable(name)}, which is not configured any more,"
+                " and have no other route",
+                file=sys.stderr,
+            )
     return DONE
 
 

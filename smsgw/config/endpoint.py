@@ -45,6 +45,8 @@ class Listening:
 
     def clashes(self, other: Listening) -> bool:
         """Whether the two endpoints need the same port or address, so that only one of them can listen."""
+        if self.scheme == other.scheme == "unix":
+            return self.arguments["address"] == other.arguments["address"]
         if not self.scheme.startswith("tcp"):
             return self == other
         ports = (self.arguments["port"], other.arguments.get("port", ""))

@@ -47,7 +47,8 @@ _ALLOWED = (
 
 def parse(text: str, filename: str, connector_types: Mapping[str, type[ConnectorSettings]],
           dialects: Mapping[str, Preset]) -> Settings:
-    """Parse a whole file. Only the connector types and dialects that the file names are looked up.
+    """Parse a whole file. Only the connector types and dialects that the file names are looked up. A lookup raises
+    InvalidValue, with a text for the administrator, if what it finds cannot be used.
 
     `Settings.warnings` has the warnings to log at the start.
 
@@ -101,11 +102,17 @@ def _chosen(key: str, common: type[S], types: Mapping[str, type[S]], section: in
             problems: list[Problem], dialects: Mapping[str, Preset] = MappingProxyType({})) -> S:
     """Read a section whose class a key selects. If the key selects none, the keys common to all classes are checked."""
     line, value = next(((one.line, one.value) for one in section.entries if one.key == key), (section.line, ""))
+    what = f'"{value}" is not available' if value else "a value is needed"
+    why = f"{what}; allowed: {', '.join(types)}"
     if value in types:
-        return fill(types[value], section, filename, problems, dialects=dialects)
+        try:
+            chosen = types[value]
+        except InvalidValue as error:
+            why = str(error)
+        else:
+            return fill(chosen, section, filename, problems, dialects=dialects)
     if key not in section.unread:
-        what = f'"{value}" is not available' if value else "a value is needed"
-        problems.append(Problem(filename, line, section.title, key, f"{what}; allowed: {', '.join(types)}"))
+        problems.append(Problem(filename, line, section.title, key, why))
     return fill(common, section, filename, problems, undecided=key)
 
 

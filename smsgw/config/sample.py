@@ -34,7 +34,7 @@ _HEAD = """\
 ; A comment starts a line with ; or #, or follows a value after a blank as " ;". A value that contains " ;" goes in
 ; double quotes. Lists are comma-separated. Durations: 10, 30s, 10m, 24h, 7d. Sizes: 500, 64K, 1M. A key that is left
 ; out or has no value means its default; the lines below that are commented out show the defaults. The word after
-; "listen", "account", "connector" or "route" is a free name. SIGHUP reads the file again: all of it or nothing.
+; "listen", "account", "connector" or "route" is a free name. SIGHUP reads the file again, unless it has a mistake.
 ; docs/settings.rst lists all sections and keys; python -m smsgw sample --all prints this file with all of them.
 """
 

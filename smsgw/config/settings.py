@@ -81,6 +81,20 @@ class Preset(Protocol):
         dialect does not support the protocol."""
 
 
+def find_dialect(name: str, dialects: Mapping[str, Preset]) -> tuple[Preset | None, str]:
+    """Return the dialect of this name, None if there is none or it cannot be loaded; and the reason of the latter."""
+    try:
+        return dialects.get(name), ""
+    except InvalidValue as error:
+        return None, str(error)
+
+
+def usable_dialects(dialects: Mapping[str, Preset], suits: Callable[[Preset], bool]) -> str:
+    """Return the names of the dialects that can be loaded and for which `suits` is true, with commas between."""
+    found = {name: find_dialect(name, dialects)[0] for name in dialects}
+    return ", ".join(name for name, one in found.items() if one is not None and suits(one))
+
+
 @attrs.frozen(kw_only=True)
 class SectionSettings:
     """What the settings of every section share: the free name in the brackets and the place in the file."""
@@ -189,13 +203,14 @@ class AccountSettings(SectionSettings):
                     yield Conflict("aliases", f'"{sender}" is not among senders{allowed}', ("senders",))
 
     def check_dialect(self, dialects: Mapping[str, Preset]) -> Iterator[Conflict]:
-        """Yield a dialect without callbacks, or a URL that the dialect cannot use."""
+        """Yield a dialect that does not exist, cannot be loaded or has no callbacks, or a URL that it cannot use."""
         named = self.callback_dialect
-        manner = dialects[named].callback if named in dialects else None
+        found, why = find_dialect(named, dialects)
+        manner = found.callback if found is not None else None
         if manner is None:
             what = "has no callbacks" if named in dialects else "is not a dialect"
-            able = ", ".join(name for name in dialects if dialects[name].callback is not None)
-            yield Conflict("callback_dialect", f'"{named}" {what}; allowed: {able}')
+            able = usable_dialects(dialects, lambda one: one.callback is not None)
+            yield Conflict("callback_dialect", why or f'"{named}" {what}; allowed: {able}')
         elif self.callback:
             try:
                 manner.check(self.callback)

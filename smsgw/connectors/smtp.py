@@ -22,7 +22,7 @@ from zope.interface import implementer
 from smsgw.config import Conflict, ConnectorSettings, Secret, fields
 from smsgw.connectors.templates import TEMPLATE, Template
 from smsgw.connectors.wholemessage import WholeMessageConnector
-from smsgw.interfaces import IConnector, IConnectorSink
+from smsgw.interfaces import IAdjustable, IConnector, IConnectorSink
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.message import Part
 from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
@@ -80,13 +80,15 @@ class SmtpConnectorSettings(ConnectorSettings):
             yield Conflict("tls", "the password would cross the network in clear text", ("login",))
 
 
-@implementer(IConnector)
+@implementer(IAdjustable, IConnector)
 class SmtpConnector(WholeMessageConnector):
     """Sends messages as e-mails.
 
     :param clock: the reactor; its seconds are monotonic. :param now: absolute seconds since 1970.
     :param trust: the certificate authorities to trust; None: those of the system.
     """
+
+    _settings: SmtpConnectorSettings
 
     def __init__(
         self,
@@ -96,7 +98,6 @@ class SmtpConnector(WholeMessageConnector):
         trust: Any = None,
     ) -> None:
         super().__init__(settings, clock, now)
-        self._settings = settings
         self._trust = trust
         self._pool = SmtpPool(lambda: connect(self._endpoint, self._client, clock), settings.connections)
         self._endpoint: IStreamClientEndpoint

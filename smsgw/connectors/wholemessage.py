@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smsgw.config import ConnectorSettings
-from smsgw.connectors.window import Window
+from smsgw.connectors.window import Window, adjustable
 from smsgw.interfaces import Awaited, IConnectorSink
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
@@ -111,6 +111,7 @@ class WholeMessageConnector(metaclass=ABCMeta):
 
     def __init__(self, settings: ConnectorSettings, clock: Any, now: Callable[[], float]) -> None:
         self.name = settings.name
+        self._settings = settings
         self._clock = clock
         self._now = now
         self._window = Window(settings.window, settings.rate, clock, self._say_ready)
@@ -143,6 +144,13 @@ class WholeMessageConnector(metaclass=ABCMeta):
         self._sink = sink
         self._window.open = True
         self._window.feed()
+
+    def apply(self, settings: ConnectorSettings) -> bool:
+        if not adjustable(self._settings, settings):
+            return False
+        self._settings = settings
+        self._window.apply(settings.window, settings.rate)
+        return True
 
     def _say_ready(self) -> None:
         self._sink.ready(self.name)

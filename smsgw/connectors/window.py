@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from smsgw.config import ConnectorSettings
 from smsgw.model.pacing import Bucket
 
 BURST: Final = 0.1
@@ -14,6 +16,14 @@ BURST: Final = 0.1
 
 TICK: Final = 0.01
 """Seconds that a connector without tokens waits at least, so that it sends in batches."""
+
+ADJUSTABLE: Final = ("window", "rate", "on_unknown", "refuse_after", "retry_first", "retry_limit")
+"""The keys that all connectors have: they change how much is sent and what dispatch does, not how it is sent."""
+
+
+def adjustable(before: ConnectorSettings, after: ConnectorSettings) -> bool:
+    """Whether two settings differ in keys of :data:`ADJUSTABLE` only."""
+    return attrs.evolve(before, **{key: getattr(after, key) for key in ADJUSTABLE}) == after
 
 
 class Window:
@@ -42,6 +52,13 @@ class Window:
         self._taken = 0
         self._starved = True
         self._tokens: IDelayedCall | None = None
+
+    def apply(self, window: int, rate: float) -> None:
+        """Use another number of slots, and another rate: from now on with its own bucket."""
+        self._window = window
+        if rate != self._bucket.rate:
+            self._bucket = Bucket(rate, max(1.0, rate * BURST))
+        self.feed()
 
     def room(self) -> int:
         """How many parts may be sent now."""

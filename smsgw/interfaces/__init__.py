@@ -5,6 +5,7 @@ Every list keeps its order; a single message is a list of one. Interfaces are ch
 """
 
 from smsgw.interfaces.connectors import (
+    IAdjustable,
     IConnector,
     IConnectorFactory,
     IConnectorSink,
@@ -35,6 +36,7 @@ __all__ = [
     "Awaited",
     "BatchCount",
     "BindAccepted",
+    "IAdjustable",
     "IConnector",
     "IConnectorFactory",
     "IConnectorSink",

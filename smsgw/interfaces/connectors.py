@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -84,6 +84,15 @@ class IRetrying(Interface):
         """End such a pause now. Nothing is reported inside this call."""
 
 
+class IAdjustable(Interface):
+    """A connector that can take changed settings while it works. A reload replaces other connectors whose section has
+    changed: it stops the former one and starts one with the new settings."""
+
+    def apply(settings: Any) -> bool:
+        """Use the changed settings of its section, of the same class, from now on; or return False and change nothing,
+        if only a new connector can."""
+
+
 class ISimulator(Interface):
     """A connector that simulates what subscribers send."""
 
@@ -101,9 +110,10 @@ class IConnectorFactory(Interface):
     def settings() -> type:
         """The settings class of its section: a subclass of :class:`smsgw.config.ConnectorSettings`."""
 
-    def make(settings: Any, clock: Any) -> Any:
-        """Return an :class:`IConnector` for one section, not started. `clock` provides IReactorTime with monotonic
-        seconds; in the running program it is the reactor."""
+    def load() -> Callable[[Any, Any], Any]:
+        """Return the callable that makes an :class:`IConnector`, not started, from the settings of its section and
+        a clock. The clock provides IReactorTime with monotonic seconds; in the running program it is the reactor. What
+        is made and never started must not need to be stopped."""
 
 
 @attrs.frozen

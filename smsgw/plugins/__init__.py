@@ -1,30 +1,47 @@
 """Finds connectors and dialects, those of smsgw and those of other packages.
 
-Another package puts a module into its own directory ``smsgw/plugins/`` without an ``__init__.py``, on the Python path;
-`twisted.plugin.getPlugins` finds it there. The module is imported whenever plugins are listed, so it only declares what
-the package has: a :class:`LazyConnector` names the classes by dotted strings, which are imported if the configuration
-has a section of that type; a :class:`LazyDialect` names the dialect, which is imported if a listener or an account uses
-it.
+Another package puts a module into its own directory ``smsgw/plugins/`` without an ``__init__.py``, on the Python path.
+Objects in it that provide `twisted.plugin.IPlugin` and one of the interfaces below are plugins, as for
+`twisted.plugin.getPlugins`. The module is imported whenever plugins are listed, so it only declares what the package
+has: a :class:`LazyConnector` names the classes by dotted strings, which are imported if the configuration has a section
+of that type; a :class:`LazyDialect` names the dialect, which is imported if a listener or an account uses it.
+
+Code of other packages may raise any exception when it is imported. Only what uses it fails, with
+:class:`~smsgw.config.InvalidValue`. (`getPlugins` would log each such exception as one of the gateway, with its
+traceback, and write a cache among the modules.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
-from twisted.plugin import IPlugin, getPlugins, pluginPackagePaths
+from twisted.plugin import IPlugin, pluginPackagePaths
 from twisted.python.reflect import namedAny
 from zope.interface import implementer
 
-from smsgw import plugins
+from smsgw.config import ConnectorSettings, InvalidValue
 from smsgw.interfaces import IConnectorFactory, IDialectPlugin
 
 if TYPE_CHECKING:
     from smsgw.dialects import Dialect
 
 __path__.extend(pluginPackagePaths(__name__))
-__all__ = ["Dialects", "LazyConnector", "LazyDialect", "connector_factories", "dialects"]
+__all__ = [
+    "Installed",
+    "LazyConnector",
+    "LazyDialect",
+    "connector_types",
+    "connectors",
+    "dialects",
+    "unreadable_modules",
+]
+
+T = TypeVar("T")
 
 
 @implementer(IPlugin, IConnectorFactory)
@@ -46,8 +63,9 @@ class LazyConnector:
         found: type = namedAny(self.settings_class)
         return found
 
-    def make(self, settings: Any, clock: Any) -> Any:
-        return namedAny(self.connector)(settings, clock)
+    def load(self) -> Callable[[Any, Any], Any]:
+        found: Callable[[Any, Any], Any] = namedAny(self.connector)
+        return found
 
 
 @implementer(IPlugin, IDialectPlugin)
@@ -68,52 +86,120 @@ class LazyDialect:
         return found
 
 
-class Dialects(Mapping[str, "Dialect"]):
-    """Dialects by the value of ``dialect =``; each is imported at its first lookup."""
+class Installed(Mapping[str, T], Generic[T]):
+    """What plugins bring, by its word in gw.ini. Each is imported at its first lookup.
 
-    def __init__(self, found: Mapping[str, IDialectPlugin]) -> None:
+    :param found: the plugins of each word, with the names of their modules. :param load: imports what one brings.
+    """
+
+    def __init__(self, found: Mapping[str, Mapping[str, Any]], load: Callable[[Any], T]) -> None:
         self._found = found
-        self._loaded: dict[str, Dialect] = {}
+        self._load = load
+        self._loaded: dict[str, T] = {}
 
-    def __getitem__(self, kind: str) -> Dialect:
-        """Return the dialect, imported at the first lookup."""
-        if kind not in self._loaded:
-            self._loaded[kind] = self._found[kind].load()
+    def __getitem__(self, kind: str) -> T:
+        """Return what the plugin of this word brings, imported at the first lookup.
+
+        :raises InvalidValue: if there are several plugins, or the import raises an exception; the text names them.
+        """
+        if kind in self._loaded:
+            return self._loaded[kind]
+        plugins = self._found[kind]
+        if len(plugins) > 1:
+            raise InvalidValue(f'"{kind}" is claimed by the plugins {" and ".join(sorted(plugins))}; one must go')
+        ((module, plugin),) = plugins.items()
+        try:
+            self._loaded[kind] = self._load(plugin)
+        except Exception as error:
+            raise InvalidValue(f'"{kind}" of the plugin {module} cannot be used: {_said(error)}') from error
         return self._loaded[kind]
 
+    def usable(self) -> tuple[dict[str, T], list[str]]:
+        """Import all: what can be used, by its word, and the reasons why the others cannot."""
+        found: dict[str, T] = {}
+        faults: list[str] = []
+        for kind in self:
+            try:
+                found[kind] = self[kind]
+            except InvalidValue as error:
+                faults.append(str(error))
+        return found, faults
+
     def __contains__(self, kind: object) -> bool:
-        """Whether the dialect is installed."""
+        """Whether a plugin has this word."""
         return kind in self._found
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
+        """Iterate over the words."""
         return iter(self._found)
 
     def __len__(self) -> int:
-        """Return the number of dialects."""
+        """Return the number of words."""
         return len(self._found)
 
 
-def connector_factories() -> dict[str, IConnectorFactory]:
-    """Return all installed types of connectors, by the value of ``type =``.
-
-    :raises ValueError: when two plugins claim the same word.
-    """
-    return _by_kind(IConnectorFactory, "connectors of type")
+def connector_types() -> Installed[type[ConnectorSettings]]:
+    """Return the settings classes of all installed types of connectors."""
+    return Installed(_by_kind(IConnectorFactory), _settings_class)
 
 
-def dialects() -> Dialects:
-    """Return all installed dialects.
-
-    :raises ValueError: when two plugins claim the same word.
-    """
-    return Dialects(_by_kind(IDialectPlugin, "the dialect"))
+def connectors() -> Installed[Callable[[Any, Any], Any]]:
+    """Return the callables that make connectors of all installed types, from settings and a clock."""
+    return Installed(_by_kind(IConnectorFactory), lambda factory: factory.load())
 
 
-def _by_kind(interface: Any, what: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for plugin in getPlugins(interface, plugins):
-        other = found.setdefault(plugin.kind, plugin)
-        if other != plugin:
-            raise ValueError(f"two plugins provide {what} {plugin.kind}: {other} and {plugin}")
+def dialects() -> Installed[Dialect]:
+    """Return all installed dialects."""
+    return Installed(_by_kind(IDialectPlugin), _dialect)
+
+
+def unreadable_modules() -> dict[str, str]:
+    """Return the modules of plugins that cannot be imported, each with the exception."""
+    return {name: module for name, module in _modules() if isinstance(module, str)}
+
+
+def _settings_class(factory: Any) -> type[ConnectorSettings]:
+    found = factory.settings()
+    if not (isinstance(found, type) and issubclass(found, ConnectorSettings)):
+        raise TypeError(f"{found!r} is no subclass of smsgw.config.ConnectorSettings")
     return found
+
+
+def _dialect(plugin: Any) -> Dialect:
+    from smsgw.dialects import Dialect
+
+    found = plugin.load()
+    if not isinstance(found, Dialect):
+        raise TypeError(f"{found!r} is no smsgw.dialects.Dialect")
+    return found
+
+
+def _by_kind(interface: Any) -> dict[str, dict[str, Any]]:
+    """Return the plugins of an interface, by their words and the names of their modules."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, module in _modules():
+        if isinstance(module, str):
+            continue
+        for one in vars(module).values():
+            if all(each.providedBy(one) for each in (IPlugin, interface)):
+                known = found.setdefault(one.kind, {})
+                if one not in known.values():
+                    known[name if name not in known else f"{name} ({one})"] = one
+    return found
+
+
+def _modules() -> Iterator[tuple[str, ModuleType | str]]:
+    """Import the modules of plugins; yield each by name, or the exception as text."""
+    for found in pkgutil.iter_modules(__path__):
+        name = f"{__name__}.{found.name}"
+        try:
+            module = import_module(name)
+        except Exception as error:  # noqa: BLE001 - code of others, reported by what is made of it
+            yield name, _said(error)
+        else:
+            yield name, module
+
+
+def _said(error: Exception) -> str:
+    """Describe an exception in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

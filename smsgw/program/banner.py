@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
-
-from twisted.internet.address import IPv4Address, IPv6Address
 
 from smsgw.config import HttpListenSettings, Settings, SmppListenSettings, SmtpListenSettings
-from smsgw.program.lifecycle import Listener
+from smsgw.program.ports import Listener
 
 
-def banner(settings: Settings, listeners: Sequence[Listener], source: Path) -> Sequence[str]:
-    """Return the lines: one for each listener, and a command for each front end."""
-    lines = [f"{listener.says:<14} {_address(listener)}  [listen {listener.name}]" for listener in listeners]
-    return [*lines, *_commands(settings, listeners, source)]
-
-
-def _address(listener: Listener) -> str:
-    """Return host and port of a listener; its endpoint if it is not open, or not a port."""
-    host: Any = listener.port.getHost() if listener.port is not None else None
-    if not isinstance(host, (IPv4Address, IPv6Address)):
-        return listener.where
-    return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
+def banner(settings: Settings, listeners: Collection[Listener], source: Path) -> Iterator[str]:
+    """Yield the lines: one for each listener, and a command for each front end."""
+    yield from map(str, listeners)
+    yield from _commands(settings, listeners, source)
 
 
 def _interpreter() -> str:
@@ -34,7 +23,7 @@ def _interpreter() -> str:
     return sys.executable if inside.startswith(os.pardir) else inside
 
 
-def _commands(settings: Settings, listeners: Sequence[Listener], source: Path) -> Iterator[str]:
+def _commands(settings: Settings, listeners: Collection[Listener], source: Path) -> Iterator[str]:
     """Yield a command for each front end that sends one message as the first account."""
     if not settings.accounts:
         return
@@ -44,7 +33,7 @@ def _commands(settings: Settings, listeners: Sequence[Listener], source: Path) -
     sender = account.default_sender or next((one for one in account.senders if one != "*"), "DEMO")
     yield "Try:"
     for listener in {type(settings.listeners[one.name]): one for one in listeners}.values():
-        own, address = settings.listeners[listener.name], _address(listener)
+        own, address = settings.listeners[listener.name], listener.address
         if isinstance(own, SmppListenSettings):
             config = "" if source == Path("etc/gw.ini") else f" -c {source}"
             yield f'  {_interpreter()} -m smsgw send{config} 79161234567 "Hello over SMPP"'

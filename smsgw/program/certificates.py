@@ -17,6 +17,9 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 
+SOON: Final = datetime.timedelta(days=14)
+"""A certificate that expires within this time is a reason for a warning."""
+
 _LIFETIME: Final = datetime.timedelta(days=825)
 _SLACK: Final = datetime.timedelta(hours=1)
 _HERE: Final = ("127.0.0.1", "::1")
@@ -45,6 +48,16 @@ def options(certificate: Path, key: Path) -> CertificateOptions:
     except (SSL.Error, crypto.Error, TypeError) as error:
         raise CertificateError(f"{key}: not the key of {certificate}") from error
     return made
+
+
+def expiry(certificate: Path) -> tuple[datetime.datetime, bytes]:
+    """Return when the first certificate of a file expires, and octets that are equal for equal certificates.
+
+    :raises CertificateError: if the file cannot be read.
+    """
+    chain = _certificates(certificate)
+    identity = b"".join([one.fingerprint(hashes.SHA256()) for one in chain])
+    return min([one.not_valid_after_utc for one in chain]), identity
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 Fact = Mapping[str, Any]
 
+SOON: Final = 14
+"""Days before its end from which on a certificate is a problem."""
 
-def report(state: str, connectors: Mapping[str, Fact], watch: Fact) -> dict[str, Any]:
+_RELOADS: Final = {"refused": "refused", "partly": "taken only in part"}
+
+
+def report(state: str, connectors: Mapping[str, Fact], facts: Fact) -> dict[str, Any]:
     """Return the content of /health, except what the store answers.
 
     A gateway that runs is ``degraded`` while anything is among its ``problems``.
 
     :param state: of the program. :param connectors: :meth:`smsgw.services.dispatch.Dispatch.health`.
-    :param watch: :meth:`smsgw.services.watch.Watch.health`.
+    :param facts: :meth:`smsgw.services.watch.Watch.health`, the messages ``without_connector``, the ``certificates`` of
+        listeners, and the result of the last ``reload``.
     """
-    problems = [*_of_machine(watch), *_of_connectors(connectors)]
+    problems = [*_of_machine(facts), *_of_configuration(facts), *_of_connectors(connectors)]
     if state == "running" and problems:
         state = "degraded"
-    return {"state": state, "problems": problems, "connectors": connectors, **watch}
+    return {"state": state, "problems": problems, "connectors": connectors, **facts}
 
 
-def _of_machine(watch: Fact) -> Iterator[str]:
-    if watch["disk"] == "short":
+def _of_machine(facts: Fact) -> Iterator[str]:
+    if facts["disk"] == "short":
         yield "the disk is nearly full: new messages are refused"
-    if watch["clock"] == "jumped":
-        yield f"the wall clock jumped by {watch['clock_jump_seconds']:+.0f} s"
-    if watch["log"] == "damaged":
+    if facts["clock"] == "jumped":
+        yield f"the wall clock jumped by {facts['clock_jump_seconds']:+.0f} s"
+    if facts["log"] == "damaged":
         yield "the log of the database was damaged at the start: commits are lost"
+
+
+def _of_configuration(facts: Fact) -> Iterator[str]:
+    if facts["reload"] in ("refused", "partly"):
+        yield f"the last reload of the configuration was {_RELOADS[facts['reload']]}"
+    for listener, certificate in facts["certificates"].items():
+        if certificate["days"] < SOON:
+            yield f"the certificate of listener {listener} expires at {certificate['expires']}"
+    for name, messages in facts["without_connector"].items():
+        yield f"{messages} messages wait for connector {name}, which is not configured"
 
 
 def _of_connectors(connectors: Mapping[str, Fact]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The program as one service: starts its parts in order, stops them in reverse order, reloads, ends on signals.
+"""The program as one service: starts its parts in order, stops them in reverse order, reloads.
 
 A MultiService would stop the store while dispatch still drains, and would only log that a port is taken. Here the order
 is explicit, and a failed start ends the program.
@@ -6,43 +6,22 @@ is explicit, and a failed start ends the program.
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import FrameType
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.model.errors import StoreDown
+from smsgw.program.ports import CannotListen
 
 log = Logger()
 
 EX_UNAVAILABLE: Final = 69
 EX_SOFTWARE: Final = 70
-
-
-@attrs.define(eq=False)
-class Listener:
-    """One ``[listen NAME]``: its endpoint, its protocol and its line in the banner.
-
-    :ivar where: the endpoint's description. :ivar factory: the listening factory, which wraps `protocol` if TLS is
-    implicit. :ivar protocol: the protocol's own factory. :ivar says: the name of the protocol in the banner.
-    """
-
-    name: str
-    endpoint: Any
-    where: str
-    factory: Any
-    protocol: Any
-    says: str
-    port: IListeningPort | None = None
 
 
 @attrs.define(eq=False)
@@ -54,10 +33,6 @@ class Step:
     stop: Callable[[], Awaitable[object] | None] | None = None
 
 
-class Stopped(Exception):
-    """A step of the start failed and was logged; the program is ending."""
-
-
 class CannotStart(Exception):
     """A part cannot start in its surroundings; the text says why."""
 
@@ -65,11 +40,12 @@ class CannotStart(Exception):
 class Gateway(Service):
     """Starts `steps` in order; stops the started ones in reverse order.
 
-    :ivar steps: set before the start. :ivar state: ``stopped``, ``starting``, ``running`` or ``draining``.
+    :ivar steps: set before the start. :ivar reopen: opens the files that parts write lines to again; may be set.
+    :ivar state: ``stopped``, ``starting``, ``running`` or ``draining``.
     :param end: called with the exit status when the gateway ends the program.
     :param drain: seconds that the whole stop may take; a part that takes longer is abandoned.
-    :param reload: reads the configuration again; raises ConfigErrors for mistakes.
-    :param banner: returns the lines to log after the start, given all listeners in order.
+    :param reload: reads the configuration again and applies it.
+    :param banner: returns the lines to log after the start.
     """
 
     def __init__(
@@ -77,29 +53,28 @@ class Gateway(Service):
         reactor: Any,
         end: Callable[[int], None],
         drain: float,
-        reload: Callable[[], None],
-        banner: Callable[[Sequence[Listener]], Sequence[str]],
+        reload: Callable[[], Coroutine[Any, Any, None]],
+        banner: Callable[[], Iterable[str]],
     ) -> None:
         self._reactor = reactor
         self._end = end
         self._drain = drain
         self._reload = reload
         self._banner = banner
+        self._reload_wanted = False
         self._starting: Deferred[None] | None = None
         self._started: list[Step] = []
-        self._listening: list[Listener] = []
-        self._handlers: Mapping[int, Any] = {}
         self._ran = False
         self._failed = False
+        self._reloading: Deferred[None] | None = None
         self.steps: Sequence[Step] = ()
+        self.reopen: Callable[[], None] = lambda: None
         self.state = "stopped"
 
     def startService(self) -> None:
         """Start all parts; a failure ends the program with the exit status of its kind."""
         super().startService()  # type: ignore[no-untyped-call]
         self.state = "starting"
-        # After startup, because the reactor installs its own handlers when it starts to run.
-        self._reactor.callWhenRunning(self._install_signals)
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addErrback(self._start_failed)
 
@@ -113,39 +88,15 @@ class Gateway(Service):
         if not self.running:
             return
         self.state = "running"
-        for line in self._banner(self._listening):
+        for line in self._banner():
             log.info("{line}", line=line)
-
-    async def listen(self, listeners: Sequence[Listener]) -> None:
-        """Open listeners.
-
-        :raises Stopped: if a port is taken; the error is logged and the program is ending.
-        """
-        for listener in listeners:
-            try:
-                listener.port = await listener.endpoint.listen(listener.factory)
-            except CannotListenError as error:
-                log.critical(
-                    "[listen {name}] cannot listen on {where}: {why}. Stop what uses that port or change endpoint.",
-                    name=listener.name,
-                    where=listener.where,
-                    why=os.strerror(error.socketError.errno) if error.socketError.errno else str(error.socketError),
-                )
-                self._end(EX_UNAVAILABLE)
-                raise Stopped from error
-            self._listening.append(listener)
-
-    async def close(self, listeners: Sequence[Listener]) -> None:
-        """Close the ports of listeners; open connections go on."""
-        for listener in listeners:
-            if listener.port is not None:
-                await _await_if_deferred(listener.port.stopListening())
-                listener.port = None
+        if self._reload_wanted:
+            self.reload()
 
     def _start_failed(self, failure: Failure) -> None:
-        if failure.check(Stopped) or not self.running:
+        if not self.running:
             return
-        if failure.check(StoreDown, CannotStart):
+        if failure.check(StoreDown, CannotListen, CannotStart):
             log.critical("cannot start: {why}", why=failure.getErrorMessage())
             self._end(EX_UNAVAILABLE)
         else:
@@ -157,9 +108,10 @@ class Gateway(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self._ran = self.state == "running"
         self.state = "draining"
-        self._restore_signals()
         if self._starting is not None:
             self._starting.cancel()  # a stop during the start cancels the rest of the start
+        if self._reloading is not None:
+            self._reloading.cancel()
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -201,29 +153,6 @@ class Gateway(Service):
         if late.active():
             late.cancel()
 
-    def _install_signals(self) -> None:
-        """Install signal handlers: twistd's would end the program by the signal; a stop by the administrator must have
-        exit status 0."""
-        handlers = {signal.SIGTERM: self._on_stop, signal.SIGINT: self._on_stop, signal.SIGHUP: self._on_reload}
-        try:
-            self._handlers = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        except ValueError:
-            log.debug("not in the main thread: no signal handlers installed")
-
-    def _restore_signals(self) -> None:
-        for number in self._handlers:
-            signal.signal(number, self._on_second_stop if number != signal.SIGHUP else signal.SIG_IGN)
-
-    def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        signal.signal(number, self._on_second_stop)
-        self._reactor.callFromThread(self.stop_program)
-
-    def _on_second_stop(self, number: int, frame: FrameType | None) -> None:
-        os._exit(128 + number)
-
-    def _on_reload(self, number: int, frame: FrameType | None) -> None:
-        self._reactor.callFromThread(self.reload)
-
     def stop_program(self) -> None:
         """Stop the program in order, with exit status 0."""
         log.info("stopping: finishing open work")
@@ -236,10 +165,18 @@ class Gateway(Service):
         self._end(EX_SOFTWARE)
 
     def reload(self) -> None:
-        """Read the configuration again and apply all of it, or nothing if it has a mistake."""
-        self._reload()
+        """Read the configuration again and apply it, as soon as the start or an earlier reload is over; not while the
+        gateway stops."""
+        if self.state != "running" or self._reloading is not None:
+            self._reload_wanted = True
+            return
+        self._reload_wanted = False
+        self._reloading = reloading = Deferred.fromCoroutine(self._reload())
+        reloading.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        reloading.addErrback(lambda failure: log.failure("the reload failed", failure))
+        reloading.addCallback(self._reloaded)
 
-
-async def _await_if_deferred(result: Any) -> None:
-    if isinstance(result, Deferred):
-        await result
+    def _reloaded(self, _: None) -> None:
+        self._reloading = None
+        if self._reload_wanted and self.state == "running":
+            self.reload()

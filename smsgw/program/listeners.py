@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.resource import IResource
@@ -13,7 +11,6 @@ from twisted.web.resource import IResource
 from smsgw.config import (
     AdminListenSettings,
     ClientListenSettings,
-    ConfigErrors,
     HttpListenSettings,
     ListenSettings,
     SmppListenSettings,
@@ -27,9 +24,10 @@ from smsgw.frontends.rostelecom.frontend import RostelecomFrontend
 from smsgw.frontends.smpp.frontend import SmppFrontend
 from smsgw.frontends.smtp.frontend import MailFrontend
 from smsgw.frontends.webhooks import PathSwitch, WebhookResource
-from smsgw.program import certificates
-from smsgw.program.lifecycle import Listener
+from smsgw.program.configured import Configured
 from smsgw.program.parts import Parts
+from smsgw.program.ports import Listener
+from smsgw.program.tls import ListenerTls
 from smsgw.protocols.http import BoundedSite, JsonResource, ResponseForm, ResponseForms
 from smsgw.protocols.smpp import SmppServerFactory
 from smsgw.protocols.smtp import SubmissionFactory
@@ -37,22 +35,22 @@ from smsgw.protocols.smtp import SubmissionFactory
 log = Logger()
 
 
-def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
-    """Return a listener for the section `own`.
+def make_listener(parts: Parts, own: ListenSettings, tls: ListenerTls | None) -> Listener:
+    """Return a listener for the section `own`. Its port is opened by :class:`~smsgw.program.ports.Ports`.
 
-    :param admin: factory of the administrator's listeners.
-    :raises ConfigErrors: if the certificate or key cannot be used.
+    :param tls: None if the section has ``tls = none``.
     """
-    tls = _tls(parts, own) if isinstance(own, ClientListenSettings) and own.tls != "none" else None
+    front: Configured | None = None
     match own:
         case SmppListenSettings():
-            factory, says = _smpp(parts, own, parts.dialects[own.dialect].smpp), "SMPP"
+            says, (factory, front) = "SMPP", _smpp(parts, own, parts.dialects[own.dialect].smpp)
         case SmtpListenSettings():
-            factory, says = _smtp(parts, own, parts.dialects[own.dialect].smtp, tls), "SMTP"
+            says, (factory, front) = "SMTP", _smtp(parts, own, parts.dialects[own.dialect].smtp, tls)
         case HttpListenSettings():
-            factory, says = _http(parts, own, parts.dialects[own.dialect].http), "HTTP"
+            says, (factory, front) = "HTTP", _http(parts, own, parts.dialects[own.dialect].http)
         case AdminListenSettings():
-            factory, says = admin, "admin"
+            assert parts.admin is not None
+            says, factory = "admin", parts.admin.site()
         case _:
             raise TypeError(own)
     outer = factory
@@ -60,10 +58,17 @@ def make_listener(parts: Parts, own: ListenSettings, admin: Any) -> Listener:
         says += " over TLS"
         if tls is not None and not isinstance(own, SmtpListenSettings):
             outer = TLSMemoryBIOFactory(tls, False, factory)
-    return Listener(own.name, serverFromString(parts.reactor, own.endpoint), own.endpoint, outer, factory, says)
+    if tls is not None and tls.pair.self_made:
+        log.warn(
+            "[listen {name}] uses a self-signed certificate ({path}): clients cannot verify the gateway. "
+            "Set certificate and key.",
+            name=own.name,
+            path=str(tls.pair.path),
+        )
+    return Listener(own, outer, factory, says, front, tls)
 
 
-def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> Any:
+def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> tuple[Any, Configured]:
     assert manner is not None, "the configuration checks that the dialect supports the protocol"
     front = SmppFrontend(
         parts.settings,
@@ -77,11 +82,10 @@ def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> A
         parts.time.now,
         parts.reactor.seconds,
     )
-    parts.configured.append(front)
-    return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp)
+    return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp), front
 
 
-def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> Any:
+def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> tuple[Any, Configured | None]:
     """Return a site with the native API, the webhooks of upstreams, and the provider's API if the dialect has one."""
     assert manner is not None, "the configuration checks that the dialect supports the protocol"
     native = V1Resource(
@@ -98,20 +102,21 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> A
         b"v1": native,
         b"upstream": WebhookResource(parts.connectors, own.body_limit, error),
     }
+    front: RostelecomFrontend | None = None
     if manner.send_message is not None:
         front = RostelecomFrontend(
             parts.settings, own, manner.send_message, parts.intake, parts.store, parts.accounts, parts.senders
         )
-        parts.configured.append(front)
         ways[b"api"], headers = front.resource, RESPONSES.headers
     forms = ResponseForms(ResponseForm(error, headers), {b"v1": ResponseForm(views.error)})
     elsewhere = JsonResource((), own.body_limit, error)
-    return BoundedSite(PathSwitch(ways, elsewhere), parts.reactor, own, forms=forms, metrics=parts.metrics.http)
+    site = BoundedSite(PathSwitch(ways, elsewhere), parts.reactor, own, forms=forms, metrics=parts.metrics.http)
+    return site, front
 
 
 def _smtp(
-    parts: Parts, own: SmtpListenSettings, manner: SmtpManner | None, tls: CertificateOptions | None
-) -> Any:
+    parts: Parts, own: SmtpListenSettings, manner: SmtpManner | None, tls: ListenerTls | None
+) -> tuple[Any, Configured]:
     assert manner is not None, "the configuration checks that the dialect supports the protocol"
     front = MailFrontend(
         parts.settings,
@@ -125,25 +130,4 @@ def _smtp(
         parts.mail_reading.run,
         parts.reactor,
     )
-    parts.configured.append(front)
-    return SubmissionFactory(front, own, parts.reactor, tls, own.domains[0])
-
-
-def _tls(parts: Parts, own: ClientListenSettings) -> CertificateOptions:
-    """Return the TLS context of a listener, with a self-signed pair if none is configured."""
-    certificate, key = own.certificate, own.key
-    made = certificate is None or key is None
-    try:
-        if certificate is None or key is None:
-            certificate, key, _ = certificates.self_signed(parts.settings.gateway.state)
-        context = certificates.options(certificate, key)
-    except certificates.CertificateError as error:
-        raise ConfigErrors([own.problem("certificate", str(error))]) from error
-    if made:
-        log.warn(
-            "[listen {name}] uses a self-signed certificate ({path}): clients cannot verify the gateway. "
-            "Set certificate and key.",
-            name=own.name,
-            path=str(certificate),
-        )
-    return context
+    return SubmissionFactory(front, own, parts.reactor, tls, own.domains[0]), front

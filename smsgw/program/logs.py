@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -97,6 +98,28 @@ def observer(kind: str, stream: TextIO) -> ILogObserver:
     for noisy in ("twisted", "log_legacy"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     return FilteringLogObserver(FileLogObserver(stream, FORMATS[kind]), [predicate])
+
+
+class LogFile:
+    """A file of log lines, which can be opened again by its name after it was renamed.
+
+    :ivar path: absolute, because twistd may change its directory. :ivar stream: written to line by line.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.stream: TextIO = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for ever
+
+    def reopen(self) -> None:
+        """Write to the file that has the name now, a new one if there is none.
+
+        The descriptor of the stream is exchanged, so that no line is lost or cut.
+
+        :raises OSError: the file cannot be opened; the former file is written to further.
+        """
+        new = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)  # as open() does; less the umask
+        os.dup2(new, self.stream.fileno(), inheritable=False)
+        os.close(new)
 
 
 def _when(event: LogEvent) -> datetime:

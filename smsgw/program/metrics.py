@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.frontends.smpp.metrics import BindMetrics
@@ -21,13 +21,14 @@ class ProgramMetrics:
 
     :param registry: exports the metrics; None: they are not exported.
     :ivar message_log: lines of the message log, by result, ``written`` or ``lost``.
-    :ivar reloads: by result, ``taken`` or ``refused``. :ivar sessions: by listener, read at export.
+    :ivar reloads: by result, ``taken``, ``partly`` or ``refused``. :ivar reloaded: 1 if the last one was taken.
+    :ivar sessions: by listener, read at export. :ivar expiry: by listener with TLS, in seconds since 1970.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.reloads = Counts(
             "smsgw_config_reloads_total",
-            "Reloads of the configuration, by result.",
+            "Reloads of the configuration, by result; partly: without listeners whose port is taken.",
             ["result"],
             registry=registry,
         )
@@ -35,6 +36,18 @@ class ProgramMetrics:
             "smsgw_message_log_lines_total",
             "Lines of the message log: written, or lost because the disk failed or was too slow.",
             ["result"],
+            registry=registry,
+        )
+        self.reloaded = Gauge(
+            "smsgw_config_last_reload_success",
+            "Whether the configuration was taken as a whole when it was last read: 1 or 0.",
+            registry=registry,
+        )
+        self.reloaded.set(1)
+        self.expiry = Gauges(
+            "smsgw_certificate_expiry_timestamp_seconds",
+            "When the certificate of a listener expires, in seconds since 1970.",
+            ["listener"],
             registry=registry,
         )
         self.sessions = Gauges("smsgw_sessions", "Open connections, by listener.", ["listener"], registry=registry)

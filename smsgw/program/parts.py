@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
 from smsgw.config import Settings
 from smsgw.dialects import Dialect
+from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, IMessageStore
+from smsgw.program.configured import Configured
 from smsgw.program.messagelog import MessageLog
 from smsgw.program.metrics import Metrics
+from smsgw.program.ports import Ports
+from smsgw.program.tls import ExpiryWatch
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.clock import CheckedClock
@@ -29,21 +33,17 @@ from smsgw.services.sweep import Sweep
 from smsgw.services.watch import Watch
 
 
-class Configured(Protocol):
-    """A part that uses the configuration."""
-
-    def apply(self, settings: Settings) -> None:
-        """Use `settings` from now on, or raise ConfigErrors and change nothing."""
-
-
 @attrs.define(eq=False, kw_only=True)
 class Parts:
     """All parts of the program except listeners.
 
     :ivar settings: the current configuration.
-    :ivar configured: all parts that use it, in the order in which a reload applies a new one; only the first, the
-        accounts, may refuse it. :ivar reactor: with monotonic ``seconds``. :ivar dialects: by name.
+    :ivar configured: all parts that use it, except dispatch and the listeners' front ends, in the order in which
+        a reload applies a new one; only the first, the accounts, may refuse it.
+    :ivar reloaded: the result of the last reload: ``taken``, ``partly`` (but for listeners whose port is taken) or
+        ``refused``. :ivar reactor: with monotonic ``seconds``. :ivar dialects: by name.
     :ivar password_checks, mail_reading: worker threads for slow functions.
+    :ivar connectors: the connectors by name; dispatch keeps them up to date.
     """
 
     settings: Settings
@@ -61,7 +61,7 @@ class Parts:
     senders: Senders
     router: Router
     outbox: Outbox
-    connectors: Mapping[str, IConnector]
+    connectors: dict[str, IConnector]
     incoming: IncomingRouter
     dispatch: Dispatch
     intake: Intake
@@ -70,3 +70,13 @@ class Parts:
     sweep: Sweep
     smpp_receipts: SmppReceipts
     callbacks: CallbackPath
+    ports: Ports
+    expiry: ExpiryWatch
+    admin: AdminFrontend | None = None
+    reloaded: str = "taken"
+
+    def note_reload(self, result: str) -> None:
+        """Count a reload."""
+        self.reloaded = result
+        self.metrics.program.reloads[result] += 1
+        self.metrics.program.reloaded.set(result == "taken")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
-from smsgw.config import AdminListenSettings, Settings
+from smsgw.config import ClientListenSettings, Settings
 from smsgw.frontends.admin.frontend import AdminFrontend
 from smsgw.frontends.callbacks.path import CallbackPath
 from smsgw.frontends.smpp.binds import Binds
@@ -18,15 +19,18 @@ from smsgw.interfaces import IConnector, IMessageStore, ISimulator
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.message import Incoming, Message
-from smsgw.plugins import connector_factories, dialects
+from smsgw.plugins import dialects
 from smsgw.program import health
 from smsgw.program.banner import banner
-from smsgw.program.lifecycle import CannotStart, Gateway, Listener, Step
+from smsgw.program.connectors import make_connectors
+from smsgw.program.lifecycle import CannotStart, Gateway, Step
 from smsgw.program.listeners import make_listener
 from smsgw.program.messagelog import MessageLog
 from smsgw.program.metrics import Metrics
 from smsgw.program.parts import Parts
+from smsgw.program.ports import Ports
 from smsgw.program.reload import reload, warn
+from smsgw.program.tls import ExpiryWatch, ListenerTls, load
 from smsgw.protocols.http import WebClient
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
@@ -49,6 +53,8 @@ from smsgw.stores.sqlite import SqliteEngine, StoreThread
 BACKUP: Final = "backup.sqlite"
 """The file in the state directory that a backup is written to; the command ``smsgw backup`` moves it."""
 
+log = Logger()
+
 
 def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
     """Return a store with a database in the state directory."""
@@ -70,7 +76,8 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
 
     :param reactor: with monotonic ``seconds``. :param source: the file that a reload reads.
     :param end: called with the exit status when the program must end.
-    :raises ConfigErrors: if the certificate or key of a listener cannot be used.
+    :raises ConfigErrors: if the certificate or key of a listener cannot be used, or no connector can be made of
+        a section.
     """
     parts = make_parts(settings, reactor)
     gateway = Gateway(
@@ -78,9 +85,9 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         end,
         settings.gateway.drain,
         partial(reload, parts, source),
-        lambda listeners: banner(parts.settings, listeners, source),
+        lambda: banner(parts.settings, parts.ports.listeners.values(), source),
     )
-    admin = AdminFrontend(
+    parts.admin = AdminFrontend(
         parts.store,
         partial(_cancel, parts),
         parts.outbox.replay,
@@ -92,11 +99,13 @@ def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], N
         parts.metrics.registry,
         parts.metrics.http,
         backup=(settings.gateway.state / BACKUP).resolve(),
-    ).factory
-    listeners = [make_listener(parts, own, admin) for own in settings.listeners.values()]
-    gateway.steps = list(_steps(gateway, parts, listeners, source))
-    for one in listeners:
-        parts.metrics.program.sessions[one.name].set_function(partial(_open_connections, one))
+    )
+    for own in settings.listeners.values():
+        pair = load(own, settings.gateway.state) if isinstance(own, ClientListenSettings) else None
+        parts.ports.add(make_listener(parts, own, None if pair is None else ListenerTls(pair)))
+    gateway.steps = list(_steps(gateway, parts, source))
+    if parts.message_log is not None:
+        gateway.reopen = partial(_reopen_message_log, parts.message_log)
     return gateway
 
 
@@ -114,10 +123,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     message_log = _message_log(settings, reactor, metrics)
     commits = Commits(store, outbox, metrics.services, message_log)
     known = dialects()
-    factories = connector_factories()
-    connectors: dict[str, IConnector] = {
-        name: factories[own.type].make(own, clock) for name, own in settings.connectors.items()
-    }
+    connectors = make_connectors(settings.connectors.values(), clock)
     incoming = IncomingRouter(settings, store, commits, accounts, now, metrics.services)
     dispatch = Dispatch(
         settings,
@@ -159,10 +165,11 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     )
     outbox.attach(callbacks)
     contacts = Contacts(settings)
+    ports = Ports(reactor, metrics.program)
     return Parts(
         settings=settings,
         configured=[
-            accounts, senders, router, outbox, incoming, dispatch, intake, sweep, contacts, smpp_receipts, callbacks
+            accounts, senders, router, outbox, incoming, intake, sweep, contacts, smpp_receipts, callbacks
         ],
         reactor=reactor,
         metrics=metrics,
@@ -186,6 +193,8 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         sweep=sweep,
         smpp_receipts=smpp_receipts,
         callbacks=callbacks,
+        ports=ports,
+        expiry=ExpiryWatch(ports.pairs, metrics.program.expiry, clock),
     )
 
 
@@ -207,21 +216,33 @@ def _open_message_log(message_log: MessageLog) -> None:
         raise CannotStart(f"the message log {message_log.path} cannot be opened: {error.strerror}") from error
 
 
-def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source: Path) -> Iterator[Step]:
+def _reopen_message_log(message_log: MessageLog) -> None:
+    """Open the message log again, after it was renamed (SIGUSR1)."""
+    try:
+        message_log.reopen()
+    except OSError as error:
+        log.error(
+            "the message log {path} cannot be opened again: {why}; lines go on to the former file",
+            path=str(message_log.path), why=error.strerror,
+        )
+    else:
+        log.info("the message log {path} was opened again", path=str(message_log.path))
+
+
+def _steps(gateway: Gateway, parts: Parts, source: Path) -> Iterator[Step]:
     """Yield the steps of the start in order; they stop in reverse order.
 
     The administrator's listeners start early and stop late. The clients' listeners start when all other parts run.
     """
-    sections = parts.settings.listeners
-    admin = [one for one in listeners if isinstance(sections[one.name], AdminListenSettings)]
-    clients = [one for one in listeners if one not in admin]
+    ports = parts.ports
+    within = parts.settings.gateway.drain / 3
     yield Step("warnings", partial(warn, parts.settings, source))
     if parts.message_log is not None:
         yield Step("message log", partial(_open_message_log, parts.message_log), parts.message_log.stop)
     yield Step("store", parts.store.open, parts.store.close)
     yield Step("watch", parts.watch.start, parts.watch.stop)
-    yield Step("admin sessions", None, partial(_close_sessions, parts, admin))
-    yield Step("admin listeners", partial(gateway.listen, admin), partial(gateway.close, admin))
+    yield Step("admin sessions", None, partial(ports.close_sessions, admin=True, within=within))
+    yield Step("admin listeners", partial(ports.open, admin=True), partial(ports.close, admin=True))
     yield Step("password checks", None, parts.password_checks.stop)
     yield Step("reading of mails", None, parts.mail_reading.stop)
     yield Step("watch over the store", lambda: _on_failure(parts.store.failed, gateway.fail_program))
@@ -229,19 +250,20 @@ def _steps(gateway: Gateway, parts: Parts, listeners: Sequence[Listener], source
     yield Step("callbacks", None, parts.callbacks.stop)
     yield Step("dispatch", parts.dispatch.start, parts.dispatch.drain)
     yield Step("sweep", parts.sweep.start, parts.sweep.stop)
-    yield Step("sessions", None, partial(_close_sessions, parts, clients))
-    yield Step("listeners", partial(gateway.listen, clients), partial(gateway.close, clients))
-
-
-def _close_sessions(parts: Parts, listeners: Sequence[Listener]) -> Deferred[Any]:
-    """Close the sessions of these listeners at the same time, after they complete their current requests."""
-    within = parts.settings.gateway.drain / 3
-    return gatherResults([listener.protocol.shut_down(within) for listener in listeners])
+    yield Step("watch over certificates", parts.expiry.start, parts.expiry.stop)
+    yield Step("sessions", None, partial(ports.close_sessions, admin=False, within=within))
+    yield Step("listeners", partial(ports.open, admin=False), partial(ports.close, admin=False))
 
 
 def _health(gateway: Gateway, parts: Parts) -> Mapping[str, Any]:
     """Return the content of /health except what the store answers."""
-    return health.report(gateway.state, parts.dispatch.health(), parts.watch.health())
+    facts = {
+        "without_connector": parts.dispatch.without_connector,
+        "certificates": parts.expiry.shown(),
+        "reload": parts.reloaded,
+        **parts.watch.health(),
+    }
+    return health.report(gateway.state, parts.dispatch.health(), facts)
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:
@@ -260,10 +282,6 @@ def _simulate(
         return succeed(Refused(Refusal.NO_ROUTE, f"{what} simulate subscribers; type = loopback can"))
     simulator: ISimulator = able[chosen]
     return simulator.simulate(incoming)
-
-
-def _open_connections(listener: Listener) -> int:
-    return len(listener.protocol.connections.all)
 
 
 def _on_failure(failed: Deferred[Any], act: Callable[[Any], None]) -> None:

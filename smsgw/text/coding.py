@@ -5,6 +5,7 @@ waiting indications of GSM 03.38 TP-DCS are supported. Sources: smpp 3.4 section
 """
 
 import enum
+import re
 from collections.abc import Iterable, Iterator
 
 import attrs
@@ -78,6 +79,19 @@ _PLAIN = {alphabet: octet for octet, alphabet in reversed(_ALPHABETS.items()) if
     Alphabet.OCTETS: 0x04
 }
 _WITH_CLASS = {Alphabet.OCTETS: 0x14, Alphabet.UCS2: 0x18}
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+
+
+def find_control(text: str) -> int:
+    """The index of the first control character that a text for people does not have, -1 if there is none.
+
+    Allowed are tab, LF, FF (a page break in GSM 03.38, section 6.2.1.1) and CR. ESC is none of them: it is the value in
+    GSM 03.38 that comes before those of the extension table, whose characters Unicode has itself.
+    """
+    found = _CONTROL.search(text)
+    return -1 if found is None else found.start()
 
 
 def known(data_coding: int) -> bool:

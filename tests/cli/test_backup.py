@@ -71,7 +71,7 @@ class OperationsTests(MessageTestCase):
         self.assertEqual(status, 1)
         self.assertIn("No such file or directory", error)
         self.patch(Canned, "octets", b'HTTP/1.1 404 Not Found\r\nContent-Length: 22\r\n\r\n{"reason":"not_found"}')
-        self.at(ADMIN, lambda: Canned(Client(self.admin.front.factory)))
+        self.at(ADMIN, lambda: Canned(Client(self.admin.front.site())))
         self.assertEqual(self.refused("backup", str(self.file)), (1, "the gateway refuses: not_found\n"))
         self.assertEqual(self.file.read_text(), "an older one")
         self.assertEqual([one.name for one in self.file.parent.iterdir()], [self.file.name])

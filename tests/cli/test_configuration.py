@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from smsgw.config import parse
-from smsgw.plugins import dialects
+from smsgw.plugins import connector_types, dialects
 from smsgw.program import certificates, configfile
 from tests.cli.support import CONFIG, CommandTestCase
 
@@ -111,7 +111,7 @@ class SampleTests(CommandTestCase):
         """The sample is the shipped configuration and is valid as it is."""
         ran = self.run_command("sample")
         self.assertEqual((ran.status, ran.out, ran.err), (0, configfile.sample_config(), ""))
-        self.assertIn("demo", parse(ran.out, "gw.ini", configfile.connector_types(), dialects()).accounts)
+        self.assertIn("demo", parse(ran.out, "gw.ini", connector_types(), dialects()).accounts)
 
     def test_u6_all(self) -> None:
         """--all prints the sample with all kinds of sections, --page the page of all settings; not both."""

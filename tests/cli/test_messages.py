@@ -64,7 +64,7 @@ class MessageTestCase(CommandTestCase):
         super().setUp()
         self.admin = Admin(self.mktemp())
         self.addCleanup(self.admin.store.close)
-        self.at(ADMIN, lambda: Wire(Client(self.admin.front.factory)))
+        self.at(ADMIN, lambda: Wire(Client(self.admin.front.site())))
 
     def said(self, *arguments: str) -> str:
         """Return the output of a command that succeeds."""
@@ -329,7 +329,7 @@ class GatewayTests(MessageTestCase):
     def test_another_server(self) -> None:
         """A server that is not the gateway is reported."""
         for octets in (b"SSH-2.0-x\r\n", b"", b"HTTP/1.1 200 OK\r\n\r\n<html>", b"HTTP/1.1 200 OK\r\n\r\n[]"):
-            canned = Canned(Client(self.admin.front.factory))
+            canned = Canned(Client(self.admin.front.site()))
             canned.octets = octets
             self.at(ADMIN, lambda canned=canned: canned)  # type: ignore[misc]
             status, words = self.refused("show", "1")
@@ -350,7 +350,7 @@ class GatewayTests(MessageTestCase):
             def makefile(self, *how: object) -> Any:
                 raise TimeoutError
 
-        self.at(ADMIN, lambda: Silent(Client(self.admin.front.factory)))
+        self.at(ADMIN, lambda: Silent(Client(self.admin.front.site())))
         status, words = self.refused("list")
         self.assertEqual(status, 69)
         self.assertIn("no answer within 30 s", words)

@@ -18,12 +18,14 @@ class Esme:
 
     :ivar answers: (sequence_number, command_status, body) of received responses, in order.
     :ivar deliveries: bodies of received deliver_sm, in order. :ivar kinds: command_ids of the answers.
+    :ivar requests: command_ids of the gateway's other requests.
     """
 
     def __init__(self, port: int, account: str = "demo", password: str = "demo", acknowledge: bool = True) -> None:
         self.answers: deque[tuple[int, int, bytes]] = deque()
         self.deliveries: deque[bytes] = deque()
         self.kinds: list[int] = []
+        self.requests: list[int] = []
         self._acknowledge = acknowledge
         self._tail = b""
         self._sequence = 0
@@ -102,6 +104,7 @@ class Esme:
             if self._acknowledge:
                 self._socket.sendall(HEADER.pack(17, DELIVER_SM | RESPONSE, 0, sequence) + b"\0")
         else:
+            self.requests.append(command)
             self._socket.sendall(HEADER.pack(16, command | RESPONSE, 0, sequence))
 
     def receipts(self, number: int, seconds: float = 10.0) -> list[tuple[str, str]]:

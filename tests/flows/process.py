@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def free_ports(number: int) -> list[int]:
 
 class GatewayProcess:
     """``twistd smsgw`` on free ports. The keyword arguments are further lines of the sections, further sections,
-    and variables of the environment."""
+    variables of the environment, and options of twistd."""
 
     def __init__(
         self,
@@ -88,8 +88,10 @@ class GatewayProcess:
         connector: str = "delay = 0.1",
         sections: str = "",
         environment: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.directory = directory
+        self._options = options
         self._environment = environment or {}
         directory.mkdir(parents=True, exist_ok=True)
         self.smpp, self.smtp, self.http, self.admin = free_ports(4)
@@ -119,7 +121,10 @@ class GatewayProcess:
         environment |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | self._environment
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "smsgw", "-c", str(self.config)],
+                [
+                    *(sys.executable, "-c", TWISTD, "-n", "--pidfile=", *self._options),
+                    *("smsgw", "-c", str(self.config)),
+                ],
                 cwd=self.directory,
                 env=environment,
                 stdout=log,
@@ -147,11 +152,18 @@ class GatewayProcess:
         :raises AssertionError: it does not come.
         """
         deadline = time.monotonic() + seconds
-        while text not in (log := self.log.read_text()[after:]):
+        while text not in (log := self.log.read_text()[after:] if self.log.exists() else ""):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{text!r} is not in the log:\n{log[-4000:]}")
             select.select([], [], [], 0.02)
         return log
+
+    def reload(self, text: str, until: str) -> str:
+        """Write the file, send SIGHUP, and wait for a line; return the log from then on."""
+        seen = len(self.log.read_text())
+        self.config.write_text(text)
+        self.signal(signal.SIGHUP)
+        return self.logged(until, after=seen)
 
     def get(self, path: str) -> tuple[int, Any]:
         """Send a GET to the admin listener; return the status and the JSON value (or text)."""
@@ -197,4 +209,4 @@ class GatewayProcess:
             raise AssertionError(f"the gateway did not end:\n{self.log.read_text()[-4000:]}") from None
 
 
-_TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"

@@ -10,16 +10,24 @@ from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.plugin import IPlugin
-from twisted.python.reflect import ObjectNotFound, namedAny
+from twisted.python.reflect import ObjectNotFound
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from smsgw import plugins
-from smsgw.config import ConnectorSettings
+from smsgw.config import ConnectorSettings, InvalidValue
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
 from smsgw.dialects import Dialect
 from smsgw.interfaces import IConnector, IConnectorFactory, IDialectPlugin
-from smsgw.plugins import LazyConnector, LazyDialect, builtin, connector_factories, dialects
+from smsgw.plugins import (
+    LazyConnector,
+    LazyDialect,
+    builtin,
+    connector_types,
+    connectors,
+    dialects,
+    unreadable_modules,
+)
 
 LOOPBACK = ("loopback", "smsgw.connectors.loopback.Loopback", "smsgw.connectors.loopback.LoopbackSettings")
 CONNECTORS = sorted(one.kind for one in vars(builtin).values() if isinstance(one, LazyConnector))
@@ -33,18 +41,19 @@ class BuiltinTests(SynchronousTestCase):
         """Each declared plugin is found by its kind; each kind of connector and of dialect is declared once."""
         self.assertLessEqual({"loopback", "http", "smtp"}, set(CONNECTORS))
         self.assertLessEqual({"standard", "quicktel", "rostelecom"}, set(DIALECTS))
-        self.assertEqual(sorted(connector_factories()), CONNECTORS)
+        self.assertEqual(sorted(connectors()), CONNECTORS)
         self.assertEqual(sorted(dialects()), DIALECTS)
 
     def test_connectors(self) -> None:
         """Each type has a class of connectors and one of settings, under the names that its plugin gives."""
-        for kind, factory in connector_factories().items():
-            verifyObject(IConnectorFactory, factory)
-            verifyObject(IPlugin, factory)
-            self.assertEqual(factory.kind, kind)
-            self.assertTrue(issubclass(factory.settings(), ConnectorSettings), kind)
-            assert isinstance(factory, LazyConnector)
-            self.assertTrue(IConnector.implementedBy(namedAny(factory.connector)), kind)
+        for kind, settings in connector_types().items():
+            self.assertTrue(issubclass(settings, ConnectorSettings), kind)
+        for kind, made in connectors().items():
+            self.assertTrue(IConnector.implementedBy(made), kind)
+        for declared in vars(builtin).values():
+            if isinstance(declared, LazyConnector):
+                verifyObject(IConnectorFactory, declared)
+                verifyObject(IPlugin, declared)
 
     def test_dialects(self) -> None:
         """Each dialect has the name by which it is chosen."""
@@ -56,13 +65,13 @@ class BuiltinTests(SynchronousTestCase):
         """Listing the plugins imports neither connectors nor dialects; a look-up imports the one it finds."""
         script = inspect.cleandoc("""
             import sys
-            from smsgw.plugins import connector_factories, dialects
+            from smsgw.plugins import connector_types, dialects
             def imported(package):
                 return sorted(name for name in sys.modules if name.startswith(package + "."))
-            connectors, spoken = connector_factories(), dialects()
+            connectors, spoken = connector_types(), dialects()
             print(sorted(connectors), sorted(spoken), len(spoken), "klingon" in spoken)
             print(imported("smsgw.connectors"), imported("smsgw.dialects"))
-            connectors["smtp"].settings()
+            connectors["smtp"]
             spoken["quicktel"]
             print("smsgw.connectors.smtp" in sys.modules, "smsgw.connectors.http" in sys.modules)
         """)
@@ -80,7 +89,7 @@ class LazyTests(SynchronousTestCase):
         """It makes a connector of its class from settings and clock."""
         lazy = LazyConnector(*LOOPBACK)
         self.assertIs(lazy.settings(), LoopbackSettings)
-        connector = lazy.make(LoopbackSettings(name="sim"), Clock())
+        connector = lazy.load()(LoopbackSettings(name="sim"), Clock())
         self.assertIsInstance(connector, Loopback)
         self.assertEqual(connector.name, "sim")
 
@@ -119,25 +128,53 @@ class OtherPackagesTests(SynchronousTestCase):
             "far = LazyConnector('far', 'far.Far', 'far.Settings')\n"
             "spoken = LazyDialect('far', 'far.FAR')\n",
         )
-        self.assertEqual(set(connector_factories()), {*CONNECTORS, "far"})
+        self.assertEqual(set(connectors()), {*CONNECTORS, "far"})
         self.assertIn("far", dialects())
 
     def test_same_declaration_twice(self) -> None:
-        """Two modules with equal declarations are one plugin, two with different ones are an error that names both."""
+        """Two modules with equal declarations are one plugin; of two with different ones none can be used, the error
+        names both; the others can."""
         line = "from smsgw.plugins import LazyConnector\none = LazyConnector({!r}, {!r}, {!r})\n"
         self.write("same_plugin", line.format(*LOOPBACK))
-        self.assertEqual(sorted(connector_factories()), CONNECTORS)
+        self.assertEqual(sorted(connectors()), CONNECTORS)
         self.write("rival_plugin", line.format("loopback", "rival.Connector", "rival.Settings"))
-        error = self.assertRaises(ValueError, connector_factories)
-        for name in (LOOPBACK[1], "rival.Connector", "loopback"):
-            self.assertIn(name, str(error))
+        for found in (connectors(), connector_types()):
+            error = self.assertRaises(InvalidValue, lambda found=found: found["loopback"])
+            for name in ("smsgw.plugins.builtin", "smsgw.plugins.rival_plugin", "loopback"):
+                self.assertIn(name, str(error))
+            self.assertTrue(found["http"])
         self.assertEqual(sorted(dialects()), DIALECTS)
 
     def test_broken_module(self) -> None:
-        """A module that cannot be imported is logged and left out; the others are found."""
+        """A module that cannot be imported is left out and named; the others are found."""
         self.write("broken_plugin", "from smsgw.plugins import NoSuchThing\n")
-        self.assertEqual(sorted(connector_factories()), CONNECTORS)
-        self.assertTrue(self.flushLoggedErrors(ImportError))
+        self.assertEqual(sorted(connectors()), CONNECTORS)
+        ((name, why),) = unreadable_modules().items()
+        self.assertEqual(name, "smsgw.plugins.broken_plugin")
+        self.assertRegex(why, r"\AImportError: cannot import name 'NoSuchThing'")
+
+    def test_broken_classes(self) -> None:
+        """What raises an exception when it is imported, or is of another kind than declared, cannot be used; the error
+        has the plugin and the exception."""
+        (self.directory.parents[1] / "tornpackage.py").write_text("1 / 0\n")
+        self.patch(sys, "path", [*sys.path, str(self.directory.parents[1])])
+        self.write(
+            "torn_plugin",
+            "from smsgw.plugins import LazyConnector, LazyDialect\n"
+            "one = LazyConnector('torn', 'tornpackage.Torn', 'tornpackage.Settings')\n"
+            "two = LazyDialect('torn', 'tornpackage.TORN')\n"
+            "odd = LazyConnector('odd', 'sys.path', 'sys.path')\n"
+            "off = LazyDialect('off', 'sys.path')\n",
+        )
+        for found, kind, why in (
+            (connectors(), "torn", "ZeroDivisionError: division by zero"),
+            (connector_types(), "torn", "ZeroDivisionError: division by zero"),
+            (dialects(), "torn", "ZeroDivisionError: division by zero"),
+            (connector_types(), "odd", "TypeError: "),
+            (dialects(), "off", "TypeError: "),
+        ):
+            error = self.assertRaises(InvalidValue, lambda found=found, kind=kind: found[kind])
+            self.assertIn(f'"{kind}" of the plugin smsgw.plugins.torn_plugin cannot be used: {why}', str(error))
 
     def test_unknown(self) -> None:
         """A dialect that is not installed is missing from the mapping."""

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.config import Settings, parse
 from smsgw.plugins import dialects
 from smsgw.program.banner import banner
-from smsgw.program.lifecycle import Listener
+from smsgw.program.ports import Listener, OpenPort
 
 SMPP = "[listen smpp]\nprotocol = smpp\nendpoint = tcp:1\ndialect = standard\n"
 MAIL = "[listen mail]\nprotocol = smtp\nendpoint = tcp:2\ndialect = quicktel\ndomains = sms.example, other.example\n"
@@ -37,8 +37,9 @@ class BannerTests(SynchronousTestCase):
         """Return the banner of a configuration whose listeners listen at an address."""
         settings: Settings = parse(text, "gw.ini", {}, dialects())
         port: Any = Port(address or IPv4Address("TCP", "127.0.0.1", 4000))
+        switch: Any = None
         listeners = [
-            Listener(name, None, own.endpoint, None, None, name.upper(), port)
+            Listener(own, None, None, name.upper(), opened=OpenPort(port, switch))
             for name, own in settings.listeners.items()
         ]
         return list(banner(settings, listeners, Path(source)))
@@ -64,10 +65,9 @@ class BannerTests(SynchronousTestCase):
     def test_not_open(self) -> None:
         """A listener that is not open is shown with its endpoint."""
         settings = parse(ADMIN, "gw.ini", {}, dialects())
-        listener = Listener("admin", None, "tcp:4:interface=127.0.0.1", None, None, "admin")
-        self.assertEqual(
-            banner(settings, [listener], Path("gw.ini")), ["admin          tcp:4:interface=127.0.0.1  [listen admin]"]
-        )
+        listener = Listener(settings.listeners["admin"], None, None, "admin")
+        line = "admin          tcp:4:interface=127.0.0.1  [listen admin]"
+        self.assertEqual(list(banner(settings, [listener], Path("gw.ini"))), [line])
 
     def test_commands(self) -> None:
         """There is one command for each protocol, in the order of the listeners, for the last of its listeners."""

@@ -14,7 +14,11 @@ UP = {"up": True, "room": 7, "paused": False, "failing": {}}
 DOWN = {"up": False, "room": 0, "paused": False, "failing": {}}
 PAUSED = {"up": True, "room": 7, "paused": True, "failing": {}}
 BROKEN = {"up": True, "room": 0, "paused": False, "failing": {"room": "ZeroDivisionError"}}
-WELL = {"accepting": True, "disk": "enough", "log": "whole", "clock": "steady", "clock_jump_seconds": 0.0}
+WELL = {
+    "accepting": True, "disk": "enough", "log": "whole", "clock": "steady", "clock_jump_seconds": 0.0,
+    "without_connector": {}, "reload": "taken",
+    "certificates": {"smpp": {"expires": "2027-01-01T00:00:00Z", "days": 41}},
+}  # fmt: skip
 
 
 class HealthTests(SynchronousTestCase):
@@ -42,12 +46,29 @@ class HealthTests(SynchronousTestCase):
     def test_u8_machine(self) -> None:
         """A short disk, a clock that jumped and a damaged log are problems too."""
         ill = {
-            "accepting": False, "disk": "short", "clock": "jumped", "clock_jump_seconds": -61.0, "log": "damaged",
+            **WELL, "accepting": False, "disk": "short", "log": "damaged", "clock": "jumped",
+            "clock_jump_seconds": -61.0,
         }  # fmt: skip
         shown = report("running", {"sim": UP}, ill)
         self.assertEqual((shown["state"], shown["accepting"]), ("degraded", False))
         self.assertEqual([words.split(" ", 3)[1] for words in shown["problems"]], ["disk", "wall", "log"])
         self.assertIn("-61 s", shown["problems"][1])
+
+    def test_u8_configuration(self) -> None:
+        """A reload that was not taken as a whole, a certificate that ends soon, and messages whose connector is gone
+        are problems."""
+        ill = {
+            **WELL, "reload": "partly", "without_connector": {"old": 7},
+            "certificates": {"smpp": {"expires": "2026-12-01T00:00:00Z", "days": 9}},
+        }  # fmt: skip
+        self.assertEqual(
+            report("running", {"sim": UP}, ill)["problems"],
+            [
+                "the last reload of the configuration was taken only in part",
+                "the certificate of listener smpp expires at 2026-12-01T00:00:00Z",
+                "7 messages wait for connector old, which is not configured",
+            ],
+        )
 
     def test_u8_documented(self) -> None:
         """docs/health.rst has each state with its status."""

@@ -19,6 +19,10 @@ class _Reactor(Clock):
         """Ignore the call, which would install signal handlers."""
 
 
+async def reload() -> None:
+    """Change nothing."""
+
+
 class StopTests(SynchronousTestCase):
     """All parts are stopped and the stop ends, even if a part hangs or fails."""
 
@@ -29,7 +33,7 @@ class StopTests(SynchronousTestCase):
         self.cancels = 0
         self.stops: list[str] = []
         self.ends: list[int] = []
-        self.gateway = Gateway(self.clock, self.ends.append, 15.0, lambda: None, lambda listeners: [])
+        self.gateway = Gateway(self.clock, self.ends.append, 15.0, reload, list)
         self.gateway.steps = [
             Step("store", None, lambda: self.stops.append("store")),
             Step("middle", lambda: self.starting, self.stop_middle),

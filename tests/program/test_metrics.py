@@ -112,7 +112,8 @@ class GaugeTests(SynchronousTestCase):
             return [registry.get_sample_value(f"smsgw_{name}", sim) for name in ("connector_up", "connector_room")]
 
         self.assertEqual(measured(), [0, 0])
-        parts.connectors["sim"].start(parts.dispatch)
+        sim_pump = parts.dispatch._roster.pumps["sim"]
+        parts.dispatch._roster.start(sim_pump)
         self.assertEqual(measured(), [1, 7])
         self.assertEqual(other.metrics.registry.get_sample_value("smsgw_connector_up", sim), 0)
         self.assertEqual(registry.get_sample_value("smsgw_waiting_in_memory", sim), 0)

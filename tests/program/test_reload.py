@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -63,12 +64,16 @@ class ReloadTests(SynchronousTestCase):
         reactor: Any = MemoryReactorClock()
         self.parts = make_parts(configfile.read(self.source), reactor)
         for own in self.parts.settings.listeners.values():
-            make_listener(self.parts, own, None)
+            self.parts.ports.add(make_listener(self.parts, own, None))
 
     def write(self, text: str) -> None:
         """Write the file."""
         self.source.write_text(text, encoding="utf-8")
         self.source.chmod(0o600)
+
+    def reload(self) -> None:
+        """Read the file again."""
+        self.successResultOf(Deferred.fromCoroutine(reload(self.parts, self.source)))
 
     def route(self) -> object:
         """Return the connector of a message."""
@@ -82,16 +87,21 @@ class ReloadTests(SynchronousTestCase):
         """Every part that uses the configuration gets the new one, including those of the listeners."""
         known = [getattr(self.parts, field.name) for field in attrs.fields(Parts)]
         kept = [part for part in known if hasattr(part, "apply")]
-        self.assertLessEqual({id(part) for part in kept}, {id(part) for part in self.parts.configured})
-        self.assertEqual(len(self.parts.configured), len(kept) + 3)
+        told = [*self.parts.configured, self.parts.dispatch]
+        self.assertCountEqual(map(id, kept), map(id, told))
         self.assertIs(self.parts.configured[0], self.parts.accounts)
+        applied: list[Any] = []
+        for listener in self.parts.ports:
+            self.patch(listener.front, "apply", applied.append)
+        self.reload()
+        self.assertEqual(applied, [self.parts.settings] * 3)
 
     def test_taken(self) -> None:
         """A changed configuration is applied and counted."""
         self.assertEqual(self.route(), "sim")
         new = self.text.replace("connectors = sim", "connectors = spare")
         self.write(new.replace("senders = DEMO", "senders = NEW"))
-        reload(self.parts, self.source)
+        self.reload()
         self.assertEqual(self.route(), "spare")
         demo = self.parts.accounts.get("demo")
         assert demo is not None
@@ -108,6 +118,6 @@ class ReloadTests(SynchronousTestCase):
             (other + "[nonsense]\n", other.replace("[gateway]", "[gateway]\nkeep = 1d"), other + TWO_KEYS), 1
         ):
             self.write(wrong)
-            reload(self.parts, self.source)
+            self.reload()
             self.assertEqual((self.route(), self.reloads()), ("sim", {"refused": number}))
             self.assertIs(self.parts.settings, before)

@@ -11,16 +11,18 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.config import ConfigErrors, parse
+from smsgw.config import ClientListenSettings, ConfigErrors, parse
 from smsgw.connectors.http.connector import HttpConnector
 from smsgw.connectors.http.settings import HttpConnectorSettings
 from smsgw.connectors.loopback import Loopback, LoopbackSettings
-from smsgw.plugins import LazyConnector, dialects
-from smsgw.program import wiring
+from smsgw.plugins import dialects
+from smsgw.program import connectors
 from smsgw.program.certificates import self_signed
-from smsgw.program.lifecycle import Gateway, Listener
+from smsgw.program.lifecycle import Gateway
 from smsgw.program.listeners import make_listener
 from smsgw.program.parts import Parts
+from smsgw.program.ports import Listener
+from smsgw.program.tls import ListenerTls, load
 from smsgw.program.wiring import build, make_parts
 from smsgw.stores import MessageStore
 from smsgw.stores.sqlite import SqliteEngine
@@ -50,6 +52,13 @@ DIALECTS = {"smpp": "standard", "smtp": "quicktel", "http": "rostelecom"}
 FURTHER = {"smtp": "domains = sms.example"}
 
 
+class Administration:
+    """The administrator's front end, whose listeners are not used."""
+
+    def site(self) -> object:
+        return object()
+
+
 class FaultyConnector:
     """A connector of a third party, whose code raises."""
 
@@ -70,6 +79,7 @@ class WiringTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Make a reactor and a state directory."""
         self.reactor: Any = MemoryReactorClock()
+        self.admin: Any = Administration()
         self.state = Path(self.mktemp())
         self.state.mkdir()
 
@@ -95,7 +105,11 @@ class WiringTests(SynchronousTestCase):
     def listener(self, *arguments: Any, **keys: Any) -> Listener:
         """Return the listener."""
         parts = self.parts(*arguments, **keys)
-        return make_listener(parts, parts.settings.listeners["one"], None)
+        own = parts.settings.listeners["one"]
+        if not isinstance(own, ClientListenSettings):
+            parts.admin = self.admin
+        pair = load(own, parts.settings.gateway.state) if isinstance(own, ClientListenSettings) else None
+        return make_listener(parts, own, None if pair is None else ListenerTls(pair))
 
     def limits(self, *arguments: Any) -> Any:
         """Return the limits of its protocol."""
@@ -211,6 +225,13 @@ class WiringTests(SynchronousTestCase):
         parts = make_parts(parse(other, "gw.ini", types, dialects()), self.reactor)
         self.assertIsInstance(parts.connectors["sim"], HttpConnector)
 
+    def test_connector_that_raises(self) -> None:
+        """A connector whose class raises an exception is a mistake of its section, in one line."""
+        self.patch(Loopback, "__init__", lambda *_: 1 / 0)
+        error = self.assertRaises(ConfigErrors, self.parts)
+        line = r"\Agw.ini:\d+: \[connector sim\]: no connector can be made of it: ZeroDivisionError: .*\Z"
+        self.assertRegex(str(error), line)
+
     def test_store(self) -> None:
         """store = chooses the engine."""
         store = self.parts(gateway="store = sqlite:").store
@@ -221,7 +242,7 @@ class WiringTests(SynchronousTestCase):
         """Every part that keeps something of the configuration gets a new one; the accounts come first."""
         parts = self.parts()
         keeping = [one for one in attrs.asdict(parts, recurse=False).values() if hasattr(one, "apply")]
-        self.assertCountEqual(map(id, keeping), map(id, parts.configured))
+        self.assertCountEqual(map(id, keeping), map(id, [*parts.configured, parts.dispatch]))
         self.assertIs(parts.configured[0], parts.accounts)
 
     def test_drain(self) -> None:
@@ -232,8 +253,7 @@ class WiringTests(SynchronousTestCase):
 
     def test_faulty_connector(self) -> None:
         """A connector whose code raises makes neither /health nor /metrics fail: both show that it does."""
-        faulty = LazyConnector("loopback", f"{__name__}.FaultyConnector", "smsgw.connectors.loopback.LoopbackSettings")
-        self.patch(wiring, "connector_factories", lambda: {"loopback": faulty})
+        self.patch(connectors, "connectors", lambda: {"loopback": FaultyConnector})
         gateway = build(self.settings("admin"), self.reactor, Path("gw.ini"), lambda status: None)
         (listen,) = [
             step.start for step in gateway.steps if step.name == "admin listeners" and step.start is not None

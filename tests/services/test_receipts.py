@@ -23,7 +23,7 @@ class ReceiptTests(DispatchTestCase):
         before = len(self.store.commits)
         del self.outbox.events[:]
         self.runner.by_hand = True
-        stored = self.dispatch.receipts("r1", [self.report("A2"), self.report("A1", State.UNDELIVERABLE)])
+        stored = self.links["r1"].sink.receipts("r1", [self.report("A2"), self.report("A1", State.UNDELIVERABLE)])
         self.assertNoResult(stored)
         self.assertEqual(self.outbox.reported, [])
         self.runner.work()
@@ -36,7 +36,7 @@ class ReceiptTests(DispatchTestCase):
         """A receipt before the answer is parked, and matched when the answer is committed."""
         sim = self.begin(HandConnector("r2"))
         self.accept(message(1, connector="r2"))
-        self.successResultOf(self.dispatch.receipts("r2", [self.report("A1")]))
+        self.successResultOf(self.links["r2"].sink.receipts("r2", [self.report("A1")]))
         self.assertEqual(self.outbox.reported, [])
         sim.answer(Sent("A1"))
         self.assertEqual(self.outbox.reported, [(1, State.ENROUTE), (1, State.DELIVERED)])
@@ -48,7 +48,7 @@ class ReceiptTests(DispatchTestCase):
         self.accept(message(1, connector="r3"))
         sim.answer(Sent("A1"))
         for state in (None, State.DELIVERED, State.EXPIRED):
-            self.successResultOf(self.dispatch.receipts("r3", [self.report("A1", state)]))
+            self.successResultOf(self.links["r3"].sink.receipts("r3", [self.report("A1", state)]))
         self.assertEqual(self.state(1), State.DELIVERED)
         counts = {result: count for (_, result), count in self.metrics.receipts.items()}
         self.assertEqual(counts, {"ignored": 1, "matched": 1, "repeated": 1})
@@ -59,6 +59,6 @@ class ReceiptTests(DispatchTestCase):
         self.accept(message(1, connector="r4"))
         sim.answer(Sent("A1"))
         self.store.trouble = StoreDown("full")
-        self.failureResultOf(self.dispatch.receipts("r4", [self.report("A1")]), StoreDown)
+        self.failureResultOf(self.links["r4"].sink.receipts("r4", [self.report("A1")]), StoreDown)
         self.assertEqual(self.outbox.reported, [(1, State.ENROUTE)])
         self.assertEqual(self.metrics.receipts["r4", "matched"], 0)

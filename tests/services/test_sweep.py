@@ -107,7 +107,8 @@ class SweepTests(DispatchTestCase):
         sim = self.begin()
         self.accept(message(1, expires=NOON + 9 * DAY), message(2, expires=NOON + 9 * DAY))
         sim.answer()
-        self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("sim-1", State.DELIVERED, 0, NOON)]))
+        report = DeliveryReport("sim-1", State.DELIVERED, 0, NOON)
+        self.successResultOf(self.links["sim"].sink.receipts("sim", [report]))
         self.later(DAY)
         self.assertEqual([self.state(id) for id in (1, 2)], [State.DELIVERED, State.UNKNOWN])
         self.assertEqual(self.found(2).error, ErrorCode.NO_RECEIPT)
@@ -119,7 +120,7 @@ class SweepTests(DispatchTestCase):
         self.accept(message(1, parts=2, expires=NOON + 9 * DAY))
         sim.answer(Sent("A1"), count=1)
         sim.answer(Sent("A2"))
-        self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("A1", State.DELIVERED, 0, NOON)]))
+        self.successResultOf(self.links["sim"].sink.receipts("sim", [DeliveryReport("A1", State.DELIVERED, 0, NOON)]))
         self.later(DAY)
         self.assertEqual(self.state(1), State.UNKNOWN)
 
@@ -130,7 +131,7 @@ class SweepTests(DispatchTestCase):
                                                                   expires=NOON + 99 * DAY))
         sim.answer()
         reports = [DeliveryReport(f"sim-{id}", State.DELIVERED, 0, NOON) for id in range(1, 31)]
-        self.successResultOf(self.dispatch.receipts("sim", reports))
+        self.successResultOf(self.links["sim"].sink.receipts("sim", reports))
         with capturedLogs() as logged:
             self.later(8 * DAY)
         self.assertEqual(self.counts.given_up[()], 60)
@@ -220,7 +221,7 @@ class SweepTests(DispatchTestCase):
         self.accept(*(message(id, expires=NOON + DAY) for id in range(1, 9)))
         sim.answer(Sent("a"), count=1)
         sim.answer(Sent("b"), count=1)
-        self.successResultOf(self.dispatch.receipts("sim", [DeliveryReport("a", State.DELIVERED, 0, NOON)]))
+        self.successResultOf(self.links["sim"].sink.receipts("sim", [DeliveryReport("a", State.DELIVERED, 0, NOON)]))
         before = [self.state(id) for id in range(1, 9)]
         self.assertEqual(before[:2], [State.DELIVERED, State.ENROUTE])
         for lead in (30 * 3600.0, 40 * DAY, -30 * 3600.0, -40 * DAY):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,18 +20,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from smsgw import plugins
-from smsgw.config import ConfigErrors, ConnectorSettings, Settings, parse
+from smsgw.config import ConfigErrors, InvalidValue, Settings, parse
 from smsgw.interfaces import IConnector
 from smsgw.model.lifecycle import State
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import Dispatch
+from tests.flows.process import TWISTD, free_ports
+from tests.pages import copy_out, environment, files_of
 from tests.services.dispatch.support import DispatchTestCase, RecordingIncoming, RecordingOutbox, message
 
 PROJECT = Path(__file__).resolve().parent / "acmesms"
 ROOT = PROJECT.parents[2]
-TUTORIAL = ROOT / "docs" / "connectors.rst"
-
-BLOCK = re.compile(r"^In ``(\S+)``:\n\n\.\. code-block:: \w+\n\n((?:   .*\n|\n)+)", re.MULTILINE)
+PAGE = "connectors.rst"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONWARNINGS")}
 
 SECTION = """
 [listen api]
@@ -46,7 +49,7 @@ window = 2
 
 
 def installed(case: SynchronousTestCase) -> Path:
-    """Return a copy of the package in a writable directory, because listing plugins writes a cache."""
+    """Return a copy of the package in a writable directory."""
     place = Path(case.mktemp()).resolve()
     shutil.copytree(PROJECT, place, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
     return place
@@ -65,18 +68,13 @@ def on_path(case: SynchronousTestCase) -> None:
     case.addCleanup(forget)
 
 
-def types() -> dict[str, type[ConnectorSettings]]:
-    """Return the settings classes of all installed types."""
-    return {kind: factory.settings() for kind, factory in plugins.connector_factories().items()}
-
-
 class FoundTests(SynchronousTestCase):
     """Finding plugins."""
 
     def listed(self, *path: Path) -> list[str]:
         """Return the types of connectors that a new process finds with this Python path."""
         script = (
-            "import sys; from smsgw.plugins import connector_factories; print(*sorted(connector_factories()));"
+            "import sys; from smsgw.plugins import connectors; print(*sorted(connectors()));"
             "assert 'acmesms' not in sys.modules and 'smsgw.connectors.loopback' not in sys.modules"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*path, ROOT)))}
@@ -88,10 +86,10 @@ class FoundTests(SynchronousTestCase):
 
     def test_own_always_there(self) -> None:
         """The gateway's own connectors are found without a further path."""
-        self.assertIn("loopback", plugins.connector_factories())
+        self.assertIn("loopback", plugins.connectors())
 
     def test_two_of_a_kind(self) -> None:
-        """Two packages with the same type of connector are an error that names both."""
+        """Two packages with the same type of connector cannot be used, and the error names both."""
         on_path(self)
         directory = Path(self.mktemp()) / "smsgw" / "plugins"
         directory.mkdir(parents=True)
@@ -100,9 +98,10 @@ class FoundTests(SynchronousTestCase):
             "rival = LazyConnector('acme', 'rival.Connector', 'rival.Settings')\n"
         )
         self.patch(plugins, "__path__", [*plugins.__path__, str(directory)])
-        error = self.assertRaises(ValueError, plugins.connector_factories)
-        self.assertIn("rival.Connector", str(error))
-        self.assertIn("acmesms.connector.AcmeConnector", str(error))
+        for found in (plugins.connectors(), plugins.connector_types()):
+            self.assertIn("loopback", {kind: found[kind] for kind in set(found) - {"acme"}})
+            error = self.assertRaises(InvalidValue, found.__getitem__, "acme")
+            self.assertIn("smsgw.plugins.acmesms_plugin and smsgw.plugins.acmesms_rival", str(error))
 
 
 class ConfiguredTests(SynchronousTestCase):
@@ -114,7 +113,7 @@ class ConfiguredTests(SynchronousTestCase):
 
     def test_own_settings(self) -> None:
         """The section is read with the package's settings class: its own keys and the common ones."""
-        settings: Any = parse(SECTION, "gw.ini", types(), plugins.dialects()).connectors["acme"]
+        settings: Any = parse(SECTION, "gw.ini", plugins.connector_types(), plugins.dialects()).connectors["acme"]
         self.assertEqual(
             (settings.endpoint, settings.patience, settings.window, settings.on_unknown),
             ("tcp:acme.example:7000", 60.0, 2, "resend"),
@@ -124,7 +123,7 @@ class ConfiguredTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """A mistake in the section is reported with its line."""
         error = self.assertRaises(ConfigErrors, parse, SECTION.replace("key = 0123456789", "patience = soon"),
-                                  "gw.ini", types(), plugins.dialects())
+                                  "gw.ini", plugins.connector_types(), plugins.dialects())
         self.assertIn("gw.ini:10: [connector acme] patience", str(error))
         self.assertIn("[connector acme] key", str(error))
 
@@ -167,9 +166,9 @@ class CarriedTests(DispatchTestCase):
         on_path(self)
         self.reactor = MemoryReactorClock()
         self.clock = self.reactor
-        settings: Settings = parse(SECTION, "gw.ini", types(), plugins.dialects())
+        settings: Settings = parse(SECTION, "gw.ini", plugins.connector_types(), plugins.dialects())
         own = settings.connectors["acme"]
-        self.connector = plugins.connector_factories()[own.type].make(own, self.reactor)
+        self.connector = plugins.connectors()[own.type](own, self.reactor)
         self.outbox = RecordingOutbox()
         self.dispatch = Dispatch(
             settings, self.store, Commits(self.store, self.outbox), self.reactor, self.time, {own.name: self.connector},
@@ -259,25 +258,55 @@ class CarriedTests(DispatchTestCase):
 
 
 class TutorialTests(SynchronousTestCase):
-    """The code in docs/connectors.rst is that of the package."""
-
-    def blocks(self) -> list[tuple[str, str]]:
-        """Return (file, text) of each block of code that names a file."""
-        found = BLOCK.findall(TUTORIAL.read_text("utf-8"))
-        return [(name, re.sub(r"^ {3}", "", text, flags=re.MULTILINE).strip("\n")) for name, text in found]
+    """The code in docs/connectors.rst is that of the package, and works as it is printed."""
 
     def test_current(self) -> None:
-        """Each block of code is part of the file that it names."""
-        for name, text in self.blocks():
-            self.assertIn(text, (PROJECT / name).read_text("utf-8"), name)
+        """The page has each file of the package, completely."""
+        shown = {name: squeezed(text) for name, text in files_of(PAGE).items()}
+        for apart in ("gw.ini", "centre.py"):
+            del shown[apart]
+        files = {
+            file.relative_to(PROJECT).as_posix(): squeezed(file.read_text("utf-8"))
+            for file in PROJECT.rglob("*")
+            if file.suffix in (".py", ".cfg", ".toml")
+        }
+        self.assertEqual(shown, files)
 
-    def test_complete(self) -> None:
-        """Each file of the package with code is on the page, the plugin and the settings completely."""
-        shown: dict[str, str] = {}
-        for name, text in self.blocks():
-            shown[name] = shown.get(name, "") + text
-        files = {file.relative_to(PROJECT).as_posix() for file in PROJECT.rglob("*")
-                 if file.is_file() and file.suffix in (".py", ".cfg") and file.name != "__init__.py"}
-        self.assertEqual(shown.keys(), files)
-        for name in ("smsgw/plugins/acmesms_plugin.py", "acmesms/settings.py", "setup.cfg"):
-            self.assertEqual(shown[name], (PROJECT / name).read_text("utf-8").strip("\n"))
+    def test_u4_as_printed(self) -> None:
+        """What is copied out of the page is installed in an environment of its own; the gateway there uses it, and
+        a message is delivered."""
+        place = Path(self.mktemp()).absolute()
+        copy_out(PAGE, place)
+        ports = dict(zip(("7000", "2775", "8081"), map(str, free_ports(3)), strict=True))
+        for file in (place / "gw.ini", place / "centre.py"):
+            file.write_text(re.sub(r"\b(7000|2775|8081)\b", lambda found: ports[found[0]], file.read_text()))
+        (place / "gw.ini").chmod(0o600)
+        python = environment(place / "venv")
+
+        def run(*arguments: str) -> str:
+            done = subprocess.run(
+                [python, *arguments],
+                cwd=place, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False,
+            )  # fmt: skip
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            return done.stdout
+
+        run("-m", "pip", "install", "--no-index", "--no-deps", "--no-build-isolation", "-q", ".")
+        good = "gw.ini is good: 2 listeners, 1 account, 1 connector, 1 route"
+        self.assertIn(good, run("-m", "smsgw", "check", "gw.ini"))
+        with (place / "log").open("wb") as log:
+            for command in (("centre.py",), ("-c", TWISTD, "-n", "--pidfile=", "smsgw", "-c", "gw.ini")):
+                process = subprocess.Popen([python, *command], cwd=place, env=ENVIRONMENT, stdout=log, stderr=log)
+                self.addCleanup(process.wait)
+                self.addCleanup(process.terminate)
+        deadline = time.monotonic() + 30
+        while "[listen smpp]" not in (said := (place / "log").read_text()):
+            self.assertLess(time.monotonic(), deadline, said)
+            select.select([], [], [], 0.05)
+        sent = run("-m", "smsgw", "send", "-c", "gw.ini", "79161234567", "Hello over ACME")
+        self.assertRegex(sent, r"\Aaccepted as message 1\ndelivered ")
+
+
+def squeezed(text: str) -> str:
+    """Return a text without its empty lines, which differ between classes on the page and in a file."""
+    return re.sub(r"\n\n+", "\n", text).strip()

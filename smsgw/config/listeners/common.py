@@ -11,7 +11,7 @@ from smsgw.config import fields
 from smsgw.config.endpoint import ENDPOINT, take_apart
 from smsgw.config.errors import Conflict
 from smsgw.config.fields import Declared
-from smsgw.config.settings import WORD, Preset, SectionSettings
+from smsgw.config.settings import WORD, Preset, SectionSettings, find_dialect, usable_dialects
 
 
 @attrs.frozen(kw_only=True)
@@ -55,9 +55,8 @@ class ClientListenSettings(ListenSettings):
         """Return the dialect's defaults; empty if the dialect does not exist or does not support this protocol."""
         defaults = attrs.fields_dict(cls)
         dialect = str(given.get("dialect", defaults["dialect"].default))
-        if dialect not in dialects:
-            return {}
-        return dialects[dialect].settings(str(defaults["protocol"].default)) or {}
+        found, _ = find_dialect(dialect, dialects)
+        return (found.settings(str(defaults["protocol"].default)) if found is not None else None) or {}
 
     @classmethod
     def missing(cls, key: Declared, dialects: Mapping[str, Preset]) -> str:
@@ -67,11 +66,12 @@ class ClientListenSettings(ListenSettings):
         return f"; allowed: {', '.join(_available(str(attrs.fields_dict(cls)['protocol'].default), dialects))}"
 
     def check_dialect(self, dialects: Mapping[str, Preset]) -> Iterator[Conflict]:
-        """Yield a dialect that does not exist or does not support the protocol."""
-        if self.dialect not in dialects or dialects[self.dialect].settings(self.protocol) is None:
+        """Yield a dialect that does not exist, cannot be loaded, or does not support the protocol."""
+        found, why = find_dialect(self.dialect, dialects)
+        if found is None or found.settings(self.protocol) is None:
             what = f"is not available for {self.protocol}" if self.dialect in dialects else "is not a dialect"
-            able = ", ".join(_available(self.protocol, dialects))
-            yield Conflict("dialect", f'"{self.dialect}" {what}; allowed: {able}')
+            able = usable_dialects(dialects, lambda one: one.settings(self.protocol) is not None)
+            yield Conflict("dialect", why or f'"{self.dialect}" {what}; allowed: {able}')
 
     def check(self) -> Iterator[Conflict]:
         """Yield a certificate without a key, or a key without a certificate."""

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
 from smsgw.connectors.templates import HttpData, percent_encoder
 from smsgw.connectors.wholemessage import WholeMessageConnector, put
-from smsgw.interfaces import IConnector, IRetrying, IWebhookReceiver, WebhookRequest, WebhookResponse
+from smsgw.interfaces import IAdjustable, IConnector, IRetrying, IWebhookReceiver, WebhookRequest, WebhookResponse
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
@@ -47,12 +47,14 @@ class Client(Protocol):
         """Make one request."""
 
 
-@implementer(IConnector, IRetrying, IWebhookReceiver)
+@implementer(IAdjustable, IConnector, IRetrying, IWebhookReceiver)
 class HttpConnector(WholeMessageConnector):
     """Sends messages over HTTP, and takes the webhooks of the upstream.
 
     :param clock: the reactor; its seconds are monotonic. :param client: makes the requests; None: a new client.
     """
+
+    _settings: HttpConnectorSettings
 
     def __init__(
         self,
@@ -62,7 +64,6 @@ class HttpConnector(WholeMessageConnector):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(settings, clock, now)
-        self._settings = settings
         self._client = client or WebClient(
             clock, per_host=min(settings.window, 100), seconds=settings.timeout, limit=LONGEST_RESPONSE
         )

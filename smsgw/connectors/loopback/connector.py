@@ -18,8 +18,8 @@ from zope.interface import implementer
 
 from smsgw.connectors.loopback.behaviour import Behaviour, LoopbackSettings, Owed, Reaction
 from smsgw.connectors.loopback.delayline import DelayLine
-from smsgw.connectors.window import Window
-from smsgw.interfaces import Awaited, IConnector, IConnectorSink, ISimulator
+from smsgw.connectors.window import Window, adjustable
+from smsgw.interfaces import Awaited, IAdjustable, IConnector, IConnectorSink, ISimulator
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.lifecycle import State
 from smsgw.model.message import DeliveryReport, Incoming, Part
@@ -41,7 +41,7 @@ _STOPPED: Final = Refused(Refusal.UPSTREAM_DOWN, "the simulated SMSC is not runn
 _log = Logger()
 
 
-@implementer(IConnector, ISimulator)
+@implementer(IAdjustable, IConnector, ISimulator)
 class Loopback:
     """Takes parts; its :class:`~smsgw.connectors.loopback.behaviour.Behaviour` decides on outcomes and receipts.
 
@@ -72,6 +72,13 @@ class Loopback:
         self._sink = sink
         self.up = self._window.open = True
         self._window.feed()
+
+    def apply(self, settings: LoopbackSettings) -> bool:
+        if not adjustable(self._settings, settings):
+            return False
+        self._settings = settings
+        self._window.apply(settings.window, settings.rate)
+        return True
 
     def _say_ready(self) -> None:
         self._sink.ready(self.name)

@@ -143,14 +143,14 @@ def _audited(respond: Respond) -> Respond:
 
 
 class AdminFrontend:
-    """The administrator's resources; `factory` is the listening factory.
+    """The administrator's resources; each listener has a site with them.
 
     :param cancel: cancels a message or batch of any account by its id.
     :param replay: moves dead letters back to the outbox, as :meth:`smsgw.interfaces.IMessageStore.replay`.
     :param simulate: lets the connector of that name (empty: the first that can) simulate a subscriber.
     :param operations: sends again, and handles connectors.
-    :param health: returns the ``state`` of the gateway, its ``problems``, whether it is ``accepting`` new messages, and
-        further values to show.
+    :param health: returns the ``state`` of the gateway, its ``problems``, whether it is ``accepting`` new messages, how
+        many messages wait ``without_connector`` by the name of theirs, and further values to show.
     :param watch: knows of jumps of the wall clock.
     :param clock: its seconds must be monotonic.
     :param registry: of the metrics shown; takes those of the store too.
@@ -185,6 +185,7 @@ class AdminFrontend:
         self._backup = backup
         self._registry = registry
         self._stored = StoredMetrics(registry)
+        self._http = http
         self.resource = JsonResource(
             [
                 ResourcePath("/health", {b"GET": self._show_health}),
@@ -208,8 +209,11 @@ class AdminFrontend:
             ],
             errors=bare_reason,
         )
+
+    def site(self) -> BoundedSite:
+        """Return the listening factory of one listener."""
         forms = ResponseForms(ResponseForm(bare_reason))
-        self.factory = BoundedSite(self.resource, clock, metrics=http, forms=forms)
+        return BoundedSite(self.resource, self._clock, metrics=self._http, forms=forms)
 
     def _counts(self) -> Deferred[dict[int, int] | None]:
         """Messages by state; None if the store does not answer within :data:`PATIENCE`."""
@@ -247,6 +251,7 @@ class AdminFrontend:
                 {
                     "messages": [views.summary(message, asked.text) for message in messages],
                     "before": messages[-1].id if more else None,
+                    "without_connector": self._health()["without_connector"],
                 }
             )
 

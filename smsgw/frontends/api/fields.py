@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from smsgw.model.content import Labels
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Options, Submission
 from smsgw.protocols.http.strictjson import compact, is_integer
+from smsgw.text.coding import find_control
 
 MOST_MESSAGES: Final = 100
 """The most messages in one request."""
@@ -76,6 +78,26 @@ def _text(value: object, least: int, most: int) -> str:
     return value
 
 
+def _written(value: object, least: int, most: int) -> str:
+    """Parse a text that people have written."""
+    text = _text(value, least, most)
+    place = find_control(text)
+    if place >= 0:
+        raise ValueError(
+            f"character {place + 1} is the control character U+{ord(text[place]):04X}; allowed are tab, LF, FF and CR"
+        )
+    return text
+
+
+def _reference(value: object) -> str:
+    """Parse a reference, which is one line."""
+    text = _text(value, 0, 255)
+    place = next((place for place, character in enumerate(text) if unicodedata.category(character) == "Cc"), -1)
+    if place >= 0:
+        raise ValueError(f"character {place + 1} is the control character U+{ord(text[place]):04X}; none is allowed")
+    return text
+
+
 def _whole(value: object, least: int, most: int) -> int:
     if not is_integer(value) or not least <= value <= most:  # type: ignore[operator]
         raise ValueError(f"a whole number from {least} to {most}")
@@ -113,11 +135,11 @@ def key(value: object) -> str:
 
 FIELDS: Final[Mapping[str, Callable[[object], Any]]] = {
     "to": _number,
-    "text": lambda value: _text(value, 1, 40_000),
+    "text": lambda value: _written(value, 1, 40_000),
     "from": lambda value: _text(value, 0, 20),
     "callback": lambda value: _text(value, 0, 2048),
-    "reference": lambda value: _text(value, 0, 255),
-    "comment": lambda value: _text(value, 0, 1000),
+    "reference": _reference,
+    "comment": lambda value: _written(value, 0, 1000),
     "idempotency_key": key,
     "validity": lambda value: _whole(value, 1, LONGEST_VALIDITY),
     "valid_until": _time,

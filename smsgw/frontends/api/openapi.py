@@ -30,16 +30,19 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_WRITTEN: Final = r"^[^\u0000-\u0008\u000B\u000E-\u001F\u007F-\u009F]*$"
+_ONE_LINE: Final = r"^[^\u0000-\u001F\u007F-\u009F]*$"
+
 _NEW: Final[Mapping[str, Schema]] = {
     "to": {
         "description": "the recipient, as text or number; national forms of the gateway's country are understood",
         "anyOf": [_text(1, 30), {"type": "integer", "minimum": 1}],
     },
-    "text": _text(1, 40_000),
+    "text": _text(1, 40_000, pattern=_WRITTEN),
     "from": _text(0, 20, description="an agreed sender; empty or absent: the account's default"),
     "callback": _text(0, 2048, description="called in native form instead of the account's callback; an allowed host"),
-    "reference": _text(0, 255, description="your own name for the message, returned with it"),
-    "comment": _text(0, 1000, description="a note for people"),
+    "reference": _text(0, 255, pattern=_ONE_LINE, description="your own name for the message, returned with it"),
+    "comment": _text(0, 1000, pattern=_WRITTEN, description="a note for people"),
     "idempotency_key": _text(1, 128, pattern="^[!-~]+$", description="the same again within 24 h sends nothing anew"),
     "validity": {"type": "integer", "minimum": 1, "maximum": LONGEST_VALIDITY, "description": "seconds"},
     "valid_until": _TIME,

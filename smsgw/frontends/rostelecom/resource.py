@@ -42,6 +42,7 @@ from smsgw.protocols.http.jsonresource import (
     strict_json,
 )
 from smsgw.protocols.http.responses import ResponseForm
+from smsgw.text.coding import find_control
 
 PATH: Final = "/api/v2/send_message"
 PREFIX: Final = "message-id-"
@@ -129,8 +130,8 @@ class MessageResource(JsonResource):
         if not isinstance(shortcode, str) or not shortcode:
             return self._no(self._bad_sender)
         text = fields.get("text")
-        # A text that is not a string becomes an empty one, because the delegate checks the sender first.
-        text = text if isinstance(text, str) else ""
+        # What is no text for people becomes an empty one, because the delegate checks the sender first.
+        text = text if isinstance(text, str) and find_control(text) < 0 else ""
         return self._delegate.submit(account, msisdn, shortcode, text).addCallback(self._sent)
 
     def _msisdn(self, value: object) -> str | None:

@@ -61,7 +61,6 @@ class SmppFrontend:
         self._manner = manner
         self._read = submission_reader(listener.name, manner)
         self._receipts = receipts
-        receipts.add_listener(listener.name, manner)
         self._accounts = accounts
         self._intake = intake
         self._store = store
@@ -72,7 +71,8 @@ class SmppFrontend:
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
-        """Take the time zone and the rule for national numbers from the settings."""
+        """Take the time zone and the rule for national numbers from the settings, and the receipts of its messages."""
+        self._receipts.add_listener(self._listener.name, self._manner)
         self._zone = settings.gateway.timezone
         self._national = NATIONAL[settings.gateway.country]
 

@@ -4,7 +4,8 @@ The rule is: a message is claimed in the store before it is sent, and its slot o
 is committed. Messages that find room are claimed in the commit that accepts them; the others wait in a
 :class:`~smsgw.services.dispatch.backlog.Backlog` and are claimed in the same commit that frees slots for them.
 
-A message passes here three times: :meth:`Dispatch.accept`, :meth:`Dispatch.outcomes` and :meth:`Dispatch.receipts`.
+A message passes here three times: :meth:`Dispatch.accept`, and :meth:`.Sink.outcomes` and :meth:`.Sink.receipts`, to
+which its connector reports.
 """
 
 from __future__ import annotations
@@ -12,25 +13,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from smsgw.config import Settings
-from smsgw.interfaces import IConnector, IConnectorSink, IMessageStore
+from smsgw.interfaces import IConnector, IMessageStore
 from smsgw.model.changes import Changes, Committed, Conditional
-from smsgw.model.errors import GatewayError, Refused, StoreDown
+from smsgw.model.errors import GatewayError
 from smsgw.model.lifecycle import FINAL, State
-from smsgw.model.message import DeliveryReport, Incoming, Message, Part
-from smsgw.model.outcome import Outcome
+from smsgw.model.message import Message
 from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.dispatch import recovery
 from smsgw.services.dispatch.context import Context
 from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.services.dispatch.pump import Pump, Reservation
+from smsgw.services.dispatch.roster import Roster
+from smsgw.services.dispatch.sink import Sink
 from smsgw.services.incoming import IncomingSink
 from smsgw.services.receipts import Receipts
 
@@ -38,12 +39,13 @@ _QUEUED: Final = State.QUEUED
 _log = Logger()
 
 
-@implementer(IConnectorSink)
 class Dispatch:
-    """Sends messages over connectors. Intake, cancelling, the sweep and the connectors call it.
+    """Sends messages over connectors. Intake, cancelling and the sweep call it; connectors report to a
+    :class:`~smsgw.services.dispatch.sink.Sink` each.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
-    :param connectors: all of them by name, the name of their section.
+    :param connectors: all of them by name, the name of their section; this object keeps the dict up to date when
+        a reload changes the connectors.
     :param reroute: returns the connector for a message now: its own while that is up, else another of its route.
     :param incoming: takes messages, calls and keys of subscribers.
     :param memory: parts of waiting messages kept in memory per connector.
@@ -59,7 +61,7 @@ class Dispatch:
         commits: Commits,
         clock: IReactorTime,
         time: CheckedClock,
-        connectors: Mapping[str, IConnector],
+        connectors: dict[str, IConnector],
         reroute: Callable[[Message], str],
         *,
         incoming: IncomingSink,
@@ -91,16 +93,27 @@ class Dispatch:
             finished=self._check_quiet,
             metrics=metrics,
         )
-        timeout = settings.gateway.report_timeout
-        self._pumps = {
-            name: Pump(connector, settings.connectors[name], timeout, context) for name, connector in connectors.items()
-        }
+        self._roster = roster = Roster(
+            settings, connectors, context, lambda pump: Sink(pump, self._receipts, self._incoming)
+        )
+        self._pumps, self._departures, self._stranded = roster.pumps, roster.departures, roster.stranded
 
-    def apply(self, settings: Settings) -> None:
-        """Use the new settings of dispatch for each connector, and the new ``report_timeout``. The connectors
-        themselves stay: a connector that is added, changed or removed needs a restart."""
-        for name, pump in self._pumps.items():
-            pump.apply(settings.connectors[name], settings.gateway.report_timeout)
+    @property
+    def without_connector(self) -> Mapping[str, int]:
+        """How many messages wait for a connector that is not configured any more, by its name."""
+        return self._stranded.counts
+
+    def apply(self, settings: Settings, made: Mapping[str, IConnector]) -> None:
+        """Use new settings for each connector, and the new ``report_timeout``.
+
+        A connector that is removed or replaced takes no further messages from now on, and is stopped
+        in order (:mod:`smsgw.services.dispatch.departures`). The messages that wait for a removed connector take
+        another route, or wait if there is none.
+
+        :param made: connectors, not started, for sections that are new or have changed. They are started at once, or
+            when the one that they replace has stopped; not if that one can take the changed settings itself.
+        """
+        self._roster.apply(settings, made)
 
     # What intake, cancelling and the sweep call.
 
@@ -145,11 +158,15 @@ class Dispatch:
             reservations = _without({message.id for one in unmet for message in one.messages}, reservations)
         for pump, reservation in reservations:
             pump.accepted(reservation)
+        if self._departures.leaving:
+            self._departures.check()
         return committed
 
     def _not_accepted(self, failure: Failure, reservations: Sequence[tuple[Pump, Reservation]]) -> Failure:
         for pump, reservation in reservations:
             pump.undo(reservation)
+        if self._departures.leaving:
+            self._departures.check()
         return failure
 
     def withdraw(self, messages: Sequence[Message]) -> list[Message]:
@@ -168,7 +185,8 @@ class Dispatch:
         waiting = [message for message in messages if not message.claimed and message.state not in FINAL]
         homeless = [message for message in waiting if message.connector not in self._pumps]
         if homeless:
-            await recovery.move(self._commits, homeless, self._pumps, self._reroute)
+            await self._stranded.move(homeless)
+            self._stranded.add([message for message in homeless if message.connector not in self._pumps])
         self._enqueue(
             [
                 message
@@ -206,7 +224,7 @@ class Dispatch:
         """
         free = self.withdraw(messages)
         try:
-            moved = await recovery.move(self._commits, free, self._pumps, lambda _: connector)
+            moved = await self._stranded.move(free, lambda _: connector)
         except GatewayError:
             now = self._time.now()
             self._enqueue([message for message in free if message.due <= now])
@@ -227,9 +245,9 @@ class Dispatch:
         await recovery.recover(
             self._store, self._commits, self._pumps, self._reroute, self._time.earliest, self._metrics
         )
-        await recovery.rehome(self._store, self._commits, self._pumps, self._reroute)
+        await self._stranded.rehome()
         for pump in self._pumps.values():
-            pump.start(self)
+            self._roster.start(pump)
         for pump in self._pumps.values():
             await recovery.resume(self._store, pump)
             pump.open()
@@ -240,13 +258,14 @@ class Dispatch:
         Claimed messages that were not sent go back to the queue. Cancelling the Deferred cancels the stop of each
         connector and the wait for outcomes.
         """
+        self._roster.closed = True
         for pump in self._pumps.values():
             pump.close()
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
         """Wait for connectors and outcomes one after the other, because a DeferredList passes no cancellation on."""
-        pumps = self._pumps.values()
+        pumps = [pump for pump in self._pumps.values() if pump.started]
         stopping: list[Deferred[object]] = [maybeDeferred(pump.connector.stop) for pump in pumps]
         results: Sequence[tuple[bool, object]] = await DeferredList(stopping, consumeErrors=True)
         cut_short = False
@@ -265,8 +284,11 @@ class Dispatch:
             self._quiet = Deferred()
             self._check_quiet()
             await self._quiet
+            await self._departures.gone()
 
     def _check_quiet(self) -> None:
+        if self._departures.leaving:
+            self._departures.check()
         quiet = self._quiet
         if quiet is not None and not quiet.called and all(pump.quiet for pump in self._pumps.values()):
             quiet.callback(None)
@@ -275,29 +297,12 @@ class Dispatch:
         """Once a second: notice links that went down, move the messages that wait for them, refill the memory."""
         for pump in self._pumps.values():
             pump.tick()
+        self._stranded.tick()
 
     def health(self) -> Mapping[str, Mapping[str, Any]]:
         """The state of each connector, by name: ``up``, ``room``, ``paused``, and ``failing``, the types of the
         exceptions that its code raised when it was last called, by the name of the attribute or method."""
-        return {name: pump.health() for name, pump in self._pumps.items()}
-
-    # What connectors call.
-
-    def outcomes(self, connector: str, outcomes: Sequence[tuple[Part, Outcome]]) -> None:
-        self._pumps[connector].outcomes(outcomes)
-
-    def receipts(self, connector: str, reports: Sequence[DeliveryReport]) -> Deferred[None]:
-        """Outcomes are stored before receipts: while outcomes of this connector wait for the store, its receipts are
-        refused."""
-        if not self._pumps[connector].storing:
-            return fail(StoreDown("outcomes that came before wait for the store"))
-        return self._receipts.receipts(connector, reports)
-
-    def incoming(self, connector: str, incoming: Sequence[Incoming]) -> Deferred[list[Refused | None]]:
-        return self._incoming.incoming(connector, incoming)
-
-    def ready(self, connector: str) -> None:
-        self._pumps[connector].ready()
+        return {pump.name: pump.health() for pump in (*self._departures.leaving, *self._pumps.values())}
 
 
 def _by_connector(messages: Sequence[Message]) -> dict[str, list[Message]]:

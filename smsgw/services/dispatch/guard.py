@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from operator import index
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from smsgw.config import ConnectorSettings
 from smsgw.interfaces import IConnector
 from smsgw.model.message import Part
 from smsgw.model.outcome import Lost, Outcome
@@ -73,6 +74,15 @@ class GuardedConnector:
         """Forget messages that will not be sent to this connector again."""
         for id in ids if self._exceptions else ():
             self._exceptions.pop(id, None)
+
+    def adjust(self, settings: ConnectorSettings) -> bool:
+        """Let the connector use changed settings; False if it cannot, or raises an exception."""
+        connector: Any = self._connector
+        try:
+            return bool(connector.apply(settings))
+        except Exception:  # noqa: BLE001 - a fault of one connector must not stop the others; it is replaced
+            self._raised("apply")
+            return False
 
     def room(self) -> int:
         """How many parts may be sent now; 0 if the connector raises an exception or returns no integer."""

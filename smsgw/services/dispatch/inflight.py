@@ -10,7 +10,7 @@ from smsgw.config import ConnectorSettings
 from smsgw.model.changes import PartEnded, PartSent, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
-from smsgw.model.outcome import Outcome, Rejected, Sent
+from smsgw.model.outcome import Lost, Outcome, Rejected, Sent
 from smsgw.services.dispatch.fairqueue import parts_of
 from smsgw.services.dispatch.guard import GuardedConnector
 from smsgw.services.dispatch.metrics import DispatchMetrics
@@ -304,6 +304,11 @@ class InFlight:
         again = type(last) is Requeued and last.message is message and last.connector == self._name
         if not again and message.id not in self._split:
             self._connector.clear([message.id])
+
+    def unanswered(self) -> list[tuple[Part, Outcome]]:
+        """An outcome for each part that the connector did not answer: it has stopped."""
+        parts = sorted(self._in_flight, key=lambda part: (part.message.id, part.seq))
+        return [(part, Lost("the connector was stopped")) for part in parts]
 
     def committing(self, batch: OutcomeBatch) -> None:
         """The commit of outcomes that failed before begins again."""

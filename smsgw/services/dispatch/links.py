@@ -43,6 +43,11 @@ class Link:
         """The gateway stops the connector: from now on :meth:`watch` changes nothing."""
         self._closed = True
 
+    def forget(self) -> None:
+        """The connector leaves: routing knows nothing of its link."""
+        self._down.discard(self.settings.name)
+        self._refusing.discard(self.settings.name)
+
     def watch(self, up: bool) -> None:
         """Note whether the link is up now."""
         if self._closed:

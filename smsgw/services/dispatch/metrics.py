@@ -19,6 +19,7 @@ class DispatchMetrics:
     :ivar exceptions: by connector and name of the attribute or method. :ivar latency: seconds, by connector.
     :ivar up: by connector, 0 or 1; this gauge and the next four read their values at every scrape.
     :ivar paused: by connector, 0 or 1. :ivar room: parts, by connector.
+    :ivar without_connector: messages, by the name of the connector that they wait for.
     :ivar waiting: messages, by connector. :ivar outstanding: parts, by connector.
     """
 
@@ -86,3 +87,14 @@ class DispatchMetrics:
             ["connector"],
             registry=registry,
         )
+        self.without_connector = Gauges(
+            "smsgw_without_connector",
+            "Messages that wait for a connector that is not configured any more, and have no other route.",
+            ["connector"],
+            registry=registry,
+        )
+
+    def forget(self, connector: str) -> None:
+        """Show no link and no queue of a connector any more; its counts stay."""
+        for gauge in (self.up, self.room, self.waiting, self.outstanding):
+            gauge.forget(connector)

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from smsgw.config import ConnectorSettings
-from smsgw.interfaces import IConnector, IConnectorSink
+from smsgw.interfaces import IAdjustable, IConnector, IConnectorSink
 from smsgw.model.changes import PartEnded, Requeued
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Message, Part
@@ -51,6 +51,8 @@ class Pump:
 
     It decides when messages are claimed and sent. :class:`Backlog` holds the waiting messages, :class:`InFlight` the
     slots of the window, :class:`Committer` the commits.
+
+    :ivar started: whether the connector was started.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Pump:
     ) -> None:
         self.connector = connector
         self.name = settings.name
+        self._settings = settings
         self._context = context
         self._guarded = GuardedConnector(self.name, connector, context.clock, context.metrics)
         self.policy = RetryPolicy(settings, context.reroute, context.time, context.metrics)
@@ -71,6 +74,7 @@ class Pump:
         self._failover = Failover(
             settings, self.backlog, self.inflight, context.commits, context.reroute, self._requeue_elsewhere
         )
+        self.started = False
         self._open = False
         self._sending = False
         self._closing = False
@@ -83,10 +87,18 @@ class Pump:
 
     def apply(self, settings: ConnectorSettings, report_timeout: float) -> None:
         """Use these settings from now on."""
+        self._settings = settings
         self.policy.apply(settings)
         self.inflight.apply(settings, report_timeout)
         self._link.apply(settings)
         self._failover.apply(settings)
+
+    def adjust(self, settings: ConnectorSettings) -> bool:
+        """Let the connector itself use changed settings; False if only a new connector can."""
+        connector = self.connector
+        if type(settings) is not type(self._settings) or not IAdjustable.providedBy(connector):
+            return False
+        return self._guarded.adjust(settings)
 
     @property
     def quiet(self) -> bool:
@@ -99,6 +111,11 @@ class Pump:
         guarded = self._guarded
         paused = self.name in self._context.paused
         return {"up": guarded.up, "room": guarded.room(), "paused": paused, "failing": dict(guarded.failing)}
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is quiet and no commit of new messages is under way, so that the store has all that it knows."""
+        return self.quiet and not self._accepting
 
     # Acceptance
 
@@ -262,13 +279,14 @@ class Pump:
 
     def start(self, sink: IConnectorSink) -> None:
         """Start the connector; nothing is sent before :meth:`open`."""
+        self.started = True
         self.connector.start(sink)
         self._watch()
 
     def open(self) -> None:
-        """Recovery is done: send the recovered messages, and claim waiting ones."""
-        self._open = True
-        self._sending = self.name not in self._context.paused
+        """Recovery is done: send the recovered messages, and claim waiting ones, unless the pump was closed since."""
+        self._open = not self._closing
+        self._sending = self._open and self.name not in self._context.paused
         self.pump()
 
     def pause(self) -> None:
@@ -290,6 +308,16 @@ class Pump:
         self._link.close()
         self._recall()
 
+    def depart(self) -> None:
+        """The connector is removed or replaced while the gateway runs: :meth:`close`; routing forgets its link."""
+        self.close()
+        self._link.forget()
+
+    def abandon(self) -> None:
+        """The connector has stopped, or was given up: parts without an outcome are lost."""
+        self._committer.outcomes(self.inflight.unanswered())
+        self._recall()
+
     def ready(self) -> None:
         """The connector has room again."""
         self._watch()
@@ -297,6 +325,8 @@ class Pump:
 
     def tick(self) -> None:
         """Once a second: notice a link that went down, move the messages that wait for it, refill the memory."""
+        if not self._open:
+            return
         self._watch()
         if self._link.down:
             self._recall()

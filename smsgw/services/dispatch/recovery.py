@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Final
 
@@ -18,9 +18,6 @@ from smsgw.services.dispatch.pump import Pump
 
 PAGE: Final = 1_000
 """Rows asked from the store at once."""
-
-FIRST: Final = (-1_000, 0)
-"""Below every (-priority, id) of a queue."""
 
 _log = Logger()
 
@@ -64,55 +61,6 @@ async def recover(
             await commits.commit(Changes(outcomes=changes))
     if found:
         _log.warn("{count} parts may or may not have been sent when the last run ended", count=found)
-
-
-async def rehome(
-    store: IMessageStore, commits: Commits, pumps: Mapping[str, Pump], reroute: Callable[[Message], str]
-) -> None:
-    """Queue the messages of connectors that are no longer configured for others; log how many have no other."""
-    for name in await store.queued_connectors():
-        if name in pumps:
-            continue
-        left = gone = 0
-        for account in await store.queue_depth(name):
-            after = FIRST
-            while page := await store.queue_page(name, account, after, PAGE):
-                after = (-page[-1].priority, page[-1].id)
-                moved = len(await move(commits, page, pumps, reroute))
-                gone += moved
-                left += len(page) - moved
-        _log.warn(
-            "connector {connector} is not configured any more: {gone} messages that waited for it take another route,"
-            " {left} have none and wait until they expire",
-            connector=name,
-            gone=gone,
-            left=left,
-        )
-
-
-async def move(
-    commits: Commits,
-    queued: Sequence[Message],
-    pumps: Mapping[str, Pump],
-    reroute: Callable[[Message], str],
-) -> list[Message]:
-    """Queue messages for the connector that their route chooses now; returns those that have one."""
-    chosen = [(message, reroute(message)) for message in queued]
-    moving = [(message, connector) for message, connector in chosen if connector in pumps]
-    if not moving:
-        return []
-    committed = await commits.commit(
-        Changes(
-            claims=[message for message, _ in moving],
-            outcomes=[Requeued(message, connector, 0.0, False) for message, connector in moving],
-        )
-    )
-    moved = []
-    for (message, connector), claimed in zip(moving, committed.claims, strict=True):
-        if claimed:
-            message.connector = connector
-            moved.append(message)
-    return moved
 
 
 async def resume(store: IMessageStore, pump: Pump) -> None:

@@ -79,6 +79,7 @@ class Admin:
         self.store = MessageStore(SqliteEngine(directory, Inline()), "gw1", self.clock.seconds)
         self.store.open()
         self.state = "running"
+        self.stranded: dict[str, int] = {}
         self.broken: Exception | None = None
         self.silent = False
         self.made_up: list[tuple[str, Incoming]] = []
@@ -99,7 +100,7 @@ class Admin:
             self.registry,
             backup=Path(directory).resolve() / "backup.sqlite",
         )
-        self.client = Client(self.front.factory)
+        self.client = Client(self.front.site())
 
     def accept_clock(self) -> float:
         """Accept the jump."""
@@ -118,8 +119,13 @@ class Admin:
         return asked
 
     def _health(self) -> dict[str, Any]:
-        connectors = {"sim": {"up": True, "room": 7}}
-        return {"state": self.state, "problems": [], "accepting": self.accepting, "connectors": connectors}
+        return {
+            "state": self.state,
+            "problems": [],
+            "accepting": self.accepting,
+            "connectors": {"sim": {"up": True, "room": 7}},
+            "without_connector": self.stranded,
+        }
 
     def _cancel(self, number: int) -> Deferred[list[Message] | Refused]:
         def first(committed: Committed) -> list[Message] | Refused:

@@ -90,6 +90,7 @@ class HealthTests(AdminTests):
                 "accepting": True,
                 "store": "up",
                 "problems": [],
+                "without_connector": {},
                 "connectors": {"sim": {"up": True, "room": 7}},
                 "messages": {"queued": 1, "no_money": 1},
             },

@@ -219,6 +219,21 @@ class SendingTests(V1TestCase):
             self.problem(self.send(valid_until=wrong), 422, "bad-fields")
         self.assertEqual(self.stored(), [])
 
+    def test_f8_control_characters(self) -> None:
+        """A control character in a text, a comment or a reference is refused with its place; blanks and ends of lines
+        are taken."""
+        for wrong in "\0\b\v\x0e\x1b\x1f\x7f\x80\x9f":
+            for name in ("text", "comment", "reference"):
+                value = self.problem(self.send(**{"text": "ab", name: f"ab{wrong}c"}), 422, "bad-fields")
+                detail = f"character 3 is the control character U+{ord(wrong):04X}"
+                told = [(one["pointer"], one["detail"].partition(";")[0]) for one in value["errors"]]
+                self.assertEqual(told, [(f"/{name}", detail)])
+        self.assertEqual(self.stored(), [])
+        for fields in ({"text": "a\tb\r\nc\fd\xa0"}, {"comment": "a\tb\r\nc"}):
+            self.assertEqual(self.send(**fields).status, 201)
+        (error,) = self.problem(self.send(reference="a\nb"), 422, "bad-fields")["errors"]
+        self.assertEqual(error["pointer"], "/reference")
+
     def test_refusals(self) -> None:
         """A refusal names the field that caused it."""
         refused: list[tuple[dict[str, Any], str, str]] = [

@@ -167,6 +167,13 @@ class Sending(ApiTestCase):
         self.assertEqual(self.post({"msisdn": 79270000001, "shortcode": "DEMO"}).reason, "invalid_field_text")
         self.assertEqual({each[3] for each in self.delegate.submitted}, {""})
 
+    def test_f8_control_characters(self) -> None:
+        """A text with a control character is refused as one that is no text."""
+        self.delegate.answer = ApiError("invalid_field_text")
+        for wrong in "\0\b\v\x0e\x1b\x1f\x7f\x80\x9f":
+            self.assertEqual(self.post({**FIELDS, "text": f"ab{wrong}c"}).reason, "invalid_field_text")
+        self.assertEqual({each[3] for each in self.delegate.submitted}, {""})
+
     def test_text(self) -> None:
         """The text arrives unchanged, in raw UTF-8 or escaped."""
         text = "Добрый день \U0001f600 \"'\\/\t\n"

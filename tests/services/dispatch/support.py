@@ -322,6 +322,7 @@ class DispatchTestCase(SynchronousTestCase):
     def begin(self, *connectors: HandConnector, **settings: Any) -> HandConnector:
         """Start dispatch over `connectors`, by default one named sim; returns the first."""
         links = connectors or (HandConnector(),)
+        self.links = {link.name: link for link in links}
         for link in links:
             link.clock = self.clock
         self.outbox, self.incoming = RecordingOutbox(), RecordingIncoming()
@@ -332,7 +333,7 @@ class DispatchTestCase(SynchronousTestCase):
             Commits(self.store, self.outbox),
             self.clock,
             self.time,
-            {link.name: link for link in links},
+            dict(self.links),
             self.reroute,
             incoming=self.incoming,
             memory=self.memory,

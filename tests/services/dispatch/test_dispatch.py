@@ -17,8 +17,7 @@ class ClaimTests(DispatchTestCase):
 
     def test_interface(self) -> None:
         """Connectors find the sink they expect."""
-        self.begin()
-        self.assertTrue(verifyObject(IConnectorSink, self.dispatch))
+        self.assertTrue(verifyObject(IConnectorSink, self.begin().sink))
 
     def test_room(self) -> None:
         """Messages that find room are claimed by the accepting commit itself and leave in one offer."""

@@ -165,7 +165,8 @@ class ConfigurationTests(DispatchTestCase):
 
     def configure(self, report_timeout: float = DAY, **own: Any) -> None:
         """Give it another one."""
-        self.dispatch.apply(configured(ConnectorSettings(name="sim", window=10, **own), report_timeout=report_timeout))
+        section = ConnectorSettings(name="sim", window=10, **own)
+        self.dispatch.apply(configured(section, report_timeout=report_timeout), {})
 
     def test_report_timeout(self) -> None:
         """report_timeout = bounds how long a part waits for its receipt, as configured when its outcome came."""

@@ -23,7 +23,7 @@ class OrderTests(DispatchTestCase):
         self.accept(message(1), message(2))
         self.runner.by_hand = True
         sim.answer(Sent("A1"), count=1)
-        stored = self.dispatch.receipts("sim", [receipt("A1"), receipt("A2")])
+        stored = self.links["sim"].sink.receipts("sim", [receipt("A1"), receipt("A2")])
         sim.answer(Sent("A2"))
         commits = self.store.commits[1:]
         self.assertEqual([(len(one.outcomes), len(one.receipts)) for one in commits], [(1, 0), (0, 2), (1, 0)])
@@ -40,10 +40,10 @@ class OrderTests(DispatchTestCase):
         self.store.trouble = StoreDown("full")
         one.answer(Sent("A1"))
         self.store.trouble = None
-        self.failureResultOf(self.dispatch.receipts("one", [receipt("A1")]), StoreDown)
-        self.successResultOf(self.dispatch.receipts("two", [receipt("B2")]))
+        self.failureResultOf(self.links["one"].sink.receipts("one", [receipt("A1")]), StoreDown)
+        self.successResultOf(self.links["two"].sink.receipts("two", [receipt("B2")]))
         self.clock.advance(FIRST_PAUSE)
-        self.successResultOf(self.dispatch.receipts("one", [receipt("A1")]))
+        self.successResultOf(self.links["one"].sink.receipts("one", [receipt("A1")]))
         self.assertEqual([self.state(id) for id in (1, 2)], [State.DELIVERED, State.DELIVERED])
 
     def test_outcomes_in_order(self) -> None:
@@ -96,7 +96,7 @@ class OrderTests(DispatchTestCase):
             self.clock.advance(0.1)
             self.accept(message(id))
             sim.answer()
-            stored = self.dispatch.receipts("sim", [receipt("A2")])
+            stored = self.links["sim"].sink.receipts("sim", [receipt("A2")])
             stored.addCallbacks(lambda _: taken.append(True), lambda failure: failure.trap(StoreDown) and None)
             if taken:
                 break
