@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Fact = Mapping[str, Any]
 
 
-def report(state: str, connectors: Mapping[str, Fact], watch: Fact) -> dict[str, Any]:
+def report(state: str, connectors: Mapping[str, Fact], watch: Fact, overloads: Sequence[Fact] = ()) -> dict[str, Any]:
     """Return the content of /health, except what the store answers.
 
     A gateway that runs is ``degraded`` while anything is among its ``problems``.
 
     :param state: of the program. :param connectors: :meth:`smsgw.services.dispatch.Dispatch.health`.
     :param watch: :meth:`smsgw.services.watch.Watch.health`.
+    :param overloads: :meth:`smsgw.protocols.overload.Overloads.current`. They are no problem of the gateway: what
+        clients do must not make it look ill.
     """
     problems = [*_of_machine(watch), *_of_connectors(connectors)]
     if state == "running" and problems:
         state = "degraded"
-    return {"state": state, "problems": problems, "connectors": connectors, **watch}
+    return {"state": state, "problems": problems, "connectors": connectors, "overloads": list(overloads), **watch}
 
 
 def _of_machine(watch: Fact) -> Iterator[str]:

@@ -30,6 +30,7 @@ from smsgw.frontends.webhooks import PathSwitch, WebhookResource
 from smsgw.program import certificates
 from smsgw.program.lifecycle import Listener
 from smsgw.program.parts import Parts
+from smsgw.protocols.connections import Surroundings
 from smsgw.protocols.http import BoundedSite, JsonResource, ResponseForm, ResponseForms
 from smsgw.protocols.smpp import SmppServerFactory
 from smsgw.protocols.smtp import SubmissionFactory
@@ -78,7 +79,7 @@ def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> A
         parts.reactor.seconds,
     )
     parts.configured.append(front)
-    return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp)
+    return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp, _surroundings(parts, own))
 
 
 def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> Any:
@@ -106,7 +107,14 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> A
         ways[b"api"], headers = front.resource, RESPONSES.headers
     forms = ResponseForms(ResponseForm(error, headers), {b"v1": ResponseForm(views.error)})
     elsewhere = JsonResource((), own.body_limit, error)
-    return BoundedSite(PathSwitch(ways, elsewhere), parts.reactor, own, forms=forms, metrics=parts.metrics.http)
+    return BoundedSite(
+        PathSwitch(ways, elsewhere),
+        parts.reactor,
+        own,
+        forms=forms,
+        metrics=parts.metrics.http,
+        surroundings=_surroundings(parts, own),
+    )
 
 
 def _smtp(
@@ -122,11 +130,15 @@ def _smtp(
         parts.accounts,
         parts.senders,
         parts.contacts,
-        parts.mail_reading.run,
+        parts.mail_workers,
         parts.reactor,
     )
     parts.configured.append(front)
-    return SubmissionFactory(front, own, parts.reactor, tls, own.domains[0])
+    return SubmissionFactory(front, own, parts.reactor, tls, own.domains[0], _surroundings(parts, own))
+
+
+def _surroundings(parts: Parts, own: ListenSettings) -> Surroundings:
+    return Surroundings(own.name, parts.accounts.listed, parts.overloads)
 
 
 def _tls(parts: Parts, own: ClientListenSettings) -> CertificateOptions:

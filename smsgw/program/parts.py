@@ -14,11 +14,13 @@ from smsgw.frontends.smpp.receipts import SmppReceipts
 from smsgw.interfaces import IConnector, IMessageStore
 from smsgw.program.messagelog import MessageLog
 from smsgw.program.metrics import Metrics
+from smsgw.protocols.overload import Overloads
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.clock import CheckedClock
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
+from smsgw.services.fairworkers import FairWorkers
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.outbox.outbox import Outbox
@@ -43,7 +45,8 @@ class Parts:
     :ivar settings: the current configuration.
     :ivar configured: all parts that use it, in the order in which a reload applies a new one; only the first, the
         accounts, may refuse it. :ivar reactor: with monotonic ``seconds``. :ivar dialects: by name.
-    :ivar password_checks, mail_reading: worker threads for slow functions.
+    :ivar password_checks, mail_reading: worker threads for slow functions. :ivar mail_workers: shares the latter.
+    :ivar overloads: the limits that clients exceed now.
     """
 
     settings: Settings
@@ -57,6 +60,8 @@ class Parts:
     message_log: MessageLog | None
     password_checks: WorkerPool
     mail_reading: WorkerPool
+    mail_workers: FairWorkers
+    overloads: Overloads
     accounts: Accounts
     senders: Senders
     router: Router

@@ -28,12 +28,14 @@ from smsgw.program.metrics import Metrics
 from smsgw.program.parts import Parts
 from smsgw.program.reload import reload, warn
 from smsgw.protocols.http import WebClient
+from smsgw.protocols.overload import Overloads
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
+from smsgw.services.fairworkers import FairWorkers
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.operations import Operations
@@ -63,6 +65,10 @@ _STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreM
     "sqlite:": _sqlite,
 }
 """The functions that make a store, by the value of ``store =``."""
+
+
+MAIL_THREADS: Final = 2
+"""Threads that read mails and contact lists."""
 
 
 def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> Gateway:
@@ -107,7 +113,9 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     metrics = Metrics()
     store = _STORES[settings.gateway.store](settings, reactor, now, metrics.store)
     password_checks = WorkerPool(reactor)
-    accounts = Accounts(settings, clock, password_checks.run, metrics.services)
+    mail_reading = WorkerPool(reactor, MAIL_THREADS, "mails")
+    overloads = Overloads(clock, metrics.overloads)
+    accounts = Accounts(settings, clock, password_checks.run, metrics.services, overloads)
     senders = Senders(settings)
     router = Router(settings)
     outbox = Outbox(settings, store, clock, time, metrics=metrics.outbox)
@@ -172,7 +180,9 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         watch=Watch(store, time, clock, metrics.services),
         message_log=message_log,
         password_checks=password_checks,
-        mail_reading=WorkerPool(reactor, 2, "mails"),
+        mail_reading=mail_reading,
+        mail_workers=FairWorkers(mail_reading.run, clock, MAIL_THREADS, overloads),
+        overloads=overloads,
         accounts=accounts,
         senders=senders,
         router=router,
@@ -241,7 +251,8 @@ def _close_sessions(parts: Parts, listeners: Sequence[Listener]) -> Deferred[Any
 
 def _health(gateway: Gateway, parts: Parts) -> Mapping[str, Any]:
     """Return the content of /health except what the store answers."""
-    return health.report(gateway.state, parts.dispatch.health(), parts.watch.health())
+    overloads = parts.overloads.current()
+    return health.report(gateway.state, parts.dispatch.health(), parts.watch.health(), overloads)
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:

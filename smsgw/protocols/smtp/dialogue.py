@@ -26,6 +26,8 @@ log = Logger()
 
 _HOST: Final = re.compile(r"[!-~]{1,255}")
 _STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+_WASTED: Final = 20
+"""Commands without a message that are reported to the delegate at a time."""
 _EXCESS: Final = 10
 """The session is ended at this multiple of the recipients that a transaction may have."""
 
@@ -85,6 +87,8 @@ class Dialogue:
         self._failed_logins = 0
         self._transactions = 0
         self._tried_recipients = 0
+        self._wasted = 0  # commands from which no message came
+        self._wasted_before = 0  # the same when the transaction began
 
     @property
     def idle(self) -> bool:
@@ -104,6 +108,10 @@ class Dialogue:
             self._refuse_line(replies.BAD_LINES[line])
         elif self._exchange is not None:
             self._responded(self._exchange, line)
+        elif self._wasted >= _WASTED and self.session.envelope is None:
+            wasted, self._wasted = self._wasted, 0
+            ok = self._server.positive.ok
+            self._connection.ask(lambda _: self._command(line), self._delegate.wasted, wasted, 0, ok)
         else:
             self._command(line)
 
@@ -113,12 +121,14 @@ class Dialogue:
         message = reader.message()
         if isinstance(message, BadMessage):
             log.info("a message of {peer} is refused: {why}", peer=self.session.peer, why=message.value)
-            self._message_known(replies.BAD_MESSAGES[message])
+            reply = replies.BAD_MESSAGES[message]
+            self._connection.ask(self._message_known, self._delegate.wasted, 1, reader.size, reply)
         else:
             self._junk = 0
             self._connection.ask(self._message_known, self._delegate.message, self.session.envelope, message)
 
     def _command(self, line: bytes) -> None:
+        self._wasted += 1
         word, _, rest = line.partition(b" ")
         verb = VERBS.get(word.upper())
         if verb is None:
@@ -264,6 +274,7 @@ class Dialogue:
             self._reply_junk(why.reply)
             return
         self.session.envelope = Envelope(address, parameters)
+        self._wasted_before = self._wasted - 1
         self._connection.ask(self._sender_known, self._delegate.sender, address, parameters)
 
     def _sender_known(self, reply: Reply) -> None:
@@ -309,6 +320,8 @@ class Dialogue:
 
     def _message_known(self, reply: Reply) -> None:
         self.session.envelope = None
+        if reply.code == 250:
+            self._wasted = self._wasted_before
         self._reply(reply)
 
     def _status(self, argument: str) -> None:
