@@ -9,16 +9,15 @@ import enum
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from smsgw.config import SubmissionSettings
-from smsgw.interfaces import IMailDelegate, Reply
+from smsgw.interfaces import Reply
 from smsgw.protocols.smtp import replies, sasl
 from smsgw.protocols.smtp.address import BadArgument, mail_from, rcpt_to
+from smsgw.protocols.smtp.context import Connection, ServerContext
 from smsgw.protocols.smtp.lines import BadLine, BadMessage, MessageReader
 from smsgw.protocols.smtp.session import Envelope, Session
 
@@ -30,41 +29,6 @@ _WASTED: Final = 20
 """Commands without a message that are reported to the delegate at a time."""
 _EXCESS: Final = 10
 """The session is ended at this multiple of the recipients that a transaction may have."""
-
-
-class Connection(Protocol):
-    """The connection of a dialogue."""
-
-    def say(self, reply: Reply) -> None:
-        """Send a reply after the earlier ones."""
-
-    def say_lines(self, octets: bytes) -> None:
-        """Send an encoded reply of several lines."""
-
-    def hang_up(self, reply: Reply) -> None:
-        """Send the last reply and close."""
-
-    def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
-        """Call `question` with the session and `arguments`, then `then` with its answer; process no line meanwhile."""
-
-    def start_tls(self) -> None:
-        """Start TLS and give the dialogue a new session."""
-
-    def admitted(self) -> None:
-        """Mark the connection as authenticated."""
-
-
-class ServerContext(Protocol):
-    """The server of a dialogue: settings and delegate."""
-
-    delegate: IMailDelegate
-    settings: SubmissionSettings
-    extensions: frozenset[str]
-    positive: replies.Positive
-    offers_tls: bool
-
-    def capabilities(self, tls: bool) -> bytes:
-        """Return the encoded answer to EHLO."""
 
 
 class Dialogue:
