@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 CONFIG := etc/gw.ini
 TESTS := tests
-BENCHMARKS := codec store endtoend frontends callbacks sizing
+BENCHMARKS := codec store endtoend frontends callbacks sizing isolation
 JOBS := 2
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))

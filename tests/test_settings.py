@@ -102,6 +102,7 @@ EFFECTS: Mapping[str, Mapping[str, str]] = {
         "response": f"{WIRING}.test_smpp",
         "window": f"{WIRING}.test_smpp",
         "pdu_limit": f"{WIRING}.test_smpp",
+        "pdu_rate": "protocols.smpp.test_flood:F5Tests.test_f5_small_slices",
     },
     "SmtpListenSettings": {
         **LISTENER,

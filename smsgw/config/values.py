@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -55,6 +55,30 @@ class AllowList:
             return False
         mapped = getattr(address, "ipv4_mapped", None) or address
         return any(address in network or mapped in network for network in self.networks)
+
+
+class NetworkSet:
+    """Many networks, searched in a time that does not grow with their number."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        self._by_size: dict[tuple[int, int], set[int]] = {}
+        for network in networks:
+            shift = network.max_prefixlen - network.prefixlen
+            self._by_size.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
+
+    def __contains__(self, host: str) -> bool:
+        """Whether one of the networks has this numeric address; an IPv4-mapped IPv6 address counts as IPv4."""
+        try:
+            address = ipaddress.ip_address(host.partition("%")[0])
+        except ValueError:
+            return False
+        forms = {address, getattr(address, "ipv4_mapped", None) or address}
+        return any(
+            int(form) >> shift in some
+            for form in forms
+            for (version, shift), some in self._by_size.items()
+            if version == form.version
+        )
 
 
 def folded_network(text: str) -> Network:

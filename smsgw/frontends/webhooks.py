@@ -11,7 +11,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from smsgw.interfaces import IWebhookReceiver, WebhookRequest, WebhookResponse
-from smsgw.protocols.http.jsonresource import Answer, ErrorWriter, JsonResource, ResourcePath, peer
+from smsgw.protocols.http.jsonresource import Answer, ErrorWriter, JsonResource, ResourcePath, authenticated, peer
 
 
 class WebhookResource(JsonResource):
@@ -43,10 +43,12 @@ class WebhookResource(JsonResource):
         query = request.uri.partition(b"?")[2].decode("latin-1")
         webhook = WebhookRequest(request.method.decode("latin-1"), query, headers, self.body(request), peer(request))
         receiver: IWebhookReceiver = connector
-        return receiver.webhook(webhook).addCallback(_answer)
+        return receiver.webhook(webhook).addCallback(_answer, request)
 
 
-def _answer(response: WebhookResponse) -> Answer:
+def _answer(response: WebhookResponse, request: Request) -> Answer:
+    if response.status < 400:
+        authenticated(request)
     return Answer(response.status, response.body, (), response.content_type.encode("latin-1"))
 
 

@@ -38,6 +38,10 @@ class IMailDelegate(Interface):
     def message(session: Any, envelope: Any, octets: bytes) -> Deferred[Reply]:
         """The message (header, blank line, body; dots unstuffed, CRLF line ends). 250 means it is stored."""
 
+    def wasted(session: Any, commands: int, octets: int, reply: Reply) -> Deferred[Reply]:
+        """The client has sent so many commands, or a message of so many octets that the server itself refuses, from
+        which no message came. Fire with `reply`, at once or later: the session waits for it."""
+
     def status(session: Any, argument: str) -> Deferred[Reply]:
         """STATUS: report the state of a message (000-32)."""
 

@@ -42,6 +42,12 @@ class Bucket:
             self.charge(1)
         return there
 
+    def owe(self, tokens: float, now: float) -> float:
+        """Take `tokens`, even if the level goes below zero; return the seconds until it is zero again."""
+        level = self.level(now)
+        self.charge(tokens)
+        return max(0.0, tokens - level) / self.rate if self.rate else 0.0
+
     def wait(self, now: float) -> float:
         """Return the seconds until one token is available."""
         missing = 1.0 - self.level(now)

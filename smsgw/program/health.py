@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 Fact = Mapping[str, Any]
@@ -13,7 +13,7 @@ SOON: Final = 14
 _RELOADS: Final = {"refused": "refused", "partly": "taken only in part"}
 
 
-def report(state: str, connectors: Mapping[str, Fact], facts: Fact) -> dict[str, Any]:
+def report(state: str, connectors: Mapping[str, Fact], facts: Fact, overloads: Sequence[Fact] = ()) -> dict[str, Any]:
     """Return the content of /health, except what the store answers.
 
     A gateway that runs is ``degraded`` while anything is among its ``problems``.
@@ -21,11 +21,13 @@ def report(state: str, connectors: Mapping[str, Fact], facts: Fact) -> dict[str,
     :param state: of the program. :param connectors: :meth:`smsgw.services.dispatch.Dispatch.health`.
     :param facts: :meth:`smsgw.services.watch.Watch.health`, the messages ``without_connector``, the ``certificates`` of
         listeners, and the result of the last ``reload``.
+    :param overloads: :meth:`smsgw.protocols.overload.Overloads.current`. They are no problem of the gateway: what
+        clients do must not make it look ill.
     """
     problems = [*_of_machine(facts), *_of_configuration(facts), *_of_connectors(connectors)]
     if state == "running" and problems:
         state = "degraded"
-    return {"state": state, "problems": problems, "connectors": connectors, **facts}
+    return {"state": state, "problems": problems, "connectors": connectors, "overloads": list(overloads), **facts}
 
 
 def _of_machine(facts: Fact) -> Iterator[str]:

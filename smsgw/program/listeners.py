@@ -28,6 +28,7 @@ from smsgw.program.configured import Configured
 from smsgw.program.parts import Parts
 from smsgw.program.ports import Listener
 from smsgw.program.tls import ListenerTls
+from smsgw.protocols.connections import Surroundings
 from smsgw.protocols.http import BoundedSite, JsonResource, ResponseForm, ResponseForms
 from smsgw.protocols.smpp import SmppServerFactory
 from smsgw.protocols.smtp import SubmissionFactory
@@ -82,7 +83,7 @@ def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> t
         parts.time.now,
         parts.reactor.seconds,
     )
-    return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp), front
+    return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp, _surroundings(parts, own)), front
 
 
 def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> tuple[Any, Configured | None]:
@@ -110,7 +111,14 @@ def _http(parts: Parts, own: HttpListenSettings, manner: HttpManner | None) -> t
         ways[b"api"], headers = front.resource, RESPONSES.headers
     forms = ResponseForms(ResponseForm(error, headers), {b"v1": ResponseForm(views.error)})
     elsewhere = JsonResource((), own.body_limit, error)
-    site = BoundedSite(PathSwitch(ways, elsewhere), parts.reactor, own, forms=forms, metrics=parts.metrics.http)
+    site = BoundedSite(
+        PathSwitch(ways, elsewhere),
+        parts.reactor,
+        own,
+        forms=forms,
+        metrics=parts.metrics.http,
+        surroundings=_surroundings(parts, own),
+    )
     return site, front
 
 
@@ -127,7 +135,11 @@ def _smtp(
         parts.accounts,
         parts.senders,
         parts.contacts,
-        parts.mail_reading.run,
+        parts.mail_workers,
         parts.reactor,
     )
-    return SubmissionFactory(front, own, parts.reactor, tls, own.domains[0]), front
+    return SubmissionFactory(front, own, parts.reactor, tls, own.domains[0], _surroundings(parts, own)), front
+
+
+def _surroundings(parts: Parts, own: ListenSettings) -> Surroundings:
+    return Surroundings(own.name, parts.accounts.listed, parts.overloads)

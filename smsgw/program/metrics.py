@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from smsgw.frontends.callbacks.metrics import CallbackMetrics
 from smsgw.frontends.smpp.metrics import BindMetrics
 from smsgw.protocols.http.metrics import HttpMetrics
+from smsgw.protocols.overload import OverloadMetrics
 from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.services.dispatch.metrics import DispatchMetrics
 from smsgw.services.intake.metrics import IntakeMetrics
@@ -72,3 +73,4 @@ class Metrics:
         self.binds = BindMetrics(registry)
         self.http = HttpMetrics(registry)
         self.callbacks = CallbackMetrics(registry)
+        self.overloads = OverloadMetrics(registry)

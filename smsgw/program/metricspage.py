@@ -32,6 +32,7 @@ _PARTS: Final[Mapping[str, str]] = {
     "binds": "Binds",
     "http": "HTTP",
     "callbacks": "Callbacks",
+    "overloads": "Limits that clients exceed",
 }
 """The parts of the page, by the attribute of :class:`~smsgw.program.metrics.Metrics`."""
 

@@ -18,11 +18,13 @@ from smsgw.program.messagelog import MessageLog
 from smsgw.program.metrics import Metrics
 from smsgw.program.ports import Ports
 from smsgw.program.tls import ExpiryWatch
+from smsgw.protocols.overload import Overloads
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.clock import CheckedClock
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
+from smsgw.services.fairworkers import FairWorkers
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.outbox.outbox import Outbox
@@ -42,7 +44,8 @@ class Parts:
         a reload applies a new one; only the first, the accounts, may refuse it.
     :ivar reloaded: the result of the last reload: ``taken``, ``partly`` (but for listeners whose port is taken) or
         ``refused``. :ivar reactor: with monotonic ``seconds``. :ivar dialects: by name.
-    :ivar password_checks, mail_reading: worker threads for slow functions.
+    :ivar password_checks, mail_reading: worker threads for slow functions. :ivar mail_workers: shares the latter.
+    :ivar overloads: the limits that clients exceed now.
     :ivar connectors: the connectors by name; dispatch keeps them up to date.
     """
 
@@ -57,6 +60,8 @@ class Parts:
     message_log: MessageLog | None
     password_checks: WorkerPool
     mail_reading: WorkerPool
+    mail_workers: FairWorkers
+    overloads: Overloads
     accounts: Accounts
     senders: Senders
     router: Router

@@ -32,12 +32,14 @@ from smsgw.program.ports import Ports
 from smsgw.program.reload import reload, warn
 from smsgw.program.tls import ExpiryWatch, ListenerTls, load
 from smsgw.protocols.http import WebClient
+from smsgw.protocols.overload import Overloads
 from smsgw.services.accounts import Accounts
 from smsgw.services.cancel import Cancellation
 from smsgw.services.clock import CheckedClock
 from smsgw.services.commits import Commits
 from smsgw.services.contacts import Contacts
 from smsgw.services.dispatch import Dispatch
+from smsgw.services.fairworkers import FairWorkers
 from smsgw.services.incoming import IncomingRouter
 from smsgw.services.intake.intake import Intake
 from smsgw.services.operations import Operations
@@ -69,6 +71,10 @@ _STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreM
     "sqlite:": _sqlite,
 }
 """The functions that make a store, by the value of ``store =``."""
+
+
+MAIL_THREADS: Final = 2
+"""Threads that read mails and contact lists."""
 
 
 def build(settings: Settings, reactor: Any, source: Path, end: Callable[[int], None]) -> Gateway:
@@ -116,7 +122,9 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     metrics = Metrics()
     store = _STORES[settings.gateway.store](settings, reactor, now, metrics.store)
     password_checks = WorkerPool(reactor)
-    accounts = Accounts(settings, clock, password_checks.run, metrics.services)
+    mail_reading = WorkerPool(reactor, MAIL_THREADS, "mails")
+    overloads = Overloads(clock, metrics.overloads)
+    accounts = Accounts(settings, clock, password_checks.run, metrics.services, overloads)
     senders = Senders(settings)
     router = Router(settings)
     outbox = Outbox(settings, store, clock, time, metrics=metrics.outbox)
@@ -179,7 +187,9 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
         watch=Watch(store, time, clock, metrics.services),
         message_log=message_log,
         password_checks=password_checks,
-        mail_reading=WorkerPool(reactor, 2, "mails"),
+        mail_reading=mail_reading,
+        mail_workers=FairWorkers(mail_reading.run, clock, MAIL_THREADS, overloads),
+        overloads=overloads,
         accounts=accounts,
         senders=senders,
         router=router,
@@ -263,7 +273,8 @@ def _health(gateway: Gateway, parts: Parts) -> Mapping[str, Any]:
         "reload": parts.reloaded,
         **parts.watch.health(),
     }
-    return health.report(gateway.state, parts.dispatch.health(), facts)
+    overloads = parts.overloads.current()
+    return health.report(gateway.state, parts.dispatch.health(), facts, overloads)
 
 
 def _cancel(parts: Parts, number: int) -> Deferred[list[Message] | Refused]:

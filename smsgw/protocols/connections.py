@@ -1,24 +1,35 @@
 """Connections of one factory: counted, checked once a second, and closed together.
 
 One timer serves all of them; it runs only while there are connections. Limits on their number apply to unauthenticated
-connections only.
+connections only. At a limit the new connection is taken, and the oldest of the source that has most gives way: so a
+client gets in however many connections others hold, and who holds many loses them first. Addresses that an account
+lists have places of their own, which no other address can take.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from smsgw.config import ConnectionLimits
+from smsgw.model.network import network_of
 from smsgw.model.pacing import log_limit
+from smsgw.protocols.overload import Overloads
 
 SWEEP: Final = 1.0
 """Seconds between two checks: the precision of all timers of connections."""
+
+UNLIMITED: Final = ConnectionLimits(
+    unauthenticated=sys.maxsize, unauthenticated_listed=sys.maxsize, unauthenticated_per_source=sys.maxsize
+)
 
 log: Final = Logger()
 
@@ -43,20 +54,88 @@ class Watched(Protocol):
 Each = TypeVar("Each", bound=Watched)
 
 
+@attrs.frozen
+class Surroundings:
+    """What the connections of a listener know of the program around them.
+
+    :ivar listener: its name. :ivar listed: whether an account names an address (as text) in its ``allow_from``.
+    :ivar overloads: learns of exceeded limits; None: they are only logged.
+    """
+
+    listener: str = ""
+    listed: Callable[[str], bool] = lambda _: False
+    overloads: Overloads | None = None
+
+
+class _Places(Generic[Each]):
+    """The unauthenticated connections that share a limit, by source and age.
+
+    :ivar sources: the connections of each source, oldest first.
+    """
+
+    def __init__(self, limit: int, per_source: int) -> None:
+        self.limit = limit
+        self.per_source = per_source
+        self.size = 0
+        self.sources: defaultdict[str, dict[Each, None]] = defaultdict(dict)
+        self._by_number: defaultdict[int, dict[str, None]] = defaultdict(dict)  # sources with so many connections
+        self._most = 0
+
+    def add(self, source: str, connection: Each) -> None:
+        own = self.sources[source]
+        own[connection] = None
+        self._moved(source, len(own) - 1, len(own))
+
+    def remove(self, source: str, connection: Each) -> None:
+        own = self.sources[source]
+        del own[connection]
+        self._moved(source, len(own) + 1, len(own))
+        if not own:
+            del self.sources[source]
+
+    def _moved(self, source: str, before: int, after: int) -> None:
+        self.size += after - before
+        self._by_number[before].pop(source, None)
+        if after:
+            self._by_number[after][source] = None
+        self._most = max(self._most, after)
+        while self._most and not self._by_number[self._most]:
+            del self._by_number[self._most]
+            self._most -= 1
+
+    def excess(self, source: str) -> Each | None:
+        """Return the connection that has to give way after `source` got another one, None while there is room."""
+        if len(self.sources[source]) <= self.per_source:
+            if self.size <= self.limit:
+                return None
+            source = next(iter(self._by_number[self._most]))
+        return next(iter(self.sources[source]))
+
+
 class Connections(Generic[Each]):
     """The open connections of a factory.
 
-    :param clock: its seconds must be monotonic.
-    :ivar all: all connections. :ivar unauthenticated: those without a successful login or bind.
+    :param clock: its seconds must be monotonic. :param limits: of unauthenticated connections.
+    :ivar all: all connections. :ivar unauthenticated: those without a successful login or bind that have a place; for
+        each its places and its source.
     :ivar draining: :meth:`shut_down` has been called.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: ConnectionLimits = UNLIMITED,
+        surroundings: Surroundings = Surroundings(),
+    ) -> None:
         self.clock = clock
         self.all: set[Each] = set()
-        self.unauthenticated: set[Each] = set()
+        self.unauthenticated: dict[Each, tuple[_Places[Each], str]] = {}
         self.draining = False
-        self._from: Counter[str] = Counter()
+        self.overloads = surroundings.overloads or Overloads(clock)
+        self.surroundings = surroundings
+        self._open: _Places[Each] = _Places(limits.unauthenticated, limits.unauthenticated_per_source)
+        self._listed: _Places[Each] = _Places(limits.unauthenticated_listed, limits.unauthenticated_per_source)
+        self._giving_way: dict[Each, None] = {}
         self._next: IDelayedCall | None = None
         self._cut_off: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
@@ -64,10 +143,11 @@ class Connections(Generic[Each]):
 
     def may_log(self, connection: Each) -> bool:
         """Whether to log about this connection; lines about unauthenticated ones are limited in rate."""
-        return connection not in self.unauthenticated or self._lines.take(self.clock.seconds())
+        known = connection not in self.unauthenticated and connection not in self._giving_way
+        return known or self._lines.take(self.clock.seconds())
 
     def add(self, connection: Each) -> None:
-        """Add a new connection, unauthenticated."""
+        """Add a new connection, unauthenticated. Another one may have to give way to it."""
         self.all.add(connection)
         self.deauthenticate(connection)
         if self._next is None:
@@ -75,21 +155,41 @@ class Connections(Generic[Each]):
 
     def admit(self, connection: Each) -> None:
         """Mark a connection as authenticated."""
-        if connection in self.unauthenticated:
-            self.unauthenticated.remove(connection)
-            self._from[connection.peer] -= 1
-            if not self._from[connection.peer]:
-                del self._from[connection.peer]
+        self._giving_way.pop(connection, None)
+        held = self.unauthenticated.pop(connection, None)
+        if held is not None:
+            places, source = held
+            places.remove(source, connection)
 
     def deauthenticate(self, connection: Each) -> None:
         """Mark a connection as unauthenticated, possibly again (after STARTTLS)."""
-        if connection not in self.unauthenticated:
-            self.unauthenticated.add(connection)
-            self._from[connection.peer] += 1
+        if connection in self.unauthenticated or connection in self._giving_way:
+            return
+        places = self._listed if self.surroundings.listed(connection.peer) else self._open
+        source = network_of(connection.peer)
+        self.unauthenticated[connection] = places, source
+        places.add(source, connection)
+        excess = places.excess(source)
+        if excess is not None:
+            self._displace(excess, places)
 
-    def unauthenticated_from(self, peer: str) -> int:
-        """How many unauthenticated connections one address has."""
-        return self._from[peer]
+    def _displace(self, connection: Each, places: _Places[Each]) -> None:
+        """Take the place of a connection. It is closed by the next sweep, so that a client which connects again at once
+        does so once a second; or now, if as many as there are places wait for that."""
+        source = self.unauthenticated[connection][1]
+        whose = "listed addresses" if places is not self._open else "addresses that no account lists"
+        self.overloads.hit(
+            "connections",
+            self.surroundings.listener,
+            f"{places.size} connections without a login from {whose}, {len(places.sources[source])} of them from"
+            f" {source or 'a UNIX socket'}; the oldest gives way to each new one",
+        )
+        self.admit(connection)
+        self._giving_way[connection] = None
+        if len(self._giving_way) > places.limit:
+            oldest = next(iter(self._giving_way))
+            del self._giving_way[oldest]
+            oldest.cut()
 
     def discard(self, connection: Each) -> None:
         """Remove a closed connection."""
@@ -115,6 +215,9 @@ class Connections(Generic[Each]):
 
     def _sweep(self) -> None:
         self._next = self.clock.callLater(SWEEP, self._sweep)
+        giving_way, self._giving_way = self._giving_way, {}
+        for connection in giving_way:
+            connection.cut()
         now = self.clock.seconds()
         self._each(lambda connection: connection.check_time(now))
 
@@ -143,14 +246,20 @@ class Connections(Generic[Each]):
 class SessionFactory(Factory, Generic[Each]):
     """A factory that can close its sessions. A subclass makes them in ``buildProtocol``; they register themselves.
 
-    :param clock: its seconds must be monotonic.
+    :param clock: its seconds must be monotonic. :param limits: of unauthenticated connections.
+    :param surroundings: what the connections know of the program around them.
     :ivar connections: the open connections.
     """
 
     noisy = False
 
-    def __init__(self, clock: IReactorTime) -> None:
-        self.connections: Connections[Each] = Connections(clock)
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: ConnectionLimits = UNLIMITED,
+        surroundings: Surroundings = Surroundings(),
+    ) -> None:
+        self.connections: Connections[Each] = Connections(clock, limits, surroundings)
 
     @property
     def sessions(self) -> set[Each]:

@@ -7,9 +7,7 @@ import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -18,23 +16,30 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.config import AccountSettings, ConfigErrors, Problem, Settings
+from smsgw.config.values import NetworkSet
 from smsgw.model.errors import Refusal, Refused
+from smsgw.model.network import network_of
 from smsgw.model.pacing import Bucket
+from smsgw.protocols.overload import Overloads
+from smsgw.services.checks import PasswordChecks, Question
+from smsgw.services.failures import Failures
 from smsgw.services.metrics import ServiceMetrics
-from smsgw.services.passwords import THREADS, ScryptHash, key_hash
+from smsgw.services.passwords import ScryptHash, key_hash
 
 VERIFIED_FOR: Final = 600.0
 """Seconds for which a verified password is not hashed again."""
 
 MOST_VERIFIED: Final = 10_000
-MOST_CHECKS: Final = THREADS + 32
-"""Slow checks under way and waiting together; beyond that a temporary refusal is given."""
+WORK_RATE: Final = 200.0
+"""Units of work per second that an account may cause without an accepted message; a unit is about half a
+millisecond."""
 
 _WRONG: Final = Refused(Refusal.WRONG_CREDENTIALS)
 _BUSY: Final = Refused(Refusal.TOO_MANY_CHECKS)
 _THROTTLED: Final = Refused(Refusal.TOO_MANY_CHECKS, "too many wrong passwords from this address, try again later")
 _ADDRESS: Final = Refused(Refusal.ADDRESS_NOT_ALLOWED)
 _NOT_ALLOWED: Final = Refused(Refusal.NOT_ALLOWED)
+_Answer = TypeVar("_Answer")
 _log = Logger()
 
 
@@ -43,12 +48,13 @@ class Account:
     """An account as it is configured now. Keep its name, not the object: a reload replaces the object.
 
     :ivar bucket: limits the account's parts per second over all protocols; its times are seconds of the clock of
-        :class:`Accounts`.
+        :class:`Accounts`. :ivar work: limits what it causes without an accepted message.
     """
 
     name: str
     settings: AccountSettings
     bucket: Bucket
+    work: Bucket
     _hash: ScryptHash | None
 
     def secret(self, protocol: str) -> ScryptHash | bytes | None:
@@ -62,57 +68,13 @@ class Account:
         return self._hash
 
 
-@attrs.define(eq=False)
-class _Failures:
-    """Counts wrong passwords per key. After `most` of them within `period` seconds the key is refused for `pause`
-    seconds."""
-
-    most: float
-    period: float
-    pause: float
-    size: int = 20_000
-    _counts: OrderedDict[object, tuple[Bucket, float]] = attrs.field(factory=OrderedDict, init=False)
-
-    def refuses(self, key: object, now: float) -> bool:
-        count = self._counts.get(key)
-        return count is not None and now < count[1]
-
-    def add(self, key: object, now: float) -> None:
-        bucket, until = self._counts.get(key, (None, 0.0))
-        if bucket is None:
-            bucket = Bucket(self.most / self.period, self.most)
-        bucket.level(now)
-        bucket.charge(1.0)
-        if bucket.level(now) < 1.0:
-            until = now + self.pause
-        self._counts[key] = bucket, until
-        self._counts.move_to_end(key)
-        if len(self._counts) > self.size:
-            self._counts.popitem(last=False)
-
-    def forget(self, key: object) -> None:
-        self._counts.pop(key, None)
-
-
-@lru_cache(maxsize=4096)
-def _source(peer: str) -> str:
-    """The network for which failures of `peer` are counted: an IPv4 address, or 64 bits of an IPv6 address."""
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or int(address) >> 64)
-    return str(address)
-
-
 class Accounts:
     """The accounts by name, and the one place where passwords are checked.
 
-    A refusal does not show whether the login exists: an unknown login costs the same work and gets the same refusal
-    as a wrong password. After ten failures of a login from one network in five minutes, that login is refused to that
-    network for a quarter of an hour. After fifty failures from one network in an hour, all logins are refused to it,
-    except accounts that list it in ``allow_from``.
+    A refusal does not show whether the login exists: an unknown login gets the same refusal as a wrong password, after
+    the same time (:mod:`smsgw.services.checks`). After ten failures of a login from one network in five minutes, that
+    login is refused to that network for a quarter of an hour. After fifty failures from one network in an hour, all
+    logins are refused to it, except accounts that list it in ``allow_from``.
 
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param run: calls a function in a thread: :meth:`smsgw.services.passwords.WorkerPool.run`.
@@ -125,18 +87,20 @@ class Accounts:
         clock: IReactorTime,
         run: Callable[..., Deferred[bool]],
         metrics: ServiceMetrics | None = None,
+        overloads: Overloads | None = None,
     ) -> None:
         self._metrics = metrics or ServiceMetrics()
         self._clock = clock
-        self._run = run
+        self._overloads = overloads or Overloads(clock)
+        self._checks = PasswordChecks(clock, run, self._overloads)
         self._key = secrets.token_bytes(32)
-        self._checks = 0
         self._verified: OrderedDict[bytes, float] = OrderedDict()
-        self._per_login = _Failures(10, 300.0, 900.0)
-        self._per_source = _Failures(50, 3600.0, 900.0)
+        self._per_login = Failures(10, 300.0, 900.0)
+        self._per_source = Failures(50, 3600.0, 900.0)
         self._by_login: dict[bytes, Account] = {}
         self._by_key: dict[str, Account] = {}
         self._dummy: ScryptHash | None = None
+        self._networks = NetworkSet(())
         self.apply(settings)
 
     def get(self, name: str) -> Account | None:
@@ -168,7 +132,8 @@ class Accounts:
             bucket = before.bucket if before is not None else None
             if bucket is None or bucket.rate != each.rate:
                 bucket = Bucket(each.rate, max(each.rate, 1.0))
-            account = Account(each.name, each, bucket, hashed)
+            work = before.work if before is not None else Bucket(WORK_RATE, WORK_RATE / 2)
+            account = Account(each.name, each, bucket, work, hashed)
             by_login[each.name.encode("utf-8")] = account
             if each.api_key_hash is not None:
                 key = each.api_key_hash.reveal().lower()
@@ -178,6 +143,33 @@ class Accounts:
         if problems:
             raise ConfigErrors(problems)
         self._by_login, self._by_key, self._dummy = by_login, by_key, dummy
+        self._networks = NetworkSet(
+            network
+            for each in settings.accounts.values()
+            if each.enabled and not each.allow_from.everyone
+            for network in each.allow_from.networks
+        )
+
+    def listed(self, peer: str) -> bool:
+        """Whether an account that may be used names this address in its ``allow_from``."""
+        return peer in self._networks
+
+    def answer_after_work(self, name: str, work: float, answer: _Answer) -> Deferred[_Answer]:
+        """Charge an account with work that brought no accepted message. Fires with `answer`: at once, or when the
+        account has paid for what it caused before, so that one account cannot take the time of the others.
+
+        :param work: in units of about half a millisecond.
+        """
+        account = self.get(name)
+        wait = 0.0 if account is None else account.work.owe(work, self._clock.seconds())
+        if not wait:
+            return succeed(answer)
+        self._overloads.hit(
+            "work", name, "requests that send nothing, such as queries and refused messages, are answered later"
+        )
+        later: Deferred[_Answer] = Deferred()
+        self._clock.callLater(wait, later.callback, answer)
+        return later
 
     def check(self, login: bytes, password: bytes, peer: str, protocol: str) -> Deferred[Account | Refused]:
         """Whether `password` is right for `login`, coming from the address `peer` through `protocol`.
@@ -187,7 +179,7 @@ class Accounts:
         """
         now = self._clock.seconds()
         account = self._by_login.get(login) if login else self._by_key.get(key_hash(password))
-        attempt = _Attempt(login[:64], _source(peer), peer, protocol)
+        attempt = _Attempt(login[:64], network_of(peer), peer, protocol)
         if self._throttled(account, attempt, now):
             return succeed(self._refuse(_THROTTLED, attempt))
         if account is not None and not login:
@@ -203,9 +195,12 @@ class Accounts:
         if self._verified.get(mark, 0.0) > now:
             self._verified.move_to_end(mark)
             return succeed(self._admit(account, attempt))
-        if self._checks >= MOST_CHECKS:
+        allowed = account.settings.allow_from
+        listed = not allowed.everyone and allowed.allows(peer)
+        asked = self._checks.ask(Question(mark, attempt.login, attempt.source, listed, secret, password))
+        if asked is None:
             return succeed(self._refuse(_BUSY, attempt))
-        return self._check_in_thread(secret, password, attempt).addCallbacks(
+        return asked.addCallbacks(
             self._checked, self._check_failed, callbackArgs=(login, secret, mark, attempt), errbackArgs=(attempt,)
         )
 
@@ -216,14 +211,6 @@ class Accounts:
             return False
         allowed = None if account is None else account.settings.allow_from
         return allowed is None or allowed.everyone or not allowed.allows(attempt.peer)
-
-    def _check_in_thread(self, secret: ScryptHash, password: bytes, attempt: _Attempt) -> Deferred[Any]:
-        self._checks += 1
-        return self._run(secret.matches, password).addBoth(self._check_ended)
-
-    def _check_ended(self, answer: Any) -> Any:
-        self._checks -= 1
-        return answer
 
     def _checked(
         self, right: bool, login: bytes, secret: ScryptHash, mark: bytes, attempt: _Attempt
@@ -238,14 +225,16 @@ class Accounts:
         return self._admit(account, attempt)
 
     def _refuse_slowly(self, password: bytes, attempt: _Attempt) -> Deferred[Account | Refused]:
-        """Refuse an unknown login, or a wrong password that is not hashed, after the work of the costliest hash."""
+        """Refuse an unknown login, or a wrong password that is not hashed, when a check of the costliest hash would
+        have ended."""
         if self._dummy is None:
             return succeed(self._wrong(attempt))
-        if self._checks >= MOST_CHECKS:
+        mark = self._mac(b"\0%b\0%b" % (attempt.login, password))
+        question = Question(mark, attempt.login, attempt.source, False, self._dummy, password, real=False)
+        asked = self._checks.ask(question)
+        if asked is None:
             return succeed(self._refuse(_BUSY, attempt))
-        return self._check_in_thread(self._dummy, password, attempt).addCallbacks(
-            lambda _: self._wrong(attempt), self._check_failed, errbackArgs=(attempt,)
-        )
+        return asked.addCallback(lambda _: self._wrong(attempt))
 
     def _admit(self, account: Account, attempt: _Attempt) -> Account | Refused:
         """The password is right: check the peer's address, then the protocol."""

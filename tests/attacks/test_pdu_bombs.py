@@ -215,12 +215,17 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual([answer.sequence_number for answer in answers], list(range(1000)))
         self.assertEqual((len(peer.delegate.batches), len(peer.transport.writes) - before), (1, 1))
 
-    def test_smallest_pdus(self) -> None:
-        """A segment full of the smallest PDUs is answered in one write, before a bind too."""
+    def test_f5_smallest_pdus(self) -> None:
+        """A segment full of the smallest PDUs is answered as fast as `pdu_rate` allows, before a bind too; nothing is
+        read meanwhile."""
         for peer in (connect(), bound()):
-            before = len(peer.transport.writes)
-            self.assertEqual(len(peer.send(*[EnquireLink(n) for n in range(4096)])), 4096)
-            self.assertEqual(len(peer.transport.writes) - before, 1)
+            answers = peer.send(*[EnquireLink(n) for n in range(4096)])
+            self.assertEqual((len(answers), peer.reads), (1024, False))
+            answers += peer.pass_time(1)
+            self.assertLess(len(answers), 1600)
+            answers += peer.pass_time(7)
+            self.assertEqual([answer.sequence_number for answer in answers], list(range(4096)))
+            self.assertTrue(peer.reads)
 
     def test_enquire_link_without_reading(self) -> None:
         """Reading pauses for a client that floods us with enquire_link and does not read the answers."""
@@ -262,17 +267,18 @@ class FloodTests(SynchronousTestCase):
         clock.pump([1.0] * 10)
         self.assertTrue(all(peer.closing for peer in peers))
 
-    def test_crowds_from_one_place(self) -> None:
-        """Unbound connections of one address are limited; bound ones do not count."""
+    def test_f4_crowds_from_one_place(self) -> None:
+        """Of the unbound connections of one address the oldest give way; bound ones do not count."""
         clock, delegate = Clock(), Recorder()
-        factory = SmppServerFactory(delegate, SmppServerSettings(unbound_per_source=3), clock)
-        for _ in range(10):
-            Peer(factory, clock, delegate).bind()
+        factory = SmppServerFactory(delegate, SmppServerSettings(unauthenticated_per_source=3), clock)
+        bound = [Peer(factory, clock, delegate) for _ in range(10)]
+        for peer in bound:
+            peer.bind()
         unbound = [Peer(factory, clock, delegate) for _ in range(4)]
-        self.assertEqual([peer.transport.disconnected for peer in unbound], [False, False, False, True])
-        unbound[0].lose()
-        unbound[3].lose()
-        self.assertFalse(Peer(factory, clock, delegate).transport.disconnected)
+        clock.advance(1)
+        self.assertEqual([peer.transport.disconnected for peer in unbound], [True, False, False, False])
+        self.assertFalse(any(peer.transport.disconnected for peer in bound))
+        self.assertEqual(unbound[3].bind().command_status, 0)
 
     def test_strays_without_end(self) -> None:
         """Unexpected responses are dropped without effect on our window."""

@@ -55,7 +55,7 @@ class MeaningTests(SynchronousTestCase):
                           smpp.pdu_limit, smpp.connections, smpp.dialect, smpp.tls),
                          (10, 120, 45, 30, 2000, 128 * 1024, 10, "standard", "none"))
         smtp = SmtpListenSettings(endpoint="tcp:1", dialect="quicktel", domains=("a.example",))
-        self.assertEqual((smtp.messages, smtp.recipients, smtp.mail_limit, smtp.auth_tries), (10_000, 100, 1 << 20, 3))
+        self.assertEqual((smtp.messages, smtp.recipients, smtp.mail_limit, smtp.auth_tries), (10_000, 100, 1 << 17, 3))
         http = HttpListenSettings(endpoint="tcp:1", dialect="rostelecom")
         self.assertEqual((http.requests, http.body_limit, http.header_time, http.body_time), (10_000, 65536, 10, 30))
 

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AllowList, Globs, Secret
 from smsgw.config.types import networks
+from smsgw.config.values import NetworkSet
 
 
 class SecretTests(SynchronousTestCase):
@@ -43,6 +44,22 @@ class AllowListTests(SynchronousTestCase):
     def test_mapped_network(self) -> None:
         """An IPv4-mapped network means the IPv4 network."""
         self.assertEqual(networks().take("::ffff:10.0.0.0/104").networks, (ipaddress.ip_network("10.0.0.0/8"),))
+
+    @given(
+        st.lists(st.tuples(st.ip_addresses(), st.integers(0, 32)), max_size=5),
+        st.lists(st.ip_addresses().map(str), max_size=5),
+        st.booleans(),
+    )
+    def test_network_set(self, given: list[tuple[ipaddress.IPv4Address, int]], hosts: list[str], mapped: bool) -> None:
+        """A set of networks has the same addresses as the list that it is made of."""
+        written = ", ".join(f"{ipaddress.ip_network((address, size), strict=False)}" for address, size in given)
+        allowed = networks().take(written)
+        some = NetworkSet(allowed.networks)
+        hosts = [*hosts, *(str(address) for address, _ in given), "", "localhost", "fe80::1%eth0"]
+        for host in hosts:
+            if mapped and "." in host:
+                host = f"::ffff:{host}"
+            self.assertEqual(host in some, allowed.allows(host), host)
 
     def test_empty_refuses_all(self) -> None:
         """An empty list allows no client, `any` allows all, also clients without an address."""

@@ -61,6 +61,9 @@ class Relay:
         self.mails.append((session, envelope, mail))
         return self._reply("message", Reply(250, "Taken"))
 
+    def wasted(self, session: Session, commands: int, octets: int, reply: Reply) -> Deferred[Reply]:
+        return succeed(reply)
+
     def status(self, session: Session, argument: str) -> Deferred[Reply]:
         return succeed(Reply(502, "No"))
 

@@ -106,7 +106,7 @@ class DialectTests(SynchronousTestCase):
         gateway.start()
         with smtplib.SMTP("127.0.0.1", gateway.smtp, timeout=20) as server:
             server.login("demo", "demo")
-            self.assertEqual(server.esmtp_features["size"], str(1 << 20))
+            self.assertEqual(server.esmtp_features["size"], str(1 << 17))
             for word in ("pipelining", "enhancedstatuscodes", "8bitmime", "starttls"):
                 self.assertIn(word, server.esmtp_features)
             self.assertEqual(server.mail("DEMO@a.example", ["SIZE=99999999"])[0], 552)

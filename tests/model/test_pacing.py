@@ -27,6 +27,13 @@ class BucketTests(SynchronousTestCase):
         self.assertAlmostEqual(bucket.wait(0.0), 1.6)
         self.assertEqual(bucket.level(2.0), 5)
 
+    def test_owe(self) -> None:
+        """What is taken beyond the level is owed for so long; idle time before it saved up no more than the burst."""
+        bucket = Bucket(10, 10)
+        self.assertEqual([bucket.owe(10, 5.0), bucket.owe(5, 5.0), bucket.owe(5, 6.0)], [0.0, 0.5, 0.0])
+        self.assertEqual(bucket.owe(1, 6.0), 0.1)
+        self.assertEqual(Bucket(0, 0).owe(1000, 0.0), 0.0)
+
     def test_take(self) -> None:
         """Tokens are taken one by one while there are any."""
         bucket = Bucket(1, 2)

@@ -26,8 +26,14 @@ class HealthTests(SynchronousTestCase):
         """A gateway all of whose connectors are up is running; the facts are shown as they are."""
         self.assertEqual(
             report("running", {"sim": UP}, WELL),
-            {"state": "running", "problems": [], "connectors": {"sim": UP}, **WELL},
+            {"state": "running", "problems": [], "connectors": {"sim": UP}, "overloads": [], **WELL},
         )
+
+    def test_f4_overloads(self) -> None:
+        """Limits that clients exceed are shown, and do not make the gateway look ill."""
+        found = {"limit": "connections", "of": "mail", "hits": 3, "seconds": 5}
+        shown = report("running", {"sim": UP}, WELL, [found])
+        self.assertEqual((shown["state"], shown["problems"], shown["overloads"]), ("running", [], [found]))
 
     def test_u8_degraded(self) -> None:
         """A connector that is down, paused or broken makes it degraded, and each is named."""

@@ -23,8 +23,8 @@ from smsgw.program.wiring import make_parts
 from smsgw.telemetry import Counts, Distribution, Distributions, Gauges
 
 LABELS = {
-    "account", "connector", "dialect", "fault", "listener", "method", "outcome", "path", "protocol", "reason",
-    "refusal", "result", "state", "status", "step", "what",
+    "account", "connector", "dialect", "fault", "limit", "listener", "method", "of", "outcome", "path", "protocol",
+    "reason", "refusal", "result", "state", "status", "step", "what",
 }
 """The allowed labels: the values of each come from the configuration or from a fixed list."""
 

@@ -146,6 +146,7 @@ class WiringTests(SynchronousTestCase):
             ("response", "9s", 9.0),
             ("window", "17", 17),
             ("pdu_limit", "64K", 65_536),
+            ("pdu_rate", "50", 50.0),
         ):
             self.assertNotEqual(getattr(self.limits("smpp"), key), value)
             self.assertEqual(getattr(self.limits("smpp", f"{key} = {written}"), key), value)

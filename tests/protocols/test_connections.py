@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from smsgw.protocols.connections import Connections
+from smsgw.config import ConnectionLimits
+from smsgw.protocols.connections import Connections, Surroundings
+from smsgw.protocols.overload import Overloads
 
 
 @attrs.define(eq=False)
@@ -90,35 +92,20 @@ class ConnectionsTests(SynchronousTestCase):
             self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_unauthenticated(self) -> None:
-        """Unauthenticated connections are counted, in all and by address, until admitted or closed; a connection may
-        become unauthenticated again."""
+        """A connection is unauthenticated until admitted or closed, and may become so again."""
         first, second, third = self.linked("a", "a", "b")
-        self.assertEqual((len(self.here.unauthenticated), self.here.unauthenticated_from("a")), (3, 2))
+        self.assertEqual(list(self.here.unauthenticated), [first, second, third])
         for _ in range(2):
             self.here.admit(first)
-            self.assertEqual((len(self.here.unauthenticated), self.here.unauthenticated_from("a")), (2, 1))
+            self.assertEqual(list(self.here.unauthenticated), [second, third])
         for _ in range(2):
             self.here.deauthenticate(first)
-            self.assertEqual((len(self.here.unauthenticated), self.here.unauthenticated_from("a")), (3, 2))
+            self.assertEqual(list(self.here.unauthenticated), [second, third, first])
         self.here.admit(second)
         for link in (first, second, third):
             self.here.discard(link)
             self.here.discard(link)
-        self.assertEqual((self.here.unauthenticated, self.here.unauthenticated_from("a")), (set(), 0))
-
-    @given(st.lists(st.tuples(st.sampled_from(["add", "admit", "deauthenticate", "discard"]), st.integers(0, 5))))
-    def test_counts_agree(self, steps: list[tuple[str, int]]) -> None:
-        """After any steps, the count of an address is the number of its unauthenticated connections."""
-        here: Connections[Link] = Connections(Clock())
-        links = [Link("ab"[number % 2]) for number in range(6)]
-        for step, number in steps:
-            if step == "add" or links[number] in here.all:
-                getattr(here, step)(links[number])
-        for peer in "abc":
-            self.assertEqual(here.unauthenticated_from(peer), sum(link.peer == peer for link in here.unauthenticated))
-        self.assertLessEqual(here.unauthenticated, here.all)
-        self.assertLessEqual(set(here._from), {"a", "b"})
-        self.assertNotIn(0, here._from.values())
+        self.assertEqual(self.here.unauthenticated, {})
 
     def test_shut_down(self) -> None:
         """All connections are drained; shut_down fires when none is left, at once if there was none."""
@@ -143,3 +130,105 @@ class ConnectionsTests(SynchronousTestCase):
         self.clock.advance(0.5)
         self.assertIsNone(self.successResultOf(gone))
         self.assertEqual(link.calls[-1], "cut")
+
+
+class F4Tests(SynchronousTestCase):
+    """Crowds of unauthenticated connections."""
+
+    def setUp(self) -> None:
+        """Six places, at most three of them for one source; two places for the address "listed"."""
+        self.clock = Clock()
+        self.overloads = Overloads(self.clock)
+        limits = ConnectionLimits(unauthenticated=6, unauthenticated_listed=2, unauthenticated_per_source=3)
+        surroundings = Surroundings("mail", lambda peer: peer.startswith("listed"), self.overloads)
+        self.here: Connections[Link] = Connections(self.clock, limits, surroundings)
+
+    def linked(self, *peers: str) -> list[Link]:
+        """Add connections from these addresses, each of which is discarded when it is cut."""
+        links = [Link(peer, when_cut=self.here.discard) for peer in peers]
+        for link in links:
+            self.here.add(link)
+        return links
+
+    def left(self, links: list[Link]) -> str:
+        """Return the peers of the connections that a sweep leaves."""
+        self.clock.advance(1)
+        return "".join(link.peer[0] for link in links if link in self.here.all)
+
+    def test_f4_oldest_of_the_most_gives_way(self) -> None:
+        """At the limit the oldest connection of the source that has most gives way to a new one, from any source."""
+        links = self.linked("a", "b", "a", "c", "b", "a")
+        links += self.linked("d")
+        self.assertEqual(self.left(links), "bacbad")
+        links += self.linked("d")
+        self.assertNotIn(links[1], self.here.unauthenticated)
+        self.assertEqual(self.left(links), "acbadd")
+
+    def test_f4_one_source(self) -> None:
+        """The connections of one source replace each other above its part of the places."""
+        links = self.linked(*"baaaaaa")
+        self.assertEqual(self.left(links), "baaa")
+        self.assertEqual([link in self.here.all for link in links[1:]], [False] * 3 + [True] * 3)
+
+    def test_f4_many_sources(self) -> None:
+        """Where no source has more than another, the oldest gives way."""
+        self.assertEqual(self.left(self.linked(*"abcdefgh")), "cdefgh")
+
+    def test_f4_ipv6(self) -> None:
+        """Addresses of one /64 are one source."""
+        links = self.linked(*(f"2001:db8::{number:x}" for number in range(1, 6)))
+        self.clock.advance(1)
+        self.assertEqual([link in self.here.all for link in links], [False, False, True, True, True])
+
+    def test_f4_listed(self) -> None:
+        """Addresses that an account lists have places of their own, which other addresses cannot take, nor they
+        others'."""
+        listed = self.linked("listed1", "listed2")
+        others = self.linked(*"aabbccdd")
+        self.assertEqual((self.left(listed), self.left(others)), ("ll", "abccdd"))
+        listed += self.linked("listed3")
+        self.assertEqual((self.left(listed), self.left(others)), ("ll", "abccdd"))
+        self.assertNotIn(listed[0], self.here.all)
+
+    def test_f4_authenticated(self) -> None:
+        """Authenticated connections never give way, and who authenticates before the sweep stays."""
+        links = self.linked(*"aaa")
+        for link in links:
+            self.here.admit(link)
+        links += self.linked(*"aaaa")
+        self.here.admit(links[3])
+        self.assertEqual(self.left(links), "aaaaaaa")
+        self.linked(*"bcdefgh")
+        self.assertTrue(all(link in self.here.all for link in links[:4]))
+
+    def test_f4_bounded(self) -> None:
+        """What waits for the sweep is bounded too: beyond as many as there are places, the oldest is cut at once."""
+        links = self.linked(*"aaaaaaaaaaaaaaaaaaaaaa")
+        self.assertLessEqual(len(self.here.all), 9)
+        self.assertIn(links[-1], self.here.unauthenticated)
+
+    def test_f4_told(self) -> None:
+        """The administrator learns of it: an overload with the number of connections that gave way."""
+        self.linked(*"aaaaa")
+        (found,) = self.overloads.current()
+        self.assertEqual((found["limit"], found["of"], found["hits"]), ("connections", "mail", 2))
+
+    @given(
+        st.lists(st.tuples(st.sampled_from(["add", "admit", "deauthenticate", "discard"]), st.integers(0, 20))),
+    )
+    def test_f4_any_steps(self, steps: list[tuple[str, int]]) -> None:
+        """After any steps the limits hold, and the places know exactly the unauthenticated connections."""
+        self.setUp()
+        here = self.here
+        links = [Link("abcl"[number % 4].replace("l", "listed"), when_cut=here.discard) for number in range(21)]
+        for step, number in steps:
+            if (step == "add") != (links[number] in here.all):
+                getattr(here, step)(links[number])
+            for places, size in ((here._open, 6), (here._listed, 2)):
+                known = [link for own in places.sources.values() for link in own]
+                held = [link for link, (of, _) in here.unauthenticated.items() if of is places]
+                self.assertEqual(sorted(known, key=id), sorted(held, key=id))
+                self.assertEqual(places.size, len(known))
+                self.assertLessEqual(len(known), size)
+                self.assertLessEqual(max(map(len, places.sources.values()), default=0), 3)
+                self.assertNotIn({}, places.sources.values())

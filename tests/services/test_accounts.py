@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from smsgw.config import AccountSettings, AllowList, ConfigErrors, Secret
 from smsgw.config.values import folded_network
 from smsgw.model.errors import Refusal, Refused
-from smsgw.services.accounts import MOST_CHECKS, VERIFIED_FOR, Account, Accounts
+from smsgw.services.accounts import VERIFIED_FOR, WORK_RATE, Account, Accounts
+from smsgw.services.checks import PLACES
 from smsgw.services.passwords import ScryptHash, hash_password, make_key
 from tests.configured import configured
 
@@ -56,7 +57,10 @@ class AccountsTestCase(SynchronousTestCase):
 
     def check(self, login: str, password: str, peer: str = "192.0.2.1", protocol: str = "http") -> str:
         """The name of the account that is entered, or the refusal."""
-        answer = self.successResultOf(self.accounts.check(login.encode(), password.encode(), peer, protocol))
+        asked = self.accounts.check(login.encode(), password.encode(), peer, protocol)
+        if not asked.called:  # a wrong password
+            self.clock.pump([0, 0, 1])
+        answer = self.successResultOf(asked)
         return answer.name if isinstance(answer, Account) else answer.refusal.name
 
 
@@ -97,7 +101,7 @@ class EnteringTests(AccountsTestCase):
         self.assertEqual(self.slow, 2)
 
     def test_wrong_passwords_are_not_remembered(self) -> None:
-        """Only a right password is remembered; each wrong one costs its check."""
+        """Only a right password is remembered; each wrong one costs its check, and a second."""
         self.make(account(password_hash=HASH))
         self.check("demo", "slow")
         self.assertEqual(self.check("demo", "slows"), "WRONG_CREDENTIALS")
@@ -171,50 +175,49 @@ class EnteringTests(AccountsTestCase):
 class CostTests(AccountsTestCase):
     """What attempts cost, and how many are suffered."""
 
-    def test_every_failure_costs_the_same(self) -> None:
-        """Where any account has a hash, unknown logins and wrong plain passwords cost a check of the costliest hash."""
-        dear = Secret(hash_password("slow", 64))
+    def test_f3_failures_cost_no_check(self) -> None:
+        """Unknown logins and wrong plain passwords cost no check, and time where any account has a hash."""
         plain = account("c", **secret(password="c"))
-        self.make(account("a", password_hash=HASH), account("b", password_hash=dear), plain)
-        self.waiting = []
-        for login in ("a", "b", "c", "unknown"):
-            self.accounts.check(login.encode(), b"wrong", "192.0.2.1", "smtp")
-        costs = [getattr(check, "__self__").cost for _, check, _ in self.waiting]  # noqa: B009
-        self.assertEqual(costs, [16, 64, 64, 64])
+        self.make(account("a", password_hash=HASH), plain)
+        for login in ("c", "unknown", ""):
+            asked = self.accounts.check(login.encode(), b"wrong", "192.0.2.1", "smtp")
+            self.clock.pump([0, 0, 0.5])
+            self.assertNoResult(asked)
+            self.clock.advance(0.5)
+            self.assertIsInstance(self.successResultOf(asked), Refused)
+        self.assertEqual(self.slow, 0)
+        self.make(plain)
+        self.assertIsInstance(self.successResultOf(self.accounts.check(b"unknown", b"", "192.0.2.1", "smtp")), Refused)
 
-    def test_checks_are_bounded(self) -> None:
-        """When too many slow checks wait, the next is refused for now; passwords already verified still enter."""
-        plain = account("c", **secret(password="c"))
-        self.make(account("a", password_hash=HASH), account("b", password_hash=HASH), plain)
+    def test_verified_need_no_place(self) -> None:
+        """While all places are taken, passwords already verified and plain ones still enter."""
+        many = [account(f"b{n}", password_hash=HASH) for n in range(PLACES)]
+        self.make(account("a", password_hash=HASH), account("c", **secret(password="c")), *many)
         self.check("a", "slow")
         self.waiting = []
         checks = [
-            self.accounts.check(b"b", b"slow", f"192.0.2.{number}", "http") for number in range(MOST_CHECKS)
+            self.accounts.check(f"b{number}".encode(), b"slow", f"192.0.2.{number}", "http") for number in range(PLACES)
         ]
-        self.assertEqual(self.check("b", "slow"), "TOO_MANY_CHECKS")
+        self.assertEqual(self.check("b1", "other"), "TOO_MANY_CHECKS")
         self.assertEqual(self.check("unknown", "x"), "TOO_MANY_CHECKS")
         self.assertEqual(self.check("a", "slow"), "a")
         self.assertEqual(self.check("c", "c"), "c")
-        waiting, self.waiting = self.waiting, None
-        for result, check, args in waiting:
+        while self.waiting:
+            result, check, args = self.waiting.pop()
             result.callback(check(*args))
-        for each in checks:
-            answer = self.successResultOf(each)
-            assert isinstance(answer, Account)
-            self.assertEqual(answer.name, "b")
-        self.assertEqual(self.check("b", "slow"), "b")
+        self.assertEqual(len([one for one in checks if isinstance(self.successResultOf(one), Account)]), PLACES)
 
     def test_a_check_that_fails(self) -> None:
         """A check that cannot be carried out is refused for now and logged; it takes no place for ever."""
         self.make(account(password_hash=HASH))
         self.waiting = []
-        for _ in range(MOST_CHECKS + 1):
+        for _ in range(PLACES + 1):
             checked = self.accounts.check(b"demo", b"slow", "192.0.2.1", "http")
             self.waiting.pop()[0].errback(MemoryError("on purpose"))
             answer = self.successResultOf(checked)
             assert isinstance(answer, Refused)
             self.assertIs(answer.refusal, Refusal.TOO_MANY_CHECKS)
-        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), MOST_CHECKS + 1)
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), PLACES + 1)
 
     def test_guessing_is_throttled(self) -> None:
         """After ten wrong passwords a login is refused to that network for a while, even with the right one."""
@@ -281,6 +284,38 @@ class CostTests(AccountsTestCase):
             self.check(f"guess{number}", "x", f"2001:db8:{number:x}::1")
         self.assertEqual(len(self.accounts._per_login._counts), 20)
         self.assertEqual(len(self.accounts._per_source._counts), 20)
+
+
+class WorkTests(AccountsTestCase):
+    """What an account causes without an accepted message."""
+
+    def answered(self, name: str, work: float) -> list[float]:
+        """Charge an account; return a list that gets the time of the answer."""
+        times: list[float] = []
+        self.accounts.answer_after_work(name, work, None).addCallback(lambda _: times.append(self.clock.seconds()))
+        return times
+
+    def test_f5_answers_wait_for_their_turn(self) -> None:
+        """An account that causes more than its share of work gets its answers as fast as the share allows; others are
+        answered at once."""
+        self.make(account(**secret(password="x")), account("b", **secret(password="x")))
+        answers = [self.answered("demo", 1) for _ in range(int(WORK_RATE))]
+        self.assertEqual((answers.count([0.0]), self.answered("b", 1)), (WORK_RATE / 2, [0.0]))
+        self.clock.pump([0.01] * 60)
+        times = [time for (time,) in answers]
+        self.assertEqual(times, sorted(times))
+        self.assertAlmostEqual(times[-1], 0.5, 1)
+        self.clock.advance(10)
+        self.assertEqual(self.answered("demo", 1), [self.clock.seconds()])
+
+    def test_f5_reload(self) -> None:
+        """A reload forgives no work; an account that is gone owes none."""
+        self.make(account(**secret(password="x")))
+        self.answered("demo", 3 * WORK_RATE)
+        self.accounts.apply(configured(account(**secret(password="y"))))
+        self.assertEqual(self.answered("demo", 1), [])
+        self.accounts.apply(configured())
+        self.assertEqual(self.answered("demo", 1), [0.0])
 
 
 class ReloadTests(AccountsTestCase):

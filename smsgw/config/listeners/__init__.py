@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from smsgw.config.listeners.common import AdminListenSettings, ClientListenSettings, ListenSettings
+from smsgw.config.listeners.common import AdminListenSettings, ClientListenSettings, ConnectionLimits, ListenSettings
 from smsgw.config.listeners.http import HttpListenSettings, WebLimits
 from smsgw.config.listeners.smpp import SessionSettings, SmppListenSettings, SmppServerSettings
 from smsgw.config.listeners.smtp import SmtpListenSettings, SubmissionSettings
@@ -17,6 +17,7 @@ __all__ = [
     "LISTEN_TYPES",
     "AdminListenSettings",
     "ClientListenSettings",
+    "ConnectionLimits",
     "HttpListenSettings",
     "ListenSettings",
     "SessionSettings",

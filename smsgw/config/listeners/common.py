@@ -14,6 +14,21 @@ from smsgw.config.fields import Declared
 from smsgw.config.settings import WORD, Preset, SectionSettings, find_dialect, usable_dialects
 
 
+@attrs.frozen(kw_only=True, slots=False)
+class ConnectionLimits:
+    """Connections of a listener at once that have not authenticated. At a limit the oldest of the source that has most
+    gives way to a new one.
+
+    :ivar unauthenticated: from addresses that no account lists in ``allow_from``.
+    :ivar unauthenticated_listed: from addresses that an account lists.
+    :ivar unauthenticated_per_source: from one IPv4 address or 64 bits of IPv6 addresses.
+    """
+
+    unauthenticated: int = 1000
+    unauthenticated_listed: int = 500
+    unauthenticated_per_source: int = 200
+
+
 @attrs.frozen(kw_only=True)
 class ListenSettings(SectionSettings):
     """A listener: an endpoint and the protocol that it serves."""

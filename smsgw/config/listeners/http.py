@@ -5,19 +5,17 @@ from __future__ import annotations
 import attrs
 
 from smsgw.config import fields
-from smsgw.config.listeners.common import ClientListenSettings
+from smsgw.config.listeners.common import ClientListenSettings, ConnectionLimits
 from smsgw.config.settings import WORD
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class WebLimits:
+class WebLimits(ConnectionLimits):
     """Limits of a client's requests, in octets and seconds.
 
     :ivar body_time: from the end of the head to the end of the body.
     :ivar header_time: from connecting, or from the first octet of a further request, to the end of the head.
     :ivar head: request line and headers together. :ivar headers: lines of them.
-    :ivar unauthenticated: connections at once without a response under 400 so far; further ones get 503.
-    :ivar unauthenticated_per_source: the same for connections from one address.
     :ivar linger: after a response that ends the connection early, the time for which further octets are read and
         dropped, so that the client can read the response. :ivar close_time: after that, until the connection is cut.
     """
@@ -29,8 +27,6 @@ class WebLimits:
     requests: int = fields.integer("requests on one connection", 10_000, at_least=1)
     head: int = 16_384
     headers: int = 64
-    unauthenticated: int = 1000
-    unauthenticated_per_source: int = 200
     linger: float = 2.0
     close_time: float = 5.0
 

@@ -8,7 +8,7 @@ import attrs
 
 from smsgw.config import fields, types
 from smsgw.config.errors import Conflict
-from smsgw.config.listeners.common import ClientListenSettings
+from smsgw.config.listeners.common import ClientListenSettings, ConnectionLimits
 from smsgw.config.settings import WORD
 from smsgw.smpp.codec import LIMIT
 from smsgw.smpp.consts import VERSION_5_0
@@ -48,6 +48,8 @@ class SessionSettings:
     window: int = fields.integer("unanswered requests of a session before reading stops", 2000, at_least=1)
     pdu_limit: int = fields.octets("the longest PDU; a longer one closes the session", LIMIT, at_least=1024,
                                    at_most=16 << 20)
+    pdu_rate: float = fields.number(
+        "reading pauses at more PDUs per second that send no message, as enquire_link, query_sm and refused ones", 500)
     half_pdu: float = 10.0
     close_wait: float = 5.0
     maxima: Mapping[str, int] = attrs.field(factory=dict)
@@ -64,17 +66,18 @@ class SessionSettings:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class SmppServerSettings(SessionSettings):
+class SmppServerSettings(SessionSettings, ConnectionLimits):
     """The settings of a session on the message centre's side.
 
     :ivar system_id: the system_id of bind responses, unless the delegate gives another.
     :ivar interface_version: the highest supported version, sent as sc_interface_version to peers above 3.3.
-    :ivar unbound_per_source: connections at once from one address that are not bound.
     """
 
     system_id: str = fields.declare(_SYSTEM_ID, "system_id of bind responses", "smsgw")
     interface_version: int = VERSION_5_0
-    unbound_per_source: int = 500
+    unauthenticated: int = 2000
+    unauthenticated_listed: int = 1000
+    unauthenticated_per_source: int = 500
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ import attrs
 
 from smsgw.config import fields, types
 from smsgw.config.errors import Conflict
-from smsgw.config.listeners.common import ClientListenSettings
+from smsgw.config.listeners.common import ClientListenSettings, ConnectionLimits
 from smsgw.config.settings import WORD
 
 _DOMAIN = types.text(253, r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*",
@@ -24,7 +24,7 @@ _TLS_MODES: Final = ("none", "optional", "demanded", "implicit")
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class SubmissionSettings:
+class SubmissionSettings(ConnectionLimits):
     """Texts, limits and timers of a submission service over ESMTP (RFC 6409). Sizes are octets, times are seconds.
 
     :ivar tls: ``optional``: STARTTLS is offered if there is a TLS context; ``demanded``: no AUTH and no mail before
@@ -51,8 +51,6 @@ class SubmissionSettings:
     :ivar hops: most Received fields; a mail with more is taken for a loop.
     :ivar junk_before_login: useless commands in a row from a session that has not authenticated.
     :ivar junk_after_login: the same for a session that has authenticated.
-    :ivar unauthenticated: connections at once that have not authenticated.
-    :ivar unauthenticated_per_source: the same for connections from one address.
     :ivar backlog: octets of commands kept while an earlier command is not answered; reading pauses above it.
     :ivar data_rate: octets per second that a message must have on average, once `data_grace` has passed.
     :ivar data_grace: seconds after the 354 during which a message may be slow.
@@ -66,7 +64,7 @@ class SubmissionSettings:
     auth_tries: int = fields.integer("failed logins before the session is closed", 3, at_least=1)
     recipients: int = fields.integer("recipients of one message", 100, at_least=1, at_most=10_000)
     messages: int = fields.integer("messages in one session", 10_000, at_least=1)
-    mail_limit: int = fields.octets("the longest mail", "1M", at_least=1024, at_most=64 << 20)
+    mail_limit: int = fields.octets("the longest mail", "128K", at_least=1024, at_most=64 << 20)
     inactivity: float = fields.duration("time for the next command", "1m", at_least=1)
     data_time: float = fields.duration("time for a whole mail to arrive after DATA", "2m", at_least=1)
     greeting: str = "{host} ESMTP"
@@ -82,6 +80,7 @@ class SubmissionSettings:
     junk_before_login: int = 10
     junk_after_login: int = 20
     unauthenticated: int = 500
+    unauthenticated_listed: int = 250
     unauthenticated_per_source: int = 100
     backlog: int = 65_536
     data_rate: float = 500.0

@@ -40,6 +40,7 @@ from smsgw.protocols.http.jsonresource import (
     Credentials,
     JsonResource,
     ResourcePath,
+    authenticated,
     compact,
     json_answer,
     peer,
@@ -51,6 +52,9 @@ from smsgw.services.accounts import Account
 
 SEARCHES: Final = 2
 """The most list queries at a time for one account: a search for a rare word may read the whole store."""
+
+REFUSALS_OF_WORK: Final = 20
+"""Messages of a list that are refused for a unit of work."""
 
 _ID: Final = re.compile(r"[1-9][0-9]{0,17}")
 _BEARER: Final = re.compile(rb"[A-Za-z0-9._~+/-]{1,512}=*")
@@ -70,6 +74,9 @@ class AccountBook(Protocol):
 
     def check(self, login: bytes, password: bytes, peer: str, protocol: str) -> Deferred[Account | Refused]:
         """Return the account of a login and password, or the refusal."""
+
+    def answer_after_work(self, name: str, work: float, answer: Answer) -> Deferred[Answer]:
+        """Charge an account with work; fire with the answer when it has paid for what it caused before."""
 
 
 class Submitter(Protocol):
@@ -100,7 +107,15 @@ def _checked(work: Work) -> Callable[..., Deferred[Answer]]:
 
     async def answer(self: V1Resource, request: Request, *groups: str) -> Answer:
         try:
-            return await work(self, request, await self.enter(request), *groups)
+            account = await self.enter(request)
+        except _Stop as stop:
+            return problem_answer(stop.problem)
+        made = await asked(self, request, account, *groups)
+        return made if made.status == 201 else await self.charged(account, 1, made)
+
+    async def asked(self: V1Resource, request: Request, account: Account, *groups: str) -> Answer:
+        try:
+            return await work(self, request, account, *groups)
         except _Stop as stop:
             return problem_answer(stop.problem)
         except BadJson as error:
@@ -178,7 +193,12 @@ class V1Resource(JsonResource):
         entered = await self._accounts.check(credentials.login, credentials.password, peer(request), "http")
         if isinstance(entered, Refused):
             raise _Stop(views.refused(entered))
+        authenticated(request)
         return entered
+
+    def charged(self, account: Account, work: float, answer: Answer) -> Deferred[Answer]:
+        """Charge the account for a request that sends nothing; the answer may come later."""
+        return self._accounts.answer_after_work(account.name, work, answer)
 
     def _value(self, request: Request) -> Any:
         """Return the JSON value of a body.
@@ -226,7 +246,9 @@ class V1Resource(JsonResource):
             if answer.repeated:
                 return json_answer(views.accepted(answer))
             return json_answer(views.accepted(answer), 201, [(b"Location", b"/v1/messages/%d" % answer.id)])
-        return json_answer({"messages": await self._post_many(value, account, now, request_key, digest)})
+        answers = await self._post_many(value, account, now, request_key, digest)
+        refused = sum("problem" in answer for answer in answers)
+        return await self.charged(account, refused / REFUSALS_OF_WORK, json_answer({"messages": answers}))
 
     def _submission(
         self, value: object, pointer: str, account: Account, now: float, key: str, digest: bytes

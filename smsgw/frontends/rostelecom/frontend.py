@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -58,6 +60,13 @@ class RostelecomFrontend:
 
     def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
         """Submit the message; the response with the id follows the synced commit (004-189 to 004-191)."""
+        return self._submit(account, msisdn, shortcode, text).addCallback(self._charged, account)
+
+    def _charged(self, answer: str | ApiError, account: str) -> str | ApiError | Deferred[str | ApiError]:
+        """Charge the account for a refusal."""
+        return answer if isinstance(answer, str) else self._accounts.answer_after_work(account, 1, answer)
+
+    def _submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
         denied = self._sender_denied(account, msisdn, shortcode)
         if denied is not None:
             return succeed(denied)
@@ -79,6 +88,9 @@ class RostelecomFrontend:
 
     def status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
         """Return the status of one message of the account (004-194 to 004-197)."""
+        return self._status(account, id).addCallback(partial(self._accounts.answer_after_work, account, 1))
+
+    def _status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
         if not id.isdecimal() or len(id) > 18 or id.startswith("0"):
             return succeed(self._error(Refusal.UNKNOWN_ID))
         return self._store.find(account, [int(id)]).addCallbacks(self._found, self._not_now, callbackArgs=(int(id),))

@@ -34,6 +34,7 @@ from smsgw.protocols.http.jsonresource import (
     Credentials,
     JsonResource,
     ResourcePath,
+    authenticated,
     error_answer,
     is_integer,
     json_answer,
@@ -116,6 +117,7 @@ class MessageResource(JsonResource):
         def entered(account: str | ApiError) -> Answer | Deferred[Answer]:
             if isinstance(account, ApiError):
                 return self._no(account)
+            authenticated(request)
             read = fields if not header else None if charset else _fields(octets)
             return self._no(self._bad_request) if read is None else self._submit(account, read)
 
@@ -151,6 +153,7 @@ class MessageResource(JsonResource):
         def entered(account: str | ApiError) -> Answer | Deferred[Answer]:
             if isinstance(account, ApiError):
                 return self._no(account)
+            authenticated(request)
             if not _ID.fullmatch(id):
                 return self._no(self._bad_request)
             return self._delegate.status(account, id).addCallback(self._shown, id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
@@ -24,6 +25,7 @@ from smsgw.protocols.smtp.factory import Envelope, Session
 from smsgw.protocols.smtp.mailtext import is_plain, mail_text, message_id
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.contacts import Contacts
+from smsgw.services.fairworkers import FairWorkers, rests
 from smsgw.services.senders import Senders
 
 TRY_LATER: Final = Reply(451, "4.3.0 The message could not be stored, try again later")
@@ -32,8 +34,14 @@ NO_SUCH_RECIPIENT: Final = Reply(550, "5.1.1 The recipient is not known here")
 LIST: Final = "list_"
 """The prefix of the local part of a contact list's address (000-18)."""
 
-MOST_IN_THREADS: Final = 32
-"""Highest number of mails that threads parse or that wait for a thread; further mails get a temporary error."""
+OCTETS_OF_A_PART: Final = 32_768
+"""A mail costs the account's rate a part for each of these octets, besides those of its message."""
+
+COMMANDS_OF_WORK: Final = 10
+"""Commands that cost a unit of work."""
+
+OCTETS_OF_WORK: Final = 16_384
+"""Octets of a mail that cost a unit of work."""
 
 MOST_COUNTED: Final = 2
 """Highest number of STATUS commands of one account that the store answers at a time: a list may have a million
@@ -69,7 +77,8 @@ def batch_status(counts: Sequence[BatchCount], manner: SmtpManner) -> BatchStatu
 class MailFrontend:
     """The delegate of one SMTP listener's sessions.
 
-    :param listener: its settings. :param manner: of its dialect. :param run: calls a function in a thread.
+    :param listener: its settings. :param manner: of its dialect.
+    :param workers: threads, in which the accounts take turns.
     """
 
     def __init__(
@@ -82,7 +91,7 @@ class MailFrontend:
         accounts: Accounts,
         senders: Senders,
         contacts: Contacts,
-        run: Callable[..., Deferred[Any]],
+        workers: FairWorkers,
         clock: IReactorTime,
     ) -> None:
         self._intake = intake
@@ -91,10 +100,9 @@ class MailFrontend:
         self._senders = senders
         self._listener = listener
         self._contacts = contacts
-        self._run = run
-        self._in_threads = 0
+        self._workers = workers
         self._counting: defaultdict[str, DeferredSemaphore] = defaultdict(lambda: DeferredSemaphore(MOST_COUNTED))
-        self._lists = ListSender(intake, store, run, clock, listener.name, manner.as_states)
+        self._lists = ListSender(intake, store, workers, clock, listener.name, manner.as_states)
         self._manner = manner
         self._sender_ok = Reply(*manner.sender)
         self._recipient_ok = Reply(*manner.recipient)
@@ -159,19 +167,32 @@ class MailFrontend:
 
         Intake checks whether the account may still send."""
         if is_plain(octets):
-            return self._send(mail_text(octets), session, envelope, octets)
-        if self._in_threads >= MOST_IN_THREADS:
-            return succeed(TRY_LATER)
-        self._in_threads += 1
+            sent = self._send(mail_text(octets), session, envelope, octets)
+        else:
+            reading = self._workers.run(session.account, _read, octets)
+            later = succeed(TRY_LATER)
+            sent = later if reading is None else reading.addCallback(self._send, session, envelope, octets)
+        return sent.addCallback(self._charged, session, len(octets))
 
-        async def read() -> Reply:
-            try:
-                text: str | Refused = await self._run(mail_text, octets)
-            finally:
-                self._in_threads -= 1
-            return await self._send(text, session, envelope, octets)
+    def wasted(self, session: Session, commands: int, octets: int, reply: Reply) -> Deferred[Reply]:
+        """Charge the account; before the login the server itself limits both."""
+        if octets:
+            return succeed(reply).addCallback(self._charged, session, octets)
+        if not session.authenticated:
+            return succeed(reply)
+        return self._accounts.answer_after_work(session.account, commands / COMMANDS_OF_WORK, reply)
 
-        return Deferred.fromCoroutine(read())
+    def _charged(self, reply: Reply, session: Session, size: int) -> Reply | Deferred[Reply]:
+        """Charge the account's rate with the octets of a mail, and with a refused mail as with a part. Charge what it
+        costs the gateway too, which an account without a rate pays: the reply may wait for that."""
+        refused = reply.code != 250
+        octets = size // OCTETS_OF_WORK
+        if not (refused or octets):
+            return reply
+        account = self._accounts.get(session.account)
+        if account is not None:
+            account.bucket.charge(refused + size // OCTETS_OF_A_PART)
+        return self._accounts.answer_after_work(session.account, refused + octets, reply)
 
     def _send(self, text: str | Refused, session: Session, envelope: Envelope, octets: bytes) -> Deferred[Reply]:
         """Submit the text of a mail."""
@@ -226,10 +247,16 @@ class MailFrontend:
             return Reply(250, f"{argument} {stands.parts} {int(stands.closed)} {stands.code} {meaning}")
 
         counting = self._counting[session.account].run(self._store.batch_counts, session.account, int(argument))
-        return counting.addCallbacks(counted, _not_stored)
+        replying = counting.addCallbacks(counted, _not_stored)
+        return replying.addCallback(partial(self._accounts.answer_after_work, session.account, 1))
 
     def closed(self, session: Session) -> None:
         """Do nothing: the front end keeps no state of a session."""
+
+
+def _read(octets: bytes) -> str | Refused:
+    """Return the text of a mail; in a thread."""
+    return mail_text(octets, rests())
 
 
 def _not_stored(failure: Failure) -> Reply:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -16,6 +15,7 @@ from smsgw.interfaces import IIntake, IMessageStore
 from smsgw.model.errors import Refusal, Refused, StoreFull
 from smsgw.model.message import Accepted, Options, Submission
 from smsgw.services.contacts import pages
+from smsgw.services.fairworkers import FairWorkers
 
 PATIENCE: Final = 300
 """Tries, a second apart, of a page that is refused because the queue is full or the account's rate is exceeded."""
@@ -33,7 +33,7 @@ class ListSender:
     Each page is stored by one commit; the reply follows the last. If a page fails, the stored pages remain and the mail
     program gets a temporary error. When it repeats a mail with a Message-ID, the stored pages are not stored again.
 
-    :param run: calls a function in a thread. :param listener: the name of the listener.
+    :param workers: threads, in which the accounts take turns. :param listener: the name of the listener.
     :param as_states: refusals that become states in its dialect.
     """
 
@@ -41,14 +41,14 @@ class ListSender:
         self,
         intake: IIntake,
         store: IMessageStore,
-        run: Callable[..., Deferred[Any]],
+        workers: FairWorkers,
         clock: IReactorTime,
         listener: str,
         as_states: frozenset[Refusal],
     ) -> None:
         self._intake = intake
         self._store = store
-        self._run = run
+        self._workers = workers
         self._clock = clock
         self._listener = listener
         self._as_states = as_states
@@ -76,8 +76,11 @@ class ListSender:
         place = 0
         for sender, some in self._sources(source, numbers, lists):
             while True:
+                reading = self._workers.run(account, next, some, None)
+                if reading is None:
+                    return Refused(Refusal.QUEUE_FULL)
                 try:
-                    page = await self._run(next, some, None)
+                    page = await reading
                 except (OSError, ValueError) as error:
                     _log.error("a contact list of {account} cannot be read: {why}", account=account, why=str(error))
                     return Refused(Refusal.STORE_DOWN, "a contact list cannot be read now")

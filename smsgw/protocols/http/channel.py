@@ -211,8 +211,6 @@ class BoundedChannel(HTTPChannel):
 
     def requestDone(self, request: Any) -> None:
         """A response is complete."""
-        if request.code < 400:
-            self.site.connections.admit(self)
         self._target = b""
         self._enter(_Phase.IDLE)
         super().requestDone(request)
@@ -266,6 +264,10 @@ class BoundedChannel(HTTPChannel):
         self.transport.write(head + body)
         self.site.metrics.answers[str(status)] += 1
         self._linger()
+
+    def authenticated(self) -> None:
+        """Note that the client has authenticated: no other connection takes the place of this one from now on."""
+        self.site.connections.admit(self)
 
     def check_time(self, now: float) -> None:
         """End the connection if its phase exceeds the time limit; the handling of a request has none."""

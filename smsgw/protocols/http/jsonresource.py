@@ -21,6 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from smsgw.protocols.http.basicauth import Credentials, read_basic
+from smsgw.protocols.http.channel import BoundedChannel
 from smsgw.protocols.http.responses import JSON, PHRASES, ErrorWriter, problem_details
 from smsgw.protocols.http.site import BoundedSite
 from smsgw.protocols.http.strictjson import BadJson, compact, is_integer, strict_json
@@ -37,6 +38,7 @@ __all__ = [
     "JsonResource",
     "ResourcePath",
     "Respond",
+    "authenticated",
     "compact",
     "error_answer",
     "host",
@@ -89,6 +91,13 @@ class CodedBody(ValueError):
 def peer(request: Request) -> str:
     """Return the client's IP address as text; empty if there is none (a UNIX socket)."""
     return getattr(request.getClientAddress(), "host", "")
+
+
+def authenticated(request: Request) -> None:
+    """Note that the client of a request has authenticated, which a resource finds out: below a
+    :class:`~smsgw.protocols.http.site.BoundedSite` its connection then counts as authenticated."""
+    if isinstance(request.channel, BoundedChannel):
+        request.channel.authenticated()
 
 
 def host(request: Request) -> str:

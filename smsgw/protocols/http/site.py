@@ -22,7 +22,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.server import Site
 
 from smsgw.config import WebLimits
-from smsgw.protocols.connections import Connections
+from smsgw.protocols.connections import Connections, Surroundings
 from smsgw.protocols.http.channel import BoundedChannel, BoundedRequest
 from smsgw.protocols.http.metrics import HttpMetrics
 from smsgw.protocols.http.responses import ResponseForms
@@ -39,6 +39,7 @@ class BoundedSite(Site):
     :param now: seconds since 1970, for the Date header.
     :param forms: the form of the error responses of the site itself, and header fields of all responses.
     :param metrics: shared by the sites of a program; None: responses are counted but not exported.
+    :param surroundings: what the connections know of the program around them.
     :ivar connections: the open connections.
     """
 
@@ -54,6 +55,7 @@ class BoundedSite(Site):
         now: Callable[[], float] = time.time,
         forms: ResponseForms = ResponseForms(),
         metrics: HttpMetrics | None = None,
+        surroundings: Surroundings = Surroundings(),
     ) -> None:
         super().__init__(resource, reactor=clock, parsePOSTFormSubmission=False)
         self.timeOut = None
@@ -61,7 +63,7 @@ class BoundedSite(Site):
         self.limits = limits
         self.forms = forms
         self.metrics = metrics or HttpMetrics()
-        self.connections: Connections[BoundedChannel] = Connections(clock)
+        self.connections: Connections[BoundedChannel] = Connections(clock, limits, surroundings)
         self._now = now
         self._date = (0, b"")
 
@@ -113,14 +115,8 @@ class BoundedSite(Site):
 
     def connected(self, channel: BoundedChannel) -> bool:
         """Register a new connection; return whether it is accepted."""
-        here, limits = self.connections, self.limits
-        welcome = (
-            not here.draining
-            and len(here.unauthenticated) < limits.unauthenticated
-            and here.unauthenticated_from(channel.peer) < limits.unauthenticated_per_source
-        )
-        here.add(channel)
-        return welcome
+        self.connections.add(channel)
+        return not self.connections.draining
 
     def date(self) -> bytes:
         """Return the Date header's value (RFC 9110, 6.6.1), formatted once a second."""

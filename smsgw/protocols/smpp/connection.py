@@ -9,11 +9,12 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from typing import Any, Final
 
-from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from smsgw.model.pacing import Bucket
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.settings import SessionSettings
@@ -28,6 +29,14 @@ CROWDED: Final = 4
 """Reason to pause: too many requests of the peer are unanswered."""
 UNREAD: Final = 8
 """Reason to pause: the peer does not read our output."""
+FLOODING: Final = 16
+"""Reason to pause: the peer sends too many PDUs that send no message."""
+
+MOST_FRAMES: Final = 1024
+"""PDUs that are processed at a time, so that a read of many small ones does not hold up other sessions."""
+
+FEW_FRAMES: Final = 64
+"""The same after PDUs that send no message have used up half of what is allowed at once."""
 
 _TRANSPORT_BUFFER: Final = 64 * 1024
 """Octets unread by the peer at which a transport pauses its producer."""
@@ -66,6 +75,8 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         self._unread_full_since: float | None = None
         self._discarding = False  # input is dropped from now on
         self._abort_at: float | None = None
+        self._fruitless = Bucket(settings.pdu_rate, settings.pdu_rate)
+        self._flood_ends: IDelayedCall | None = None
 
     # Calls of the transport
 
@@ -131,6 +142,10 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         """Answer broken framing and close."""
 
     @abstractmethod
+    def _flooding(self) -> None:
+        """Note that the peer sends too many PDUs."""
+
+    @abstractmethod
     def _peer_reads_again(self) -> None:
         """Notify the delegate that requests can be sent again."""
 
@@ -191,6 +206,23 @@ class SmppConnection(Protocol, metaclass=ABCMeta):
         self._pump()
         if not self._holds and not self._discarding:
             self._start_reading()
+
+    def _charge(self, pdus: int) -> None:
+        """Count PDUs that send no message; pause for as long as there are too many of them."""
+        wait = self._fruitless.owe(pdus, self._seconds())
+        if wait and self._flood_ends is None:
+            self._hold(FLOODING)
+            self._flood_ends = self._sessions.clock.callLater(wait, self._flood_ended)
+            self._flooding()
+
+    def _flood_ended(self) -> None:
+        self._flood_ends = None
+        self._release(FLOODING)
+
+    def _most_frames(self) -> int:
+        """Return how many PDUs are processed at a time."""
+        bucket = self._fruitless
+        return FEW_FRAMES if bucket.level(self._seconds()) < bucket.burst / 2 else MOST_FRAMES
 
     def _stop_reading(self) -> None:
         if self._reading:

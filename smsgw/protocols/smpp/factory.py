@@ -6,7 +6,8 @@ from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IReactorTime
 
-from smsgw.protocols.connections import SessionFactory
+from smsgw.config import ConnectionLimits
+from smsgw.protocols.connections import UNLIMITED, SessionFactory, Surroundings
 from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.session import SmppSession
 
@@ -23,12 +24,20 @@ class SmppFactory(SessionFactory[_Session], Generic[_Session, _Delegate, _Settin
     :param settings: the limits and timers of the sessions.
     :param clock: its seconds must be monotonic.
     :param metrics: shared by the factories of a program; without it the sessions' counts are shown nowhere.
+    :param limits: of unauthenticated connections.
+    :param surroundings: what the connections know of the program around them.
     """
 
     def __init__(
-        self, delegate: _Delegate, settings: _Settings, clock: IReactorTime, metrics: SmppMetrics | None = None
+        self,
+        delegate: _Delegate,
+        settings: _Settings,
+        clock: IReactorTime,
+        metrics: SmppMetrics | None = None,
+        limits: ConnectionLimits = UNLIMITED,
+        surroundings: Surroundings = Surroundings(),
     ) -> None:
-        super().__init__(clock)
+        super().__init__(clock, limits, surroundings)
         self.delegate = delegate
         self.settings = settings
         self._metrics = metrics or SmppMetrics()

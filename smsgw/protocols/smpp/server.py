@@ -21,12 +21,12 @@ from __future__ import annotations
 from typing import Final
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.interfaces import BindAccepted, ISmppDelegate
-from smsgw.protocols.connections import Connections
+from smsgw.protocols.connections import Connections, Surroundings
 from smsgw.protocols.smpp.connection import BINDING
 from smsgw.protocols.smpp.factory import SmppFactory
 from smsgw.protocols.smpp.metrics import SmppMetrics
@@ -78,13 +78,10 @@ class SmppServer(SmppSession):
         self._settings = settings
 
     def connectionMade(self) -> None:
-        """Start, unless its address has too many unauthenticated connections or we are shutting down."""
+        """Start, unless we are shutting down."""
         super().connectionMade()
         if self._sessions.draining:
             self.abort("we are shutting down")
-        elif self._sessions.unauthenticated_from(self.peer) > self._settings.unbound_per_source:
-            self._metrics.faults["crowd"] += 1
-            self.abort("too many unbound connections from its address")
 
     def _bind_requested(self, pdu: Bind) -> Pdu | None:
         self.version = negotiate(pdu.interface_version, self._settings.interface_version)
@@ -133,7 +130,18 @@ class SmppServerFactory(SmppFactory[SmppServer, ISmppDelegate, SmppServerSetting
     """Makes the sessions of one listener. TLS from the first octet is the endpoint's business.
 
     :param delegate: provides :class:`~smsgw.interfaces.ISmppDelegate`.
+    :param surroundings: what the connections know of the program around them.
     """
+
+    def __init__(
+        self,
+        delegate: ISmppDelegate,
+        settings: SmppServerSettings,
+        clock: IReactorTime,
+        metrics: SmppMetrics | None = None,
+        surroundings: Surroundings = Surroundings(),
+    ) -> None:
+        super().__init__(delegate, settings, clock, metrics, settings, surroundings)
 
     def buildProtocol(self, addr: IAddress | None) -> SmppServer:
         """Return a session for one connection, also for one to be refused: a TLS wrapper needs a protocol."""

@@ -24,7 +24,7 @@ from smsgw.protocols.smpp.window import LOST, Answer, SessionRequest
 from smsgw.smpp.codec import decode, refusal
 from smsgw.smpp.consts import VERSION_5_0, Status
 from smsgw.smpp.errors import Answerable, Unframed
-from smsgw.smpp.pdus import Bind, EnquireLink, EnquireLinkResp, GenericNack, Pdu, Unbind, UnbindResp
+from smsgw.smpp.pdus import Bind, EnquireLink, EnquireLinkResp, GenericNack, Pdu, SubmitSmResp, Unbind, UnbindResp
 from smsgw.smpp.session import SessionState, judge
 
 MOST_UNANSWERED: Final = 4 * 1024 * 1024
@@ -56,13 +56,14 @@ class SmppSession(SmppSessionBase):
     # From octets to PDUs
 
     def _next_frames(self) -> list[bytes]:
-        """Return the frames up to a bind or its response, which changes how the frames after it are decoded."""
-        frames, self._frames = self._frames, []
+        """Return some frames, up to a bind or its response, which changes how the frames after it are decoded."""
+        most = self._most_frames()
+        frames, self._frames = self._frames[:most], self._frames[most:]
         if self.state is SessionState.OPEN:
             for at, frame in enumerate(frames):
                 if frame[4:8] in self.bind_boundaries:
                     cut = at or 1
-                    self._frames = frames[cut:]
+                    self._frames = frames[cut:] + self._frames
                     return frames[:cut]
         return frames
 
@@ -86,6 +87,9 @@ class SmppSession(SmppSessionBase):
             self._hand_over(requests, ours, sum(map(len, frames)))
         elif ours:
             self._write_answers([pdu for _, pdu in ours])
+        fruitless = len(frames) - len(requests) - len(answers)
+        if fruitless:
+            self._charge(fruitless)
         if self._closing_since is not None:
             self._advance_closing()
 
@@ -231,7 +235,10 @@ class SmppSession(SmppSessionBase):
             results = [int(Status.ESME_RSYSERR)] * len(requests)
         responses: list[Pdu | None] = []
         complete = not ours
+        fruitless = 0
         for request, result in zip(requests, results, strict=True):
+            if result.__class__ is not SubmitSmResp:
+                fruitless += 1
             if not isinstance(result, int):
                 result.sequence_number = request.sequence_number
                 responses.append(result)
@@ -241,6 +248,8 @@ class SmppSession(SmppSessionBase):
                 responses.append(None)
                 complete = False
         self._write_answers(responses if complete else rules.interleave(responses, ours))
+        if fruitless:
+            self._charge(fruitless)
         if self._holds & CROWDED and not self._crowded():
             self._release(CROWDED)
         if self._closing_since is not None:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from smsgw.interfaces import BindAccepted, ISmppSession
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smpp import rules
-from smsgw.protocols.smpp.connection import BINDING, CROWDED, PAUSED, UNREAD, SmppConnection
+from smsgw.protocols.smpp.connection import BINDING, CROWDED, FLOODING, PAUSED, UNREAD, SmppConnection
 from smsgw.protocols.smpp.metrics import SmppMetrics
 from smsgw.protocols.smpp.settings import SessionSettings
 from smsgw.protocols.smpp.window import LOST, UNSENT, Answer, RequestWindow, SessionRequest
@@ -141,7 +141,7 @@ class SmppSessionBase(SmppConnection):
             self._drop(why)
             return
         self._begin_closing(why)
-        self._release(PAUSED | CROWDED)
+        self._release(PAUSED | CROWDED | FLOODING)
         self._advance_closing()
 
     # Calls of the transport
@@ -156,6 +156,8 @@ class SmppSessionBase(SmppConnection):
         self._why = self._why or reason.getErrorMessage()
         self.connected = 0  # Twisted's Protocol does not reset it
         self._discard_input()
+        if self._flood_ends is not None:
+            self._flood_ends.cancel()
         self._enter(SessionState.CLOSED)
         self._end_requests(self._window.lose())
         if self.bound is not None:
@@ -251,6 +253,13 @@ class SmppSessionBase(SmppConnection):
         self._faults += 1
         if self.bound is None and self._faults > self.settings.faults_before_bind:
             self._close_after_answers("too many faults before a bind", None)
+
+    def _flooding(self) -> None:
+        of = self._sessions.surroundings.listener if self.bound is None else self.bound.account
+        self._sessions.overloads.hit(
+            "pdus", of, f"{self.peer} sends more than {self.settings.pdu_rate:g} PDUs per second that send no message"
+            " (pdu_rate); reading pauses"
+        )
 
     def _begin_closing(self, why: str) -> None:
         self._why = self._why or why

@@ -23,5 +23,6 @@ class SmppClientSettings(SessionSettings):
     enquire_link: float = 30.0
     inactivity: float = 0.0
     response: float = 60.0
+    pdu_rate: float = 0.0
     requests: int = 10
     assume_version: bool = False

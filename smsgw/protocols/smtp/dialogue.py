@@ -9,16 +9,15 @@ import enum
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from smsgw.config import SubmissionSettings
-from smsgw.interfaces import IMailDelegate, Reply
+from smsgw.interfaces import Reply
 from smsgw.protocols.smtp import replies, sasl
 from smsgw.protocols.smtp.address import BadArgument, mail_from, rcpt_to
+from smsgw.protocols.smtp.context import Connection, ServerContext
 from smsgw.protocols.smtp.lines import BadLine, BadMessage, MessageReader
 from smsgw.protocols.smtp.session import Envelope, Session
 
@@ -26,43 +25,10 @@ log = Logger()
 
 _HOST: Final = re.compile(r"[!-~]{1,255}")
 _STATUS_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+_WASTED: Final = 20
+"""Commands without a message that are reported to the delegate at a time."""
 _EXCESS: Final = 10
 """The session is ended at this multiple of the recipients that a transaction may have."""
-
-
-class Connection(Protocol):
-    """The connection of a dialogue."""
-
-    def say(self, reply: Reply) -> None:
-        """Send a reply after the earlier ones."""
-
-    def say_lines(self, octets: bytes) -> None:
-        """Send an encoded reply of several lines."""
-
-    def hang_up(self, reply: Reply) -> None:
-        """Send the last reply and close."""
-
-    def ask(self, then: Callable[[Reply], None], question: Callable[..., Deferred[Reply]], *arguments: object) -> None:
-        """Call `question` with the session and `arguments`, then `then` with its answer; process no line meanwhile."""
-
-    def start_tls(self) -> None:
-        """Start TLS and give the dialogue a new session."""
-
-    def admitted(self) -> None:
-        """Mark the connection as authenticated."""
-
-
-class ServerContext(Protocol):
-    """The server of a dialogue: settings and delegate."""
-
-    delegate: IMailDelegate
-    settings: SubmissionSettings
-    extensions: frozenset[str]
-    positive: replies.Positive
-    offers_tls: bool
-
-    def capabilities(self, tls: bool) -> bytes:
-        """Return the encoded answer to EHLO."""
 
 
 class Dialogue:
@@ -85,6 +51,8 @@ class Dialogue:
         self._failed_logins = 0
         self._transactions = 0
         self._tried_recipients = 0
+        self._wasted = 0  # commands from which no message came
+        self._wasted_before = 0  # the same when the transaction began
 
     @property
     def idle(self) -> bool:
@@ -104,6 +72,10 @@ class Dialogue:
             self._refuse_line(replies.BAD_LINES[line])
         elif self._exchange is not None:
             self._responded(self._exchange, line)
+        elif self._wasted >= _WASTED and self.session.envelope is None:
+            wasted, self._wasted = self._wasted, 0
+            ok = self._server.positive.ok
+            self._connection.ask(lambda _: self._command(line), self._delegate.wasted, wasted, 0, ok)
         else:
             self._command(line)
 
@@ -113,12 +85,14 @@ class Dialogue:
         message = reader.message()
         if isinstance(message, BadMessage):
             log.info("a message of {peer} is refused: {why}", peer=self.session.peer, why=message.value)
-            self._message_known(replies.BAD_MESSAGES[message])
+            reply = replies.BAD_MESSAGES[message]
+            self._connection.ask(self._message_known, self._delegate.wasted, 1, reader.size, reply)
         else:
             self._junk = 0
             self._connection.ask(self._message_known, self._delegate.message, self.session.envelope, message)
 
     def _command(self, line: bytes) -> None:
+        self._wasted += 1
         word, _, rest = line.partition(b" ")
         verb = VERBS.get(word.upper())
         if verb is None:
@@ -264,6 +238,7 @@ class Dialogue:
             self._reply_junk(why.reply)
             return
         self.session.envelope = Envelope(address, parameters)
+        self._wasted_before = self._wasted - 1
         self._connection.ask(self._sender_known, self._delegate.sender, address, parameters)
 
     def _sender_known(self, reply: Reply) -> None:
@@ -309,6 +284,8 @@ class Dialogue:
 
     def _message_known(self, reply: Reply) -> None:
         self.session.envelope = None
+        if reply.code == 250:
+            self._wasted = self._wasted_before
         self._reply(reply)
 
     def _status(self, argument: str) -> None:

@@ -29,7 +29,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 
 from smsgw.config import SubmissionSettings
 from smsgw.interfaces import IMailDelegate, Reply
-from smsgw.protocols.connections import SessionFactory
+from smsgw.protocols.connections import SessionFactory, Surroundings
 from smsgw.protocols.smtp import replies
 from smsgw.protocols.smtp.sasl import MECHANISMS
 from smsgw.protocols.smtp.server import SubmissionProtocol
@@ -52,6 +52,7 @@ class SubmissionFactory(SessionFactory[SubmissionProtocol]):
     :param clock: its seconds must be monotonic.
     :param tls: the context for ``transport.startTLS`` on the server side, or None.
     :param host: the name of the server, which replaces ``{host}`` in the settings.
+    :param surroundings: what the connections know of the program around them.
     :raises ValueError: if `settings` need TLS and `tls` is None, or offer a mechanism that cannot be verified.
     """
 
@@ -62,13 +63,14 @@ class SubmissionFactory(SessionFactory[SubmissionProtocol]):
         clock: IReactorTime,
         tls: object | None = None,
         host: str = "localhost",
+        surroundings: Surroundings = Surroundings(),
     ) -> None:
         if tls is None and settings.tls in ("demanded", "implicit"):
             raise ValueError(f"tls = {settings.tls} needs a certificate")
         unknown = [word for word in settings.mechanisms() if word not in MECHANISMS]
         if unknown:
             raise ValueError(f"AUTH can be {' or '.join(MECHANISMS)}, not {', '.join(unknown)}")
-        super().__init__(clock)
+        super().__init__(clock, settings, surroundings)
         self.delegate = delegate
         self.settings = settings
         self.clock = clock
@@ -91,15 +93,8 @@ class SubmissionFactory(SessionFactory[SubmissionProtocol]):
 
     def connected(self, session: SubmissionProtocol) -> Reply | None:
         """Register a new connection; return the reply that refuses it, or None."""
-        here, settings = self.connections, self.settings
-        crowded = (
-            len(here.unauthenticated) >= settings.unauthenticated
-            or here.unauthenticated_from(session.peer) >= settings.unauthenticated_per_source
-        )
-        here.add(session)
-        if here.draining:
-            return replies.SHUTTING_DOWN
-        return replies.CROWDED if crowded else None
+        self.connections.add(session)
+        return replies.SHUTTING_DOWN if self.connections.draining else None
 
     def _answer_to_ehlo(self, tls: bool) -> bytes:
         shown = self._ehlo[:1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -14,6 +14,9 @@ MOST_DEPTH: Final = 8
 
 MOST_PARTS: Final = 100
 """The most parts of one mail."""
+
+PIECE: Final = 4096
+"""The most characters of visible text that one search looks at."""
 
 _BOUNDARY: Final = re.compile(r"[ -~]{1,70}")
 _HIDDEN: Final = frozenset({"script", "style", "head", "title", "template", "noscript"})
@@ -73,8 +76,10 @@ def split(body: bytes, boundary: str) -> list[bytes]:
     return parts
 
 
-def html_text(text: str) -> str:
+def html_text(text: str, rest: Callable[[], None] = lambda: None) -> str:
     """Convert HTML to its visible text: a line for each block, without comments, scripts and styles.
+
+    :param rest: called often, for a computation in a thread that leaves time to others.
 
     It reads each character a bounded number of times for any HTML. The parser of the standard library takes a minute
     for a quarter of a megabyte of ``<!--``.
@@ -84,9 +89,17 @@ def html_text(text: str) -> str:
     size = len(text)
     at = 0
     while at < size:
+        rest()
         tag = text.find("<", at)
         if tag < 0:
             tag = size
+        while tag - at > PIECE:
+            # Not inside a character reference: "&" begins one, and it has no space.
+            end = max(text.rfind("&", at + 1, at + PIECE), text.rfind(" ", at + 1, at + PIECE))
+            end = end if end > 0 else at + PIECE
+            pieces.append(_SPACES.sub(" ", html.unescape(text[at:end])))
+            at = end
+            rest()
         pieces.append(_SPACES.sub(" ", html.unescape(text[at:tag])))
         if tag == size:
             break
@@ -101,7 +114,7 @@ def html_text(text: str) -> str:
             pieces.append("<")
             at = tag + 1
             continue
-        end = _end_of_tag(text, found.end())
+        end = _end_of_tag(text, found.end(), rest)
         if end < 0:
             break
         at = end + 1
@@ -113,21 +126,24 @@ def html_text(text: str) -> str:
             if closing < 0:
                 break
             at = closing
-    lines = (_SPACES.sub(" ", line).strip() for line in "".join(pieces).split("\n"))
+    lines = (_one_spaced(line, rest) for line in "".join(pieces).split("\n"))
     return "\n".join(_without_gaps(lines)).strip("\n")
 
 
-def unfold(text: str, delsp: bool) -> str:
+def unfold(text: str, delsp: bool, rest: Callable[[], None] = lambda: None) -> str:
     """Join the flowed lines of a ``format=flowed`` text to paragraphs (RFC 3676, 4); lines end with LF.
 
     A line that ends with a space continues in the next one of the same quote depth. The signature's separator does not,
     and no line continues in it. A space that was put before a line in transport is removed, and with `delsp` the space
     at the end of each continued line. Quote marks stay at the beginning of a paragraph.
+
+    :param rest: called often, for a computation in a thread that leaves time to others.
     """
     paragraphs: list[str] = []
     pieces: list[str] = []
     depth = -1  # of the paragraph that goes on
     for line in text.split("\n"):
+        rest()
         bare = line.lstrip(">")
         quotes = len(line) - len(bare)
         content = bare.removeprefix(" ")
@@ -147,10 +163,26 @@ def unfold(text: str, delsp: bool) -> str:
     return "\n".join(paragraphs)
 
 
-def _end_of_tag(text: str, at: int) -> int:
+def _one_spaced(line: str, rest: Callable[[], None]) -> str:
+    """Return a line with each run of spaces reduced to one, and without those at its ends."""
+    rest()
+    if len(line) <= PIECE:
+        return _SPACES.sub(" ", line).strip()
+    pieces = [""]
+    for at in range(0, len(line), PIECE):
+        rest()
+        piece = _SPACES.sub(" ", line[at : at + PIECE])
+        pieces.append(piece.lstrip() if pieces[-1].endswith(" ") else piece)
+        if not pieces[-1]:
+            del pieces[-1]
+    return "".join(pieces).strip()
+
+
+def _end_of_tag(text: str, at: int, rest: Callable[[], None]) -> int:
     """Return the offset of the ``>`` of a tag, outside quotes; -1 if there is none, which hides the rest of the
     text."""
     while True:
+        rest()
         found = _QUOTE_OR_END.search(text, at)
         if found is None or found[0] == ">":
             return found.start() if found is not None else -1

@@ -8,13 +8,14 @@ from __future__ import annotations
 import binascii
 import codecs
 import re
+from collections.abc import Callable
 from typing import Final
 
 from smsgw.model.errors import Refusal, Refused
 from smsgw.protocols.smtp.charsets import charset_codec
 from smsgw.protocols.smtp.mailparts import MOST_DEPTH, MOST_PARTS, BadParts, Fields, html_text, split, unfold
 
-INLINE: Final = 65_536
+INLINE: Final = 16_384
 """The largest plain mail in octets that is read in the reactor's thread."""
 
 _DEFAULT_TYPE: Final = "text/plain"
@@ -38,11 +39,13 @@ def is_plain(octets: bytes) -> bool:
     return len(octets) <= INLINE and _fields(_halves(octets)[0]).kind == _DEFAULT_TYPE
 
 
-def mail_text(octets: bytes) -> str | Refused:
+def mail_text(octets: bytes, rest: Callable[[], None] = lambda: None) -> str | Refused:
     """Return the SMS text of a mail: its first plain text, else its first HTML as text. Lines end with LF; those of
     ``format=flowed`` are joined to paragraphs; blank lines at the end are removed.
 
     Refused BAD_ENCODING names the charset, transfer encoding or content type that is not supported.
+
+    :param rest: called often, for a computation in a thread that leaves time to others.
     """
     try:
         found = _first(octets, _DEFAULT_TYPE) or _first(octets, _HTML)
@@ -56,10 +59,10 @@ def mail_text(octets: bytes) -> str | Refused:
     if isinstance(text, Refused):
         return text
     if fields.kind == _HTML:
-        text = html_text(text)
+        text = html_text(text, rest)
     text = text.replace("\r\n", "\n")
     if fields.flowed and fields.kind == _DEFAULT_TYPE:
-        text = unfold(text, fields.delsp)
+        text = unfold(text, fields.delsp, rest)
     text = text.rstrip("\n")
     if _CONTROL.search(text):
         return _unreadable("the text holds control characters")

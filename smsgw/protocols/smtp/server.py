@@ -20,7 +20,8 @@ from zope.interface import implementer
 from smsgw.interfaces import Reply
 from smsgw.protocols.connections import Connections
 from smsgw.protocols.smtp import replies
-from smsgw.protocols.smtp.dialogue import Dialogue, ServerContext
+from smsgw.protocols.smtp.context import ServerContext
+from smsgw.protocols.smtp.dialogue import Dialogue
 from smsgw.protocols.smtp.lines import CommandLines
 from smsgw.protocols.smtp.session import Session
 

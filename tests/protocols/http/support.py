@@ -15,7 +15,14 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from smsgw.config import WebLimits
-from smsgw.protocols.http.jsonresource import Answer, BoundedSite, JsonResource, ResourcePath, json_answer
+from smsgw.protocols.http.jsonresource import (
+    Answer,
+    BoundedSite,
+    JsonResource,
+    ResourcePath,
+    authenticated,
+    json_answer,
+)
 from smsgw.protocols.http.responses import ResponseForm, ResponseForms, bare_reason
 
 BASIC = b"Authorization: Basic " + base64.b64encode(b"demo:secret")
@@ -119,7 +126,8 @@ def chunked(*chunks: bytes, path: bytes = b"/echo") -> bytes:
 
 
 class Echo(JsonResource):
-    """``/echo`` responds with its request; ``/later`` when the test fires a Deferred; ``/broken`` fails.
+    """``/echo`` responds with its request; ``/later`` when the test fires a Deferred; ``/login`` authenticates;
+    ``/broken`` fails.
 
     :ivar waiting: Deferreds of ``/later``. :ivar seen: what reached a route.
     """
@@ -130,6 +138,7 @@ class Echo(JsonResource):
                 ResourcePath("/echo", {b"GET": self._echo, b"POST": self._echo}),
                 ResourcePath("/item/([0-9]+)", {b"GET": lambda request, number: json_answer({"number": number})}),
                 ResourcePath("/later", {b"GET": self._later, b"POST": self._later}),
+                ResourcePath("/login", {b"GET": self._login}),
                 ResourcePath("/broken", {b"GET": self._broken}),
             ),
             errors=bare_reason,
@@ -147,6 +156,10 @@ class Echo(JsonResource):
         waiting: Deferred[Answer] = Deferred()
         self.waiting.append(waiting)
         return waiting
+
+    def _login(self, request: Any) -> Answer:
+        authenticated(request)
+        return json_answer({})
 
     def _broken(self, request: Any) -> Answer:
         raise ZeroDivisionError("a fault")

@@ -143,30 +143,35 @@ class Connections(SynchronousTestCase):
                 [response.json for response in client.responses()], [{"body": "one"}, {"body": "two"}, {"number": "3"}]
             )
 
-    def test_unauthenticated(self) -> None:
-        """The number of unauthenticated connections is limited; authenticated ones do not count."""
+    def test_f4_half_requests_give_way(self) -> None:
+        """However many half requests there are, a client gets in: the oldest unauthenticated connection is cut."""
         served = Served(unauthenticated=2)
-        first, second = served.connect(), served.connect()
-        third = served.connect()
-        (answer,) = third.responses()
-        self.assertEqual((answer.status, answer.reason), (503, "system_error"))
-        self.assertTrue(third.ended)
-        third.hang_up()
-        first.ask(request())
-        self.assertEqual(second.ask(request(b"GET", b"/nowhere")).status, 404)
-        fourth = served.connect()
-        self.assertEqual(fourth.ask(request()).status, 200)
-        self.assertEqual(len(served.site.channels), 3)
+        half = [served.connect() for _ in range(2)]
+        for client in half:
+            client.send(b"GET /echo HTTP/1.1\r\nHost: x\r\n")
+        self.assertEqual(served.connect().ask(request()).status, 200)
+        served.wait(1)
+        self.assertEqual([client.transport.disconnected for client in half], [True, False])
 
-    def test_unauthenticated_from_one_address(self) -> None:
-        """One address can have only a part of the unauthenticated connections."""
+    def test_f4_only_who_has_authenticated(self) -> None:
+        """A connection whose client has authenticated never gives way; one that only got a response does."""
+        served = Served(unauthenticated=2)
+        known, other = served.connect(), served.connect()
+        self.assertEqual(known.ask(request(b"GET", b"/login")).status, 200)
+        self.assertEqual(other.ask(request(b"OPTIONS")).status, 204)
+        newer = [served.connect() for _ in range(2)]
+        served.wait(1)
+        cut = [client.transport.disconnected for client in (known, other, *newer)]
+        self.assertEqual(cut, [False, True, False, False])
+
+    def test_f4_one_address(self) -> None:
+        """The connections of one address give way to each other, not those of another one."""
         served = Served(unauthenticated_per_source=2)
-        served.connect()
-        served.connect()
-        (answer,) = served.connect().responses()
-        self.assertEqual(answer.status, 503)
         elsewhere = Client(served.site, "198.51.100.7")
-        self.assertEqual(elsewhere.ask(request()).status, 200)
+        clients = [served.connect() for _ in range(3)]
+        served.wait(1)
+        cut = [client.transport.disconnected for client in (elsewhere, *clients)]
+        self.assertEqual(cut, [False, True, False, False])
 
     def test_gone_before_the_answer(self) -> None:
         """A client that disconnects during the handling of its request causes no error."""

@@ -33,6 +33,7 @@ class Recorder:
     """A delegate with one account (3, freetest). It accepts addresses and ids that do not begin with ``no``, and
     records all calls.
 
+    :ivar waste: commands and octets from which no message came.
     :ivar hold: names of methods whose answers wait in `held` until a test fires them.
     """
 
@@ -41,6 +42,7 @@ class Recorder:
         self.messages: list[tuple[str, list[str], bytes]] = []
         self.sessions: list[Session] = []
         self.gone: list[Session] = []
+        self.waste: list[tuple[int, int]] = []
         self.hold: set[str] = set()
         self.held: list[tuple[Deferred[Reply], Reply]] = []
 
@@ -65,6 +67,10 @@ class Recorder:
         self.messages.append((envelope.sender, list(envelope.recipients), octets))
         return self._answer("message", Reply(250, f"{len(self.messages)} message accepted"), len(octets))
 
+    def wasted(self, session: Session, commands: int, octets: int, reply: Reply) -> Deferred[Reply]:
+        self.waste.append((commands, octets))
+        return self._answer("wasted", reply)
+
     def status(self, session: Session, argument: str) -> Deferred[Reply]:
         if argument == "4418":
             return self._answer("status", Reply(250, "4418 1 0 0 Message is accepted for delivery"), argument)
@@ -83,7 +89,8 @@ class Recorder:
         return [octets for _, _, octets in self.messages]
 
     def _answer(self, name: str, reply: Reply, *arguments: object) -> Deferred[Reply]:
-        self.calls.append((name, *arguments))
+        if name != "wasted":
+            self.calls.append((name, *arguments))
         if name not in self.hold:
             return succeed(reply)
         deferred: Deferred[Reply] = Deferred()

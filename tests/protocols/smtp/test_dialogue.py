@@ -102,13 +102,13 @@ class GreetingTests(SynchronousTestCase):
         client = connect(STANDARD)
         self.assertEqual(
             client.say(b"ehlo x"),
-            b"250-gw.example\r\n250-8BITMIME\r\n250-STARTTLS\r\n250-SIZE 1048576\r\n"
+            b"250-gw.example\r\n250-8BITMIME\r\n250-STARTTLS\r\n250-SIZE 131072\r\n"
             b"250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n",
         )
         self.assertEqual(client.code(b"STARTTLS"), 220)
         self.assertEqual(
             client.say(b"ehlo x"),
-            b"250-gw.example\r\n250-8BITMIME\r\n250-AUTH LOGIN PLAIN\r\n250-SIZE 1048576\r\n"
+            b"250-gw.example\r\n250-8BITMIME\r\n250-AUTH LOGIN PLAIN\r\n250-SIZE 131072\r\n"
             b"250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n",
         )
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.model.errors import Refused
+from smsgw.protocols.smtp import mailparts
 from smsgw.protocols.smtp.mailparts import MOST_PARTS, BadParts, html_text, split, unfold
 from smsgw.protocols.smtp.mailtext import mail_text
 
@@ -180,3 +181,14 @@ class HtmlTests(SynchronousTestCase):
             "<p",
         ):
             html_text((opening * (1 << 20))[: 1 << 20])
+
+    @given(st.lists(st.sampled_from(["a", "word", " ", "   ", "&amp;", "&", "&lt;b&gt;", "\n", "\t ", "<br>", "<b>"])))
+    def test_f5_pieces(self, words: list[str]) -> None:
+        """Long texts are converted in pieces, so that a thread can rest between them; the result is the same."""
+        source = "".join(words) * 9
+        rests: list[None] = []
+        self.patch(mailparts, "PIECE", 40)
+        text = html_text(source, lambda: rests.append(None))
+        self.assertGreaterEqual(len(rests), len(source) // 40)
+        self.patch(mailparts, "PIECE", 1 << 30)
+        self.assertEqual(text, html_text(source))

@@ -7,7 +7,18 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.protocols.smtp.factory import SubmissionFactory
-from tests.protocols.smtp.support import CONTEXT, ENVELOPE, Client, Recorder, Wire, codes, connect, quicktel, wait
+from tests.protocols.smtp.support import (
+    CONTEXT,
+    ENVELOPE,
+    LOGGED_IN,
+    Client,
+    Recorder,
+    Wire,
+    codes,
+    connect,
+    quicktel,
+    wait,
+)
 
 MESSAGE = ENVELOPE + b"DATA\r\nx\r\n.\r\n"
 
@@ -124,30 +135,68 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(client.send(b".\r\n"), b"552 5.3.4 Message too big\r\n")
         self.assertEqual(client.codes(MESSAGE), [250, 250, 354, 250])
 
-    def test_unauthenticated_connections(self) -> None:
-        """The limit on connections counts unauthenticated ones only."""
-        settings = quicktel(unauthenticated=2)
-        first = connect(settings)
-        second = connect(factory=first.factory)
-        third = connect(factory=first.factory)
-        self.assertEqual(codes(third.wire.value()), [421])
-        self.assertTrue(third.wire.disconnecting)
-        third.leave()
-        first.log_in()
-        fourth = connect(factory=first.factory)
-        self.assertEqual(codes(fourth.wire.value()), [220])
-        second.leave()
-        self.assertEqual(codes(connect(factory=first.factory).wire.value()), [220])
+    def test_f4_idle_connections_give_way(self) -> None:
+        """However many idle connections there are, a client gets in: the oldest unauthenticated one is cut."""
+        idle = [connect(quicktel(unauthenticated=3))]
+        idle += [connect(factory=idle[0].factory) for _ in range(2)]
+        idle[0].log_in()
+        late = [connect(factory=idle[0].factory).log_in() for _ in range(5)]
+        newest = connect(factory=idle[0].factory)
+        connect(factory=idle[0].factory)
+        wait(newest, 1)
+        self.assertEqual([client.wire.disconnected for client in (*idle, *late)], [False, True] + [False] * 6)
+        self.assertEqual(newest.codes(LOGGED_IN), [250, 235])
 
-    def test_unauthenticated_of_one_address(self) -> None:
-        """One address may have a part of all unauthenticated connections only."""
+    def test_f4_one_address(self) -> None:
+        """The idle connections of one address give way to each other, not those of another one."""
         first = connect(quicktel(unauthenticated_per_source=2))
-        connect(factory=first.factory)
-        self.assertEqual(codes(connect(factory=first.factory).wire.value()), [421])
         wire = Wire()
         wire.peerAddr = IPv4Address("TCP", "198.51.100.7", 40000)
         first.factory.buildProtocol(None).makeConnection(wire)
-        self.assertEqual(codes(wire.value()), [220])
+        others = [connect(factory=first.factory) for _ in range(2)]
+        wait(first, 1)
+        cut = [one.disconnected for one in (first.wire, wire, others[0].wire, others[1].wire)]
+        self.assertEqual(cut, [True, False, False, False])
+
+
+class F5Tests(SynchronousTestCase):
+    """Commands and octets from which no message comes."""
+
+    def test_f5_refused_message(self) -> None:
+        """The delegate learns the size of a message that the server refuses, and the session waits for its answer."""
+        client = connect(quicktel(mail_limit=2000)).begin_data()
+        client.delegate.hold = {"wasted"}
+        self.assertEqual(client.codes(b"x" * 998 + b"\r\n" + b"x\r\n" * 2000 + b".\r\nSTATUS 4418\r\n"), [])
+        self.assertEqual(client.delegate.waste, [(1, 7003)])
+        client.wire.clear()
+        client.delegate.fire()
+        self.assertEqual(codes(client.wire.value()), [552, 250])
+
+    def test_f5_commands(self) -> None:
+        """The delegate learns of commands that bring no message, some at a time: the next one waits for its answer."""
+        for stream, waste in (
+            (b"STATUS 4418\r\n" * 100, 100),
+            ((ENVELOPE + b"RSET\r\n") * 40, 120),
+            ((b"MAIL FROM:<a@b.example>\r\n" + b"RCPT TO:<no>\r\n" * 50 + b"RSET\r\n") * 4, 208),
+        ):
+            client = connect().log_in()
+            client.send(stream)
+            counted = sum(commands for commands, _ in client.delegate.waste)
+            self.assertTrue(waste - 60 < counted <= waste + 2, counted)
+        client = connect().log_in()
+        client.delegate.hold = {"wasted"}
+        self.assertEqual(len(client.codes(b"STATUS 4418\r\n" * 30)), 18)
+        client.wire.clear()
+        client.delegate.fire()
+        self.assertEqual(codes(client.wire.value()), [250] * 12)
+
+    def test_f5_messages_waste_nothing(self) -> None:
+        """The commands of accepted messages are not counted, whatever the number of their recipients."""
+        client = connect().log_in()
+        recipients = b"RCPT TO:<89061234567@sms.qtelecom.ru>\r\n" * 100
+        for _ in range(20):
+            client.send(b"MAIL FROM:<a@b.example>\r\n" + recipients + b"DATA\r\nx\r\n.\r\n")
+        self.assertEqual((len(client.delegate.messages), client.delegate.waste), (20, []))
 
 
 class TimeTests(SynchronousTestCase):

@@ -104,7 +104,7 @@ class RealClientTests(TestCase):
 
     async def test_big_replies_and_messages(self) -> None:
         """A message of a megabyte and thousands of pipelined replies pass through TLS complete."""
-        port = self.serve(quicktel())
+        port = self.serve(quicktel(mail_limit=1 << 20))
         body = b"\r\n" + (b"x" * 70 + b"\r\n") * 14_000
         asked = 5_000
 
