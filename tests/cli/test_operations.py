@@ -40,7 +40,7 @@ class OperationTests(MessageTestCase):
         wires: list[Wire] = []
 
         def connected() -> Wire:
-            wires.append(Wire(Client(self.admin.front.factory)))
+            wires.append(Wire(Client(self.admin.front.site())))
             return wires[-1]
 
         self.at(ADMIN, connected)
