@@ -17,7 +17,9 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 
-SOON: Final = datetime.timedelta(days=14)
+from smsgw.program.health import SOON as DAYS_SOON
+
+SOON: Final = datetime.timedelta(days=DAYS_SOON)
 """A certificate that expires within this time is a reason for a warning."""
 
 _LIFETIME: Final = datetime.timedelta(days=825)

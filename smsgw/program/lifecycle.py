@@ -16,7 +16,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from smsgw.model.errors import StoreDown
-from smsgw.program.ports import CannotListen
 
 log = Logger()
 
@@ -96,7 +95,7 @@ class Gateway(Service):
     def _start_failed(self, failure: Failure) -> None:
         if not self.running:
             return
-        if failure.check(StoreDown, CannotListen, CannotStart):
+        if failure.check(StoreDown, CannotStart):
             log.critical("cannot start: {why}", why=failure.getErrorMessage())
             self._end(EX_UNAVAILABLE)
         else:

@@ -18,13 +18,14 @@ from twisted.logger import Logger
 from smsgw.config import AdminListenSettings, ListenSettings
 from smsgw.config.endpoint import take_apart
 from smsgw.program.configured import Configured
+from smsgw.program.lifecycle import CannotStart
 from smsgw.program.metrics import ProgramMetrics
 from smsgw.program.tls import ListenerTls, Pair
 
 log: Final = Logger()
 
 
-class CannotListen(Exception):
+class CannotListen(CannotStart):
     """A port cannot be opened; the text names the listener and the reason."""
 
 

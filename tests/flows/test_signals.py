@@ -46,6 +46,28 @@ class U1Tests(SynchronousTestCase):
         self.assertEqual(gateway.stop(), 0)
         self.assertIn("stopped;", log.read_text())
 
+    def test_u1_message_log(self) -> None:
+        """The message log is opened again too."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        log, rotated = place / "messages.log", place / "messages.log.1"
+        gateway = GatewayProcess(
+            Path(self.mktemp()).absolute(), gateway=f"message_log = {log}", connector="delay = 0.05"
+        )
+        self.addCleanup(gateway.kill)
+        gateway.start()
+        esme = Esme(gateway.smpp)
+        self.addCleanup(esme.close)
+        for file in (rotated, log):
+            esme.accepted("Hello")
+            self.assertEqual(len(esme.receipts(1)), 1)
+            if file is rotated:
+                log.rename(rotated)
+                gateway.signal(signal.SIGUSR1)
+                gateway.logged(f"the message log {log} was opened again")
+        self.assertEqual(gateway.stop(), 0)
+        self.assertEqual([len(file.read_text().splitlines()) for file in (rotated, log)], [1, 1])
+
     def test_u1_file_that_cannot_be_made(self) -> None:
         """If the new file cannot be made, the old one is written to further and has the reason."""
         place = Path(self.mktemp()).absolute()

@@ -96,5 +96,5 @@ class DispatchMetrics:
 
     def forget(self, connector: str) -> None:
         """Show no link and no queue of a connector any more; its counts stay."""
-        for gauge in (self.up, self.room, self.waiting, self.outstanding):
+        for gauge in (self.up, self.paused, self.room, self.waiting, self.outstanding):
             gauge.forget(connector)

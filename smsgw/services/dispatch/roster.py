@@ -81,6 +81,7 @@ class Roster:
         if pump.name not in self.pumps and pump.name not in self.departures:
             self._connectors.pop(pump.name, None)
             self._context.metrics.forget(pump.name)
+            self._context.paused.discard(pump.name)
             await self._log_removed(pump.name)
             self.stranded.look()
 

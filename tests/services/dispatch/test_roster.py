@@ -304,6 +304,20 @@ class ReplacedTests(RosterTestCase):
         self.successResultOf(stopping)
         self.assertFalse(hasattr(self.new, "sink"))
 
+    def test_paused(self) -> None:
+        """A connector that an administrator has paused is still paused when it is replaced, and not after a removal."""
+        self.dispatch.pause("sim")
+        self.change("sim", "other", made=(self.new,))
+        self.old.answer()
+        self.assertEqual(self.new.sent, [])
+        self.dispatch.resume("sim")
+        self.assertEqual(self.new.sent, [(3, 1), (4, 1)])
+        self.dispatch.pause("sim")
+        self.elsewhere = "other"
+        self.change("other")
+        self.new.answer()
+        self.assertEqual(self.dispatch._roster._context.paused, set())
+
     def test_faulty_stop(self) -> None:
         """An exception of the old connector at its stop is logged; the new one is started."""
         self.patch(self.old, "stop", lambda: 1 / 0)
