@@ -13,8 +13,12 @@ from smsgw.cli.adminclient import admin_of
 from smsgw.cli.console import DONE, REFUSED, UNREACHABLE, Stop, counted
 from smsgw.model.errors import StoreDown
 from smsgw.stores.sqlite.backup import sync
+from smsgw.stores.sqlite.engine import DATABASE, IDS, LOCK
+from smsgw.stores.sqlite.opening import WAL
 from smsgw.stores.sqlite.restore import check, copy_stopped
 from smsgw.stores.sqlite.restore import restore as restore_store
+
+_STORE_FILES: Final = frozenset({DATABASE, DATABASE + WAL, IDS, LOCK})
 
 PATIENCE: Final = 3600.0
 """Seconds that the running gateway may take for a backup."""
@@ -23,6 +27,7 @@ PATIENCE: Final = 3600.0
 def backup(options: argparse.Namespace) -> int:
     """Copy the store to a file: through the running gateway, or from the files of a stopped one."""
     target = Path(options.file)
+    _check_target(options.config, target)
     new = target.with_name(f"{target.name}.new")
     try:
         try:
@@ -47,6 +52,19 @@ def backup(options: argparse.Namespace) -> int:
         new.unlink(missing_ok=True)
     print(f"{target} has the store, {counted(target.stat().st_size, 'octet')}, ids up to {last}")
     return DONE
+
+
+def _check_target(config: str, target: Path) -> None:
+    """Refuse to replace a device, a FIFO or a directory, or a file of the state directory that the gateway may have
+    open.
+
+    :raises Stop: the target cannot be a backup.
+    """
+    if target.exists() and not target.is_file():
+        raise Stop(REFUSED, f"there is no backup: {target} is not a file")
+    state = read_settings(config).gateway.state.resolve()
+    if target.resolve().parent == state and target.name in _STORE_FILES:
+        raise Stop(REFUSED, f"there is no backup: {target} belongs to the store itself")
 
 
 def _copy_files(config: str, new: Path, unreachable: Stop) -> None:

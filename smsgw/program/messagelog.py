@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from smsgw.model.address import masked, masked_sender
@@ -70,6 +70,7 @@ class MessageLog:
         self._work: SimpleQueue[Sequence[Ending] | int | None] = SimpleQueue()
         self._waiting = 0
         self._failing = False
+        self._thread: Thread | None = None
         self._stopped: Deferred[None] = Deferred()
 
     def start(self) -> None:
@@ -77,10 +78,15 @@ class MessageLog:
 
         :raises OSError: it cannot be opened.
         """
-        Thread(target=self._loop, args=(self._open(),), name="message log", daemon=True).start()
+        file = self._open()
+        self._thread = Thread(target=self._loop, args=(file,), name="message log", daemon=True)
+        self._thread.start()
 
     def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        # Without O_NONBLOCK the open of a FIFO that no process reads would block the reactor.
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, _MODE)
+        os.set_blocking(file, True)  # the thread waits for a slow reader
+        return file
 
     def ended(self, endings: Sequence[Ending]) -> None:
         """Have the lines of these messages written; drop them if too many wait."""
@@ -98,7 +104,9 @@ class MessageLog:
         self._work.put(self._open())
 
     def stop(self) -> Deferred[None]:
-        """Close the file; fires after all lines are written."""
+        """Close the file; fires after all lines are written, at once if it could not be opened."""
+        if self._thread is None:
+            return succeed(None)
         self._work.put(None)
         return self._stopped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -76,6 +77,24 @@ class OperationsTests(MessageTestCase):
         self.assertEqual(self.file.read_text(), "an older one")
         self.assertEqual([one.name for one in self.file.parent.iterdir()], [self.file.name])
 
+    def test_operations_backup_replaces_no_device(self) -> None:
+        """Only a file is replaced: a FIFO, as a device, and a directory stay."""
+        os.mkfifo(self.file)
+        for target in (self.file, self.file.parent):
+            self.assertEqual(self.refused("backup", str(target)), (1, f"there is no backup: {target} is not a file\n"))
+        self.assertTrue(self.file.is_fifo())
+        self.assertEqual([one.name for one in self.file.parent.iterdir()], [self.file.name])
+
+    def test_operations_backup_replaces_no_file_of_the_store(self) -> None:
+        """The files that the gateway has open are no place for a backup."""
+        self.state.mkdir(parents=True)
+        for name in ("messages.sqlite", "messages.sqlite-wal", "ids", "lock"):
+            target = self.state / ".." / self.state.name / name
+            target.write_text("the gateway's")
+            status, error = self.refused("backup", str(target))
+            self.assertEqual((status, error), (1, f"there is no backup: {target} belongs to the store itself\n"))
+            self.assertEqual(target.read_text(), "the gateway's")
+
     def test_operations_backup_of_a_stopped_gateway(self) -> None:
         """Without a running gateway the files are copied."""
         self.gone()
@@ -89,20 +108,26 @@ class OperationsTests(MessageTestCase):
         self.admin.accept()
         self.gone()
         said = self.said("restore", str(self.file)).splitlines()
-        self.assertEqual(said, [
-            f"the former store is now {self.state / 'messages.sqlite.replaced'}",
-            f"the store in {self.state} is restored; the next message gets the id {self.given + 3}",
-        ])
+        self.assertEqual(
+            said,
+            [
+                f"the former store is now {self.state / 'messages.sqlite.replaced'}",
+                f"the store in {self.state} is restored; the next message gets the id {self.given + 3}",
+            ],
+        )
         self.assertEqual(self.messages(self.state / "messages.sqlite"), 1)
 
     def test_operations_restore_on_a_new_machine(self) -> None:
         """Without the former store, message ids are left out."""
         self.said("backup", str(self.file))
         said = self.said("restore", str(self.file), "--skip", "500").splitlines()
-        self.assertEqual(said, [
-            "the former store could not be read, so 500 ids are left out",
-            f"the store in {self.state} is restored; the next message gets the id {self.given + 501}",
-        ])
+        self.assertEqual(
+            said,
+            [
+                "the former store could not be read, so 500 ids are left out",
+                f"the store in {self.state} is restored; the next message gets the id {self.given + 501}",
+            ],
+        )
 
     def test_operations_restore_refused(self) -> None:
         """A file that is no backup changes nothing."""

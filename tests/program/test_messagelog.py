@@ -151,3 +151,18 @@ class MessageLogTests(TestCase):
     def test_u5_cannot_be_opened(self) -> None:
         """A file that cannot be opened is reported at the start."""
         self.assertRaises(OSError, MessageLog(self.path / "no" / "where", False, reactor, self.lines).start)
+
+    async def test_u5_stop_without_a_file(self) -> None:
+        """A log that could not be opened is stopped at once, so a failed start ends at once."""
+        log = MessageLog(self.path / "no" / "where", False, reactor, self.lines)
+        self.assertRaises(OSError, log.start)
+        stopped = log.stop()
+        self.assertTrue(stopped.called)
+        await stopped
+
+    def test_u5_fifo_without_a_reader(self) -> None:
+        """A FIFO that no process reads cannot be opened; the reactor does not wait for a reader."""
+        path = Path(self.mktemp())
+        os.mkfifo(path)
+        error = self.assertRaises(OSError, MessageLog(path, False, reactor, self.lines).start)
+        self.assertEqual(error.errno, errno.ENXIO)
