@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -26,6 +27,10 @@ from smsgw.protocols.overload import Overloads
 
 SWEEP: Final = 1.0
 """Seconds between two checks: the precision of all timers of connections."""
+
+TICK: Final = 0.05
+"""Seconds between two times at which some of the connections that gave way are closed: each time a twentieth of them,
+so that clients which connect again at once do not come all together."""
 
 UNLIMITED: Final = ConnectionLimits(
     unauthenticated=sys.maxsize, unauthenticated_listed=sys.maxsize, unauthenticated_per_source=sys.maxsize
@@ -136,6 +141,7 @@ class Connections(Generic[Each]):
         self._open: _Places[Each] = _Places(limits.unauthenticated, limits.unauthenticated_per_source)
         self._listed: _Places[Each] = _Places(limits.unauthenticated_listed, limits.unauthenticated_per_source)
         self._giving_way: dict[Each, None] = {}
+        self._tick: IDelayedCall | None = None
         self._next: IDelayedCall | None = None
         self._cut_off: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
@@ -174,8 +180,7 @@ class Connections(Generic[Each]):
             self._displace(excess, places)
 
     def _displace(self, connection: Each, places: _Places[Each]) -> None:
-        """Take the place of a connection. It is closed by the next sweep, so that a client which connects again at once
-        does so once a second; or now, if as many as there are places wait for that."""
+        """Take the place of a connection. It is closed soon; at once if as many as there are places wait for that."""
         source = self.unauthenticated[connection][1]
         whose = "listed addresses" if places is not self._open else "addresses that no account lists"
         self.overloads.hit(
@@ -187,9 +192,18 @@ class Connections(Generic[Each]):
         self.admit(connection)
         self._giving_way[connection] = None
         if len(self._giving_way) > places.limit:
-            oldest = next(iter(self._giving_way))
-            del self._giving_way[oldest]
-            oldest.cut()
+            self._cut_displaced(1)
+        if self._tick is None:
+            self._tick = self.clock.callLater(TICK, self._next_tick)
+
+    def _cut_displaced(self, number: int) -> None:
+        for connection in list(islice(self._giving_way, number)):
+            del self._giving_way[connection]
+            connection.cut()
+
+    def _next_tick(self) -> None:
+        self._tick = self.clock.callLater(TICK, self._next_tick) if self._giving_way else None
+        self._cut_displaced(1 + len(self._giving_way) // 20)
 
     def discard(self, connection: Each) -> None:
         """Remove a closed connection."""
@@ -215,9 +229,6 @@ class Connections(Generic[Each]):
 
     def _sweep(self) -> None:
         self._next = self.clock.callLater(SWEEP, self._sweep)
-        giving_way, self._giving_way = self._giving_way, {}
-        for connection in giving_way:
-            connection.cut()
         now = self.clock.seconds()
         self._each(lambda connection: connection.check_time(now))
 
@@ -234,10 +245,10 @@ class Connections(Generic[Each]):
                 connection.cut()
 
     def _stop(self) -> None:
-        for call in (self._next, self._cut_off):
+        for call in (self._next, self._cut_off, self._tick):
             if call is not None and call.active():
                 call.cancel()
-        self._next = self._cut_off = None
+        self._next = self._cut_off = self._tick = None
         waiting, self._waiting = self._waiting, []
         for gone in waiting:
             gone.callback(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import attrs
 from hypothesis import given
@@ -151,8 +152,8 @@ class F4Tests(SynchronousTestCase):
         return links
 
     def left(self, links: list[Link]) -> str:
-        """Return the peers of the connections that a sweep leaves."""
-        self.clock.advance(1)
+        """Return the peers of the connections that are left after a while."""
+        self.clock.pump([0.05] * 30)
         return "".join(link.peer[0] for link in links if link in self.here.all)
 
     def test_f4_oldest_of_the_most_gives_way(self) -> None:
@@ -177,7 +178,7 @@ class F4Tests(SynchronousTestCase):
     def test_f4_ipv6(self) -> None:
         """Addresses of one /64 are one source."""
         links = self.linked(*(f"2001:db8::{number:x}" for number in range(1, 6)))
-        self.clock.advance(1)
+        self.clock.pump([0.05] * 30)
         self.assertEqual([link in self.here.all for link in links], [False, False, True, True, True])
 
     def test_f4_listed(self) -> None:
@@ -191,7 +192,7 @@ class F4Tests(SynchronousTestCase):
         self.assertNotIn(listed[0], self.here.all)
 
     def test_f4_authenticated(self) -> None:
-        """Authenticated connections never give way, and who authenticates before the sweep stays."""
+        """Authenticated connections never give way, nor one that authenticates before it is closed."""
         links = self.linked(*"aaa")
         for link in links:
             self.here.admit(link)
@@ -202,12 +203,24 @@ class F4Tests(SynchronousTestCase):
         self.assertTrue(all(link in self.here.all for link in links[:4]))
 
     def test_f4_bounded(self) -> None:
-        """What waits for the sweep is bounded too: beyond as many as there are places, the oldest is cut at once."""
+        """What waits to be closed is bounded too: beyond as many as there are places, the oldest is cut at once."""
         links = self.linked(*"aaaaaaaaaaaaaaaaaaaaaa")
         self.assertLessEqual(len(self.here.all), 9)
         self.assertIn(links[-1], self.here.unauthenticated)
 
-    def test_f4_told(self) -> None:
+    def test_f4_closed_one_after_the_other(self) -> None:
+        """Connections that gave way are closed one after the other, so that the clients do not come back together."""
+        limits = ConnectionLimits(unauthenticated=100, unauthenticated_listed=2, unauthenticated_per_source=100)
+        self.here = Connections(self.clock, limits)
+        links = self.linked(*"a" * 200)
+        left = []
+        for _ in range(100):
+            self.clock.advance(0.05)
+            left.append(sum(link in self.here.all for link in links))
+        self.assertLessEqual(max(before - after for before, after in pairwise([200, *left])), 6)
+        self.assertEqual((left[-1], self.here._tick), (100, None))
+
+    def test_f4_shown(self) -> None:
         """The administrator learns of it: an overload with the number of connections that gave way."""
         self.linked(*"aaaaa")
         (found,) = self.overloads.current()
