@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -22,6 +22,7 @@ from twisted.web.server import Request
 
 from smsgw.frontends.admin import requests, views
 from smsgw.frontends.admin.metrics import StoredMetrics
+from smsgw.frontends.admin.ports import AdminOperations, ClockWatch
 from smsgw.frontends.admin.query import MOST, BadQuery, Query
 from smsgw.interfaces import IMessageStore, MessageDetails, MessageFilter, Parked
 from smsgw.model.errors import NotPossible, Refusal, Refused, StoreDown, UnknownOutcome
@@ -58,25 +59,6 @@ _NUMBER: Final = "([1-9][0-9]{0,17})"
 _log = Logger()
 
 
-class AdminOperations(Protocol):
-    """What an administrator may ask of the running gateway: :class:`smsgw.services.operations.Operations`."""
-
-    def resend(self, id: int) -> Deferred[int]:
-        """Send a message again."""
-
-    def retry(self, connector: str) -> Deferred[int]:
-        """Try a connector now."""
-
-    def pause(self, connector: str) -> None:
-        """Pause a connector."""
-
-    def resume(self, connector: str) -> None:
-        """End the pause of a connector."""
-
-    def move(self, connector: str, other: str) -> Deferred[tuple[int, int]]:
-        """Move the waiting messages of a connector to another."""
-
-
 def foreign(request: Request) -> str:
     """Return the reason why a request is not from a program on this machine, as a word; empty if it is."""
     if host(request) not in _HOSTS:
@@ -103,17 +85,6 @@ def _guarded(respond: Respond) -> Respond:
         return answer.addErrback(_failed) if isinstance(answer, Deferred) else answer
 
     return guarded
-
-
-class ClockWatch(Protocol):
-    """Knows of jumps of the wall clock."""
-
-    @property
-    def jump(self) -> float:
-        """Seconds by which it jumped, 0 if it did not or the jump is accepted."""
-
-    def accept_clock(self) -> float:
-        """Accept the jump; returns its seconds, 0 if there is none."""
 
 
 def _audited(respond: Respond) -> Respond:
