@@ -11,7 +11,7 @@ from socket import gethostname
 from typing import Any, ClassVar, Final
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
@@ -22,11 +22,11 @@ from zope.interface import implementer
 from smsgw.config import Conflict, ConnectorSettings, Secret, fields
 from smsgw.connectors.templates import TEMPLATE, Template
 from smsgw.connectors.wholemessage import WholeMessageConnector
-from smsgw.interfaces import IAdjustable, IConnector, IConnectorSink
+from smsgw.interfaces import IAdjustable, IConnector, IConnectorSink, IRetrying
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.message import Part
 from smsgw.model.outcome import Busy, Lost, Outcome, Rejected, Sent
-from smsgw.protocols.smtp import ServerReply, SmtpClientSettings, SmtpFailed, SmtpPool, connect
+from smsgw.protocols.smtp import ServerReply, SmtpClient, SmtpClientSettings, SmtpFailed, SmtpPool, Step, connect
 
 _SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
 """The policy for mails that a relay without extensions accepts."""
@@ -80,7 +80,7 @@ class SmtpConnectorSettings(ConnectorSettings):
             yield Conflict("tls", "the password would cross the network in clear text", ("login",))
 
 
-@implementer(IAdjustable, IConnector)
+@implementer(IAdjustable, IConnector, IRetrying)
 class SmtpConnector(WholeMessageConnector):
     """Sends messages as e-mails.
 
@@ -99,7 +99,7 @@ class SmtpConnector(WholeMessageConnector):
     ) -> None:
         super().__init__(settings, clock, now)
         self._trust = trust
-        self._pool = SmtpPool(lambda: connect(self._endpoint, self._client, clock), settings.connections)
+        self._pool = SmtpPool(self._session, settings.connections)
         self._endpoint: IStreamClientEndpoint
         self._client: SmtpClientSettings
 
@@ -158,6 +158,29 @@ class SmtpConnector(WholeMessageConnector):
         (recipient,) = mail["To"].addresses
         return id, recipient.addr_spec, mail.as_bytes()
 
+    def _session(self) -> Deferred[SmtpClient]:
+        """Open a session for a mail; mails that wait for one while the relay is down fail at once."""
+        if not self._circuit.up:
+            return fail(SmtpFailed(Step.CONNECT, "the relay is down"))
+
+        def failed(failure: Failure) -> Failure:
+            failure.trap(SmtpFailed)
+            error: Any = failure.value
+            if _is_down(error):
+                self._circuit.fail(str(error)[:_WORDS])
+            return failure
+
+        return connect(self._endpoint, self._client, self._clock).addErrback(failed)
+
+    def _connect(self) -> Deferred[str]:
+        def failed(failure: Failure) -> str:
+            failure.trap(SmtpFailed)
+            error: Any = failure.value
+            return str(error) if _is_down(error) else ""
+
+        opening: Deferred[Any] = connect(self._endpoint, self._client, self._clock)
+        return opening.addCallbacks(lambda session: session.quit().addCallback(lambda _: ""), failed)
+
     def _over(self, part: Part, outcome: Outcome) -> None:
         """End the sending of one mail."""
         self._requests -= 1
@@ -188,6 +211,11 @@ def _failed(failure: Failure) -> Outcome:
     assert isinstance(error, SmtpFailed)
     why = str(error)[:_WORDS]
     return Lost(why) if error.sent else Busy(why=why)
+
+
+def _is_down(error: SmtpFailed) -> bool:
+    """Whether a session that could not be opened means that the link is down; a relay that replies 4xx works."""
+    return error.reply is None or not error.reply.transient
 
 
 def _no_mail(error: ValueError) -> Outcome:

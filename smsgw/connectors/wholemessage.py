@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from smsgw.config import ConnectorSettings
+from smsgw.connectors.circuit import Circuit
 from smsgw.connectors.window import Window, adjustable
 from smsgw.interfaces import Awaited, IConnectorSink
 from smsgw.model.errorcodes import ErrorCode
@@ -106,6 +107,8 @@ class WholeMessageConnector(metaclass=ABCMeta):
     The outcomes of one turn of the reactor are given together in the next turn, before the receipts that came
     meanwhile. :meth:`_followed` is called then, also after :meth:`resume`.
 
+    A subclass calls ``self._circuit.fail`` when a message was not sent because the upstream could not be reached.
+
     :param clock: the reactor; its seconds are monotonic. :param now: absolute seconds since 1970.
     """
 
@@ -115,6 +118,7 @@ class WholeMessageConnector(metaclass=ABCMeta):
         self._clock = clock
         self._now = now
         self._window = Window(settings.window, settings.rate, clock, self._say_ready)
+        self._circuit = Circuit(settings.name, clock, self._connect, self._link_changed)
         self._messages = WholeMessages()
         self._requests = 0
         self._outcomes: list[tuple[Part, Outcome]] = []
@@ -126,6 +130,10 @@ class WholeMessageConnector(metaclass=ABCMeta):
     @abstractmethod
     def _send(self, part: Part) -> None:
         """Send the whole message of `part`; :meth:`_decided` must follow."""
+
+    @abstractmethod
+    def _connect(self) -> Deferred[str]:
+        """Connect without a message. Fires with why the upstream cannot be reached, empty if it can be."""
 
     @abstractmethod
     def _followed(self, remote_ids: Sequence[str]) -> None:
@@ -151,6 +159,13 @@ class WholeMessageConnector(metaclass=ABCMeta):
         self._settings = settings
         self._window.apply(settings.window, settings.rate)
         return True
+
+    def retry(self) -> None:
+        self._circuit.retry()
+
+    def _link_changed(self) -> None:
+        self._window.open = self._circuit.up
+        self._window.feed()
 
     def _say_ready(self) -> None:
         self._sink.ready(self.name)
@@ -219,6 +234,7 @@ class WholeMessageConnector(metaclass=ABCMeta):
             self._report(remote_ids, State.DELIVERED).addErrback(again)
 
     def stop(self) -> Deferred[None]:
+        self._circuit.stop()
         self._window.close()
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped

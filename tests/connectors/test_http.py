@@ -116,6 +116,7 @@ class Case(SynchronousTestCase):
         self.clock = Clock()
         self.sink = Sink()
         self.asked: list[Asked] = []
+        self.connecting: list[tuple[str, Deferred[None]]] = []
         self.connector = HttpConnector(
             HttpConnectorSettings(**given), self.clock, cast(Any, self), lambda: 1_700_000_000.0
         )
@@ -128,6 +129,11 @@ class Case(SynchronousTestCase):
         """The client."""
         self.asked.append(Asked(method, url, dict(headers), body, Deferred(), self.clock))
         return self.asked[-1].result
+
+    def connect(self, url: str) -> Deferred[None]:
+        """The client's attempt to connect."""
+        self.connecting.append((url, Deferred(lambda one: one.errback(RequestFailed("cancelled", sent=False)))))
+        return self.connecting[-1][1]
 
     def message(self, parts: int = 1, data_coding: int = 0, remote_id: str = "", text: bytes = b"hi %d;") -> Message:
         """Make a message."""
@@ -221,33 +227,61 @@ class SendingTests(Case):
         self.assertEqual(cast(Busy, self.sink.reported[0][1]).seconds, 7.0)
 
     def test_no_answer(self) -> None:
-        """A request that may have arrived is lost; one that was not sent is busy; the upstream soon counts as down."""
+        """A request that may have arrived is lost, and the upstream stays up; one that could not be sent is busy, and
+        the upstream is down until a connection succeeds."""
         self.send()
         self.asked.pop().fail()
-        self.assertEqual(self.sink.kinds(), ["Lost"])
-        for _ in range(3):
-            self.assertTrue(self.connector.up)
-            self.send()
-            self.asked.pop().fail(sent=False)
-        self.assertEqual(self.sink.kinds(), ["Busy"] * 3)
-        self.connector.release(4)
-        self.assertEqual((self.connector.up, self.connector.room()), (False, 0))
+        self.assertEqual((self.sink.kinds(), self.connector.up), (["Lost"], True))
+        self.send()
+        self.send()
+        for asked in self.asked:
+            asked.fail(sent=False)
+        self.assertEqual(self.sink.kinds(), ["Busy"] * 2)
+        self.connector.release(3)
+        for pause in (1.0, 2.0, 4.0):
+            self.clock.advance(pause)
+            self.assertEqual((self.connector.up, self.connector.room()), (False, 0))
+            ((origin, connecting),) = self.connecting
+            self.assertEqual(origin, "http://h:80")
+            self.connecting.clear()
+            connecting.errback(RequestFailed("no connection", sent=False))
         wants = self.sink.wants
-        self.clock.advance(5)
-        self.assertEqual((self.connector.up, self.sink.wants), (True, wants + 1))
+        self.clock.advance(8)
+        self.connecting.pop()[1].callback(None)
+        self.assertEqual((self.connector.up, self.connector.room(), self.sink.wants), (True, 5, wants + 1))
+        self.assertEqual(len(self.asked), 2)
+
+    def test_temporary_refusals(self) -> None:
+        """An upstream that answers is up, also if it takes nothing; so is one whose address the client refuses."""
+        for code in (429, 503):
+            self.send()
+            self.asked.pop().answer(b"", code)
+        self.send()
+        self.asked.pop().result.errback(RequestFailed("not an address", sent=False, refused=True))
+        self.clock.advance(0)
+        self.assertEqual((self.sink.kinds(), self.connector.up), (["Busy"] * 3, True))
 
     def test_retry(self) -> None:
-        """An administrator ends the pause after failures; without a pause nothing happens."""
+        """An administrator ends the pause between attempts to connect; without a pause nothing happens."""
         self.connector.retry()
-        for _ in range(3):
-            self.send()
-            self.asked.pop().fail(sent=False)
-        self.connector.release(3)
-        self.assertFalse(self.connector.up)
+        self.send()
+        self.asked.pop().fail(sent=False)
+        self.connector.release(1)
         self.connector.retry()
-        self.assertFalse(self.connector.up)  # nothing is reported inside the call
+        self.assertEqual(self.connecting, [])  # nothing happens inside the call
         self.clock.advance(0)
+        self.connecting.pop()[1].callback(None)
         self.assertTrue(self.connector.up)
+
+    def test_stop_while_down(self) -> None:
+        """The stop ends the attempt to connect, and no further one is made."""
+        self.send()
+        self.asked.pop().fail(sent=False)
+        self.clock.advance(1)
+        ((_, connecting),) = self.connecting
+        self.successResultOf(self.connector.stop())
+        self.assertTrue(connecting.called)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_parts(self) -> None:
         """A message of several parts is one request; all parts share its id, whenever they are sent."""

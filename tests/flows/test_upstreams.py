@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -15,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.flows.esme import Esme
-from tests.flows.process import GatewayProcess
+from tests.flows.process import GatewayProcess, free_ports
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "upstreams.rst").read_text("utf-8")
 WORDS = "Привет & <всем> {to} " + "очень длинный текст " * 6
@@ -158,3 +159,38 @@ class ExampleTests(SynchronousTestCase):
                 urllib.request.urlopen(f"{self.provider.gateway}/upstream/{path}", timeout=5)
             self.assertEqual(caught.exception.code, status, path)
             caught.exception.close()
+
+
+class DownTests(SynchronousTestCase):
+    """Upstreams at whose ports nothing listens, each first in a route."""
+
+    def test_failover(self) -> None:
+        """They are down with one warning each, their messages take the next connector, and one that comes up is up."""
+        http, smtp = free_ports(2)
+        gateway = GatewayProcess(
+            Path(self.mktemp()).absolute(),
+            connector="delay = 0.1\n\n"
+            f"[connector web]\ntype = http\nurl = http://127.0.0.1:{http}/?to={{to}}\n\n"
+            f"[connector mail]\ntype = smtp\nhost = 127.0.0.1\nport = {smtp}\ntls = none\nsender = a@b.example\n"
+            "to = {to}@mail.example\n\n"
+            "[route web]\nto = 7900*\nconnectors = web, sim\n[route mail]\nto = 7901*\nconnectors = mail, sim\n",
+        )
+        self.addCleanup(gateway.kill)
+        gateway.start()
+        esme = Esme(gateway.smpp)
+        ids = [esme.accepted("Hello", to=f"7{number}1234567") for number in (900, 901, 900, 901)]
+        self.assertEqual(sorted(esme.receipts(4)), sorted((id, "DELIVRD") for id in ids))
+        _, health = gateway.get("/health")
+        self.assertEqual(health["problems"], ["connector web is down", "connector mail is down"])
+        listening = socket.create_server(("127.0.0.1", http))
+        self.addCleanup(listening.close)
+        for _ in range(100):
+            _, health = gateway.get("/health")
+            if health["connectors"]["web"]["up"]:
+                break
+            esme.read(0.1)
+        esme.close()
+        self.assertEqual(health["problems"], ["connector mail is down"])
+        self.assertEqual(gateway.stop(), 0)
+        log = gateway.log()
+        self.assertEqual((log.count("connector web is down"), log.count("connector mail is down")), (1, 1))

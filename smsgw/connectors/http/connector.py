@@ -23,6 +23,7 @@ from smsgw.connectors.http.settings import WORDS, HttpConnectorSettings
 from smsgw.connectors.templates import HttpData, percent_encoder
 from smsgw.connectors.wholemessage import WholeMessageConnector, put
 from smsgw.interfaces import IAdjustable, IConnector, IRetrying, IWebhookReceiver, WebhookRequest, WebhookResponse
+from smsgw.model.callbackurl import origin_of
 from smsgw.model.errorcodes import ErrorCode
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Incoming, IncomingKind, Part
@@ -31,9 +32,6 @@ from smsgw.protocols.http.client import RequestFailed, WebClient, WebResponse
 
 LONGEST_RESPONSE: Final = 64 * 1024
 """Octets of a response that are read."""
-
-DOWN_AFTER: Final = 3
-"""After so many requests in a row that could not be sent, the upstream counts as down until the next pause ends."""
 
 _log = Logger()
 
@@ -45,6 +43,9 @@ class Client(Protocol):
         self, method: bytes, url: str, headers: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
     ) -> Deferred[WebResponse]:
         """Make one request."""
+
+    def connect(self, url: str) -> Deferred[None]:
+        """Connect to the host of an address, without a request."""
 
 
 @implementer(IAdjustable, IConnector, IRetrying, IWebhookReceiver)
@@ -69,8 +70,7 @@ class HttpConnector(WholeMessageConnector):
         )
         self._encode = percent_encoder(settings.charset)
         self._headers = _headers(settings)
-        self._failures = 0
-        self._pause: IDelayedCall | None = None
+        self._origin = ""
         self._polls: OrderedDict[str, float] = OrderedDict()
         self._poll_timer: IDelayedCall | None = None
 
@@ -99,13 +99,12 @@ class HttpConnector(WholeMessageConnector):
         url = settings.url.fill(values, self._encode)
         self._requests += 1
         asking: Deferred[Any] = self._client.request(settings.method.encode(), url, headers, body)
-        asking.addCallbacks(self._answered, self._failed, callbackArgs=(uid,), errbackArgs=())
+        asking.addCallbacks(self._answered, self._failed, callbackArgs=(uid,), errbackArgs=(url,))
         asking.addCallback(lambda outcome: self._over(part, outcome))
         asking.addErrback(lambda failure: _log.failure("connector {name} failed", failure, name=self.name))
 
     def _answered(self, response: WebResponse, uid: str) -> Outcome:
         """The outcome for a response."""
-        self._failures = 0
         settings = self._settings
         headers = {name: values[-1] for name, values in response.headers.getAllRawHeaders()}
         lower = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()}
@@ -131,28 +130,22 @@ class HttpConnector(WholeMessageConnector):
         id = data.value(settings.id)
         return Sent(id[:255]) if id else Lost("the answer has no id at the location that the setting id names")
 
-    def _failed(self, failure: Failure) -> Outcome:
+    def _failed(self, failure: Failure, url: str) -> Outcome:
         failure.trap(RequestFailed)
         failed: Any = failure.value
         if failed.sent:
             return Lost(str(failed))
-        self._failures += 1
-        if self._failures >= DOWN_AFTER and self._pause is None and self._stopped is None:
-            self._window.open = False
-            self._pause = self._clock.callLater(self._settings.retry_first, self._again)
-            _log.warn("connector {name}: {why}; down for a while", name=self.name, why=str(failed))
+        if not failed.refused:
+            self._origin = origin_of(url)
+            self._circuit.fail(str(failed))
         return Busy(why=str(failed))
 
-    def _again(self) -> None:
-        self._pause = None
-        self._failures = DOWN_AFTER - 1
-        if self._stopped is None:
-            self._window.open = True
-            self._window.feed()
+    def _connect(self) -> Deferred[str]:
+        def failed(failure: Failure) -> str:
+            failure.trap(RequestFailed)
+            return str(failure.value)
 
-    def retry(self) -> None:
-        if self._pause is not None:
-            self._pause.reset(0)
+        return self._client.connect(self._origin).addCallbacks(lambda _: "", failed)
 
     def _over(self, part: Part, outcome: Outcome) -> None:
         """End one request; its outcome is also that of the message's parts that came meanwhile."""
@@ -260,9 +253,8 @@ class HttpConnector(WholeMessageConnector):
     # Stopping
 
     def stop(self) -> Deferred[None]:
-        for timer in (self._pause, self._poll_timer):
-            if timer is not None and timer.active():
-                timer.cancel()
+        if self._poll_timer is not None and self._poll_timer.active():
+            self._poll_timer.cancel()
         return super().stop()
 
     def _close(self) -> Deferred[None]:

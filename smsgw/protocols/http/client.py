@@ -14,9 +14,11 @@ import attrs
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, fail
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import (  # type: ignore[attr-defined]  # RequestNotSent is not in its __all__
+    URI,
     Agent,
     HTTPConnectionPool,
     RequestNotSent,
@@ -96,11 +98,11 @@ class WebClient:
         self._seconds = seconds
         self._limit = limit
         self._guard = guard
+        self._endpoints = endpoints = BoundedEndpoints(reactor, public=guard, limit=limit + HEADERS, trust=trust)
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = per_host
         self._pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
         self._pool.retryAutomatically = False
-        endpoints = BoundedEndpoints(reactor, public=guard, limit=limit + HEADERS, trust=trust)
         agent = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._cookies = NoCookies()
         self._client = HTTPClient(PlainAgent(agent), cast(Any, self._cookies), Octets)
@@ -152,6 +154,28 @@ class WebClient:
         finally:
             if deadline.active():
                 deadline.cancel()
+
+    def connect(self, url: str) -> Deferred[None]:
+        """Connect to the host of `url` and disconnect, without a request.
+
+        :raises RequestFailed: through the Deferred.
+        """
+        return ensureDeferred(self._connect(url))
+
+    async def _connect(self, url: str) -> None:
+        endpoint = self._endpoints.endpointForURI(URI.fromBytes(url.encode("ascii")))
+        connecting = endpoint.connect(Factory.forProtocol(Protocol))
+        deadline = self._reactor.callLater(self._seconds, connecting.cancel)
+        try:
+            connected: Any = await connecting
+        except (CancelledError, ConnectingCancelledError) as error:
+            raise RequestFailed("no connection in time", sent=False) from error
+        except Exception as error:
+            raise _failed(error, too_late=False) from error
+        finally:
+            if deadline.active():
+                deadline.cancel()
+        connected.transport.loseConnection()
 
     def close(self) -> Deferred[None]:
         """Close idle connections."""

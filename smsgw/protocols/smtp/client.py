@@ -22,7 +22,7 @@ from typing import Any, Final
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.defer import TimeoutError as TooLate
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -68,9 +68,13 @@ async def _connect(endpoint: IStreamClientEndpoint, settings: SmtpClientSettings
         client: SmtpClient = await connecting
     except DNSLookupError:
         raise SmtpFailed(Step.CONNECT, "the host is not known") from None
-    except (ConnectError, ConnectionClosed, TooLate, CancelledError) as error:
+    except (ConnectError, ConnectingCancelledError, ConnectionClosed, TooLate, CancelledError) as error:
         raise SmtpFailed(Step.CONNECT, f"no connection: {type(error).__name__}") from error
-    await client.opened
+    try:
+        await client.opened
+    except CancelledError:
+        client.close()
+        raise SmtpFailed(Step.CONNECT, "cancelled") from None
     return client
 
 

@@ -57,6 +57,16 @@ class WebClientTests(TestCase):
         self.assertIn(b"X-Y: z", head.title().replace(b"Z", b"z"))
         self.assertEqual(body, b"body")
 
+    async def test_connect(self) -> None:
+        """An attempt to connect sends no request; it fails like one that could not be sent."""
+        server = self.server(answering())
+        await self.client.connect(server.url)
+        self.assertEqual(server.requests, [])
+        with self.assertRaises(RequestFailed) as caught:
+            await self.client.connect("http://127.0.0.1:1")
+        failed = caught.exception
+        self.assertEqual((str(failed), failed.sent), ("no connection: ConnectionRefusedError", False))
+
     async def test_without_a_body(self) -> None:
         """A GET has no body."""
         server = self.server(answering())
