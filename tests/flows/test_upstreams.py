@@ -192,5 +192,5 @@ class DownTests(SynchronousTestCase):
         esme.close()
         self.assertEqual(health["problems"], ["connector mail is down"])
         self.assertEqual(gateway.stop(), 0)
-        log = gateway.log()
+        log = gateway.log.read_text("utf-8")
         self.assertEqual((log.count("connector web is down"), log.count("connector mail is down")), (1, 1))
