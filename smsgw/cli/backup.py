@@ -94,6 +94,7 @@ def _move(made: Path, new: Path) -> None:
 def restore(options: argparse.Namespace) -> int:
     """Make a backup the store of the stopped gateway."""
     state = read_settings(options.config).gateway.state
+    new = not state.exists()
     try:
         done = restore_store(state, Path(options.file), options.skip)
     except StoreDown as why:
@@ -103,4 +104,6 @@ def restore(options: argparse.Namespace) -> int:
     if not done.known:
         print(f"the former store could not be read, so {options.skip} ids are left out")
     print(f"the store in {state} is restored; the next message gets the id {done.first_id}")
+    if new and os.geteuid() == 0:
+        print(f"{state} is new and belongs to root; if the gateway has a user of its own: chown -R USER: {state}")
     return DONE

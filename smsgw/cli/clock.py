@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from smsgw.cli.adminclient import admin_of, fetch, require_success
-from smsgw.cli.console import DONE
+from smsgw.cli.console import DONE, printable
 
 
 def show_clock(options: argparse.Namespace) -> int:
@@ -19,6 +19,9 @@ def show_clock(options: argparse.Namespace) -> int:
 def accept_clock(options: argparse.Namespace) -> int:
     """Let the gateway follow the wall clock now."""
     status, value = admin_of(options.config).ask("POST", "/clock/accept", {})
+    if status == 409 and value.get("reason") == "no_jump":
+        print(printable(value["why"]))
+        return DONE
     require_success(status, value, options)
     print(f"the jump of {value['accepted_seconds']:+.1f} s is accepted")
     return DONE

@@ -16,6 +16,8 @@ FAILED: Final = "expired,undeliverable,rejected,refused,no_money,failed,unknown"
 """The states that `list failed` selects."""
 
 _NOTIFY: Final = {"enroute": "handing over", "delivered": "delivery", "failed": "failure"}
+_ILL: Final = {"paused": ", which is paused,", "down": ", which is down,", "missing": ", which is not configured,"}
+"""What is said of a connector that takes no message, by its condition."""
 
 
 def show_list(options: argparse.Namespace) -> int:
@@ -38,9 +40,10 @@ def _show_messages(options: argparse.Namespace) -> int:
         if value["before"] is not None:
             print(f"There are more: --before {value['before']}", file=sys.stderr)
         for name, count in value["without_connector"].items():
+            wait, have = ("waits", "has") if count == 1 else ("wait", "have")
             print(
-                f"{counted(count, 'message')} wait for connector {printable(name)}, which is not configured any more,"
-                " and have no other route",
+                f"{counted(count, 'message')} {wait} for connector {printable(name)}, which is not configured any more,"
+                f" and {have} no other route",
                 file=sys.stderr,
             )
     return DONE
@@ -193,7 +196,8 @@ def _future(step: Fact) -> str:
         case "answer":
             return f"sent to {step['connector']}, whose answer is awaited"
         case "room":
-            return f"waits for {step['connector']}{tried}" + (f", next time at {at}" if at else "")
+            waits = f"waits for {step['connector']}{_ILL.get(step['condition'], '')}{tried}"
+            return f"{waits.rstrip(',')}, next time at {at}" if at else waits.rstrip(",")
         case "receipt":
             return f"the receipt for part {step['seq']} ({printable(step['remote_id'])}), awaited until {at}"
         case "expiry":

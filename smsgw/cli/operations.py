@@ -29,7 +29,8 @@ def retry(options: argparse.Namespace) -> int:
 def pause(options: argparse.Namespace) -> int:
     """Pause a connector."""
     _ask(options, f"/connectors/{options.connector}/pause")
-    print(f"{options.connector} is paused until: {command()} resume {options.connector}, or a restart")
+    resume = f"{command()} resume {options.connector} -c {options.config}"
+    print(f"{options.connector} is paused until: {resume}, or a restart")
     return DONE
 
 

@@ -46,7 +46,8 @@ def _of_configuration(facts: Fact) -> Iterator[str]:
         if certificate["days"] < SOON:
             yield f"the certificate of listener {listener} expires at {certificate['expires']}"
     for name, messages in facts["without_connector"].items():
-        yield f"{messages} messages wait for connector {name}, which is not configured"
+        wait = "1 message waits" if messages == 1 else f"{messages} messages wait"
+        yield f"{wait} for connector {name}, which is not configured"
 
 
 def _of_connectors(connectors: Mapping[str, Fact]) -> Iterator[str]:

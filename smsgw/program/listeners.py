@@ -81,7 +81,6 @@ def _smpp(parts: Parts, own: SmppListenSettings, manner: SmppManner | None) -> t
         parts.store,
         parts.cancelling,
         parts.time.now,
-        parts.reactor.seconds,
     )
     return SmppServerFactory(front, own, parts.reactor, parts.metrics.smpp, _surroundings(parts, own)), front
 

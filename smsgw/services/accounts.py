@@ -19,7 +19,7 @@ from smsgw.config import AccountSettings, ConfigErrors, Problem, Settings
 from smsgw.config.values import NetworkSet
 from smsgw.model.errors import Refusal, Refused
 from smsgw.model.network import network_of
-from smsgw.model.pacing import Bucket
+from smsgw.model.pacing import Bucket, log_limit
 from smsgw.protocols.overload import Overloads
 from smsgw.services.checks import PasswordChecks, Question
 from smsgw.services.failures import Failures
@@ -76,6 +76,9 @@ class Accounts:
     login is refused to that network for a quarter of an hour. After fifty failures from one network in an hour, all
     logins are refused to it, except accounts that list it in ``allow_from``.
 
+    Each refused login is a line in the log, with the account if there is one of that name; a series of them does not
+    fill the disk (:func:`smsgw.model.pacing.log_limit`).
+
     :param clock: provides IReactorTime, with the seconds of a monotonic clock.
     :param run: calls a function in a thread: :meth:`smsgw.services.passwords.WorkerPool.run`.
     :raises smsgw.config.ConfigErrors: a hash cannot be used, or two accounts have the same key.
@@ -101,6 +104,7 @@ class Accounts:
         self._by_key: dict[str, Account] = {}
         self._dummy: ScryptHash | None = None
         self._networks = NetworkSet(())
+        self._lines = log_limit()
         self.apply(settings)
 
     def get(self, name: str) -> Account | None:
@@ -179,7 +183,8 @@ class Accounts:
         """
         now = self._clock.seconds()
         account = self._by_login.get(login) if login else self._by_key.get(key_hash(password))
-        attempt = _Attempt(login[:64], network_of(peer), peer, protocol)
+        name = "" if account is None else account.name
+        attempt = _Attempt(login[:64], network_of(peer), peer, protocol, name)
         if self._throttled(account, attempt, now):
             return succeed(self._refuse(_THROTTLED, attempt))
         if account is not None and not login:
@@ -258,7 +263,23 @@ class Accounts:
 
     def _refuse(self, refused: Refused, attempt: _Attempt) -> Refused:
         self._metrics.logins_refused[attempt.protocol, refused.refusal.name.lower()] += 1
+        self.log_refused(attempt.protocol, attempt.peer, attempt.account, str(refused))
         return refused
+
+    def log_refused(self, protocol: str, peer: str, account: str, why: str) -> None:
+        """Log that a login is refused.
+
+        :param account: its name; empty if there is no such account. Never the login that a client gave: people type
+            passwords there.
+        """
+        if self._lines.take(self._clock.seconds()):
+            _log.info(
+                "a login over {protocol} from {peer} to {account} is refused: {why}",
+                protocol=protocol,
+                peer=peer,
+                account=f"account {account}" if account else "an unknown account",
+                why=why,
+            )
 
     def _mac(self, octets: bytes) -> bytes:
         return hmac.digest(self._key, octets, hashlib.sha256)
@@ -272,9 +293,13 @@ class Accounts:
 
 @attrs.define(eq=False)
 class _Attempt:
-    """One login attempt."""
+    """One login attempt.
+
+    :ivar account: the name of the account; empty if there is none.
+    """
 
     login: bytes
     source: str
     peer: str
     protocol: str
+    account: str

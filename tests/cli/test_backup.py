@@ -50,6 +50,27 @@ class OperationsTests(MessageTestCase):
         self.at("nowhere", lambda: None)
         self.assertEqual(self.refused("health")[0], 69)
 
+    def test_operations_health_of_a_paused_connector(self) -> None:
+        """A connector that is paused, down or both is shown as that, and each problem is a line."""
+        self.admin.state, self.admin.problems = "degraded", ["connector mts is paused", "connector old is down"]
+        self.admin.connectors = {
+            "mts": {"up": True, "room": 0, "paused": True},
+            "old": {"up": False, "room": 0, "paused": False},
+            "own": {"up": False, "room": 0, "paused": True},
+        }
+        self.assertEqual(
+            self.said("health").splitlines(),
+            [
+                "gateway degraded",
+                "store up",
+                "connector mts paused",
+                "connector old down",
+                "connector own paused, down",
+                "problem: connector mts is paused",
+                "problem: connector old is down",
+            ],
+        )
+
     def test_operations_backup_of_the_running_gateway(self) -> None:
         """The copy is moved from the state directory to the named file, and replaces an older one."""
         self.file.write_text("an older one")
@@ -119,6 +140,7 @@ class OperationsTests(MessageTestCase):
 
     def test_operations_restore_on_a_new_machine(self) -> None:
         """Without the former store, message ids are left out."""
+        self.patch(os, "geteuid", lambda: 1000)
         self.said("backup", str(self.file))
         said = self.said("restore", str(self.file), "--skip", "500").splitlines()
         self.assertEqual(
@@ -128,6 +150,17 @@ class OperationsTests(MessageTestCase):
                 f"the store in {self.state} is restored; the next message gets the id {self.given + 501}",
             ],
         )
+
+    def test_operations_restore_as_root(self) -> None:
+        """A state directory that the command makes as root belongs to root, which it says; one that is there keeps its
+        owner."""
+        self.patch(os, "geteuid", lambda: 0)
+        self.patch(os, "chown", lambda *arguments: None)
+        self.said("backup", str(self.file))
+        advice = f"if the gateway has a user of its own: chown -R USER: {self.state}"
+        said = self.said("restore", str(self.file)).splitlines()
+        self.assertEqual(said[-1], f"{self.state} is new and belongs to root; {advice}")
+        self.assertNotIn("chown", self.said("restore", str(self.file)))
 
     def test_operations_restore_refused(self) -> None:
         """A file that is no backup changes nothing."""

@@ -179,6 +179,18 @@ class ShowTests(MessageTestCase):
         self.admin.accept()
         self.assertEqual(self.expected(), ["waits for sim", "expires at TIME, if it is not sent by then"])
 
+    def test_waiting_in_vain(self) -> None:
+        """It also shows why the connector takes nothing."""
+        self.admin.accept()
+        self.admin.connectors["sim"]["paused"] = True
+        self.assertEqual(self.expected()[0], "waits for sim, which is paused")
+        self.admin.connectors["sim"] |= {"up": False, "paused": False}
+        self.assertEqual(self.expected()[0], "waits for sim, which is down")
+        self.admin.connectors, self.admin.stranded = {}, {"sim": 1}
+        self.assertEqual(self.expected()[0], "waits for sim, which is not configured")
+        self.admin.accept(due=self.admin.clock.seconds() + 60)
+        self.assertEqual(self.timeline("2")[-2], "waits for sim, which is not configured, next time at TIME")
+
     def test_scheduled(self) -> None:
         """A scheduled message shows when it will be sent."""
         self.admin.accept(state=State.SCHEDULED, due=self.admin.clock.seconds() + 60)

@@ -20,12 +20,20 @@ class OperationTests(MessageTestCase):
         self.assertEqual(
             self.said("retry", "sim"), "sim tries now: 7 messages did not wait for another attempt\n"
         )
-        self.assertEqual(self.said("pause", "sim"), "sim is paused until: smsgw resume sim, or a restart\n")
+        self.assertEqual(
+            self.said("pause", "sim"), f"sim is paused until: smsgw resume sim -c {self.config}, or a restart\n"
+        )
         self.assertEqual(self.said("resume", "sim"), "sim sends again\n")
         self.assertEqual(
             self.said("move", "sim", "mts"),
             "5 messages moved to mts\n1 message stayed: partly sent, or about to be sent\n",
         )
+
+    def test_clock(self) -> None:
+        """Accepting a jump says by how much; without a jump there is nothing to do, which is no failure."""
+        self.admin.jump = 61.0
+        self.assertEqual(self.said("clock", "accept"), "the jump of +61.0 s is accepted\n")
+        self.assertEqual(self.said("clock", "accept"), "the wall clock has not jumped\n")
 
     def test_refused(self) -> None:
         """A refusal is shown in the gateway's words."""

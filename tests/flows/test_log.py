@@ -133,6 +133,9 @@ class LogTests(SynchronousTestCase):
         """The text log has no password, no text and no whole number, and every line has a time."""
         _, log = self.run_everything("text")
         self.check_private(log)
+        for protocol in ("smpp", "smtp", "http"):
+            self.assertIn(f"a login over {protocol} from 127.0.0.1 to account secret is refused: wrong", log)
+        self.assertIn("a login over smpp from 127.0.0.1 to an unknown account is refused: wrong", log)
         self.assertNotIn("Traceback", log)
         for line in log.splitlines():
             self.assertRegex(

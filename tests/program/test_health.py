@@ -76,6 +76,14 @@ class HealthTests(SynchronousTestCase):
             ],
         )
 
+    def test_one_message(self) -> None:
+        """One message is not several."""
+        ill = {**WELL, "without_connector": {"old": 1}}
+        self.assertEqual(
+            report("running", {"sim": UP}, ill)["problems"],
+            ["1 message waits for connector old, which is not configured"],
+        )
+
     def test_u8_documented(self) -> None:
         """docs/health.rst has each state with its status."""
         rows = re.findall(r"(?m)^``(\w+)`` +(\d+)  ", (ROOT / "docs" / "health.rst").read_text("utf-8"))

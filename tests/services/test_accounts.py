@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.config import AccountSettings, AllowList, ConfigErrors, Secret
@@ -62,6 +63,55 @@ class AccountsTestCase(SynchronousTestCase):
             self.clock.pump([0, 0, 1])
         answer = self.successResultOf(asked)
         return answer.name if isinstance(answer, Account) else answer.refusal.name
+
+
+class LogTests(AccountsTestCase):
+    """What the log has of refused logins."""
+
+    def lines(self, *logins: tuple[str, ...]) -> list[str]:
+        """Return the lines that these logins cause."""
+        with capturedLogs() as logged:
+            for login in logins:
+                self.check(*login)
+        return [formatEvent(line) for line in logged]
+
+    def test_refused(self) -> None:
+        """A refused login is logged with protocol, address and reason, with the account if there is one; never an
+        unknown login, nor a password. What is let in is not logged."""
+        nowhere = AllowList((folded_network("198.51.100.0/24"),))
+        self.make(
+            account(**secret(password="right")),
+            account("far", allow_from=nowhere, **secret(password="right")),
+            account("off", enabled=False, **secret(password="right")),
+        )
+        wrong = "wrong login or password"
+        self.assertEqual(
+            self.lines(
+                ("demo", "right"),
+                ("demo", "guess", "192.0.2.1", "smtp"),
+                ("hunter2", "right", "2001:db8::7", "http"),
+                ("", "hunter2", "192.0.2.1", "smpp"),
+                ("far", "right"),
+                ("off", "right"),
+            ),
+            [
+                f"a login over smtp from 192.0.2.1 to account demo is refused: {wrong}",
+                f"a login over http from 2001:db8::7 to an unknown account is refused: {wrong}",
+                f"a login over smpp from 192.0.2.1 to an unknown account is refused: {wrong}",
+                f"a login over http from 192.0.2.1 to account far is refused: {Refusal.ADDRESS_NOT_ALLOWED.value}",
+                f"a login over http from 192.0.2.1 to account off is refused: {Refusal.NOT_ALLOWED.value}",
+            ],
+        )
+
+    def test_many(self) -> None:
+        """A series does not fill the log: twenty lines at once, then one in two seconds."""
+        self.make(account(**secret(password="right")))
+        guesses = [("demo", f"guess{n}") for n in range(200)]
+        lines = self.lines(*guesses)
+        self.assertEqual(len(lines), 20)
+        self.assertNotIn("guess", "".join(lines))
+        self.clock.advance(10)
+        self.assertEqual(len(self.lines(*guesses)), 5)
 
 
 class EnteringTests(AccountsTestCase):

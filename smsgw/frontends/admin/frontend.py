@@ -236,7 +236,7 @@ class AdminFrontend:
         def respond(traced: MessageDetails | None) -> Answer | Deferred[Answer]:
             if traced is None:
                 return Deferred.fromCoroutine(batch())
-            return json_answer(views.details(traced, asked.text))
+            return json_answer(views.details(traced, self._health(), asked.text))
 
         async def batch() -> Answer:
             counts = await self._store.batch_counts(None, int(number))

@@ -65,8 +65,11 @@ def batch_counts(counts: Iterable[BatchCount]) -> list[Fact]:
     ]
 
 
-def details(traced: MessageDetails, private: bool = False) -> Fact:
-    """Return all details of a message, with a ``timeline`` of past and expected steps."""
+def details(traced: MessageDetails, health: Mapping[str, Any], private: bool = False) -> Fact:
+    """Return all details of a message, with a ``timeline`` of past and expected steps.
+
+    :param health: has the ``connectors``, and the messages ``without_connector``, by name.
+    """
     message = traced.message
     return {
         **summary(message, private),
@@ -74,7 +77,7 @@ def details(traced: MessageDetails, private: bool = False) -> Fact:
         "priority": message.priority,
         "attempts": message.attempts,
         "notify": [str(kind.name).lower() for kind in _KINDS if message.notify & kind],
-        "timeline": list(timeline(traced)),
+        "timeline": list(timeline(traced, _condition(message.connector, health))),
         "upstream_words": [
             {
                 "seq": one.seq,
@@ -96,10 +99,24 @@ def details(traced: MessageDetails, private: bool = False) -> Fact:
     }
 
 
-def timeline(traced: MessageDetails) -> Iterator[Fact]:
+def _condition(name: str, health: Mapping[str, Any]) -> str | None:
+    """Return whether a connector is ``up``, ``down``, ``paused`` or ``missing``; None while that is not known."""
+    if name in health["without_connector"]:
+        return "missing"
+    connector = health["connectors"].get(name)
+    if connector is None:
+        return None
+    if connector["paused"]:
+        return "paused"
+    return "up" if connector["up"] else "down"
+
+
+def timeline(traced: MessageDetails, condition: str | None) -> Iterator[Fact]:
     """Yield the steps of a message: first the past ones by time, then the ``expected`` ones.
 
     Of repeated steps (sent, retried) the store keeps the first and the last time.
+
+    :param condition: of the message's connector now.
     """
     message = traced.message
     yield {
@@ -118,7 +135,7 @@ def timeline(traced: MessageDetails) -> Iterator[Fact]:
     if message.state in FINAL:
         yield {"step": message.state.word, "at": _moment(message.changed), "error": message.error}
     else:
-        yield from _expected(traced)
+        yield from _expected(traced, condition)
     for event in traced.events:
         yield {
             "step": "to be reported",
@@ -130,7 +147,7 @@ def timeline(traced: MessageDetails) -> Iterator[Fact]:
         }
 
 
-def _expected(traced: MessageDetails) -> Iterator[Fact]:
+def _expected(traced: MessageDetails, condition: str | None) -> Iterator[Fact]:
     """Yield the steps that an open message waits for."""
     message = traced.message
     if message.state is State.SCHEDULED:
@@ -143,6 +160,7 @@ def _expected(traced: MessageDetails) -> Iterator[Fact]:
             "at": _moment(message.due),
             "expected": True,
             "connector": message.connector,
+            "condition": condition,
             "attempts": message.attempts,
         }
     for one in traced.awaited:

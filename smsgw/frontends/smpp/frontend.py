@@ -18,7 +18,6 @@ from smsgw.model.address import NATIONAL, normalise
 from smsgw.model.changes import Cancel
 from smsgw.model.errors import Refusal, Refused, StoreDown, UnknownOutcome
 from smsgw.model.message import Accepted, Message, Submission
-from smsgw.model.pacing import log_limit
 from smsgw.protocols.smpp.mapping import answer, submission_reader
 from smsgw.services.accounts import Account, Accounts
 from smsgw.services.cancel import Cancellation
@@ -40,7 +39,7 @@ class SmppFrontend:
 
     :param listener: its settings. :param manner: of its dialect.
     :param receipts: the return path that all SMPP listeners share.
-    :param now: absolute seconds since 1970. :param seconds: monotonic time.
+    :param now: absolute seconds since 1970.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class SmppFrontend:
         store: IMessageStore,
         cancelling: Cancellation,
         now: Callable[[], float],
-        seconds: Callable[[], float],
     ) -> None:
         self._listener = listener
         self._system_id = listener.system_id.encode("ascii")
@@ -66,8 +64,6 @@ class SmppFrontend:
         self._store = store
         self._cancelling = cancelling
         self._now = now
-        self._seconds = seconds
-        self._lines = log_limit()
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
@@ -85,19 +81,14 @@ class SmppFrontend:
         self, account: Account | Refused, session: ISmppSession, system_type: bytes
     ) -> BindAccepted | int:
         if isinstance(account, Refused):
-            self._say_refused(session, str(account))
             return self._manner.status(account.refusal, session.version)
         binds = self._receipts.binds
         if self._manner.excess is Excess.REFUSE and binds.count(account.name) >= self._allowed(account):
-            self._say_refused(session, f"{account.name} already has all its sessions")
+            self._accounts.log_refused("smpp", session.peer, account.name, "it already has all its sessions")
             return self._manner.status(Refusal.TOO_MANY_BINDS, session.version)
         binds.enter(session, account.name)
         listener = self._listener
         return BindAccepted(account.name, self._system_id, listener.deliver_window, listener.name, system_type)
-
-    def _say_refused(self, session: ISmppSession, why: str) -> None:
-        if self._lines.take(self._seconds()):
-            _log.info("a bind from {peer} is refused: {why}", peer=session.peer, why=why)
 
     def _allowed(self, account: Account) -> int:
         """Return how many sessions an account may have."""

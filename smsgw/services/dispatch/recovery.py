@@ -60,7 +60,8 @@ async def recover(
         if changes:
             await commits.commit(Changes(outcomes=changes))
     if found:
-        _log.warn("{count} parts may or may not have been sent when the last run ended", count=found)
+        count = "1 part" if found == 1 else f"{found} parts"
+        _log.warn("{count} may or may not have been sent when the last run ended", count=count)
 
 
 async def resume(store: IMessageStore, pump: Pump) -> None:

@@ -66,7 +66,8 @@ class RecordedOperations:
 class Admin:
     """The front end, its store and one client of it.
 
-    :ivar state: the state of the gateway. :ivar broken: the error of all calls of the store.
+    :ivar state: the state of the gateway. :ivar problems, connectors: in its health.
+    :ivar broken: the error of all calls of the store.
     :ivar silent: whether the store never answers. :ivar made_up: the simulated items, with the named connector.
     :ivar without_account: whether no account gets simulated items. :ivar accepting: whether new messages are accepted.
     :ivar jump: seconds by which the wall clock jumped.
@@ -80,6 +81,8 @@ class Admin:
         self.store.open()
         self.state = "running"
         self.stranded: dict[str, int] = {}
+        self.problems: list[str] = []
+        self.connectors: dict[str, dict[str, Any]] = {"sim": {"up": True, "room": 7, "paused": False}}
         self.broken: Exception | None = None
         self.silent = False
         self.made_up: list[tuple[str, Incoming]] = []
@@ -121,9 +124,9 @@ class Admin:
     def _health(self) -> dict[str, Any]:
         return {
             "state": self.state,
-            "problems": [],
+            "problems": self.problems,
             "accepting": self.accepting,
-            "connectors": {"sim": {"up": True, "room": 7}},
+            "connectors": self.connectors,
             "without_connector": self.stranded,
         }
 

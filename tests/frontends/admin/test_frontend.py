@@ -91,7 +91,7 @@ class HealthTests(AdminTests):
                 "store": "up",
                 "problems": [],
                 "without_connector": {},
-                "connectors": {"sim": {"up": True, "room": 7}},
+                "connectors": {"sim": {"up": True, "room": 7, "paused": False}},
                 "messages": {"queued": 1, "no_money": 1},
             },
         )
@@ -278,6 +278,22 @@ class StoryTests(AdminTests):
         """A queued message waits for room on its connector."""
         self.admin.accept()
         self.assertEqual(self.steps(1), [("accepted", 0.0, False), ("room", None, True), ("expiry", 86_400.0, True)])
+
+    def test_condition(self) -> None:
+        """It also shows whether that connector is up, down, paused or configured no more."""
+        self.admin.accept()
+
+        def condition(connectors: dict[str, Any]) -> Any:
+            self.admin.connectors = connectors
+            return self.shown("/messages/1")["timeline"][1]["condition"]
+
+        self.assertEqual(condition({"sim": {"up": True, "paused": False}}), "up")
+        self.assertEqual(condition({"sim": {"up": False, "paused": False}}), "down")
+        self.assertEqual(condition({"sim": {"up": True, "paused": True}}), "paused")
+        self.assertEqual(condition({"sim": {"up": False, "paused": True}}), "paused")
+        self.assertIsNone(condition({}))
+        self.admin.stranded = {"sim": 1}
+        self.assertEqual(condition({}), "missing")
 
     def test_claimed(self) -> None:
         """A message that was sent by its connector waits for the upstream's answer."""

@@ -170,7 +170,6 @@ class CatalogueTests(SynchronousTestCase):
             self.store,
             Cancellation(Commits(self.store, NoOutbox()), dispatch),
             lambda: START,
-            self.clock.seconds,
         )
         self.factory = SmppServerFactory(frontend, listener, self.clock)
 

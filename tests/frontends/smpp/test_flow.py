@@ -134,7 +134,6 @@ class FlowTests(SynchronousTestCase):
             self.store,
             Cancellation(Commits(self.store, self.outbox), dispatch),
             self.wall,
-            self.clock.seconds,
         )
         self.factory = SmppServerFactory(frontend, listener, self.clock)
 

@@ -70,8 +70,8 @@ class FrontendTestCase(SynchronousTestCase):
     def make(self, *accounts: AccountSettings, **listener: Any) -> None:
         """A front end for these accounts."""
         settings = SmppListenSettings(name="smpp", endpoint="tcp:2775:interface=127.0.0.1", **listener)
-        clock, configuration = Clock(), configured(*accounts)
-        self.accounts = Accounts(configuration, clock, maybeDeferred)
+        configuration = configured(*accounts)
+        self.accounts = Accounts(configuration, Clock(), maybeDeferred)
         self.receipts = SmppReceipts(configuration, Binds())
         self.receipts.attach(HandSink())
         self.intake, self.store = HandIntake(), HandStore()
@@ -85,7 +85,6 @@ class FrontendTestCase(SynchronousTestCase):
             self.store,  # type: ignore[arg-type]
             self.store,  # type: ignore[arg-type]
             lambda: NOW,
-            clock.seconds,
         )
 
     def try_bind(
@@ -159,7 +158,11 @@ class BindTests(FrontendTestCase):
         self.assertEqual(self.try_bind("two"), 0x05)
         self.frontend.closed(demo[0], "gone")
         self.bound()
-        self.assertEqual(self.try_bind(), 0x05)
+        with capturedLogs() as logged:
+            self.assertEqual(self.try_bind(), 0x05)
+        peer, why = HandSession().peer, "it already has all its sessions"
+        lines = [formatEvent(line) for line in logged]
+        self.assertEqual(lines, [f"a login over smpp from {peer} to account demo is refused: {why}"])
 
     def test_deliver_window(self) -> None:
         """The listener limits the unanswered deliver_sm."""

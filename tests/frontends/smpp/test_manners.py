@@ -46,7 +46,6 @@ class MannerTestCase(FrontendTestCase):
             self.store,  # type: ignore[arg-type]
             self.store,  # type: ignore[arg-type]
             lambda: NOW,
-            Clock().seconds,
         )
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.logger import capturedLogs, formatEvent
+
 from smsgw.model.errors import StoreDown
 from smsgw.model.lifecycle import State
 from smsgw.model.message import Part
@@ -32,6 +34,20 @@ class StartTests(DispatchTestCase):
             sim.answer()
         self.assertEqual(sim.sent, [(id, 1) for id in range(2, 8)])
         self.assertEqual(self.found(2).attempts, 1)
+
+    def test_doubt_is_logged(self) -> None:
+        """The log says how many parts are in doubt."""
+        with capturedLogs() as logged:
+            self.killed("first")
+        lines = [formatEvent(line) for line in logged]
+        self.assertIn("3 parts may or may not have been sent when the last run ended", lines)
+
+    def test_one_doubt_is_logged(self) -> None:
+        """One part is not several."""
+        with capturedLogs() as logged:
+            self.killed("first", 1)
+        lines = [formatEvent(line) for line in logged]
+        self.assertIn("1 part may or may not have been sent when the last run ended", lines)
 
     def test_hold(self) -> None:
         """Under `hold` it is kept unsent; what was never claimed is sent."""
