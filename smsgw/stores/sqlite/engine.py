@@ -70,7 +70,7 @@ class SqliteEngine:
         self._confirmed = 0
         self._disk = Disk(self._path, low_water)
         self._looked = float("-inf")
-        self._files = OpenFiles()
+        self._files = OpenFiles(self._path / DATABASE)
         self._missing = ""
         self._lost = 0
         self.connection: sqlite3.Connection
