@@ -83,7 +83,8 @@ class StoreCondition:
 
     :ivar free: octets free on its disk. :ivar needed: octets that must be free for new messages to be accepted.
     :ivar short: whether new messages are refused because fewer are free.
-    :ivar lost_commits: commits that the start could not read, because the log was damaged; there may be more.
+    :ivar lost_commits: commits that the start could not read, because the log was damaged or lost; there may
+        be more.
     """
 
     free: int = 0
@@ -177,11 +178,14 @@ class IMessageStore(Interface):
         `after` in the order of (due, id); and where the next page begins, None at the end. Scheduled messages are left
         out, and those held because their last answer is unknown."""
 
-    def release_due(now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
+    def release_due(
+        now: float, limit: int, earliest: float | None = None
+    ) -> Deferred[list[tuple[str, str, int]]]:
         """Make deferred messages that are due by `now` wait for their connectors, at most `limit`; returns their
         (connector, account, message id).
 
-        SCHEDULED messages become QUEUED. Messages that came due while the program was down are included.
+        SCHEDULED messages become QUEUED, if they are due by `earliest` too; None: `now`. Messages that came due while
+        the program was down are included.
         """
 
     def release_retries(limit: int) -> Deferred[list[tuple[str, str, int]]]:

@@ -36,7 +36,7 @@ def _of_machine(facts: Fact) -> Iterator[str]:
     if facts["clock"] == "jumped":
         yield f"the wall clock jumped by {facts['clock_jump_seconds']:+.0f} s"
     if facts["log"] == "damaged":
-        yield "the log of the database was damaged at the start: commits are lost"
+        yield "the log of the database was damaged or lost before the start: commits are lost"
 
 
 def _of_configuration(facts: Fact) -> Iterator[str]:

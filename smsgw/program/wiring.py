@@ -58,16 +58,16 @@ BACKUP: Final = "backup.sqlite"
 log = Logger()
 
 
-def _sqlite(settings: Settings, reactor: Any, now: Callable[[], float], metrics: StoreMetrics) -> IMessageStore:
+def _sqlite(settings: Settings, reactor: Any, time: CheckedClock, metrics: StoreMetrics) -> IMessageStore:
     """Return a store with a database in the state directory."""
     gateway = settings.gateway
     listing = gateway.message_log is not None
     return MessageStore(
-        SqliteEngine(gateway.state, StoreThread(reactor)), gateway.node, now, metrics, listing=listing
+        SqliteEngine(gateway.state, StoreThread(reactor)), gateway.node, time.now, metrics, listing=listing, clock=time
     )
 
 
-_STORES: Final[Mapping[str, Callable[[Settings, Any, Callable[[], float], StoreMetrics], IMessageStore]]] = {
+_STORES: Final[Mapping[str, Callable[[Settings, Any, CheckedClock, StoreMetrics], IMessageStore]]] = {
     "sqlite:": _sqlite,
 }
 """The functions that make a store, by the value of ``store =``."""
@@ -120,7 +120,7 @@ def make_parts(settings: Settings, reactor: Any) -> Parts:
     clock, time = reactor, CheckedClock()
     now = time.now
     metrics = Metrics()
-    store = _STORES[settings.gateway.store](settings, reactor, now, metrics.store)
+    store = _STORES[settings.gateway.store](settings, reactor, time, metrics.store)
     password_checks = WorkerPool(reactor)
     mail_reading = WorkerPool(reactor, MAIL_THREADS, "mails")
     overloads = Overloads(clock, metrics.overloads)

@@ -68,6 +68,7 @@ class CheckedClock:
         self._offset = wall() - self._checked
         self._since = 0.0
         self._at_start = False
+        self._former: float | None = None
         self.ahead = 0.0
         self.behind = 0.0
         self.jump = 0.0
@@ -80,6 +81,11 @@ class CheckedClock:
         """The earliest time that it may be: tests deadlines after which something is ended or deleted."""
         return self._elapsed() + self._offset - self.behind
 
+    def sign_of_life(self) -> float:
+        """The time to store as the last sign of this process. After a start that is a jump it goes on from the sign of
+        the former process until the jump is accepted, so that a second start meanwhile finds the same jump."""
+        return self._elapsed() + (self._offset if self._former is None else self._former)
+
     def start(self, last_seen: float) -> bool:
         """Compare the time with that of the last sign of the former process, 0 for none: a start after a very long
         stop, or before that sign, is a jump of a wall clock that may have been set wrong at the start of the
@@ -87,10 +93,8 @@ class CheckedClock:
         stopped = self.now() - last_seen
         if not last_seen or -TOLERANCE <= stopped < LONG_STOP:
             return False
-        self._begin(stopped)
-        self._at_start = True
-        self.ahead = 0.0
-        self.behind = max(stopped, 0.0)
+        self._former = self._offset - stopped
+        self._begin_at_start()
         return True
 
     def check(self) -> ClockEvent | None:
@@ -98,11 +102,13 @@ class CheckedClock:
         elapsed = self._elapsed()
         since, self._checked = elapsed - self._checked, elapsed
         difference = self._wall() - elapsed - self._offset
-        if self._at_start and abs(difference) <= TOLERANCE:
-            self._follow(difference, since)
-            return None if elapsed - self._since < GRACE else self._end(ClockEvent.ACCEPTED)
         if abs(difference) <= TOLERANCE:
             self._follow(difference, since)
+            if self._at_start:
+                return None if elapsed - self._since < GRACE else self._end(ClockEvent.ACCEPTED)
+            if self._former is not None:
+                self._begin_at_start()
+                return ClockEvent.JUMPED
             return self._end(ClockEvent.RETURNED) if self.jump else None
         if not self.jump or self._at_start or abs(difference - self.jump) > TOLERANCE:
             self._begin(difference)
@@ -127,8 +133,22 @@ class CheckedClock:
         self._at_start = False
         self.jump = jump
         self.ahead, self.behind = max(jump, 0.0), max(-jump, 0.0)
+        if self._former is not None:
+            wall = self._offset + jump
+            if -TOLERANCE <= wall - self._former < LONG_STOP:
+                self._former = wall  # the wall clock goes on where the former process ended
+            self.behind = max(self.behind, self._offset - self._former)
+
+    def _begin_at_start(self) -> None:
+        """Begin the jump from the clock of the former process to the time of this one."""
+        assert self._former is not None
+        self._since = self._checked
+        self._at_start = True
+        self.jump = self._offset - self._former
+        self.ahead, self.behind = 0.0, max(self.jump, 0.0)
 
     def _end(self, event: ClockEvent) -> ClockEvent:
         self._at_start = False
+        self._former = None
         self.jump = self.ahead = self.behind = 0.0
         return event

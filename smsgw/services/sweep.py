@@ -122,7 +122,8 @@ class Sweep:
             self._set_back = not await self._release(self._store.release_retries)
 
     async def _promote(self) -> None:
-        await self._release(partial(self._store.release_due, self._time.now()))
+        now, earliest = self._time.now(), self._time.earliest()
+        await self._release(partial(self._store.release_due, now, earliest=earliest))
 
     async def _release(self, page: Callable[[int], Awaitable[list[tuple[str, str, int]]]]) -> bool:
         """Give dispatch the messages of some pages; returns whether there are no more."""

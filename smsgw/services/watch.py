@@ -43,8 +43,9 @@ class Watch:
         self._loop.clock = clock
 
     def start(self) -> None:
-        """Look now, and once a second from then on. The store must be open."""
-        if self._time.start(self._store.last_seen):
+        """Look now, and once a second from then on. The store must be open: the opening compares the clock with the
+        last sign of the former process."""
+        if self._time.jump:
             self._jumped("when this gateway last ran, its clock differed from now")
         self._loop.start(INTERVAL).addErrback(lambda failure: _log.failure("the watch ended", failure))
 

@@ -134,10 +134,10 @@ class Maintenance:
 
     # Deadlines
 
-    def release_due(self, now: float, limit: int) -> Steps[list[tuple[str, str, int]]]:
+    def release_due(self, now: float, limit: int, earliest: float) -> Steps[list[tuple[str, str, int]]]:
         """The steps of :meth:`smsgw.interfaces.IMessageStore.release_due`. They also renew the lease of an idle
         node."""
-        return (yield from self._release((yield DeferredDue(now, limit))))
+        return (yield from self._release((yield DeferredDue(now, limit, State.SCHEDULED + 0, earliest))))
 
     def release_retries(self, limit: int) -> Steps[list[tuple[str, str, int]]]:
         """The steps of :meth:`smsgw.interfaces.IMessageStore.release_retries`."""

@@ -37,6 +37,6 @@ class StoreMetrics:
         )
         self.lost_commits = Gauge(
             "smsgw_store_lost_commits",
-            "Commits that the last start could not read, because the log was damaged.",
+            "Commits that the last start could not read, because the log was damaged or lost.",
             registry=registry,
         )

@@ -212,10 +212,13 @@ class Page:
 @attrs.frozen
 class DeferredDue(Question[list[Row]]):
     """Rows (due, message, connector, account, -priority, expires, state) of deferred messages that are due by `now`, in
-    that order; `state` is that of the message."""
+    that order; `state` is that of the message. Messages in `later_state` are left out that are not due by
+    `earliest`."""
 
     now: float
     limit: int
+    later_state: int
+    earliest: float
 
 
 @attrs.frozen

@@ -107,7 +107,6 @@ class Registration:
     :ivar claimed: (id, parts) of the messages that the node still has claimed.
     :ivar first_id, last_id: the ids that are reserved for the node.
     :ivar parked: keys of all parked receipts; None: there are too many, or other nodes park receipts too.
-    :ivar lease_until: the end of the lease of the former process of the node; 0 if there was none.
     """
 
     epoch: int
@@ -117,7 +116,6 @@ class Registration:
     first_id: int
     last_id: int
     parked: Sequence[Key] | None
-    lease_until: float
 
 
 @attrs.define(eq=False)

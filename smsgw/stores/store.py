@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred, succeed
 from twisted.logger import Logger
@@ -31,7 +31,7 @@ from smsgw.stores.commit import CommitSteps, retried
 from smsgw.stores.groupcommit import GroupCommit
 from smsgw.stores.maintenance import Maintenance
 from smsgw.stores.metrics import StoreMetrics
-from smsgw.stores.questions import ConfirmationBy, EventLogins, QueuedConnectors, QueueDepth, StateCounts
+from smsgw.stores.questions import ConfirmationBy, EventLogins, Nodes, QueuedConnectors, QueueDepth, StateCounts
 from smsgw.stores.steps import Engine, MoreIds, Question, Register, Registration, Steps
 from smsgw.stores.writeset import EARLY, WriteSet
 
@@ -49,6 +49,16 @@ IDS: Final = 10_000
 _log = Logger()
 
 
+class NodeClock(Protocol):
+    """The clock of a node that doubts a wall clock which does not go on where the former process of the node ended."""
+
+    def start(self, last_seen: float) -> object:
+        """Compare the time with the last sign of the former process, in seconds since 1970; 0 for none."""
+
+    def sign_of_life(self) -> float:
+        """The time to store as the last sign of this process, in seconds since 1970."""
+
+
 @implementer(IMessageStore)
 class MessageStore:
     """Stores messages in an engine.
@@ -61,6 +71,7 @@ class MessageStore:
     :param node: the name of this node, which it claims messages with.
     :param now: the time in seconds since 1970. :param cache: a cache with other limits.
     :param listing: whether the results of commits list the messages that ended.
+    :param clock: gives the signs of life of this node; None: they have the time of `now`.
     """
 
     def __init__(
@@ -71,12 +82,15 @@ class MessageStore:
         metrics: StoreMetrics | None = None,
         cache: Cache | None = None,
         listing: bool = False,
+        clock: NodeClock | None = None,
     ) -> None:
         self.failed: Deferred[None] = Deferred()
         self.last_seen = 0.0
         self.engine = engine
         self._node = node
         self._now = now
+        self._clock = clock
+        self._sign = now if clock is None else clock.sign_of_life
         self._listing = listing
         self._cache = cache = Cache() if cache is None else cache
         cache.shared = engine.shared
@@ -96,15 +110,20 @@ class MessageStore:
     @inlineCallbacks
     def open(self) -> Generator[Deferred[Any], Any, None]:
         yield maybeDeferred(self.engine.open, self._broke)
-        self._renewed = self._now()
         try:
-            registered: Registration = yield self._group.run(_ask(Register(self._node, self._renewed + LEASE, IDS)))
+            nodes: Sequence[tuple[str, int, float]] = yield self._group.run(_ask(Nodes()))
+            self.last_seen = max((until - LEASE for name, _, until in nodes if name == self._node), default=0.0)
+            self.last_seen = max(self.last_seen, 0.0)
+            if self._clock is not None:
+                self._clock.start(self.last_seen)
+            self._renewed = self._now()
+            register = Register(self._node, self._sign() + LEASE, IDS)
+            registered: Registration = yield self._group.run(_ask(register))
         except Exception:
             yield maybeDeferred(self.engine.close)
             raise
         cache = self._cache
         self._epoch = registered.epoch
-        self.last_seen = max(registered.lease_until - LEASE, 0.0)
         self._next, self._last = registered.first_id, registered.last_id
         cache.floor, cache.listed = registered.floor, registered.listed
         cache.claimed.update(id for id, parts in registered.claimed if parts == 1)
@@ -132,7 +151,7 @@ class MessageStore:
         writes = WriteSet(self._node, self._epoch, now, self.engine.shared, self._next - 1, self._listing)
         if not 0 <= now - self._renewed < RENEW:
             self._renewed = now
-            writes.lease_until = now + LEASE
+            writes.lease_until = self._sign() + LEASE
         return writes
 
     def check(self) -> StoreCondition:
@@ -276,8 +295,11 @@ class MessageStore:
             return succeed(Committed([], [], [], []))
         return self._run(retried(lambda: self._committer.match_parked(self._now() - EARLY, limit)))
 
-    def release_due(self, now: float, limit: int) -> Deferred[list[tuple[str, str, int]]]:
-        return self._run(retried(lambda: self._maintenance.release_due(now, limit)))
+    def release_due(
+        self, now: float, limit: int, earliest: float | None = None
+    ) -> Deferred[list[tuple[str, str, int]]]:
+        scheduled = now if earliest is None else earliest
+        return self._run(retried(lambda: self._maintenance.release_due(now, limit, scheduled)))
 
     def release_retries(self, limit: int) -> Deferred[list[tuple[str, str, int]]]:
         return self._run(retried(lambda: self._maintenance.release_retries(limit)))

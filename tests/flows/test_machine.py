@@ -150,6 +150,40 @@ class MachineTests(SynchronousTestCase):
         self.pause(2)
         self.assertEqual(self.counts(gateway), {"unknown": 7, "enroute": 1}, "one was sent by that clock")
 
+    def test_f2_second_start_in_a_jump(self) -> None:
+        """A gateway that starts twice with a wall clock two days ahead, with a kill between, expires nothing, ends
+        nothing that is on its way, and does not send early what is scheduled."""
+        gateway = self.gateway("delay = 900")
+        gateway.start()
+        esme = self.esme(gateway)
+        for number in range(3):
+            esme.accepted(f"On its way {number}")
+        before = self.counts(gateway, "enroute")
+        gateway.kill()
+        self.set("lead", 2 * 86_400)
+        for _ in range(2):
+            logged = len(gateway.log.read_text())
+            gateway.start()
+            gateway.logged("when this gateway last ran, its clock differed from now by +1728", logged)
+            self.assertEqual(gateway.get("/health")[1]["clock"], "jumped")
+            self.pause(2.5)
+            self.assertEqual(self.counts(gateway), before)
+            gateway.kill()
+
+    def test_f7_lost_log(self) -> None:
+        """After a kill and the loss of the log of the database, the start says that commits are lost."""
+        gateway = self.gateway()
+        gateway.start()
+        first = int(self.esme(gateway).accepted("Lost"))
+        gateway.kill()
+        (gateway.directory / "state" / "messages.sqlite-wal").unlink()
+        logged = len(gateway.log.read_text())
+        gateway.start()
+        self.assertRegex(gateway.logged("has lost commits", logged), r"\bcritical\b")
+        health = gateway.get("/health")[1]
+        self.assertEqual((health["log"], health["state"]), ("damaged", "degraded"))
+        self.assertGreater(int(self.esme(gateway).accepted("Another")), first)
+
     def test_f6_files_deleted(self) -> None:
         """A gateway whose database was deleted ends with 70 within seconds, and gives no positive answer from the
         moment at which it knows."""

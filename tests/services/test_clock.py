@@ -178,6 +178,27 @@ class F2Tests(SynchronousTestCase):
         self.assertEqual(self.machine.run(3), [ClockEvent.ACCEPTED])
         self.check_undisturbed()
 
+    def test_f2_second_jump_after_a_jumped_start(self) -> None:
+        """A wall clock that jumps on after a wrong start does not make the wrong start's time the one that deadlines
+        are tested by; neither does its return to that time."""
+        self.machine.lead = 2 * DAY
+        self.clock = self.machine.clock = CheckedClock(self.machine.wall, lambda: self.machine.elapsed)
+        self.clock.start(self.machine.true - HOUR)
+        for lead in (2 * DAY, 4 * DAY, 2 * DAY, 0.0, 2 * DAY, 9 * DAY, 2 * DAY):
+            self.machine.lead = lead
+            self.machine.run(5)
+            self.assertLessEqual(self.clock.earliest(), self.machine.true + 1e-3)
+            self.assertLessEqual(abs(self.clock.sign_of_life() - self.machine.true), HOUR + 1e-3)
+            self.assertNotEqual(self.clock.jump, 0.0)
+        self.assertEqual(self.machine.run(GRACE), [ClockEvent.ACCEPTED])
+        self.assertEqual(self.clock.sign_of_life(), self.clock.now())
+        self.check_accepted()
+
+    def check_accepted(self) -> None:
+        """The time is the wall clock's, and nothing is in doubt."""
+        self.assertLessEqual(abs(self.machine.error), 1e-3)
+        self.assertEqual((self.clock.jump, self.clock.ahead, self.clock.behind), (0.0, 0.0, 0.0))
+
     def test_f2_start_before_the_last_sign(self) -> None:
         """A start at a time before the last sign is a jump too."""
         self.assertTrue(self.clock.start(self.machine.true + HOUR))

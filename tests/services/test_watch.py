@@ -35,7 +35,7 @@ class WatchTests(SynchronousTestCase):
         """Start, or start again."""
         self.time = CheckedClock(lambda: START + self.clock.seconds() + self.lead, self.clock.seconds)
         engine = SqliteEngine(self.path, Inline(), seconds=self.clock.seconds)
-        self.store = MessageStore(engine, "gw1", self.time.now, self.metrics)
+        self.store = MessageStore(engine, "gw1", self.time.now, self.metrics, clock=self.time)
         self.store.open()
         self.addCleanup(self.store.close)
         self.watch = Watch(self.store, self.time, self.clock, self.counts)
@@ -144,3 +144,46 @@ class WatchTests(SynchronousTestCase):
         self.begin()
         self.assertRegex(formatEvent(self.logged[0]), "last ran.*[+]34560.. s.*clock accept")
         self.assertEqual(self.watch.health()["clock"], "jumped")
+
+    def end(self) -> None:
+        """End, as a kill would as far as the database is concerned: what is committed stays."""
+        self.watch.stop()
+        self.store.close()
+
+    def run_seconds(self, seconds: int) -> None:
+        """Let time pass; the node stores its sign of life as the sweep has it do."""
+        for _ in range(seconds):
+            self.clock.advance(1.0)
+            self.successResultOf(self.store.release_due(START, 10))
+
+    def test_f2_second_start_in_a_jump(self) -> None:
+        """A second start, and a third, within the jump at a start find the same jump, whatever was stored between;
+        a start with the right clock finds none. When the jump is accepted, the sign of life follows."""
+        for lead in (2 * 86_400.0, -3 * 86_400.0):
+            self.lead = 0.0
+            self.end()
+            self.path = self.mktemp()
+            self.begin()
+            self.run_seconds(20)
+            for _ in range(3):
+                self.end()
+                self.lead = lead
+                self.begin()
+                self.assertIn("when this gateway last ran", formatEvent(self.logged[0]))
+                self.assertLess(abs(self.watch.jump - lead), 60.0)
+                self.accept()
+                self.run_seconds(25)
+                right = START + self.clock.seconds()
+                self.assertLessEqual(self.time.earliest(), right + min(lead, 0.0) + 1e-3)
+            self.end()
+            self.lead = 0.0
+            self.begin()
+            self.assertEqual((self.logged, self.watch.jump), ([], 0.0))
+            self.end()
+            self.lead = lead
+            self.begin()
+            self.watch.accept_clock()
+            self.run_seconds(12)
+            self.end()
+            self.begin()
+            self.assertEqual((self.logged, self.watch.jump), ([], 0.0))

@@ -189,7 +189,8 @@ def _message_span(tables: Tables, asked: q.MessageSpan) -> list[Row]:
 
 def _deferred_due(tables: Tables, asked: q.DeferredDue) -> list[Row]:
     due = [(*key, *row) for key, row in sorted(tables.deferred.rows.items()) if key[0] <= asked.now]
-    return [(*row, tables.column(row[1], "state")) for row in due[: asked.limit]]
+    rows = [(*row, tables.column(row[1], "state")) for row in due]
+    return [row for row in rows if row[0] <= asked.earliest or row[-1] != asked.later_state][: asked.limit]
 
 
 def _deferred_retries(tables: Tables, asked: q.DeferredRetries) -> list[Row]:

@@ -121,8 +121,7 @@ class MemoryEngine:
             if tables.column(id, "claimed") and tables.column(id, "leased_to") == step.node
         ]
         first, last = self._set_aside(step.ids)
-        lease_until = former.lease_until if former is not None else 0.0
-        return Registration(epoch, 1, 0, claimed, first, last, list(tables.parked.rows)[: PARKED + 1], lease_until)
+        return Registration(epoch, 1, 0, claimed, first, last, list(tables.parked.rows)[: PARKED + 1])
 
     def _set_aside(self, count: int) -> tuple[int, int]:
         first = self.tables.last_id + 1

@@ -54,8 +54,12 @@ class OpenFiles:
     """The files that the store has open, as they were when it opened them.
 
     A file that is deleted, moved or replaced stays open: what is written to it is gone when the process ends.
+
+    :ivar growing: the file that SQLite never makes shorter: the database, as nothing vacuums it.
     """
 
+    growing: Path
+    _size: int = attrs.field(default=0, init=False)
     _known: dict[Path, tuple[int, int]] = attrs.field(factory=dict, init=False)
 
     def know(self, paths: Iterable[Path]) -> None:
@@ -84,7 +88,15 @@ class OpenFiles:
             except OSError as why:
                 return f"{path} cannot be reached any more: {why.strerror}"
             return f"{path} was replaced by another file while the gateway used it"
-        return ""
+        return self._cut_off()
+
+    def _cut_off(self) -> str:
+        """Why the database is shorter than at the last look; empty if it is not."""
+        try:
+            before, self._size = self._size, self.growing.stat().st_size
+        except OSError as why:
+            return f"{self.growing} cannot be reached any more: {why.strerror}"
+        return f"{self.growing} was cut off while the gateway used it" if self._size < before else ""
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from smsgw.stores.cache import PARKED
 from smsgw.stores.sqlite.answers import ANSWERS
 from smsgw.stores.sqlite.backup import Backup
 from smsgw.stores.sqlite.disk import LOW_WATER, Disk, OpenFiles
-from smsgw.stores.sqlite.givenids import highest_id
+from smsgw.stores.sqlite.givenids import highest_id, skip_ids
 from smsgw.stores.sqlite.ids import IdFile
 from smsgw.stores.sqlite.load import load
 from smsgw.stores.sqlite.lock import LockFile
@@ -30,6 +30,7 @@ from smsgw.stores.sqlite.thread import Runner
 from smsgw.stores.sqlite.transactions import Transactions
 from smsgw.stores.sqlite.write import write
 from smsgw.stores.steps import NO_ID, Load, MoreIds, Register, Registration, Step, Steps, Write, drive
+from smsgw.stores.writeset import WriteSet
 
 T = TypeVar("T")
 
@@ -66,9 +67,10 @@ class SqliteEngine:
         self.lock = LockFile(self._path / LOCK)
         self._ids = IdFile(self._path / IDS)
         self._last_id = 0
+        self._confirmed = 0
         self._disk = Disk(self._path, low_water)
         self._looked = float("-inf")
-        self._files = OpenFiles()
+        self._files = OpenFiles(self._path / DATABASE)
         self._missing = ""
         self._lost = 0
         self.connection: sqlite3.Connection
@@ -177,8 +179,8 @@ class SqliteEngine:
         execute = self.connection.execute
         if type(step) is Write:
             self._last_id = last_id = step.writes.last_id
-            if last_id > self._ids.reserved:
-                self._reserve(last_id)
+            if last_id > self._confirmed:
+                return self._write_reserved(step.writes)
             return self._transactions.run(partial(write, execute, step.writes))
         if type(step) is Load:
             return self._transactions.read(partial(load, execute, step))
@@ -188,6 +190,24 @@ class SqliteEngine:
             raise AssertionError("the first ids last for ever")
         answer = ANSWERS.get(type(step)) or PAGES[type(step)]
         return self._transactions.read(partial(answer, execute, step))
+
+    def _write_reserved(self, writes: WriteSet) -> None:
+        """Reserve ids, write, and note in the file of ids that the database knows the last one: if a later start finds
+        a database that does not, commits were lost."""
+        execute = self.connection.execute
+        id = writes.last_id
+        self._reserve(id)
+
+        def write_with_id() -> None:
+            write(execute, writes)
+            skip_ids(execute, id)
+
+        self._transactions.run(write_with_id)
+        self._confirmed = self._ids.reserved
+        try:
+            self._ids.confirm(id)
+        except OSError as why:  # the commit is done; only a loss of the log would be noticed less well
+            self._runner.report(partial(_log.warn, "{path}: {why}", path=str(self._ids.path), why=str(why)))
 
     def _reserve(self, id: int) -> None:
         """Reserve ids up to `id` and more before they are committed.
@@ -201,11 +221,25 @@ class SqliteEngine:
                 raise StoreDown(f"the store cannot write now: {why}") from why
             raise self._transactions.fail(f"the store failed to reserve ids: {why}") from why
 
+    def _report_loss(self, highest: int) -> None:
+        """Tell the administrator that the database lacks commits which the file of ids knows of."""
+        if self._lost:
+            return  # the look at the log has told it
+        self._lost = 1
+        _log.critical(
+            "{path} has lost commits: the file {ids} knows that the id {committed} was stored, and the highest in the "
+            "database is {highest}. The database or its log was deleted, cut off or replaced by an older copy. "
+            "Messages and reports that were acknowledged in between are lost",
+            path=str(self._path / DATABASE),
+            ids=self._ids.path.name,
+            committed=self._ids.committed,
+            highest=highest,
+        )
+
     def _register(self, step: Register) -> Registration:
         execute = self.connection.execute
         node = step.node
         execute("INSERT OR IGNORE INTO node VALUES (?, 0, 0, 1, 0)", (node,))
-        (lease_until,) = execute("SELECT lease_until FROM node WHERE name = ?", (node,)).fetchone()
         execute("UPDATE node SET epoch = epoch + 1, lease_until = ? WHERE name = ?", (step.lease_until, node))
         epoch, floor = execute("SELECT epoch, floor FROM node WHERE name = ?", (node,)).fetchone()
         (listed,) = execute("SELECT count(*) FROM claim WHERE node = ?", (node,)).fetchone()
@@ -220,6 +254,8 @@ class SqliteEngine:
             _log.warn(
                 "{path} was missing or damaged: ids go on behind the highest in the database", path=str(self._ids.path)
             )
-        self._last_id = max(highest, self._ids.reserved)
+        if highest < self._ids.committed:
+            self._report_loss(highest)
+        self._last_id = self._confirmed = max(highest, self._ids.reserved)
         parked = execute("SELECT remote_id, connector FROM parked LIMIT ?", (PARKED + 1,)).fetchall()
-        return Registration(epoch, floor, listed, claimed, self._last_id + 1, NO_ID, parked, lease_until)
+        return Registration(epoch, floor, listed, claimed, self._last_id + 1, NO_ID, parked)

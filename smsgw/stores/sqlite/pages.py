@@ -22,8 +22,9 @@ _GIVEN_UP: Final = "SELECT 1 FROM dead_letter d WHERE d.message = t.id AND d.sin
 def _deferred_due(execute: Execute, asked: q.DeferredDue) -> list[Row]:
     return execute(
         "SELECT d.due, d.message, d.connector, d.account, d.rank, d.expires, m.state FROM deferred d"
-        " CROSS JOIN message m ON m.id = d.message WHERE d.due <= ? ORDER BY d.due, d.message LIMIT ?",
-        (asked.now, asked.limit),
+        " CROSS JOIN message m ON m.id = d.message WHERE d.due <= ?"
+        " AND (d.due <= ? OR m.state <> ?) ORDER BY d.due, d.message LIMIT ?",
+        (asked.now, asked.earliest, asked.later_state, asked.limit),
     ).fetchall()
 
 

@@ -16,8 +16,9 @@ import attrs
 
 from smsgw.model.errors import StoreDown
 from smsgw.stores.sqlite.backup import log_of, sync
-from smsgw.stores.sqlite.engine import DATABASE, LOCK
+from smsgw.stores.sqlite.engine import DATABASE, IDS, LOCK
 from smsgw.stores.sqlite.givenids import highest_id, skip_ids
+from smsgw.stores.sqlite.ids import committed_ids
 from smsgw.stores.sqlite.lock import LockFile
 from smsgw.stores.sqlite.opening import connect, make_directory
 from smsgw.stores.sqlite.schema import MIGRATIONS, migrate
@@ -90,7 +91,8 @@ def restore(state: Path, backup: Path, skip: int) -> Restored:
             new.chmod(0o600)
             with closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 migrate(connection)
-                skip_ids(connection.execute, max(given, given + skip if former is None else former))
+                former_or_skipped = given + skip if former is None else former
+                skip_ids(connection.execute, max(given, former_or_skipped, committed_ids(state / IDS)))
                 first = highest_id(connection.execute) + 1
             sync(new)
             _give_to_owner(new, state)

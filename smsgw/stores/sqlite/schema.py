@@ -19,7 +19,7 @@ incoming        messages, calls and keys from subscribers
 condition       keys that were used once, and the amounts used of limits, until a time (0: for ever)
 confirmation    accounts that wait for a call
 node            per node: its epoch and the end of its lease; ``floor``: claimed ids are >= floor, or listed in
-                ``claim``; ``counter``: the highest id that was deleted
+                ``claim``; ``counter``: ids up to it were given, also if no row has them
 claim           per node: ids below the floor that are, or were, claimed
 state_count     messages per node and state, kept in the same transactions as the messages
 =============== ========================================================================================

@@ -300,7 +300,8 @@ class DispatchTestCase(SynchronousTestCase):
     def open_store(self) -> None:
         """Open the store as a fresh process would."""
         self.store = FlakyStore(
-            SqliteEngine(self.directory, self.runner, low_water=0, connect=self._connect), "gw1", self.time.now
+            SqliteEngine(self.directory, self.runner, low_water=0, connect=self._connect), "gw1", self.time.now,
+            clock=self.time,
         )
         self.store.open()
         self.addCleanup(self.shut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,8 @@ class F6Tests(SynchronousTestCase):
         self.path = Path(self.mktemp())
         self.runner = runner
         self.failed: list[Failure] = []
-        store = MessageStore(SqliteEngine(self.path, runner), "gw1", lambda: START)
+        self.engine = SqliteEngine(self.path, runner)
+        store = MessageStore(self.engine, "gw1", lambda: START)
         self.runs(store.open)
         store.failed.addErrback(self.failed.append)
         self.addCleanup(store.close)
@@ -71,6 +73,22 @@ class F6Tests(SynchronousTestCase):
             self.failureResultOf(store.counts(), UnknownOutcome)
             store.check()
             self.assertEqual(len(self.failed), 1)
+
+    def test_f6_database_cut_off(self) -> None:
+        """A database that is cut off in its place is missed at the next look."""
+        for size in (0, 8192):
+            store = self.opened(Inline())
+            self.successResultOf(store.commit(Changes(accepts=[new(store)])))
+            store.check()
+            self.engine.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            store.check()
+            self.assertEqual(self.failed, [])
+            os.truncate(self.path / "messages.sqlite", size)
+            store.check()
+            (failure,) = self.failed
+            failure.trap(UnknownOutcome)
+            self.assertIn("messages.sqlite was cut off", failure.getErrorMessage())
+            self.failureResultOf(store.commit(Changes()), StoreDown)
 
     def test_f6_commit_under_way(self) -> None:
         """A commit that is under way when the files are missed is not answered positively, though it succeeds."""

@@ -11,9 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from smsgw.model.changes import Changes
 from smsgw.model.errors import StoreDown
+from smsgw.model.lifecycle import State
 from smsgw.stores import MessageStore
 from smsgw.stores.sqlite import Inline, SqliteEngine, ids
 from smsgw.stores.sqlite.ids import LARGEST, SMALLEST, IdFile
+from smsgw.stores.sqlite.restore import restore
 from tests.stores.support import START, new
 
 
@@ -81,8 +83,8 @@ class IdFileTests(SynchronousTestCase):
         self.assertEqual(self.opened().reserved, 20_001)
 
 
-class ReservationTests(SynchronousTestCase):
-    """Ids of a store."""
+class StoreCase(SynchronousTestCase):
+    """A store with a file of ids."""
 
     def setUp(self) -> None:
         """A directory."""
@@ -103,6 +105,10 @@ class ReservationTests(SynchronousTestCase):
         messages = [new(store) for _ in range(number)]
         self.successResultOf(store.commit(Changes(accepts=messages)))
         return [m.id for m in messages]
+
+
+class ReservationTests(StoreCase):
+    """Ids of a store."""
 
     def lose(self, store: MessageStore) -> None:
         """Kill the process, and lose the whole log of the database."""
@@ -168,3 +174,110 @@ class ReservationTests(SynchronousTestCase):
             if not ends:
                 self.accept(store)
                 self.assertEqual(self.successResultOf(store.find(None, [m.id])), [[]])
+
+
+class LossTests(StoreCase):
+    """A database that lacks commits of which the file of ids knows."""
+
+    def kill(self, *lost: str, cut: int | None = None) -> None:
+        """Kill the process; then delete the files `lost`, and cut the log of the database to `cut` octets."""
+        self.engine.lock.release()
+        copy = self.path.with_name(self.path.name + "-killed")
+        copy.mkdir()
+        for name in {"messages.sqlite", "messages.sqlite-wal", "ids"}.difference(lost):
+            (copy / name).write_bytes((self.path / name).read_bytes()[: cut if name.endswith("-wal") else None])
+        self.path = copy
+
+    def check_reported(self, store: MessageStore) -> None:
+        """The loss is told, by one line, and shown."""
+        (line,) = self.lines
+        self.assertRegex(line, "messages.sqlite has lost commits.*the id [1-9][0-9]* was stored.*database is [0-9]")
+        self.assertEqual(store.check().lost_commits, 1)
+
+    def check_whole(self, store: MessageStore) -> None:
+        """Nothing is told."""
+        self.assertEqual(([line for line in self.lines if "lost" in line], store.check().lost_commits), ([], 0))
+
+    def test_f7_log_cut(self) -> None:
+        """A log that is deleted or cut between two runs is noticed, in a new store and in one that was stopped before;
+        the start after that is an ordinary one."""
+        for stopped in (False, True):
+            for cut in (None, 0, 10, 32):
+                self.path = Path(self.mktemp())
+                store = self.opened()
+                if stopped:
+                    self.accept(store, 3)
+                    store.close()
+                    store = self.opened()
+                self.accept(store, 30)
+                self.kill(*([] if cut is not None else ["messages.sqlite-wal"]), cut=cut)
+                store = self.opened()
+                self.check_reported(store)
+                self.accept(store)
+                store.close()
+                self.check_whole(self.opened())
+
+    def test_f7_database_deleted(self) -> None:
+        """So is a database that is gone, after a kill and after an orderly stop."""
+        for kill in (True, False):
+            self.path = Path(self.mktemp())
+            store = self.opened()
+            self.accept(store, 3)
+            if kill:
+                self.kill("messages.sqlite", "messages.sqlite-wal")
+            else:
+                store.close()
+                (self.path / "messages.sqlite").unlink()
+            self.check_reported(self.opened())
+
+    def test_f7_no_false_alarm(self) -> None:
+        """A kill at once, a kill, a stop, ids that were given and not stored, and a kill between the reservation of ids
+        and the commit that uses them are no loss."""
+        self.check_whole(self.opened())
+        self.kill()
+        store = self.opened()
+        self.check_whole(store)
+        self.accept(store, 3)
+        self.kill()
+        store = self.opened()
+        self.check_whole(store)
+        self.accept(store, 3000)
+        for _ in range(9000):
+            store.next_id()
+        self.successResultOf(store.commit(Changes()))
+        self.kill()
+        store = self.opened()
+        self.check_whole(store)
+        store.next_id()
+        store.close()
+        store = self.opened()
+        self.check_whole(store)
+        self.engine._ids.reserve(store.next_id() + 100_000)
+        self.kill()
+        self.check_whole(self.opened())
+
+    def test_f7_purged(self) -> None:
+        """Nor is a store whose messages were all deleted."""
+        store = self.opened()
+        messages = [new(store, state=State.UNDELIVERABLE, claimed=False, notify=0) for _ in range(5)]
+        self.successResultOf(store.commit(Changes(accepts=messages)))
+        self.assertEqual(self.successResultOf(store.purge(START + 10, START + 10, 100))[0], 5)
+        self.kill()
+        self.check_whole(self.opened())
+
+    def test_f7_restored(self) -> None:
+        """Nor is a backup that is restored, over the store or in place of one that is gone."""
+        for gone in (False, True):
+            self.path = Path(self.mktemp())
+            store = self.opened()
+            self.accept(store, 3)
+            backup = Path(self.mktemp())
+            self.successResultOf(store.back_up(backup))
+            self.accept(store, 3000)
+            store.close()
+            if gone:
+                (self.path / "messages.sqlite").unlink()
+            restore(self.path, backup, 10)
+            store = self.opened()
+            self.check_whole(store)
+            self.assertGreater(store.next_id(), 1004)
