@@ -131,9 +131,7 @@ def makeService(options: Options) -> IService:
     except ConfigErrors as errors:  # mistakes found only when parts are made: certificates, hashes
         print(errors, file=sys.stderr)
         raise SystemExit(EX_CONFIG) from None
-    handlers = signals.Signals(
-        reactor, gateway.stop_program, lambda: gateway.state == "draining", gateway.reload, reopen
-    )
+    handlers = signals.Signals(reactor, gateway.stop_program, gateway.reload, reopen)
     handlers.install()
     reactor.callWhenRunning(handlers.install)  # again, because the reactor installs its own when it starts to run
     reactor.addSystemEventTrigger("after", "shutdown", leave_quietly)

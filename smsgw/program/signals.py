@@ -42,9 +42,11 @@ class Early:
 class Signals:
     """The handlers of the gateway. Each only calls a function in the reactor's next turn.
 
-    :param reactor: provides IReactorFromThreads. :param stop: stops the gateway in order.
-    :param stopping: whether the gateway stops already; then a signal that stops ends the process at once, with the
-        status that a shell shows for it. :param reload: reads the configuration again.
+    A second signal that stops ends the process at once, with the status that a shell shows for it. The first one does
+    not, even if the gateway stops already because a part failed: it may still write what it has.
+
+    :param reactor: provides IReactorFromThreads. :param stop: stops the gateway in order; may be called while it stops.
+    :param reload: reads the configuration again.
     :param reopen: opens the log file again.
     """
 
@@ -52,13 +54,11 @@ class Signals:
         self,
         reactor: Any,
         stop: Callable[[], None],
-        stopping: Callable[[], bool],
         reload: Callable[[], None],
         reopen: Callable[[], None],
     ) -> None:
         self._reactor = reactor
         self._stop = stop
-        self._stopping = stopping
         self._actions = {signal.SIGHUP: reload, signal.SIGUSR1: reopen}
         self._asked = False
 
@@ -73,7 +73,7 @@ class Signals:
             self._on_action(signal.SIGHUP, None)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        if self._asked or self._stopping():
+        if self._asked:
             os._exit(128 + number)
         self._asked = True
         self._reactor.callFromThread(self._stop)

@@ -145,7 +145,7 @@ class CheckedClock:
         self._since = self._checked
         self._at_start = True
         self.jump = self._offset - self._former
-        self.ahead, self.behind = 0.0, max(self.jump, 0.0)
+        self.ahead, self.behind = max(-self.jump, 0.0), max(self.jump, 0.0)
 
     def _end(self, event: ClockEvent) -> ClockEvent:
         self._at_start = False

@@ -30,8 +30,9 @@ class Conditions:
     :param rows: the stored uses, with the columns CONDITION.
     """
 
-    def __init__(self, rows: Sequence[Sequence[Any]], now: float) -> None:
+    def __init__(self, rows: Sequence[Sequence[Any]], now: float, earliest: float) -> None:
         self._now = now
+        self._earliest = earliest
         self._stored = {(scope, key): _Use(*rest) for scope, key, *rest in rows}
         self._used: dict[tuple[str, str], _Use] = {}
 
@@ -56,7 +57,7 @@ class Conditions:
         """The use of a condition's key that is valid now."""
         where = (condition.scope, condition.key)
         use = self._used.get(where) or self._stored.get(where)
-        return use if use is not None and (use.until == _FOR_EVER or use.until > self._now) else None
+        return use if use is not None and (use.until == _FOR_EVER or use.until > self._earliest) else None
 
     def _use_once(self, once: Once) -> Unmet | None:
         use = self._current(once)

@@ -58,6 +58,9 @@ class NodeClock(Protocol):
     def sign_of_life(self) -> float:
         """The time to store as the last sign of this process, in seconds since 1970."""
 
+    def earliest(self) -> float:
+        """The earliest time that it may be, in seconds since 1970."""
+
 
 @implementer(IMessageStore)
 class MessageStore:
@@ -149,6 +152,8 @@ class MessageStore:
     def _begin(self) -> WriteSet:
         now = self._now()
         writes = WriteSet(self._node, self._epoch, now, self.engine.shared, self._next - 1, self._listing)
+        if self._clock is not None:
+            writes.earliest = self._clock.earliest()
         if not 0 <= now - self._renewed < RENEW:
             self._renewed = now
             writes.lease_until = self._sign() + LEASE

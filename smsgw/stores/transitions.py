@@ -47,7 +47,7 @@ class Transitions:
         self._needs = needs
         self._decisions = Decisions(cache, writes, loaded)
         self._claimable: dict[int, int] = {**needs.guessed, **dict(loaded.claimable)}
-        self._conditions = Conditions(loaded.conditions, writes.now) if needs.load.conditions else None
+        self._conditions = Conditions(loaded.conditions, writes.now, writes.earliest) if needs.load.conditions else None
         self._straight = StraightWay(cache, writes, needs, self._decisions)
         self._born: list[MessageProgress] = []
         self._claimed: list[int] = []

@@ -40,7 +40,8 @@ class WriteSet:
     :ivar shared: whether other nodes may have changed the same messages.
     :ivar listing: whether the results list the endings of messages.
     :ivar lease_until: a new end of the node's lease, 0 to leave it as it is.
-    :ivar now: the time of the transaction, for rows without a time.
+    :ivar now: the time of the transaction, for rows without a time. :ivar earliest: the earliest time that it may be:
+        conditions and confirmations that are over by then are deleted.
     :ivar last_id: no id in the write set is higher.
     :ivar unqueued: ids that leave `waiting` or `deferred`, found by the stored connector, account, priority and time;
         guard: one row for each.
@@ -78,10 +79,10 @@ class WriteSet:
 
     __slots__ = (
         "acknowledged", "awaited", "checked", "claims", "conditions", "confirmations", "counts", "cut_messages",
-        "deferred", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "last_id", "lease_until",
-        "listed_claims", "listing", "messages", "node", "not_awaited", "now", "parked", "parts", "progress", "promoted",
-        "released", "retries", "seen_conditions", "sent", "sent_from", "sent_to", "shared", "unparked", "unqueued",
-        "upkeep", "waiting", "words",
+        "deferred", "earliest", "ended_awaited", "epoch", "events", "finals", "floor", "incoming", "last_id",
+        "lease_until", "listed_claims", "listing", "messages", "node", "not_awaited", "now", "parked", "parts",
+        "progress", "promoted", "released", "retries", "seen_conditions", "sent", "sent_from", "sent_to", "shared",
+        "unparked", "unqueued", "upkeep", "waiting", "words",
     )  # fmt: skip
 
     def __init__(
@@ -93,7 +94,7 @@ class WriteSet:
         self.shared = shared
         self.epoch = epoch
         self.lease_until = 0.0
-        self.now = now
+        self.now = self.earliest = now
         self.unqueued: list[int] = []
         self.messages: Groups = defaultdict(list)
         self.cut_messages: Groups = defaultdict(list)

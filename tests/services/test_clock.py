@@ -202,7 +202,7 @@ class F2Tests(SynchronousTestCase):
     def test_f2_start_before_the_last_sign(self) -> None:
         """A start at a time before the last sign is a jump too."""
         self.assertTrue(self.clock.start(self.machine.true + HOUR))
-        self.assertEqual((self.clock.jump, self.clock.behind), (-HOUR, 0.0))
+        self.assertEqual((self.clock.jump, self.clock.ahead, self.clock.behind), (-HOUR, HOUR, 0.0))
         self.clock.accept()
         self.check_undisturbed()
 

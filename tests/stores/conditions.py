@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
+
 from smsgw.interfaces import MessageFilter
 from smsgw.model.changes import Cancel, Changes, Conditional, Limit, Once, Unmet
 from smsgw.model.lifecycle import State
@@ -23,6 +27,25 @@ def limit(add: int, at_most: int, period: float = 0.0, key: str = "daily") -> Li
 def given(message: Message, *conditions: Once | Limit) -> Changes:
     """A call with one new message under conditions."""
     return Changes(accepts=[message], conditions=[Conditional([message], conditions)])
+
+
+@attrs.frozen
+class Behind:
+    """A clock whose time may be ahead."""
+
+    clock: Any
+    seconds: float
+
+    def start(self, last_seen: float) -> None:
+        """Find nothing."""
+
+    def sign_of_life(self) -> float:
+        """The earliest time."""
+        return self.earliest()
+
+    def earliest(self) -> float:
+        """The time without what it may be ahead."""
+        return float(self.clock.seconds()) - self.seconds
 
 
 class ConditionTests(StoreCase):
@@ -67,6 +90,16 @@ class ConditionTests(StoreCase):
         self.clock.advance(1)
         self.assertIsNone(await self.unmet(given(last, once(last, until=FAR))))
         self.assertEqual(len(await self.store.list_messages(None, MessageFilter(), 0, 9)), 2)
+
+    async def test_f2_keys_in_a_jump(self) -> None:
+        """While the clock may be ahead, a use counts up to its time by the earliest time that it may be."""
+        first, again = new(self.store), new(self.store)
+        self.assertIsNone(await self.unmet(given(first, once(first, until=START + 100))))
+        self.store._clock = Behind(self.clock, 1_000.0)  # type: ignore[attr-defined]
+        self.clock.advance(1_050)
+        self.assertIsNotNone(await self.unmet(given(again, once(again, until=FAR))))
+        self.clock.advance(50)
+        self.assertIsNone(await self.unmet(given(again, once(again, until=FAR))))
 
     async def test_limit(self) -> None:
         """What is added within a period stays within the limit, in one call and over restarts."""

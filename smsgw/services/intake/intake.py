@@ -154,7 +154,7 @@ class Intake:
             None if options is None else validate(options, settings),
             sender,
             prepared,
-            _times(submission, self._time.now(), settings.validity),
+            _times(submission, self._time, settings.validity),
         ]
         if number is not None and not isinstance(sender, Refused) and not isinstance(prepared, Refused):
             found.append(self._route(submission, sender, number, prepared[0], only_look=True))
@@ -234,7 +234,7 @@ class Intake:
         if type(built) is Refused:
             return built
         if submission.schedule or submission.expires:
-            times = _times(submission, now, settings.validity)
+            times = _times(submission, self._time, settings.validity)
             if type(times) is Refused:
                 return times
         else:
@@ -377,12 +377,14 @@ def _report_by_callback(submission: Submission, settings: AccountSettings) -> No
         submission.path, submission.notify = CALLBACK, _EVERYTHING
 
 
-def _times(submission: Submission, now: float, validity: float) -> tuple[State, float, float] | Refused:
-    """The state at acceptance, the end of validity, and the time of the first attempt (0: at once)."""
+def _times(submission: Submission, time: CheckedClock, validity: float) -> tuple[State, float, float] | Refused:
+    """The state at acceptance, the end of validity, and the time of the first attempt (0: at once). Times that the
+    client gives are tested by the earliest time that it may be."""
     due = submission.schedule
-    scheduled = due > now
-    expires = submission.expires or (due if scheduled else now) + validity
-    if expires <= now:
+    earliest = time.earliest()
+    scheduled = due > earliest
+    expires = submission.expires or (due if scheduled else time.now()) + validity
+    if expires <= earliest:
         return Refused(Refusal.BAD_VALIDITY, "the validity period is over already")
     if scheduled and expires <= due:
         return Refused(Refusal.BAD_VALIDITY, "the validity period ends before the scheduled delivery")

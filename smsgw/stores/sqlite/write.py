@@ -168,7 +168,7 @@ def write(execute: Execute, writes: WriteSet) -> None:
     if writes.incoming:
         _INCOMING.run(execute, writes.incoming)
     if writes.confirmations:
-        execute(_FORGET_CONFIRMATIONS, (writes.now,))
+        execute(_FORGET_CONFIRMATIONS, (writes.earliest,))
         _CONFIRMATIONS.run(execute, writes.confirmations)
     _write_node(execute, writes)
     if writes.upkeep is not None:
@@ -243,7 +243,7 @@ def _write_conditions(execute: Execute, writes: WriteSet) -> None:
     width = len(CONDITION)
     changed = _CONDITIONS.run(execute, writes.conditions)
     _expect(changed * width, len(writes.conditions), "a condition was used before")
-    execute(_FORGET_CONDITIONS, (writes.now, 2 * len(writes.conditions) // width))
+    execute(_FORGET_CONDITIONS, (writes.earliest, 2 * len(writes.conditions) // width))
 
 
 def _write_upkeep(execute: Execute, writes: WriteSet, upkeep: Upkeep) -> None:

@@ -302,6 +302,14 @@ class IntakeTests(IntakeTestCase):
         self.intake.apply(configured(country=""))
         self.assertIs(self.refused(self.submission("8 (916) 123-45-67")).refusal, Refusal.NO_ROUTE)
 
+    def test_f2_times_in_a_jump(self) -> None:
+        """While the clock may be ahead, the times that a client gives are tested by the earliest time: a message for
+        later is not sent at once, and its validity is not over."""
+        self.intake._time.behind = 2 * 86_400.0
+        later = NOW - 86_400.0
+        _, (message,) = self.accepted(self.submission(schedule=later, expires=later + 60))
+        self.assertEqual((message.state, message.due), (State.SCHEDULED, later))
+
     def test_schedule(self) -> None:
         """A message for later is scheduled, and its validity begins then; one whose time has come goes at once."""
         _, (message,) = self.accepted(self.submission(schedule=NOW + 100))
