@@ -42,6 +42,7 @@ class Backup:
 
     :ivar connection: the engine's, used in the store's thread only. :ivar read: of its transactions.
     :ivar reserve: octets that must stay free on the disk beside the copy.
+    :ivar emptying: called in the store's thread before the log is emptied.
     """
 
     source: Path
@@ -49,6 +50,7 @@ class Backup:
     read: Reading
     runner: Runner
     reserve: int
+    emptying: Callable[[], None]
     _cancelled: bool = attrs.field(default=False, init=False)
 
     def start(self, target: Path) -> Deferred[int]:
@@ -99,6 +101,7 @@ class Backup:
         octets = self.source.stat().st_size
         if free_octets(self.source.parent) < octets + self.reserve:
             raise StoreDown(f"the disk has no room for a copy of {octets} octets")
+        self.emptying()
         busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreDown("the write-ahead log is in use")

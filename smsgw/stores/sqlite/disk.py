@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+from smsgw.stores.sqlite.walfile import MAGICS
+
 LOW_WATER: Final = 256 * 1024 * 1024
 """Octets free on the disk below which new messages are refused, so that accepted messages can be finished."""
 
@@ -55,11 +57,14 @@ class OpenFiles:
 
     A file that is deleted, moved or replaced stays open: what is written to it is gone when the process ends.
 
-    :ivar growing: the file that SQLite never makes shorter: the database, as nothing vacuums it.
+    :ivar growing: the file that SQLite never makes shorter: the database, as nothing vacuums it. :ivar log: its log.
     """
 
     growing: Path
+    log: Path
     _size: int = attrs.field(default=0, init=False)
+    _log_begun: bool = attrs.field(default=False, init=False)
+    _may_empty_log: bool = attrs.field(default=False, init=False)
     _known: dict[Path, tuple[int, int]] = attrs.field(factory=dict, init=False)
 
     def know(self, paths: Iterable[Path]) -> None:
@@ -96,7 +101,27 @@ class OpenFiles:
             before, self._size = self._size, self.growing.stat().st_size
         except OSError as why:
             return f"{self.growing} cannot be reached any more: {why.strerror}"
-        return f"{self.growing} was cut off while the gateway used it" if self._size < before else ""
+        if self._size < before:
+            return f"{self.growing} was cut off while the gateway used it"
+        return f"{self.log} was cut off while the gateway used it" if self._log_is_cut_off() else ""
+
+    def may_empty_log(self) -> None:
+        """SQLite is about to empty the log, for a backup."""
+        self._may_empty_log = True
+
+    def _log_is_cut_off(self) -> bool:
+        """Whether the log was emptied by another program. SQLite then goes on to write behind its former end, so that
+        the file begins with a gap: neither it nor SQLite can be trusted with further commits."""
+        try:
+            with self.log.open("rb") as file:
+                begin = file.read(4)
+        except OSError:
+            return False  # the look at the files says why
+        if not begin and (self._may_empty_log or not self._log_begun):
+            self._may_empty_log = self._log_begun = False
+            return False
+        self._log_begun = True
+        return begin not in MAGICS
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -70,7 +70,7 @@ class SqliteEngine:
         self._confirmed = 0
         self._disk = Disk(self._path, low_water)
         self._looked = float("-inf")
-        self._files = OpenFiles(self._path / DATABASE)
+        self._files = OpenFiles(self._path / DATABASE, self._path / (DATABASE + WAL))
         self._missing = ""
         self._lost = 0
         self.connection: sqlite3.Connection
@@ -149,7 +149,12 @@ class SqliteEngine:
             return fail(StoreDown("a backup is being made"))
         source = self._path / DATABASE
         self._backup = backup = Backup(
-            source, self.connection, self._transactions.read, self._runner, self._disk.low_water
+            source,
+            self.connection,
+            self._transactions.read,
+            self._runner,
+            self._disk.low_water,
+            self._files.may_empty_log,
         )
 
         def over(result: T) -> T:

@@ -20,6 +20,8 @@ import attrs
 _HEADER: Final = struct.Struct(">8I")
 _FRAME: Final = struct.Struct(">6I")
 _MAGIC: Final = 0x377F0682
+MAGICS: Final = frozenset(magic.to_bytes(4, "big") for magic in (_MAGIC, _MAGIC | 1))
+"""The first octets of a log."""
 _VERSION: Final = 3_007_000
 _MASK: Final = 0xFFFFFFFF
 

@@ -80,6 +80,7 @@ class F6Tests(SynchronousTestCase):
             store = self.opened(Inline())
             self.successResultOf(store.commit(Changes(accepts=[new(store)])))
             store.check()
+            self.engine._files.may_empty_log()
             self.engine.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             store.check()
             self.assertEqual(self.failed, [])
@@ -89,6 +90,34 @@ class F6Tests(SynchronousTestCase):
             failure.trap(UnknownOutcome)
             self.assertIn("messages.sqlite was cut off", failure.getErrorMessage())
             self.failureResultOf(store.commit(Changes()), StoreDown)
+
+    def test_f6_log_cut_off(self) -> None:
+        """A log that is emptied in place is missed at the next look, also if commits were written behind the gap."""
+        for further in (0, 3):
+            store = self.opened(Inline())
+            self.successResultOf(store.commit(Changes(accepts=[new(store)])))
+            store.check()
+            os.truncate(self.path / "messages.sqlite-wal", 0)
+            for _ in range(further):
+                self.successResultOf(store.commit(Changes(accepts=[new(store)])))
+            store.check()
+            (failure,) = self.failed
+            failure.trap(UnknownOutcome)
+            self.assertIn("messages.sqlite-wal was cut off", failure.getErrorMessage())
+
+    def test_f6_log_emptied_for_a_backup(self) -> None:
+        """A backup empties the log, and the log that begins anew is no other one."""
+        store = self.opened(Inline())
+        for number in range(3):
+            self.successResultOf(store.commit(Changes(accepts=[new(store)])))
+            store.check()
+            self.engine._files.may_empty_log()
+            self.engine.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if number:
+                store.check()
+        self.successResultOf(store.commit(Changes(accepts=[new(store)])))
+        store.check()
+        self.assertEqual(self.failed, [])
 
     def test_f6_commit_under_way(self) -> None:
         """A commit that is under way when the files are missed is not answered positively, though it succeeds."""
