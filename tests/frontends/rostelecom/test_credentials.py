@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
-from tests.frontends.rostelecom.test_resource import FIELDS, SHOW, ApiTestCase
+from tests.frontends.rostelecom.case import FIELDS, SHOW, ApiTestCase
 from tests.protocols.http.support import request
 
 

@@ -4,88 +4,16 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import Any
 
-import attrs
-from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from smsgw.dialects.rostelecom import SEND_MESSAGE, WORDS
-from smsgw.frontends.rostelecom.resource import RESPONSES, MessageResource
+from smsgw.frontends.rostelecom.resource import MessageResource
 from smsgw.interfaces import ApiError, IJsonDelegate, MessageStatus
-from smsgw.model.errors import Refusal
-from smsgw.model.lifecycle import State
 from smsgw.protocols.http.jsonresource import BoundedSite
-from smsgw.protocols.http.responses import ResponseForms
-from tests.protocols.http.support import BASIC, Client, Response, chunked, request
-
-SEND = b"/api/v2/send_message"
-SHOW = SEND + b"/message-id-"
-FIELDS: dict[str, Any] = {"msisdn": 79270000001, "shortcode": "DEMO", "text": "test"}
-
-
-@implementer(IJsonDelegate)
-class Recorder:
-    """A delegate with one account (demo, secret) and one message (VvkmLHkfhCX9); it records its calls.
-
-    :ivar answer: the result of every submission. :ivar failure: the error of submissions and look-ups.
-    """
-
-    def __init__(self) -> None:
-        self.logins: list[tuple[bytes, bytes, str]] = []
-        self.submitted: list[tuple[str, str, str, str]] = []
-        self.answer: str | ApiError = "VvkmLHkfhCX9"
-        self.shown: MessageStatus | ApiError = MessageStatus(
-            1574087003, 1574087004, "79377778686", None, "delivered", "Дом"
-        )
-        self.asked: list[tuple[str, str]] = []
-        self.failure: Exception | None = None
-        self.waiting: list[Deferred[str | ApiError]] | None = None
-
-    def login(self, login: bytes, password: bytes, peer: str) -> Deferred[str | ApiError]:
-        self.logins.append((login, password, peer))
-        right = (login, password) == (b"demo", b"secret")
-        return succeed("demo" if right else ApiError("wrong_credentials", 403))
-
-    def submit(self, account: str, msisdn: str, shortcode: str, text: str) -> Deferred[str | ApiError]:
-        self.submitted.append((account, msisdn, shortcode, text))
-        if self.failure is not None:
-            return fail(self.failure)
-        if self.waiting is None:
-            return succeed(self.answer)
-        self.waiting.append(Deferred())
-        return self.waiting[-1]
-
-    def status(self, account: str, id: str) -> Deferred[MessageStatus | ApiError]:
-        self.asked.append((account, id))
-        if self.failure is not None:
-            return fail(self.failure)
-        return succeed(self.shown if id == "VvkmLHkfhCX9" else ApiError("transaction_not_found"))
-
-
-class ApiTestCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.delegate = Recorder()
-        site = BoundedSite(MessageResource(self.delegate), Clock(), forms=ResponseForms(RESPONSES))
-        self.client = Client(site, "192.0.2.7")
-
-    def post(self, value: object, *lines: bytes) -> Response:
-        """Send a value as JSON, or raw octets, with credentials unless other header lines are given."""
-        octets = value if isinstance(value, bytes) else json.dumps(value).encode()
-        return self.client.ask(request(b"POST", SEND, octets, *(lines or (BASIC,))))
-
-    def get(self, id: bytes, *lines: bytes) -> Response:
-        """Query a message, with credentials unless other header lines are given."""
-        return self.client.ask(request(b"GET", SHOW + id, None, *(lines or (BASIC,))))
-
-    def assert_no(self, answer: Response, reason: str, status: int = 200) -> None:
-        """Check that the response is this error and no message was submitted."""
-        self.assertEqual((answer.status, answer.reason), (status, reason))
-        self.assertEqual(self.delegate.submitted, [])
+from tests.frontends.rostelecom.case import FIELDS, SEND, SHOW, ApiTestCase
+from tests.protocols.http.support import BASIC, Client, chunked, request
 
 
 class Sending(ApiTestCase):
@@ -350,53 +278,3 @@ class Paths(ApiTestCase):
         self.client = Client(BoundedSite(root, Clock()))
         answer = self.client.ask(request(b"POST", b"/sms" + SEND, json.dumps(FIELDS).encode(), BASIC))
         self.assertEqual(answer.json["status"], "ok")
-
-
-class DialectTests(ApiTestCase):
-    """The words of another dialect."""
-
-    def setUp(self) -> None:
-        """A resource whose dialect has other words for everything."""
-        super().setUp()
-        manner = attrs.evolve(
-            SEND_MESSAGE,
-            no_credentials=("who", 401),
-            bad_request=("pardon", 400),
-            internal=("sorry", 500),
-            reasons={
-                **SEND_MESSAGE.reasons,
-                Refusal.BAD_RECIPIENT: ("no_number", 422),
-                Refusal.BAD_SENDER: ("no_sender", 422),
-            },
-            words={**WORDS, State.UNDELIVERABLE: "missed"},
-            with_error=frozenset({State.UNDELIVERABLE}),
-            error=lambda status, reason: (b"text/plain", b"%d %b" % (status, reason.encode())),
-        )
-        self.client = Client(BoundedSite(MessageResource(self.delegate, manner), Clock()))
-
-    def assert_error(self, answer: Response, body: bytes) -> None:
-        """Check that the response is this error in the form of the dialect."""
-        self.assertEqual((answer.body, answer.headers["content-type"]), (body, "text/plain"))
-        self.assertEqual(answer.status, int(body[:3]))
-
-    def test_errors(self) -> None:
-        """The resource's own errors are the dialect's."""
-        self.assert_error(self.post(b"{"), b"400 pardon")
-        self.assert_error(self.get(b"%31"), b"400 pardon")
-        for answer in (self.post(FIELDS, b"X: y"), self.get(b"1", b"X: y")):
-            self.assert_error(answer, b"401 who")
-        self.assertIn("www-authenticate", self.get(b"1", b"X: y").headers)
-        self.assert_error(self.post({**FIELDS, "msisdn": "x"}), b"422 no_number")
-        self.assert_error(self.post({**FIELDS, "shortcode": ""}), b"422 no_sender")
-
-    def test_failures(self) -> None:
-        """An internal failure is the dialect's error."""
-        self.delegate.failure = RuntimeError("broken")
-        self.assert_error(self.post(FIELDS), b"500 sorry")
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-
-    def test_error_code(self) -> None:
-        """The dialect decides which statuses have error_code."""
-        for status, code in (("missed", 6), ("rejected", None)):
-            self.delegate.shown = MessageStatus(1, 2, "79377778686", 1, status, "x", 6)
-            self.assertEqual(self.get(b"VvkmLHkfhCX9").json["result"].get("error_code"), code)

@@ -22,7 +22,7 @@ from smsgw.frontends.rostelecom.resource import RESPONSES, MessageResource
 from smsgw.program import certificates
 from smsgw.protocols.http.jsonresource import BoundedSite
 from smsgw.protocols.http.responses import ResponseForms
-from tests.frontends.rostelecom.test_resource import FIELDS, Recorder
+from tests.frontends.rostelecom.case import FIELDS, Recorder
 
 SEND = "/api/v2/send_message"
 HEADERS = {"Authorization": "Basic " + b64encode(b"demo:secret").decode()}
